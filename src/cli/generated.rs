@@ -1,0 +1,1 @@
+//! The generated files: completions, man pages, the configuration reference.

@@ -1,0 +1,75 @@
+//! Where settings come from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use url::Url;
+
+/// The process environment, read once and passed down; tests make their own.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Reads the environment of this process. Variables that are not UTF-8 are left out.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The value of a variable; an empty one counts as unset.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Every variable, empty ones too, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// What [`super::load`] reads.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The process environment.
+    pub environment: Environment,
+    /// `--config`; `AURORA_CONFIG_PATH` is looked up in `environment`.
+    pub config_file: Option<PathBuf>,
+    /// `--env-file`.
+    pub env_file: Option<PathBuf>,
+    /// Settings given as flags.
+    pub flags: Vec<Flag>,
+    /// `serve --demo`.
+    pub demo: Option<Demo>,
+    /// `config check --assume-set`: an unresolved `${VAR}` is noted, not refused.
+    pub assume_set: bool,
+}
+
+/// A setting given as a flag.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// The flag, such as `--port`.
+    pub name: &'static str,
+    /// The setting, such as `server.port`.
+    pub key: &'static str,
+    /// What was given.
+    pub value: String,
+}
+
+/// The embedded upstream of `serve --demo`: the only provider, whatever the files say.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// Where it listens.
+    pub base_url: Url,
+    /// What it serves.
+    pub models: Vec<String>,
+}

@@ -1,0 +1,6 @@
+//! Aurora, an LLM gateway you can see through.
+
+pub mod cli;
+pub mod config;
+pub mod terminal;
+pub mod tls;

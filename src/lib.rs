@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod config;
+pub mod metrics;
 pub mod terminal;
 pub mod tls;

@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod config;
 pub mod metrics;
+pub mod providers;
 pub mod terminal;
 pub mod tls;

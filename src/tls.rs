@@ -27,6 +27,18 @@ pub fn client_config() -> Result<ClientConfig, TlsError> {
         let reasons = found.errors.iter().map(|error| format!("; {error}")).collect::<String>();
         return Err(TlsError::NoRoots(reasons));
     }
+    with_roots(roots)
+}
+
+/// Trusts nobody, for clients that only ever speak plain HTTP: no certificate store is read.
+///
+/// # Errors
+/// When rustls refuses its own defaults.
+pub fn client_config_without_roots() -> Result<ClientConfig, TlsError> {
+    with_roots(RootCertStore::empty())
+}
+
+fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -13,7 +13,7 @@ mod exposition;
 pub mod families;
 mod handles;
 mod http;
-mod labels;
+pub mod labels;
 pub mod parser;
 mod process;
 mod series;

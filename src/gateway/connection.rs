@@ -1,0 +1,178 @@
+//! The accept loop of one worker and its connections.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+
+use super::io::{DeadlineStream, SharedStage, Stage};
+use super::lifecycle::Connected;
+use super::routes::UNMATCHED;
+use super::worker::Worker;
+use crate::metrics::{HttpMethod, HttpOutcome};
+
+/// Connections beyond the cap that are served nothing but health and metrics.
+const RESERVED_CONNECTIONS: usize = 16;
+/// Largest request head; hyper answers 431 above it.
+const MAX_HEAD: usize = 64 << 10;
+/// Pause after an accept failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Accepts until the gateway closes, then takes in what still waits in the queue, then lets connections finish.
+pub(super) async fn accept(listener: TcpListener, worker: Arc<Worker>, router: Router) {
+    let connections = TaskTracker::new();
+    let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    loop {
+        if lifecycle.connections() >= worker.shared.limits.connections + RESERVED_CONNECTIONS {
+            // The backlog holds the rest.
+            tokio::select! {
+                () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
+                () = lifecycle.closing.cancelled() => break,
+            }
+        }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => spawn(&connections, socket, &worker, &router),
+                Err(error) => {
+                    tracing::warn!(error = error.to_string(), "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = lifecycle.closing.cancelled() => break,
+        }
+    }
+    while let Some(Ok((socket, _))) = listener.accept().now_or_never() {
+        spawn(&connections, socket, &worker, &router);
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+fn spawn(connections: &TaskTracker, socket: TcpStream, worker: &Arc<Worker>, router: &Router) {
+    let limits = worker.shared.limits;
+    let lifecycle = &worker.shared.lifecycle;
+    let within_cap = lifecycle.connections() < limits.connections;
+    if let Some(connected) = lifecycle.connect(limits.connections + RESERVED_CONNECTIONS) {
+        connections.spawn(serve(socket, Arc::clone(worker), router.clone(), within_cap, connected));
+    }
+}
+
+/// One connection from its accept to its close.
+async fn serve(
+    socket: TcpStream,
+    worker: Arc<Worker>,
+    router: Router,
+    within_cap: bool,
+    connected: Connected,
+) {
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(error = error.to_string(), "TCP_NODELAY could not be set");
+    }
+    let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    let stage = SharedStage::default();
+    let socket = DeadlineStream::new(socket, worker.shared.config.server.timeouts, stage.clone());
+    let service = service_fn(|request: Request<Incoming>| {
+        stage.set(Stage::Request);
+        let (mut router, stage) = (router.clone(), stage.clone());
+        let last = !within_cap || lifecycle.draining.is_cancelled();
+        let mut request = request.map(Body::new);
+        if !within_cap {
+            request.extensions_mut().insert(BeyondCap);
+        }
+        async move {
+            let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
+            Ok::<_, Infallible>(finished(response, stage, last))
+        }
+    });
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .half_close(false)
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    let drained = lifecycle.draining.is_cancelled();
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = lifecycle.draining.cancelled(), if !drained => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = lifecycle.closing.cancelled(), if drained => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        note_refused_head(&worker, &error);
+    }
+    drop(connected);
+}
+
+/// A head that hyper could not parse got its answer from hyper itself.
+fn note_refused_head(worker: &Worker, error: &hyper::Error) {
+    let Some(metrics) = worker.metrics.as_ref().filter(|_| error.is_parse()) else { return };
+    let status = if error.is_parse_too_large() { 431 } else { 400 };
+    metrics.exchange(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
+}
+
+/// Marks a request on a connection beyond the cap.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BeyondCap;
+
+fn finished(mut response: Response<Body>, stage: SharedStage, last: bool) -> Response<StagedBody> {
+    if last {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| StagedBody { body, stage })
+}
+
+/// A response body that tells the socket when the connection waits for its next request.
+struct StagedBody {
+    body: Body,
+    stage: SharedStage,
+}
+
+impl Drop for StagedBody {
+    fn drop(&mut self) {
+        self.stage.set(Stage::Idle);
+    }
+}
+
+impl http_body::Body for StagedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(io::Error::other)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

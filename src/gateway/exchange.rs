@@ -1,0 +1,127 @@
+//! What is noted of one request while it is served: for the metrics and for its log line. Either may be off, and then
+//! nothing of it happens.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::lifecycle::InFlight;
+use super::request_log::RequestLog;
+use super::worker::{ModelTarget, Worker};
+use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Tokens};
+
+/// One exchange with a caller, from its head to the last byte of its answer.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    observer: Option<HttpObserver>,
+    log: Option<Box<RequestLog>>,
+    in_flight: Option<InFlight>,
+}
+
+impl Exchange {
+    /// A head arrived. `route` is the index in the route table.
+    pub(super) fn start(worker: &Worker, route: usize, method: &str, request_id: &HeaderValue) -> Self {
+        let observe =
+            |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
+        Self {
+            observer: worker.metrics.as_ref().map(observe),
+            log: RequestLog::start(worker.shared.config.log, route, request_id).map(Box::new),
+            in_flight: None,
+        }
+    }
+
+    /// Counts the exchange in flight from here to its end.
+    pub(super) fn hold(&mut self, in_flight: InFlight) {
+        self.in_flight = Some(in_flight);
+    }
+
+    /// It is a model call, and its credential was accepted.
+    pub(super) fn model_call(&mut self, endpoint: Endpoint) {
+        if let Some(observer) = &mut self.observer {
+            observer.model_call(endpoint);
+        }
+        if let Some(log) = &mut self.log {
+            log.endpoint = Some(endpoint);
+        }
+    }
+
+    /// The body was read and understood.
+    pub(super) fn decoded(&mut self, stream: bool) {
+        if let Some(observer) = &mut self.observer {
+            observer.decoded(stream);
+        }
+    }
+
+    /// A target was found: from here to the last byte its provider is being asked.
+    pub(super) fn dispatch(&mut self, target: &Arc<ModelTarget>, endpoint: Endpoint, stream: bool) -> Dispatch {
+        if let Some(log) = &mut self.log {
+            log.target = Some(Arc::clone(target));
+        }
+        let (Some(observer), Some(model)) = (&mut self.observer, &target.metrics) else {
+            return Dispatch(None);
+        };
+        let now = Instant::now();
+        observer.prepared(model, now);
+        Dispatch(Some(DispatchObserver::start(model, endpoint, stream, now)))
+    }
+
+    /// The upstream's headers arrived.
+    pub(super) fn dispatched(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.dispatched();
+        }
+    }
+
+    /// Our status is decided, and what it means.
+    pub(super) fn answered(&mut self, status: u16, answer: Answer) {
+        if let Some(observer) = &mut self.observer {
+            observer.answered(status, answer);
+        }
+        if let Some(log) = &mut self.log {
+            log.status = Some(status);
+        }
+    }
+
+    /// The first token of a stream is on its way to the caller.
+    pub(super) fn first_token(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.first_token();
+        }
+        if let Some(log) = &mut self.log {
+            log.first_token();
+        }
+    }
+
+    /// The provider declared its use.
+    pub(super) fn tokens(&mut self, tokens: &Tokens) {
+        if let Some(log) = &mut self.log {
+            log.tokens = Some(*tokens);
+        }
+    }
+
+    /// The last byte was handed over, or will never be.
+    pub(super) fn ended(&mut self, outcome: HttpOutcome) {
+        if let Some(observer) = &mut self.observer {
+            observer.ended(outcome);
+        }
+        if let Some(log) = &mut self.log {
+            log.outcome = outcome;
+        }
+        self.in_flight = None;
+    }
+}
+
+/// One call to a provider, from its dispatch to the last byte of its answer. Dropped without a word of how it ended,
+/// the caller has left.
+#[derive(Debug)]
+pub(super) struct Dispatch(Option<DispatchObserver>);
+
+impl Dispatch {
+    /// Tells the observer, where there is one.
+    pub(super) fn note(&mut self, note: impl FnOnce(&mut DispatchObserver)) {
+        if let Some(observer) = &mut self.0 {
+            note(observer);
+        }
+    }
+}

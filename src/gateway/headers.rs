@@ -1,0 +1,139 @@
+//! Which headers pass, in either direction.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use uuid::Uuid;
+
+/// Identifies a request in the answer, the log and upstream.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The provider's own id of a request, where it uses our header's name.
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+/// Tells proxies such as nginx not to hold a stream back.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+
+/// Longest request id that is taken over from a caller.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Headers that end at each hop (RFC 9110, 7.6.1) or are ours to write.
+const DROPPED_BOTH_WAYS: [HeaderName; 11] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    REQUEST_ID,
+];
+
+/// What only concerns the caller and us.
+const DROPPED_TO_UPSTREAM: [HeaderName; 9] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::EXPECT,
+    header::ACCEPT_ENCODING,
+    header::FORWARDED,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// What only concerns the upstream and us.
+const DROPPED_TO_CALLER: [HeaderName; 3] =
+    [header::SET_COOKIE, HeaderName::from_static("alt-svc"), header::STRICT_TRANSPORT_SECURITY];
+
+/// A caller's id, if it is at most 128 visible ASCII characters, or a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(REQUEST_ID).filter(|id| {
+        let id = id.as_bytes();
+        !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let id = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(id).unwrap_or(IDENTITY)
+    })
+}
+
+/// The caller's headers as they go upstream, with our credential instead of the caller's.
+pub(super) fn to_upstream(
+    mut headers: HeaderMap,
+    request_id: HeaderValue,
+    credential: Option<(&HeaderName, &HeaderValue)>,
+) -> HeaderMap {
+    drop_hop_by_hop(&mut headers);
+    for name in &DROPPED_TO_UPSTREAM {
+        headers.remove(name);
+    }
+    let forwarded: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
+    for name in forwarded {
+        headers.remove(name);
+    }
+    headers.insert(header::ACCEPT_ENCODING, IDENTITY);
+    headers.insert(REQUEST_ID, request_id);
+    if let Some((name, value)) = credential {
+        headers.insert(name, value.clone());
+    }
+    headers
+}
+
+/// The upstream's headers as they go to the caller.
+pub(super) fn to_caller(mut headers: HeaderMap) -> HeaderMap {
+    let upstream_id = headers.remove(REQUEST_ID);
+    drop_hop_by_hop(&mut headers);
+    for name in &DROPPED_TO_CALLER {
+        headers.remove(name);
+    }
+    if let Some(id) = upstream_id {
+        headers.insert(UPSTREAM_REQUEST_ID, id);
+    }
+    if is_event_stream(&headers) {
+        headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    }
+    headers
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in DROPPED_BOTH_WAYS.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// Whether a body is a stream of server-sent events.
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Why a 2xx cannot be relayed, by its headers alone.
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) -> Option<String> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+        return Some("its answer is compressed although it was asked not to".into());
+    }
+    if status == StatusCode::NO_CONTENT || body.is_end_stream() {
+        return Some("its answer has no body".into());
+    }
+    let kind = media_type(headers)?;
+    let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");
+    (!is_json && !is_event_stream(headers)).then(|| format!("its answer is {kind}, not JSON or an event stream"))
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim())
+}

@@ -1,0 +1,155 @@
+//! A caller's socket with its own deadlines: first byte, header, idle, write. (hyper has one timer for header and idle,
+//! and none for writes.)
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::config::ServerTimeouts;
+
+/// What a connection is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Stage {
+    /// The first byte after the accept.
+    FirstByte,
+    /// The rest of a head.
+    Head,
+    /// Us: a request is being served.
+    Request,
+    /// The next request.
+    Idle,
+}
+
+/// The stage, as the socket and the service share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedStage(Arc<AtomicU8>);
+
+impl SharedStage {
+    pub(super) fn set(&self, stage: Stage) {
+        self.0.store(stage as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Stage {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Stage::FirstByte,
+            1 => Stage::Head,
+            2 => Stage::Request,
+            _ => Stage::Idle,
+        }
+    }
+}
+
+/// See the module. A missed deadline is an [`io::ErrorKind::TimedOut`], which closes the connection.
+#[derive(Debug)]
+pub(super) struct DeadlineStream {
+    socket: TcpStream,
+    timeouts: ServerTimeouts,
+    stage: SharedStage,
+    read_timer: Pin<Box<Sleep>>,
+    /// The stage that `read_timer` is set for.
+    reading_in: Option<Stage>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl DeadlineStream {
+    pub(super) fn new(socket: TcpStream, timeouts: ServerTimeouts, stage: SharedStage) -> Self {
+        let read_timer = Box::pin(sleep(timeouts.first_byte));
+        Self { socket, timeouts, stage, read_timer, reading_in: Some(Stage::FirstByte), write_timer: None }
+    }
+
+    /// Bytes arrived: a connection that waited for a request now waits for the rest of its head.
+    fn received(&mut self) {
+        if matches!(self.stage.get(), Stage::FirstByte | Stage::Idle) {
+            self.stage.set(Stage::Head);
+            self.reading_in = None;
+        }
+    }
+
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let stage = self.stage.get();
+        let limit = match stage {
+            Stage::FirstByte => self.timeouts.first_byte,
+            Stage::Head => self.timeouts.header,
+            Stage::Idle => self.timeouts.idle,
+            Stage::Request => {
+                self.reading_in = None;
+                return Poll::Pending;
+            }
+        };
+        if self.reading_in != Some(stage) {
+            self.reading_in = Some(stage);
+            self.read_timer.as_mut().reset(Instant::now() + limit);
+        }
+        self.read_timer.as_mut().poll(cx).map(|()| timed_out(limit))
+    }
+
+    /// Bounds the time without progress of a write.
+    fn bound_write(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if progress.is_ready() {
+            self.write_timer = None;
+            return progress;
+        }
+        let limit = self.timeouts.write;
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| Err(timed_out(limit)))
+    }
+}
+
+fn timed_out(limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("nothing from the caller within {limit:?}"))
+}
+
+impl AsyncRead for DeadlineStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.socket).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                if buffer.filled().len() > before {
+                    self.received();
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.poll_read_deadline(cx).map(Err),
+        }
+    }
+}
+
+impl AsyncWrite for DeadlineStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.bound_write(cx, progress)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.socket).poll_write_vectored(cx, parts);
+        self.bound_write(cx, progress)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,80 @@
+//! Binds one address for all workers and finds out how many connections the process can hold.
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+
+use super::worker::Limits;
+use crate::config::Server;
+
+/// Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) may be lower.
+const BACKLOG: i32 = 4096;
+/// Caps where neither the configuration nor the file descriptors set lower ones.
+const MAX_CONNECTIONS: usize = 10_000;
+/// File descriptors kept for everything that is not a connection.
+const OTHER_FILES: usize = 64;
+
+/// One listener per worker on the same address.
+pub(super) fn bind(host: &str, port: u16, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
+    let addresses = (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("server.host `{host}` is neither an address nor a known name"))?;
+    let mut failure = None;
+    for address in addresses {
+        match bind_all(address, workers) {
+            Ok(listeners) => return Ok(listeners),
+            Err(error) => failure = Some((address, error)),
+        }
+    }
+    let Some((address, error)) = failure else { bail!("server.host `{host}` has no address") };
+    let cure = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another process listens there; stop it or choose another port (--port, PORT, server.port)"
+        }
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another port",
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; change server.host",
+        _ => "choose another host or port",
+    };
+    bail!("cannot listen on {address}: {error}; {cure}")
+}
+
+/// Binds once without SO_REUSEPORT, which would share the port with a stranger, then for all workers with it.
+fn bind_all(address: SocketAddr, workers: usize) -> std::io::Result<Vec<TcpListener>> {
+    let probe = socket(address, false)?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    (0..workers)
+        .map(|_| {
+            let socket = socket(address, true)?;
+            socket.listen(BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Raises the soft limit of file descriptors to the hard one; each relayed request needs two.
+pub(super) fn limits(server: &Server) -> Limits {
+    let before = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum }) {
+        tracing::debug!(error = error.to_string(), "the limit of file descriptors stays as it is");
+    }
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    let derived = files.map_or(MAX_CONNECTIONS, |files| {
+        (files / 2).saturating_sub(OTHER_FILES).clamp(1, MAX_CONNECTIONS)
+    });
+    Limits {
+        connections: server.max_connections.unwrap_or(derived),
+        in_flight: server.max_in_flight.unwrap_or(derived),
+    }
+}

@@ -1,0 +1,60 @@
+//! `GET /v1/models`: what all providers serve, in OpenAI's form.
+
+use serde::Serialize;
+
+use super::error::GatewayError;
+use super::reply::Reply;
+use super::worker::Worker;
+
+#[derive(Serialize)]
+struct Model<'a> {
+    id: String,
+    object: &'static str,
+    /// Providers do not agree on a time, and configured models have none.
+    created: u64,
+    owned_by: &'a str,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Model<'a>>,
+}
+
+/// Every model as `provider/model`, and by its bare name where only one provider has it.
+pub(super) fn list(worker: &Worker) -> Reply {
+    let models = worker.shared.providers.models();
+    let mut data = Vec::new();
+    for (name, providers) in &models {
+        if let [only] = providers.as_slice() {
+            data.push(model(name.clone(), only));
+        }
+        data.extend(providers.iter().map(|provider| model(format!("{provider}/{name}"), provider)));
+    }
+    json(&List { object: "list", data })
+}
+
+/// One model by either of its ids.
+pub(super) fn show(worker: &Worker, path: &str) -> Result<Reply, GatewayError> {
+    let prefix = format!("{}/v1/models/", worker.shared.config.server.base_path);
+    let id = path.strip_prefix(&prefix).unwrap_or_default();
+    let models = worker.shared.providers.models();
+    for (name, providers) in &models {
+        let by_bare_name = (id == name && providers.len() == 1).then(|| &providers[0]);
+        let by_full_name = || providers.iter().find(|provider| {
+            id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
+        });
+        if let Some(provider) = by_bare_name.or_else(by_full_name) {
+            return Ok(json(&model(id.to_owned(), provider)));
+        }
+    }
+    Err(GatewayError::unknown_model(id))
+}
+
+fn model(id: String, provider: &str) -> Model<'_> {
+    Model { id, object: "model", created: 0, owned_by: provider }
+}
+
+fn json(value: &impl Serialize) -> Reply {
+    serde_json::to_vec(value).map_or_else(|_| GatewayError::Internal.into_reply(), Reply::json)
+}

@@ -1,0 +1,309 @@
+//! A model call from its body to its answer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
+
+use super::error::GatewayError;
+use super::exchange::{Dispatch, Exchange};
+use super::peek::Peek;
+use super::relay_body::{RelayBody, RelaySetup};
+use super::reply::Reply;
+use super::request_body;
+use super::worker::{ModelTarget, Worker};
+use super::{headers, usage};
+use crate::metrics::{DispatchObserver, Endpoint};
+
+/// An answer up to this size is held until it is known to be JSON.
+const HELD_ANSWER: usize = 256 << 10;
+/// An error body up to this size is held and searched for our credential.
+const HELD_ERROR: usize = 64 << 10;
+/// A body above this size is parsed off the worker.
+const PARSED_ELSEWHERE: usize = 256 << 10;
+
+/// A model call as it was received.
+pub(super) struct Received {
+    pub(super) headers: HeaderMap,
+    pub(super) request_id: HeaderValue,
+    pub(super) body: axum::body::Body,
+}
+
+/// Relays one call: read, resolve, ask, answer.
+pub(super) async fn model_call(
+    worker: &Worker,
+    endpoint: Endpoint,
+    received: Received,
+    exchange: &mut Exchange,
+) -> Result<Reply, GatewayError> {
+    let server = &worker.shared.config.server;
+    let Received { headers, request_id, body } = received;
+    let body = request_body::read(&headers, body, server.body_size_limit, server.timeouts.body).await?;
+    let peek = peek(&body).await?;
+    exchange.decoded(peek.stream);
+
+    let target = worker.target(&peek.model)?;
+    let body = peek.body_for(&target.model, body);
+    let request = request(&target, endpoint, headers, request_id, body);
+
+    let mut dispatch = exchange.dispatch(&target, endpoint, peek.stream);
+    let deadline = Deadline::new(worker, peek.stream);
+    let shutdown = worker.shared.lifecycle.cut.clone();
+    let answer = async {
+        let response = ask(worker, &target, request, &mut dispatch, &deadline).await?;
+        exchange.dispatched();
+        let call = Call { worker, target: &target, endpoint, deadline };
+        call.answer(response, dispatch, exchange).await
+    };
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = shutdown.cancelled() => Err(super::draining()),
+    }
+}
+
+async fn peek(body: &Bytes) -> Result<Peek, GatewayError> {
+    if body.len() <= PARSED_ELSEWHERE {
+        return Peek::of(body);
+    }
+    let body = body.clone();
+    let peek = tokio::task::spawn_blocking(move || Peek::of(&body)).await;
+    peek.unwrap_or_else(|_| Err(GatewayError::Internal))
+}
+
+/// The request as it goes upstream.
+fn request(
+    target: &ModelTarget,
+    endpoint: Endpoint,
+    headers: HeaderMap,
+    request_id: HeaderValue,
+    body: Bytes,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target.address(endpoint);
+    *request.headers_mut() = headers::to_upstream(headers, request_id, target.upstream.credential());
+    request
+}
+
+/// How long a provider may take.
+struct Deadline {
+    at: Instant,
+    limit: Duration,
+    waited_for: &'static str,
+}
+
+impl Deadline {
+    fn new(worker: &Worker, stream: bool) -> Self {
+        let http = &worker.shared.config.http;
+        let (limit, waited_for) =
+            if stream { (http.stream_first_event, "first event") } else { (http.timeout, "answer") };
+        Self { at: Instant::now() + limit, limit, waited_for }
+    }
+
+    fn missed(&self, target: &ModelTarget, dispatch: &mut Dispatch) -> GatewayError {
+        dispatch.note(DispatchObserver::timed_out);
+        GatewayError::timeout(&target.upstream.provider.name, self.waited_for, self.limit)
+    }
+}
+
+/// Sends the request and waits for the upstream's headers.
+async fn ask(
+    worker: &Worker,
+    target: &ModelTarget,
+    request: Request<Full<Bytes>>,
+    dispatch: &mut Dispatch,
+    deadline: &Deadline,
+) -> Result<Response<Incoming>, GatewayError> {
+    match timeout_at(deadline.at, worker.client.send(request)).await {
+        Ok(Ok(response)) => {
+            let status = response.status().as_u16();
+            dispatch.note(|observer| observer.answered(status));
+            Ok(response)
+        }
+        Ok(Err(error)) => {
+            let provider = &target.upstream.provider.name;
+            let refusal = GatewayError::no_answer(provider, &error);
+            let timed_out = refusal.status() == StatusCode::GATEWAY_TIMEOUT;
+            dispatch.note(if timed_out { DispatchObserver::timed_out } else { DispatchObserver::failed });
+            tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
+            Err(refusal)
+        }
+        Err(_) => Err(deadline.missed(target, dispatch)),
+    }
+}
+
+/// A call whose upstream has answered with headers.
+struct Call<'a> {
+    worker: &'a Worker,
+    target: &'a ModelTarget,
+    endpoint: Endpoint,
+    deadline: Deadline,
+}
+
+/// What was read of a body that is held: all of it, or as much as may be held.
+enum Held {
+    Whole(Bytes),
+    TooLarge(VecDeque<Bytes>, Incoming),
+}
+
+impl Call<'_> {
+    async fn answer(
+        self,
+        response: Response<Incoming>,
+        mut dispatch: Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<Reply, GatewayError> {
+        let (head, body) = response.into_parts();
+        let refusal = match head.status {
+            StatusCode::UNAUTHORIZED => {
+                dispatch.note(DispatchObserver::completed);
+                return Err(GatewayError::credentials(self.provider()));
+            }
+            status if status.is_client_error() || status.is_server_error() => {
+                return self.error(head, body, dispatch).await;
+            }
+            status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
+            status => headers::refusal(status, &head.headers, &body),
+        };
+        if let Some(reason) = refusal {
+            return Err(self.useless(&mut dispatch, reason));
+        }
+        let headers = headers::to_caller(head.headers);
+        if headers::is_event_stream(&headers) {
+            let body = self.relay(VecDeque::new(), body, dispatch, true);
+            return Ok(Reply::relayed(head.status, headers, body));
+        }
+        match self.hold(body, HELD_ANSWER, &mut dispatch).await? {
+            Held::Whole(bytes) => {
+                let Some(usage) = json_usage(&bytes) else {
+                    return Err(self.useless(&mut dispatch, "its answer is not JSON"));
+                };
+                if let Some(tokens) = usage.and_then(usage::tokens) {
+                    exchange.tokens(&tokens);
+                    dispatch.note(|observer| observer.tokens(tokens));
+                }
+                Ok(Reply::held(head.status, headers, bytes, dispatch))
+            }
+            Held::TooLarge(parts, rest) => {
+                let body = self.relay(parts, rest, dispatch, false);
+                Ok(Reply::relayed(head.status, headers, body))
+            }
+        }
+    }
+
+    /// An error of the provider: same status, same body, without our credential in it.
+    async fn error(
+        &self,
+        head: http::response::Parts,
+        body: Incoming,
+        mut dispatch: Dispatch,
+    ) -> Result<Reply, GatewayError> {
+        let mut headers = headers::to_caller(head.headers);
+        let bytes = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
+            Held::Whole(bytes) => self.scrubbed(bytes),
+            Held::TooLarge(..) => {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                let message = format!("it answered {} with an error text over {HELD_ERROR} bytes", head.status);
+                Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope())
+            }
+        };
+        Ok(Reply::held(head.status, headers, bytes, dispatch))
+    }
+
+    /// Our credential never reaches a caller, whatever an upstream writes into its errors.
+    fn scrubbed(&self, bytes: Bytes) -> Bytes {
+        let Some(key) = &self.target.upstream.provider.api_key else { return bytes };
+        let key = key.expose().as_bytes();
+        if key.is_empty() || memchr::memmem::find(&bytes, key).is_none() {
+            return bytes;
+        }
+        let mut scrubbed = BytesMut::with_capacity(bytes.len());
+        let mut from = 0;
+        for at in memchr::memmem::find_iter(&bytes, key) {
+            scrubbed.extend_from_slice(&bytes[from..at]);
+            scrubbed.extend_from_slice(b"[removed]");
+            from = at + key.len();
+        }
+        scrubbed.extend_from_slice(&bytes[from..]);
+        scrubbed.freeze()
+    }
+
+    /// Reads a body up to a limit, within the deadline of the call.
+    async fn hold(
+        &self,
+        mut body: Incoming,
+        limit: usize,
+        dispatch: &mut Dispatch,
+    ) -> Result<Held, GatewayError> {
+        let mut parts = VecDeque::new();
+        let mut size = 0;
+        loop {
+            let frame = match timeout_at(self.deadline.at, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) => return Err(self.useless(dispatch, "its connection broke inside the answer")),
+                Ok(None) => return Ok(Held::Whole(joined(parts, size))),
+                Err(_) => return Err(self.deadline.missed(self.target, dispatch)),
+            };
+            let Ok(bytes) = frame.into_data() else { continue };
+            size += bytes.len();
+            parts.push_back(bytes);
+            if size > limit {
+                return Ok(Held::TooLarge(parts, body));
+            }
+            if body.is_end_stream() {
+                return Ok(Held::Whole(joined(parts, size)));
+            }
+        }
+    }
+
+    fn relay(&self, head: VecDeque<Bytes>, body: Incoming, dispatch: Dispatch, events: bool) -> RelayBody {
+        let setup = RelaySetup {
+            endpoint: self.endpoint,
+            events,
+            first_by: self.deadline.at,
+            idle: self.worker.shared.config.http.stream_idle,
+            cut: self.worker.shared.lifecycle.cut.clone().cancelled_owned(),
+        };
+        RelayBody::new(head, body, dispatch, setup)
+    }
+
+    fn useless(&self, dispatch: &mut Dispatch, reason: impl Into<String>) -> GatewayError {
+        dispatch.note(DispatchObserver::failed);
+        GatewayError::useless_answer(self.provider(), reason)
+    }
+
+    fn provider(&self) -> &str {
+        &self.target.upstream.provider.name
+    }
+}
+
+fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
+    if parts.len() == 1 {
+        return parts.pop_front().unwrap_or_default();
+    }
+    let mut whole = BytesMut::with_capacity(size);
+    for part in parts {
+        whole.extend_from_slice(&part);
+    }
+    whole.freeze()
+}
+
+/// The `usage` of an answer, if any; `None` when the answer is not a JSON object.
+fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        usage: Option<&'a RawValue>,
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    serde_json::from_str::<Answer>(text).ok().map(|answer| answer.usage)
+}

@@ -1,0 +1,219 @@
+//! An upstream's body on its way through: the bytes as they are, read along on the side, with a last word of our own
+//! where a stream breaks.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::exchange::{Dispatch, Exchange};
+use super::tap::Tap;
+use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome};
+
+/// See the module.
+pub(super) struct RelayBody {
+    /// What was read before the relay began.
+    head: VecDeque<Bytes>,
+    upstream: Incoming,
+    dispatch: Dispatch,
+    /// Reads along, where the body is a stream of events.
+    tap: Option<Tap>,
+    endpoint: Endpoint,
+    silence: Pin<Box<Sleep>>,
+    /// Longest silence between two reads.
+    idle: Duration,
+    /// Resolves when the grace period of a shutdown is over.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    outcome: Option<HttpOutcome>,
+}
+
+/// Why a body did not reach its end.
+#[derive(Debug, Clone, Copy)]
+enum Break {
+    Upstream,
+    Truncated,
+    Silent,
+    Shutdown,
+}
+
+impl Break {
+    const fn code_and_message(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Upstream => ("upstream_error", "the provider's connection broke in the middle of the answer"),
+            Self::Truncated => ("upstream_truncated", "the provider ended the stream before the answer was complete"),
+            Self::Silent => ("upstream_timeout", "the provider fell silent in the middle of the answer"),
+            Self::Shutdown => ("shutting_down", "the gateway is shutting down; send the request again"),
+        }
+    }
+}
+
+/// What a relay needs besides the upstream's body.
+pub(super) struct RelaySetup {
+    pub(super) endpoint: Endpoint,
+    /// Whether the body is a stream of events.
+    pub(super) events: bool,
+    /// When the first read must have come.
+    pub(super) first_by: Instant,
+    pub(super) idle: Duration,
+    pub(super) cut: WaitForCancellationFutureOwned,
+}
+
+impl RelayBody {
+    pub(super) fn new(
+        head: VecDeque<Bytes>,
+        upstream: Incoming,
+        dispatch: Dispatch,
+        setup: RelaySetup,
+    ) -> Self {
+        Self {
+            head,
+            upstream,
+            dispatch,
+            tap: setup.events.then(|| Tap::new(setup.endpoint)),
+            endpoint: setup.endpoint,
+            silence: Box::pin(tokio::time::sleep_until(setup.first_by)),
+            idle: setup.idle,
+            cut: Box::pin(setup.cut),
+            outcome: None,
+        }
+    }
+
+    /// How the body ended, once it has.
+    pub(super) fn outcome(&self) -> Option<HttpOutcome> {
+        self.outcome
+    }
+
+    /// The exact size where the upstream declared it.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        let head: usize = self.head.iter().map(Bytes::len).sum();
+        match (&self.tap, self.upstream.size_hint().exact()) {
+            (None, Some(rest)) => SizeHint::with_exact(rest + head as u64),
+            // A stream may get an event of ours at its end.
+            _ => SizeHint::default(),
+        }
+    }
+
+    /// The next bytes for the caller; an error closes its connection.
+    pub(super) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: Option<&mut Exchange>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(bytes) = self.head.pop_front() {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        loop {
+            match Pin::new(&mut self.upstream).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers are hop-by-hop here: HTTP/1.1 callers did not ask for them.
+                    if let Ok(bytes) = frame.into_data()
+                        && !bytes.is_empty()
+                    {
+                        self.passed(&bytes, exchange);
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return self.broken(Break::Upstream),
+                Poll::Ready(None) => return self.upstream_ended(),
+                Poll::Pending => {
+                    let why = ready!(self.poll_patience(cx));
+                    return self.broken(why);
+                }
+            }
+        }
+    }
+
+    fn passed(&mut self, bytes: &[u8], exchange: Option<&mut Exchange>) {
+        self.silence.as_mut().reset(Instant::now() + self.idle);
+        if let Some(tap) = &mut self.tap {
+            let had_token = tap.first_token;
+            tap.read(bytes);
+            if tap.first_token && !had_token {
+                self.dispatch.note(DispatchObserver::first_token);
+                exchange.first_token();
+            }
+            if tap.ended
+                && let Some(tokens) = tap.tokens.take()
+            {
+                exchange.tokens(&tokens);
+                self.dispatch.note(|observer| observer.tokens(tokens));
+            }
+        }
+        if self.upstream.is_end_stream() && self.is_whole() {
+            self.complete();
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.tap.as_ref().is_none_or(|tap| tap.ended && !tap.reported_error)
+    }
+
+    fn complete(&mut self) {
+        self.dispatch.note(DispatchObserver::completed);
+        self.outcome = Some(HttpOutcome::Ok);
+    }
+
+    fn upstream_ended(&mut self) -> Poll<Option<io::Result<Bytes>>> {
+        match &self.tap {
+            _ if self.is_whole() => {
+                self.complete();
+                Poll::Ready(None)
+            }
+            // The upstream has told the caller itself.
+            Some(tap) if tap.reported_error => {
+                self.dispatch.note(DispatchObserver::failed);
+                self.outcome = Some(HttpOutcome::Broken);
+                Poll::Ready(None)
+            }
+            _ => self.broken(Break::Truncated),
+        }
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Break> {
+        if self.silence.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Break::Silent);
+        }
+        self.cut.as_mut().poll(cx).map(|()| Break::Shutdown)
+    }
+
+    /// Ends a stream with an event that says why; any other body can only break off.
+    fn broken(&mut self, why: Break) -> Poll<Option<io::Result<Bytes>>> {
+        match why {
+            Break::Silent => self.dispatch.note(DispatchObserver::timed_out),
+            Break::Upstream | Break::Truncated | Break::Shutdown => self.dispatch.note(DispatchObserver::failed),
+        }
+        self.outcome = Some(HttpOutcome::Broken);
+        let (code, message) = why.code_and_message();
+        let Some(tap) = &self.tap else {
+            return Poll::Ready(Some(Err(io::Error::other(message))));
+        };
+        let apart = if tap.is_inside_event() { "\n\n" } else { "" };
+        Poll::Ready(Some(Ok(Bytes::from(format!("{apart}{}", error_event(self.endpoint, code, message))))))
+    }
+}
+
+/// An error as an event of the endpoint's own shape.
+fn error_event(endpoint: Endpoint, code: &str, message: &str) -> String {
+    if endpoint == Endpoint::Responses {
+        let error = serde_json::json!({"type": "error", "code": code, "message": message, "param": null});
+        return format!("event: error\ndata: {error}\n\n");
+    }
+    let error = serde_json::json!({
+        "error": {"message": message, "type": "upstream_error", "param": null, "code": code}
+    });
+    format!("data: {error}\n\n")
+}
+
+impl fmt::Debug for RelayBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayBody").field("tap", &self.tap).finish_non_exhaustive()
+    }
+}

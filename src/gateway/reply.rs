@@ -1,0 +1,145 @@
+//! Answers on their way to the caller.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::{Frame, SizeHint};
+
+use super::exchange::{Dispatch, Exchange};
+use super::relay_body::RelayBody;
+use crate::metrics::{Answer, DispatchObserver, HttpOutcome};
+
+/// What a handler answers.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: ReplyBody,
+    /// What it means for the caller of a model.
+    pub(super) answer: Answer,
+}
+
+/// The bytes of an answer.
+#[derive(Debug)]
+pub(super) enum ReplyBody {
+    /// All of them.
+    Full(FullBody),
+    /// As they come from upstream.
+    Relay(Box<RelayBody>),
+}
+
+/// Bytes that are all here, with what has to last until they are handed over.
+#[derive(Debug)]
+pub(super) struct FullBody {
+    bytes: Bytes,
+    /// The observer of the call that they answer.
+    dispatch: Option<Dispatch>,
+}
+
+impl Reply {
+    /// An answer that is all here.
+    pub(super) fn full(status: StatusCode, headers: HeaderMap, bytes: Bytes, answer: Answer) -> Self {
+        Self { status, headers, body: ReplyBody::Full(FullBody { bytes, dispatch: None }), answer }
+    }
+
+    /// 200 with JSON of our own.
+    pub(super) fn json(json: impl Into<Bytes>) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        Self::full(StatusCode::OK, headers, json.into(), Answer::Ok)
+    }
+
+    /// An upstream's answer that is all here; its call ends when the caller has the last byte.
+    pub(super) fn held(status: StatusCode, headers: HeaderMap, bytes: Bytes, dispatch: Dispatch) -> Self {
+        let body = ReplyBody::Full(FullBody { bytes, dispatch: Some(dispatch) });
+        Self { status, headers, body, answer: answer_of(status) }
+    }
+
+    /// An upstream's answer as it comes.
+    pub(super) fn relayed(status: StatusCode, headers: HeaderMap, body: RelayBody) -> Self {
+        Self { status, headers, body: ReplyBody::Relay(Box::new(body)), answer: answer_of(status) }
+    }
+}
+
+/// What an upstream's status means for the caller.
+fn answer_of(status: StatusCode) -> Answer {
+    match status.as_u16() {
+        0..400 => Answer::Ok,
+        429 => Answer::RateLimited,
+        400..500 => Answer::CallerError,
+        _ => Answer::UpstreamError,
+    }
+}
+
+/// A body that tells the exchange how it ended, at its last byte or when the caller has left.
+#[derive(Debug)]
+pub(super) struct ObservedBody {
+    body: ReplyBody,
+    /// `None` for what is not noted at all: health checks and authorised scrapes.
+    exchange: Option<Exchange>,
+    ended: bool,
+}
+
+impl ObservedBody {
+    pub(super) fn new(body: ReplyBody, exchange: Option<Exchange>) -> Body {
+        let ended = matches!(&body, ReplyBody::Full(full) if full.bytes.is_empty());
+        let mut observed = Self { body, exchange, ended: false };
+        if ended {
+            observed.end(HttpOutcome::Ok);
+        }
+        Body::new(observed)
+    }
+
+    fn end(&mut self, outcome: HttpOutcome) {
+        self.ended = true;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.ended(outcome);
+        }
+    }
+}
+
+impl http_body::Body for ObservedBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        match &mut this.body {
+            ReplyBody::Full(full) => {
+                let bytes = std::mem::take(&mut full.bytes);
+                if let Some(dispatch) = &mut full.dispatch {
+                    dispatch.note(DispatchObserver::completed);
+                }
+                this.end(HttpOutcome::Ok);
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            ReplyBody::Relay(relay) => {
+                let frame = std::task::ready!(relay.poll_bytes(cx, this.exchange.as_mut()));
+                if let Some(outcome) = relay.outcome() {
+                    this.end(outcome);
+                }
+                Poll::Ready(frame.map(|bytes| bytes.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            ReplyBody::Full(full) => SizeHint::with_exact(full.bytes.len() as u64),
+            ReplyBody::Relay(relay) => relay.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The log line of one request, written when its answer is complete or given up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use super::routes::ROUTES;
+use super::usage;
+use super::worker::ModelTarget;
+use crate::config::{Log, LogRequests};
+use crate::metrics::{Endpoint, HttpOutcome, Tokens};
+
+/// What the line will say; written on drop.
+#[derive(Debug)]
+pub(super) struct RequestLog {
+    errors_only: bool,
+    route: usize,
+    request_id: HeaderValue,
+    started: Instant,
+    first_token: Option<Duration>,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) target: Option<Arc<ModelTarget>>,
+    pub(super) status: Option<u16>,
+    pub(super) outcome: HttpOutcome,
+    pub(super) tokens: Option<Tokens>,
+}
+
+impl RequestLog {
+    /// `None` where no request is logged.
+    pub(super) fn start(log: Log, route: usize, request_id: &HeaderValue) -> Option<Self> {
+        (log.requests != LogRequests::Off).then(|| Self {
+            errors_only: log.requests == LogRequests::Errors,
+            route,
+            request_id: request_id.clone(),
+            started: Instant::now(),
+            first_token: None,
+            endpoint: None,
+            target: None,
+            status: None,
+            outcome: HttpOutcome::Cancelled,
+            tokens: None,
+        })
+    }
+
+    pub(super) fn first_token(&mut self) {
+        self.first_token.get_or_insert_with(|| self.started.elapsed());
+    }
+}
+
+impl Drop for RequestLog {
+    fn drop(&mut self) {
+        let fine = self.outcome == HttpOutcome::Ok && self.status.is_some_and(|status| status < 400);
+        if fine && self.errors_only {
+            return;
+        }
+        let target = self.target.as_deref();
+        let (input_tokens, output_tokens) = self.tokens.as_ref().map(usage::totals).unzip();
+        let endpoint = self.endpoint.map_or(ROUTES[self.route].template, Endpoint::as_str);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = self.request_id.to_str().unwrap_or_default(),
+                    provider = target.map(|target| target.upstream.provider.name.as_str()),
+                    model = target.map(|target| &*target.model),
+                    endpoint,
+                    status = self.status,
+                    outcome = self.outcome.as_str(),
+                    duration_ms = milliseconds(self.started.elapsed()),
+                    ttft_ms = self.first_token.map(milliseconds),
+                    input_tokens,
+                    output_tokens,
+                    attempts = target.map(|_| 1),
+                    "request"
+                )
+            };
+        }
+        if fine { line!(info) } else { line!(warn) }
+    }
+}
+
+/// Milliseconds with three decimals.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,213 @@
+//! Every route with its methods and its lock, and the router made of them.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{MethodFilter, MethodRouter};
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Request, Response};
+
+use super::error::GatewayError;
+use super::exchange::Exchange;
+use super::reply::{ObservedBody, Reply};
+use super::worker::Worker;
+use super::{auth, headers, models, relay, scrape};
+use crate::metrics::{Endpoint, Surface};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// Nothing.
+    Open,
+    /// A key of the API.
+    Key,
+    /// A key that may read the metrics.
+    MetricsKey,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Whatever no other route is for.
+    Unmatched,
+    /// The exposition, at the configured path.
+    Scrape,
+    /// A model call.
+    Call(Endpoint),
+    /// The list of models.
+    ListModels,
+    /// One model.
+    ShowModel,
+    /// Alive.
+    Health,
+    /// Ready for requests.
+    Ready,
+}
+
+/// One row of the route table.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// Its path in metrics and logs.
+    pub(super) template: &'static str,
+    /// Its path for the router.
+    path: &'static str,
+    /// Methods, as an `Allow` header has them.
+    allow: &'static str,
+    pub(super) lock: Lock,
+    pub(super) action: Action,
+}
+
+const fn route(
+    template: &'static str,
+    path: &'static str,
+    allow: &'static str,
+    lock: Lock,
+    action: Action,
+) -> Route {
+    Route { template, path, allow, lock, action }
+}
+
+/// Index of the row for whatever no other route is for.
+pub(super) const UNMATCHED: usize = 0;
+/// Index of the row of the metrics endpoint.
+const SCRAPE: usize = 1;
+
+/// Every route. The first two have no fixed path.
+#[rustfmt::skip]
+pub(super) static ROUTES: &[Route] = &[
+    route("unmatched", "", "", Lock::Open, Action::Unmatched),
+    route("metrics", "", "GET,HEAD", Lock::MetricsKey, Action::Scrape),
+    route("/v1/chat/completions", "/v1/chat/completions", "POST", Lock::Key, Action::Call(Endpoint::ChatCompletions)),
+    route("/v1/completions", "/v1/completions", "POST", Lock::Key, Action::Call(Endpoint::Completions)),
+    route("/v1/embeddings", "/v1/embeddings", "POST", Lock::Key, Action::Call(Endpoint::Embeddings)),
+    route("/v1/responses", "/v1/responses", "POST", Lock::Key, Action::Call(Endpoint::Responses)),
+    route("/v1/models", "/v1/models", "GET,HEAD", Lock::Key, Action::ListModels),
+    route("/v1/models/{id}", "/v1/models/{*id}", "GET,HEAD", Lock::Key, Action::ShowModel),
+    route("/health", "/health", "GET,HEAD", Lock::Open, Action::Health),
+    route("/health/ready", "/health/ready", "GET,HEAD", Lock::Open, Action::Ready),
+];
+
+/// The router of one worker. With metrics disabled it has no metrics route.
+pub(super) fn router(worker: &Arc<Worker>) -> Router {
+    let config = &worker.shared.config;
+    let base = &config.server.base_path;
+    let mut router = Router::new();
+    for (index, route) in ROUTES.iter().enumerate().skip(SCRAPE + 1) {
+        router = router.route(&format!("{base}{}", route.path), methods(worker, index, route));
+    }
+    if worker.metrics.is_some() {
+        let path = config.metrics_path();
+        router = router
+            .route(&path, methods(worker, SCRAPE, &ROUTES[SCRAPE]))
+            .route(&format!("{path}/"), methods(worker, SCRAPE, &ROUTES[SCRAPE]));
+    }
+    let worker = Arc::clone(worker);
+    router.fallback(move |request| serve(Arc::clone(&worker), UNMATCHED, request))
+}
+
+fn methods(worker: &Arc<Worker>, index: usize, route: &'static Route) -> MethodRouter {
+    let filter = if route.allow == "POST" { MethodFilter::POST } else { MethodFilter::GET.or(MethodFilter::HEAD) };
+    let handler = {
+        let worker = Arc::clone(worker);
+        move |request| serve(Arc::clone(&worker), index, request)
+    };
+    let worker = Arc::clone(worker);
+    MethodRouter::new().on(filter, handler).fallback(move |request: Request<Body>| {
+        let worker = Arc::clone(&worker);
+        async move {
+            let request_id = headers::request_id(request.headers());
+            let exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
+            respond(GatewayError::method_not_allowed(route.allow), Some(exchange), request_id)
+        }
+    })
+}
+
+/// One request from its head to its answer.
+async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Response<Body> {
+    let route = &ROUTES[index];
+    let request_id = headers::request_id(request.headers());
+    match route.action {
+        Action::Health => return respond(Reply::json(r#"{"status":"ok"}"#), None, request_id),
+        Action::Ready => return respond(ready(&worker), None, request_id),
+        _ => {}
+    }
+    let refused = authorize(&worker, route, &request).err();
+    if route.action == Action::Scrape && refused.is_none() {
+        return respond(scrape::scrape(&worker, request.headers()).await, None, request_id);
+    }
+    let mut exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
+    let reply = match refused {
+        Some(refusal) => Err(refusal),
+        None => {
+            let answer = answer(&worker, route, request, &request_id, &mut exchange);
+            AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(GatewayError::Internal))
+        }
+    };
+    respond(reply.unwrap_or_else(GatewayError::into_reply), Some(exchange), request_id)
+}
+
+fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<(), GatewayError> {
+    let surface = match route.lock {
+        Lock::Open => return Ok(()),
+        Lock::Key => Surface::Api,
+        Lock::MetricsKey => Surface::Metrics,
+    };
+    worker.shared.access.check(surface, request.headers()).map_err(|failure| {
+        if let Some(metrics) = &worker.metrics {
+            metrics.auth_failure(surface, failure);
+        }
+        auth::refusal(surface, failure)
+    })
+}
+
+async fn answer(
+    worker: &Worker,
+    route: &Route,
+    request: Request<Body>,
+    request_id: &HeaderValue,
+    exchange: &mut Exchange,
+) -> Result<Reply, GatewayError> {
+    let lifecycle = &worker.shared.lifecycle;
+    if let Action::Call(endpoint) = route.action {
+        exchange.model_call(endpoint);
+    }
+    if lifecycle.draining.is_cancelled() {
+        return Err(super::draining());
+    }
+    let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or_else(super::overloaded)?;
+    exchange.hold(in_flight);
+    match route.action {
+        Action::Call(endpoint) => {
+            let (head, body) = request.into_parts();
+            let received = relay::Received { headers: head.headers, request_id: request_id.clone(), body };
+            relay::model_call(worker, endpoint, received, exchange).await
+        }
+        Action::ListModels => Ok(models::list(worker)),
+        Action::ShowModel => models::show(worker, request.uri().path()),
+        Action::Unmatched | Action::Scrape | Action::Health | Action::Ready => Err(super::no_such_route()),
+    }
+}
+
+fn ready(worker: &Worker) -> Reply {
+    if worker.shared.lifecycle.is_ready() {
+        return Reply::json(r#"{"status":"ok"}"#);
+    }
+    let mut reply = Reply::json(r#"{"status":"draining"}"#);
+    reply.status = http::StatusCode::SERVICE_UNAVAILABLE;
+    reply
+}
+
+fn respond(reply: Reply, exchange: Option<Exchange>, request_id: HeaderValue) -> Response<Body> {
+    let Reply { status, headers, body, answer } = reply;
+    let body = ObservedBody::new(body, exchange.map(|mut exchange| {
+        exchange.answered(status.as_u16(), answer);
+        exchange
+    }));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(headers::REQUEST_ID, request_id);
+    response
+}

@@ -1,0 +1,115 @@
+//! What handlers work with: the state of the process, and the part of it that belongs to one worker.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Uri;
+
+use super::auth::Access;
+use super::error::GatewayError;
+use super::lifecycle::Lifecycle;
+use crate::config::Config;
+use crate::metrics::{Claim, Endpoint, Metrics, ModelMetrics, WorkerMetrics};
+use crate::providers::{Client, Listing, Providers, Unresolved, UnusableProvider, Upstream};
+
+/// Shared by all workers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) access: Access,
+    pub(super) providers: Arc<Providers>,
+    pub(super) metrics: Option<Arc<Metrics>>,
+    pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) limits: Limits,
+}
+
+/// Process-wide caps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    pub(super) in_flight: usize,
+}
+
+/// One worker: its own connections to upstreams, its own cells, its own view of the targets.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    pub(super) metrics: Option<WorkerMetrics>,
+    targets: Mutex<Targets>,
+}
+
+/// Models that were resolved before, by their requested name. Only names with a metric label of their own are kept,
+/// so that callers cannot fill it.
+#[derive(Debug, Default)]
+struct Targets {
+    generation: u64,
+    by_name: HashMap<String, Arc<ModelTarget>>,
+}
+
+/// What serves a model, with all that a request to it needs.
+#[derive(Debug)]
+pub(super) struct ModelTarget {
+    pub(super) upstream: Arc<Upstream>,
+    /// The model by the provider's own name.
+    pub(super) model: Arc<str>,
+    pub(super) metrics: Option<ModelMetrics>,
+    addresses: Vec<Uri>,
+}
+
+impl ModelTarget {
+    /// Where an operation is asked for.
+    pub(super) fn address(&self, endpoint: Endpoint) -> Uri {
+        self.addresses[endpoint as usize].clone()
+    }
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
+        Self { shared, client, metrics, targets: Mutex::default() }
+    }
+
+    /// What serves a model.
+    pub(super) fn target(&self, requested: &str) -> Result<Arc<ModelTarget>, GatewayError> {
+        let generation = self.shared.providers.generation();
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if targets.generation != generation {
+            *targets = Targets { generation, by_name: HashMap::new() };
+        }
+        if let Some(target) = targets.by_name.get(requested) {
+            return Ok(Arc::clone(target));
+        }
+        let (target, lasting) = self.resolve(requested)?;
+        if lasting {
+            targets.by_name.insert(requested.to_owned(), Arc::clone(&target));
+        }
+        Ok(target)
+    }
+
+    /// Resolves a model anew; the flag says whether the result may be kept.
+    fn resolve(&self, requested: &str) -> Result<(Arc<ModelTarget>, bool), GatewayError> {
+        let target = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
+            Unresolved::UnknownModel => GatewayError::unknown_model(requested),
+            Unresolved::NoProvider => GatewayError::Unavailable {
+                message: "No provider is configured: set OPENAI_API_KEY or another provider's key, or add one to \
+                          config.yaml.",
+                code: "no_provider",
+            },
+        })?;
+        let claim = match target.listing {
+            Listing::Configured => Some(Claim::Configured),
+            Listing::Discovered => Some(Claim::Discovered),
+            Listing::Unlisted => None,
+        };
+        let provider = &target.upstream.provider.name;
+        let metrics = self.metrics.as_ref().map(|metrics| metrics.model(provider, &target.model, claim));
+        let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
+        let addresses = Endpoint::ALL.iter().map(|endpoint| target.upstream.address(endpoint.as_str()));
+        let addresses = addresses.collect::<Result<_, UnusableProvider>>().map_err(|error| {
+            tracing::error!(error = error.to_string(), "a provider has no valid address");
+            GatewayError::Internal
+        })?;
+        let target = ModelTarget { upstream: target.upstream, model: target.model, metrics, addresses };
+        Ok((Arc::new(target), lasting))
+    }
+}

@@ -1,0 +1,108 @@
+//! The pooled HTTP client of one worker, and what can go wrong before an upstream's status line.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::CertificateError;
+use tower::timeout::Timeout;
+use tower::timeout::error::Elapsed;
+
+/// An idle upstream connection is closed after this time: below the 60 s that common servers and load balancers
+/// keep theirs (nginx: 75 s, AWS load balancers: 60 s), so that we rarely meet one that is just being closed.
+const IDLE: Duration = Duration::from_secs(50);
+
+/// Calls upstreams; its connections belong to one worker.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: legacy::Client<Timeout<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    connect_timeout: Duration,
+}
+
+/// Why there was no answer. The text is for the caller: it names no address and no key.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No connection within `http.connect_timeout`.
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(Duration),
+    /// No connection.
+    #[error("{0}")]
+    Connect(String),
+    /// The connection broke before a status line.
+    #[error("the connection broke before an answer")]
+    Broken(#[source] legacy::Error),
+}
+
+impl Client {
+    /// A client with an empty pool.
+    #[must_use]
+    pub fn new(tls: rustls::ClientConfig, connect_timeout: Duration) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector =
+            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let inner = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(Timeout::new(connector.wrap_connector(tcp), connect_timeout));
+        Self { inner, connect_timeout }
+    }
+
+    /// Sends a request and waits for the answer's headers. Dropping the future gives the call up.
+    ///
+    /// # Errors
+    /// When no status line arrived.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, UpstreamError> {
+        self.inner.request(request).await.map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, error: legacy::Error) -> UpstreamError {
+        if !error.is_connect() {
+            return UpstreamError::Broken(error);
+        }
+        let mut cause = error.source();
+        let mut last = String::new();
+        while let Some(current) = cause {
+            if current.is::<Elapsed>() {
+                return UpstreamError::ConnectTimeout(self.connect_timeout);
+            }
+            if let Some(io) = current.downcast_ref::<std::io::Error>() {
+                if let Some(rustls::Error::InvalidCertificate(why)) =
+                    io.get_ref().and_then(|inner| inner.downcast_ref())
+                {
+                    return UpstreamError::Connect(certificate_reason(why));
+                }
+                if io.kind() == std::io::ErrorKind::ConnectionRefused {
+                    return UpstreamError::Connect("connection refused".into());
+                }
+            }
+            last = current.to_string();
+            cause = current.source();
+        }
+        UpstreamError::Connect(format!("no connection: {last}"))
+    }
+}
+
+fn certificate_reason(why: &CertificateError) -> String {
+    let reason = match why {
+        CertificateError::UnknownIssuer => "its certificate is signed by nobody this machine trusts",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::Revoked => "its certificate is revoked",
+        _ => "its certificate was refused",
+    };
+    format!("TLS failed: {reason}")
+}

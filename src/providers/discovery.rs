@@ -1,0 +1,92 @@
+//! Asks providers without configured `models` which models they serve: at start and hourly, in the background.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+use super::{Providers, Upstream};
+use crate::tls;
+
+const EVERY: Duration = Duration::from_hours(1);
+/// A provider that does not answer in this time is asked again in an hour.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// OpenRouter's list, the longest known, is below 1 MiB.
+const MAX_BYTES: usize = 8 << 20;
+
+#[derive(Deserialize)]
+struct ModelList {
+    data: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+}
+
+/// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged and the
+/// last list stays.
+pub async fn discover_forever(providers: Arc<Providers>) {
+    let asked: Vec<_> = providers.upstreams().iter().filter(|it| it.provider.models.is_empty()).collect();
+    if asked.is_empty() {
+        return;
+    }
+    let client = match client(&asked) {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "models cannot be discovered");
+            return;
+        }
+    };
+    loop {
+        futures_util::future::join_all(asked.iter().map(|upstream| refresh(&client, &providers, upstream))).await;
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+fn client(asked: &[&Arc<Upstream>]) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .timeout(TIMEOUT);
+    if asked.iter().any(|upstream| upstream.provider.base_url.scheme() == "https") {
+        builder = builder.tls_backend_preconfigured(tls::client_config()?);
+    } else {
+        builder = builder.tls_backend_preconfigured(tls::client_config_without_roots()?);
+    }
+    Ok(builder.build()?)
+}
+
+async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Upstream) {
+    let name = upstream.provider.name.as_str();
+    match list(client, upstream).await {
+        Ok(models) => {
+            tracing::debug!(provider = name, models = models.len(), "models discovered");
+            providers.set_discovered(name, models);
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::warn!(provider = name, error, "models could not be discovered; the next try is in an hour");
+        }
+    }
+}
+
+async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
+    let address = upstream.address("/models")?.to_string();
+    let mut request = client.get(address);
+    if let Some((name, value)) = upstream.credential() {
+        request = request.header(name, value);
+    }
+    let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
+    let status = response.status();
+    ensure!(status.is_success(), "the models endpoint answered {status}");
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+        ensure!(body.len() + chunk.len() <= MAX_BYTES, "the list of models is over {MAX_BYTES} bytes");
+        body.extend_from_slice(&chunk);
+    }
+    let list: ModelList = serde_json::from_slice(&body).context("the models endpoint sent no list of models")?;
+    Ok(list.data.into_iter().map(|model| model.id).collect())
+}

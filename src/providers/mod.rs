@@ -1,0 +1,208 @@
+//! The configured providers: which of them serves a model, and how they are called.
+
+mod client;
+mod discovery;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
+use http::uri::{InvalidUri, Uri};
+
+use crate::config::{Credential, Provider};
+
+pub use client::{Client, UpstreamError};
+pub use discovery::discover_forever;
+
+/// A provider, with what every call to it needs made ready once.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its configuration.
+    pub provider: Arc<Provider>,
+    credential: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Why a configured provider cannot be called at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableProvider {
+    /// The key holds a character that no header can.
+    #[error("provider `{0}`: its api_key holds a character that no HTTP header may; write it without line breaks")]
+    Key(String, #[source] InvalidHeaderValue),
+    /// The base URL and a path make no URI.
+    #[error("provider `{0}`: its base_url makes no valid address")]
+    Address(String, #[source] InvalidUri),
+}
+
+impl Upstream {
+    fn new(provider: &Arc<Provider>) -> Result<Self, UnusableProvider> {
+        let credential = provider.api_key.as_ref().map(|key| {
+            let (name, text) = match provider.kind.credential {
+                Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+                Credential::ApiKeyHeader => (HeaderName::from_static("api-key"), key.expose().to_owned()),
+                Credential::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
+            };
+            let mut value = HeaderValue::from_str(&text)
+                .map_err(|source| UnusableProvider::Key(provider.name.clone(), source))?;
+            value.set_sensitive(true);
+            Ok((name, value))
+        });
+        Ok(Self { provider: Arc::clone(provider), credential: credential.transpose()? })
+    }
+
+    /// The header that carries our credential.
+    #[must_use]
+    pub fn credential(&self) -> Option<(&HeaderName, &HeaderValue)> {
+        self.credential.as_ref().map(|(name, value)| (name, value))
+    }
+
+    /// The address of an operation, `path` with its leading slash.
+    ///
+    /// # Errors
+    /// When the base URL and the path make no URI.
+    pub fn address(&self, path: &str) -> Result<Uri, UnusableProvider> {
+        let base = self.provider.base_url.as_str().trim_end_matches('/');
+        let address = match &self.provider.api_version {
+            Some(version) => format!("{base}{path}?api-version={version}"),
+            None => format!("{base}{path}"),
+        };
+        address.parse().map_err(|source| UnusableProvider::Address(self.provider.name.clone(), source))
+    }
+}
+
+/// What serves a model.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Who.
+    pub upstream: Arc<Upstream>,
+    /// The model by the provider's own name.
+    pub model: Arc<str>,
+    /// How the provider is known to serve it.
+    pub listing: Listing,
+}
+
+/// How a provider is known to serve a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// Its `models` say so.
+    Configured,
+    /// Its models endpoint says so.
+    Discovered,
+    /// Nothing does: the name is passed on as it came.
+    Unlisted,
+}
+
+/// Why no target was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unresolved {
+    /// No provider serves the model.
+    UnknownModel,
+    /// There is no provider at all.
+    NoProvider,
+}
+
+/// Models by provider name, as the providers last listed them.
+type Discovered = HashMap<String, Vec<String>>;
+
+/// All providers, in the order that decides which of them serves an ambiguous model.
+#[derive(Debug)]
+pub struct Providers {
+    upstreams: Vec<Arc<Upstream>>,
+    discovered: RwLock<Arc<Discovered>>,
+    generation: AtomicU64,
+}
+
+impl Providers {
+    /// Makes every provider ready.
+    ///
+    /// # Errors
+    /// When one cannot be called at all.
+    pub fn new(providers: &[Arc<Provider>]) -> Result<Self, UnusableProvider> {
+        let upstreams = providers.iter().map(|provider| Upstream::new(provider).map(Arc::new));
+        Ok(Self {
+            upstreams: upstreams.collect::<Result<_, _>>()?,
+            discovered: RwLock::default(),
+            generation: AtomicU64::new(0),
+        })
+    }
+
+    /// Every provider.
+    #[must_use]
+    pub fn upstreams(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
+    }
+
+    /// Changes when a resolution may turn out differently than before.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// `provider/model` of a configured provider, else the first provider that lists the model, else the only one.
+    ///
+    /// # Errors
+    /// When nobody serves the model.
+    pub fn resolve(&self, requested: &str) -> Result<Target, Unresolved> {
+        if self.upstreams.is_empty() {
+            return Err(Unresolved::NoProvider);
+        }
+        let discovered = self.discovered();
+        if let Some((name, model)) = requested.split_once('/')
+            && let Some(upstream) = self.upstreams.iter().find(|upstream| upstream.provider.name == name)
+        {
+            return target(upstream, model, &discovered).ok_or(Unresolved::UnknownModel);
+        }
+        let candidates = self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));
+        let mut unlisted = None;
+        for candidate in candidates {
+            if candidate.listing != Listing::Unlisted {
+                return Ok(candidate);
+            }
+            unlisted = Some(candidate);
+        }
+        unlisted.filter(|_| self.upstreams.len() == 1).ok_or(Unresolved::UnknownModel)
+    }
+
+    /// Every known model with its providers, for `GET /v1/models`: sorted by model, providers in their order.
+    #[must_use]
+    pub fn models(&self) -> BTreeMap<String, Vec<String>> {
+        let discovered = self.discovered();
+        let mut models: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for upstream in &self.upstreams {
+            let name = &upstream.provider.name;
+            let listed = if upstream.provider.models.is_empty() {
+                discovered.get(name).map_or(&[][..], Vec::as_slice)
+            } else {
+                &upstream.provider.models
+            };
+            for model in listed {
+                models.entry(model.clone()).or_default().push(name.clone());
+            }
+        }
+        models
+    }
+
+    fn discovered(&self) -> Arc<Discovered> {
+        Arc::clone(&self.discovered.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_discovered(&self, provider: &str, models: Vec<String>) {
+        let mut discovered = self.discovered.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut discovered).insert(provider.to_owned(), models);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// How one provider would serve a model; `None` when its own list leaves the model out.
+fn target(upstream: &Arc<Upstream>, model: &str, discovered: &Discovered) -> Option<Target> {
+    let provider = &upstream.provider;
+    let is_listed = |models: &[String]| models.iter().any(|listed| listed == model);
+    let listing = if !provider.models.is_empty() {
+        is_listed(&provider.models).then_some(Listing::Configured)?
+    } else if discovered.get(&provider.name).is_some_and(|models| is_listed(models)) {
+        Listing::Discovered
+    } else {
+        Listing::Unlisted
+    };
+    Some(Target { upstream: Arc::clone(upstream), model: Arc::from(model), listing })
+}

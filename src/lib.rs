@@ -2,6 +2,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod logging;
 pub mod metrics;
 pub mod terminal;
 pub mod tls;
+pub mod version;

@@ -3,6 +3,7 @@
 use std::io::{Read, pipe};
 use std::process::{Command, Stdio};
 
+use aurora::metrics::families::FAMILIES;
 use aurora::version;
 
 fn aurora(arguments: &[&str]) -> Command {
@@ -137,4 +138,17 @@ fn completions_are_the_ones_checked_in() {
             std::fs::read_to_string(format!("{}/completions/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         assert_eq!(ran(&mut aurora(&["completions", shell])), (0, checked_in, String::new()), "{shell}");
     }
+}
+
+#[test]
+fn the_metric_list_is_one_document_with_every_family() {
+    let (code, stdout, stderr) = ran(&mut aurora(&["metrics", "list", "--format", "json"]));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["schema"], 1);
+    let rows = document["families"].as_array().unwrap();
+    let listed: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let exposed: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    assert_eq!(listed, exposed);
+    assert!(rows.iter().all(|row| row["worst_case_series"].as_u64() > Some(0)));
 }

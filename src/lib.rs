@@ -2,7 +2,11 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod gateway;
+pub mod logging;
 pub mod metrics;
 pub mod providers;
 pub mod terminal;
 pub mod tls;
+pub mod version;

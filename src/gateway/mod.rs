@@ -41,7 +41,7 @@ use auth::Access;
 use error::GatewayError;
 use lifecycle::Lifecycle;
 use routes::ROUTES;
-use worker::{Limits, Shared, Worker};
+use worker::{Shared, Worker};
 
 /// Time for last words to be written after the grace period.
 const LAST_WORDS: Duration = Duration::from_millis(500);

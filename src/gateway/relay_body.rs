@@ -131,19 +131,23 @@ impl RelayBody {
         }
     }
 
-    fn passed(&mut self, bytes: &[u8], exchange: Option<&mut Exchange>) {
+    fn passed(&mut self, bytes: &[u8], mut exchange: Option<&mut Exchange>) {
         self.silence.as_mut().reset(Instant::now() + self.idle);
         if let Some(tap) = &mut self.tap {
             let had_token = tap.first_token;
             tap.read(bytes);
             if tap.first_token && !had_token {
                 self.dispatch.note(DispatchObserver::first_token);
-                exchange.first_token();
+                if let Some(exchange) = exchange.as_deref_mut() {
+                    exchange.first_token();
+                }
             }
             if tap.ended
                 && let Some(tokens) = tap.tokens.take()
             {
-                exchange.tokens(&tokens);
+                if let Some(exchange) = exchange {
+                    exchange.tokens(&tokens);
+                }
                 self.dispatch.note(|observer| observer.tokens(tokens));
             }
         }

@@ -9,6 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response};
 
+use super::connection::BeyondCap;
 use super::error::GatewayError;
 use super::exchange::Exchange;
 use super::reply::{ObservedBody, Reply};
@@ -178,6 +179,9 @@ async fn answer(
     }
     let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or_else(super::overloaded)?;
     exchange.hold(in_flight);
+    if request.extensions().get::<BeyondCap>().is_some() {
+        return Err(super::overloaded());
+    }
     match route.action {
         Action::Call(endpoint) => {
             let (head, body) = request.into_parts();

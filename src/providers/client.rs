@@ -4,25 +4,31 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::CertificateError;
+use tokio::net::TcpStream;
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
+use tower::util::BoxCloneSyncService;
+use tower::BoxError;
 
 /// An idle upstream connection is closed after this time: below the 60 s that common servers and load balancers
 /// keep theirs (nginx: 75 s, AWS load balancers: 60 s), so that we rarely meet one that is just being closed.
 const IDLE: Duration = Duration::from_secs(50);
 
+/// Opens connections, TLS handshake included, within a time limit.
+type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+
 /// Calls upstreams; its connections belong to one worker.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: legacy::Client<Timeout<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    inner: legacy::Client<Connector, Full<Bytes>>,
     connect_timeout: Duration,
 }
 
@@ -47,12 +53,12 @@ impl Client {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let connector =
-            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let timed = Timeout::new(https.wrap_connector(tcp), connect_timeout);
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .build(Timeout::new(connector.wrap_connector(tcp), connect_timeout));
+            .build(Connector::new(timed));
         Self { inner, connect_timeout }
     }
 

@@ -25,6 +25,7 @@ fn problems(loaded: &Loaded) -> String {
 struct Folder(tempfile::TempDir);
 
 impl Folder {
+    #[expect(clippy::expect_used, reason = "a test without its files has failed")]
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (name, text) in files {

@@ -244,3 +244,107 @@ fn aligned(rows: &[Vec<String>]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use crate::terminal::ColorChoice;
+
+    fn loaded(variables: &[(&str, &str)]) -> Loaded {
+        config::load(&Sources {
+            environment: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            config_file: Some("/dev/null".into()),
+            env_file: Some("/dev/null".into()),
+            ..Sources::default()
+        })
+    }
+
+    fn text(loaded: &Loaded, args: &Args) -> String {
+        Report::new(loaded, args).text(&Terminal::new(ColorChoice::Never, &Environment::default()))
+    }
+
+    #[test]
+    fn text_without_the_settings() {
+        let loaded = loaded(&[
+            ("AURORA_MASTER_KEY", "0123456789abcde"),
+            ("METRICS_ENABLED", "true"),
+            ("BASE_PATH", "/gw"),
+            ("OPENAI_API_KEY", "k"),
+            ("OLLAMA_BASE_URL", "http://localhost:1/v1"),
+            ("OLLAMA_MODELS", "a,b"),
+        ]);
+        let text = text(&loaded, &Args::default());
+        let (problems, rest) = text.split_once("\n\n").expect("problems, then settings");
+        assert_eq!(
+            problems,
+            "warning: environment AURORA_MASTER_KEY: server.master_key: shorter than 16 characters, so it can be \
+             guessed; make one with: openssl rand -hex 32 [short-master-key]"
+        );
+        let (settings, rest) = rest.split_once("\n\n").expect("settings, then what follows");
+        let first: Vec<_> = settings.lines().take(2).collect();
+        assert_eq!(
+            first,
+            [
+                "SETTING                     VALUE                                            SOURCE",
+                "metrics.enabled             true                                             environment METRICS_ENABLED",
+            ]
+        );
+        assert_eq!(
+            rest,
+            "metrics          http://127.0.0.1:8080/gw/metrics, readable with the master key\n\
+             provider ollama  ollama at http://localhost:1/v1, no key, models a, b\n\
+             provider openai  openai at https://api.openai.com/v1, key set, models as the upstream lists them\n\n\
+             valid: 0 errors, 1 warning\n"
+        );
+    }
+
+    #[test]
+    fn strict_fails_on_warnings_that_are_not_allowed() {
+        let verdict = |variables: &[(&str, &str)], strict: bool, allow: &[&str]| {
+            let allow = allow.iter().map(|id| (*id).to_owned()).collect();
+            Report::new(&loaded(variables), &Args { strict, allow, ..Args::default() }).valid
+        };
+        let both = ["no-master-key", "no-provider"];
+        assert!(verdict(&[], false, &[]));
+        assert!(!verdict(&[], true, &[]));
+        assert!(!verdict(&[], true, &both[..1]));
+        assert!(verdict(&[], true, &both));
+        assert!(!verdict(&[("PORT", "http")], false, &["bad-value"]));
+    }
+
+    #[test]
+    fn json_but_for_the_settings() {
+        let loaded =
+            loaded(&[("AURORA_MASTER_KEY", "0123456789abcdef"), ("PORT", "0"), ("JINA_API_KEY", "k")]);
+        let mut value = serde_json::to_value(Report::new(&loaded, &Args::default())).expect("JSON");
+        let settings = value.as_object_mut().and_then(|report| report.remove("settings")).expect("settings");
+        assert_eq!(
+            settings[0],
+            serde_json::json!({"key": "metrics.enabled", "value": "false", "source": "default"})
+        );
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "schema": 1,
+                "valid": false,
+                "problems": [{
+                    "severity": "error",
+                    "id": "bad-value",
+                    "source": "environment PORT",
+                    "line": null,
+                    "column": null,
+                    "key": "server.port",
+                    "message": "a wrong value (got \"0\", expected a port from 1 to 65535)",
+                    "fix": "write for example 8080",
+                }],
+                "metrics": null,
+                "providers": [],
+                "needs": [],
+            })
+        );
+    }
+}

@@ -6,11 +6,11 @@ use super::ProviderType;
 use super::problem::Place;
 use super::provider_types::PROVIDER_TYPES;
 use super::raw::{Content, Given, list_of};
-use super::settings::{SETTINGS, Setting, Slot};
+use super::setting::{Setting, Slot};
+use super::settings::SETTINGS;
 use super::variables::Variables;
 
 /// What variables say about one provider.
-#[derive(Debug)]
 pub(super) struct Discovered {
     pub(super) kind: &'static ProviderType,
     /// Whether its variables carry a suffix, as in `OPENAI_EAST_API_KEY`.

@@ -12,6 +12,9 @@ const MAX_FILE: u64 = 1 << 20;
 /// Where a configuration is looked for when nobody names one.
 const SEARCH: [&str; 3] = ["config.yaml", "config/config.yaml", "configs/config.yaml"];
 
+/// Why a file could not be read, and where.
+pub(super) type Misread = Box<(Place, Fault)>;
+
 /// The first configuration file that exists below `directory`.
 pub(super) fn find(directory: &Path) -> Option<PathBuf> {
     SEARCH.iter().map(PathBuf::from).find(|path| directory.join(path).exists())
@@ -21,29 +24,32 @@ pub(super) fn find(directory: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// A directory, an unreadable or too large file, NUL or invalid UTF-8, each with its place in the file.
-pub(super) fn read(path: &Path, place: &Place) -> Result<Option<String>, (Place, Fault)> {
+pub(super) fn read(path: &Path, place: &Place) -> Result<Option<String>, Misread> {
     let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-            return Err((place.clone(), Fault::new("is-directory", "is a directory", "name a file")));
+            return Err(Box::new((
+                place.clone(),
+                Fault::new("is-directory", "is a directory", "name a file"),
+            )));
         }
         Err(error) => {
             let fault = Fault::new("unreadable", format!("cannot be read ({error})"), "make it readable");
-            return Err((place.clone(), fault));
+            return Err(Box::new((place.clone(), fault)));
         }
     };
     if bytes.len() as u64 > MAX_FILE {
         let fault = Fault::new("file-too-large", "is larger than 1 MiB", "name a configuration file");
-        return Err((place.clone(), fault));
+        return Err(Box::new((place.clone(), fault)));
     }
     if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
         let fault = Fault::new("nul-byte", "contains a NUL byte", "save it as UTF-8 text");
-        return Err((place_of(place, &bytes[..nul]), fault));
+        return Err(Box::new((place_of(place, &bytes[..nul]), fault)));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        (place_of(place, valid), Fault::new("not-utf8", "is not UTF-8", "save it as UTF-8 text"))
+        Box::new((place_of(place, valid), Fault::new("not-utf8", "is not UTF-8", "save it as UTF-8 text")))
     })?;
     Ok(Some(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned)))
 }
@@ -81,7 +87,10 @@ pub(super) fn read_secret(path: &Path) -> Result<String, Fault> {
             format!("{shown} does not exist"),
             "create it or name another file",
         )),
-        Err((_, fault)) => Err(Fault::new("secret-file", format!("{shown} {}", fault.message), fault.fix)),
+        Err(misread) => {
+            let (_, fault) = *misread;
+            Err(Fault::new("secret-file", format!("{shown} {}", fault.message), fault.fix))
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The one loader of every command.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::problem::{Fault, Layer, Place, Problems};
 use super::providers::Builder;
 use super::raw::{Content, Given, RawConfig, Reader, not_yet};
-use super::settings::{self, Default as RowDefault, SETTINGS, Setting, Slot};
+use super::setting::{self, Default as RowDefault, Setting, Slot};
+use super::settings::{self, SETTINGS};
 use super::source::Sources;
 use super::variables::Variables;
 use super::{Config, Demo, EffectiveSetting, Loaded, Provider, files, provider_types, warnings, yaml};
@@ -23,12 +24,25 @@ pub fn load(sources: &Sources) -> Loaded {
 
     let mut config = settings::blank();
     let mut effective = Vec::new();
+    let mut places = BTreeMap::new();
     for setting in SETTINGS.iter().filter(|setting| !setting.is_later() && !setting.is_of_provider()) {
         let layers = Layers { sources, variables: &variables, raw: &raw };
-        effective.push(layers.apply(setting, &mut config, &mut problems));
+        let (shown, place) = layers.apply(setting, &mut config, &mut problems);
+        effective.push(EffectiveSetting {
+            key: setting.key.to_owned(),
+            value: shown,
+            source: place.provenance(),
+        });
+        places.insert(setting.key, place);
     }
     config.providers = match &sources.demo {
-        Some(demo) => vec![Arc::new(demo_provider(demo, &mut effective))],
+        Some(demo) => {
+            for provider in &raw.providers {
+                let fault = Fault::new("demo-provider-only", "ignored by --demo", "drop --demo to use it");
+                problems.warn(&provider.place, &format!("providers.{}", provider.name), fault);
+            }
+            vec![Arc::new(demo_provider(demo, &mut effective))]
+        }
         None => Builder {
             server: &config.server,
             directory: &sources.directory,
@@ -39,9 +53,11 @@ pub fn load(sources: &Sources) -> Loaded {
         .build(raw.providers, &variables),
     };
     let facts = warnings::Facts {
-        settings: &effective,
+        places: &places,
         environment: &sources.environment,
-        readable_key_file: file.filter(|(path, _)| raw.has_inline_key && files::is_world_readable(path)),
+        readable_key_file: file
+            .filter(|(path, _)| raw.has_inline_key && files::is_world_readable(path))
+            .map(|(_, place)| place),
     };
     warnings::check(&config, &facts, &mut problems);
     let config = (!problems.has_errors()).then_some(config);
@@ -81,15 +97,15 @@ fn read_file(
             problems.error(&file, "", fault);
             return (RawConfig::default(), None);
         }
-        Err((place, fault)) => {
-            problems.error(&place, "", fault);
+        Err(misread) => {
+            problems.error(&misread.0, "", misread.1);
             return (RawConfig::default(), None);
         }
     };
     let document = match yaml::parse(&text, &file) {
         Ok(document) => document,
-        Err((place, fault)) => {
-            problems.error(&place, "", fault);
+        Err(misread) => {
+            problems.error(&misread.0, "", misread.1);
             return (RawConfig::default(), None);
         }
     };
@@ -119,13 +135,14 @@ struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported.
+    /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported. Returns what stands, as it is shown,
+    /// and its place.
     fn apply(
         &self,
         setting: &'static Setting,
         config: &mut Config,
         problems: &mut Problems,
-    ) -> EffectiveSetting {
+    ) -> (String, Place) {
         let mut value = match setting.default {
             RowDefault::Derived(_) => derived(setting, config),
             RowDefault::Text(_) => String::new(),
@@ -136,7 +153,7 @@ impl Layers<'_> {
                 (Content::Text(text), _) => text,
                 (Content::Missing(_), slot) => {
                     if let Slot::Secret(set) = slot {
-                        set(config, Some(settings::assumed_secret()));
+                        set(config, Some(setting::assumed_secret()));
                     }
                     (value, source) = ("taken for set".to_owned(), place);
                     continue;
@@ -153,7 +170,7 @@ impl Layers<'_> {
                 Err(fault) => problems.error(&place, setting.key, fault),
             }
         }
-        EffectiveSetting { key: setting.key.to_owned(), value, source: source.provenance() }
+        (value, source)
     }
 
     fn given(&self, setting: &'static Setting, problems: &mut Problems) -> Vec<Given> {
@@ -169,14 +186,14 @@ impl Layers<'_> {
         }
         let in_file = self.raw.settings.iter().filter(|(row, _)| row.key == setting.key);
         given.extend(in_file.map(|(_, given)| given.clone()));
-        given.extend(self.from_variables(setting, problems));
+        given.extend(self.variables_of(setting, problems));
         let flags = self.sources.flags.iter().filter(|flag| flag.key == setting.key);
         given.extend(flags.map(|flag| text(&flag.value, Place::new(Layer::Flag, flag.name))));
         given
     }
 
     /// The variables of a setting; one that ends in `_FILE` names the file that holds the value.
-    fn from_variables(&self, setting: &Setting, problems: &mut Problems) -> Vec<Given> {
+    fn variables_of(&self, setting: &Setting, problems: &mut Problems) -> Vec<Given> {
         let mut given: Vec<Given> = Vec::new();
         for name in setting.environment {
             let Some((value, place)) = self.variables.find(name) else { continue };

@@ -3,6 +3,7 @@
 //! [`load`] is the one loader of every command. It reads nothing but what [`Sources`] names, reports all
 //! problems at once and keeps where each value came from. This module knows no HTTP.
 
+mod base_url;
 mod discovery;
 mod dotenv;
 mod files;
@@ -13,6 +14,7 @@ mod provider_types;
 mod providers;
 mod raw;
 mod reference;
+mod setting;
 mod settings;
 mod source;
 mod substitute;

@@ -55,7 +55,9 @@ fn clean(text: &str) -> Checked {
         return Ok((String::new(), None));
     }
     let Some(inner) = text.strip_prefix('/') else {
-        return Err(bad(text, "does not start with a slash", format!("write /{text}")));
+        let with_slash = format!("/{text}");
+        let fix = if text.is_empty() || clean(&with_slash).is_err() { "/metrics" } else { &with_slash };
+        return Err(bad(text, "does not start with a slash", format!("write {fix}")));
     };
     if text.len() > MAX_PATH {
         return Err(bad(text, &format!("is longer than {MAX_PATH} bytes"), "write a shorter one"));

@@ -127,6 +127,18 @@ impl Problems {
         self.0.push((place.layer, problem));
     }
 
+    /// Whether a value of this setting was refused.
+    pub(super) fn refused(&self, key: &str) -> bool {
+        self.0
+            .iter()
+            .any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == Some(key))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.0.iter().any(|(_, problem)| problem.severity == Severity::Error)
     }

@@ -1,17 +1,17 @@
 //! Providers: the file's, overlaid by their variables, then those that only variables describe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use url::Url;
 
 use super::discovery::{Discovered, discover};
-use super::problem::{Fault, Layer, Place, Problems};
-use super::provider_types::{PROVIDER_TYPES, provider_type};
+use super::problem::{Fault, Layer, Place, Problems, Severity};
+use super::provider_types::{OPENAI_COMPATIBLE, PROVIDER_TYPES, provider_type};
 use super::raw::{Content, Given, RawProvider, references};
 use super::variables::Variables;
-use super::{EffectiveSetting, Provider, ProviderType, Secret, Server, files, paths, settings};
+use super::{EffectiveSetting, Provider, ProviderType, Secret, Server, base_url, files, setting};
 
 /// A provider before it is checked.
 struct Draft {
@@ -21,6 +21,8 @@ struct Draft {
     /// Whether the file names it; then it must be complete.
     in_file: bool,
     fields: BTreeMap<&'static str, Given>,
+    /// Fields that are given but wrong, which is already said.
+    refused: BTreeSet<&'static str>,
 }
 
 /// What checking providers works with.
@@ -35,7 +37,7 @@ pub(super) struct Builder<'a> {
 impl Builder<'_> {
     /// Every provider that is complete, in the order of the file, then by name.
     pub(super) fn build(mut self, raw: Vec<RawProvider>, variables: &Variables) -> Vec<Arc<Provider>> {
-        let mut drafts: Vec<Draft> = raw.into_iter().filter_map(|provider| self.draft(provider)).collect();
+        let mut drafts: Vec<Draft> = raw.into_iter().map(|provider| self.draft(provider)).collect();
         let count = drafts.len();
         for (name, found) in discover(variables) {
             self.overlay(&mut drafts, count, name, found);
@@ -43,7 +45,7 @@ impl Builder<'_> {
         drafts.into_iter().filter_map(|draft| self.finish(&draft)).map(Arc::new).collect()
     }
 
-    fn draft(&mut self, raw: RawProvider) -> Option<Draft> {
+    fn draft(&mut self, raw: RawProvider) -> Draft {
         let key = format!("providers.{}", raw.name);
         if !is_name(&raw.name) {
             let what =
@@ -54,17 +56,27 @@ impl Builder<'_> {
                 Fault::new("bad-provider-name", what, "write it in lower case, such as openai-east"),
             );
         }
+        let mut refused = raw.refused.clone();
+        let kind = self.kind(&raw, &key).unwrap_or_else(|| {
+            refused.insert("base_url");
+            OPENAI_COMPATIBLE
+        });
+        Draft { name: raw.name, kind, place: raw.place, in_file: true, fields: raw.fields, refused }
+    }
+
+    /// The row that `type` names; `None` is already a problem.
+    fn kind(&mut self, raw: &RawProvider, key: &str) -> Option<&'static ProviderType> {
         let types = || PROVIDER_TYPES.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
         let Some(Given { content: Content::Text(name), place }) = raw.fields.get("type") else {
-            let missing = matches!(raw.fields.get("type"), None);
-            if missing {
+            if !raw.refused.contains("type") && !raw.fields.contains_key("type") {
                 let fault =
                     Fault::new("no-type", format!("no type (expected one of {})", types()), "add a type");
-                self.problems.error(&raw.place, &key, fault);
+                self.problems.error(&raw.place, key, fault);
             }
             return None;
         };
-        let Some(kind) = provider_type(name) else {
+        let kind = provider_type(name);
+        if kind.is_none() {
             let what = format!("unknown provider type (got {name:?}, expected one of {})", types());
             let fix = "for any other OpenAI-shaped API write openai_compatible and its base_url";
             self.problems.error(
@@ -72,9 +84,8 @@ impl Builder<'_> {
                 &format!("{key}.type"),
                 Fault::new("unknown-provider-type", what, fix),
             );
-            return None;
-        };
-        Some(Draft { name: raw.name, kind, place: raw.place, in_file: true, fields: raw.fields })
+        }
+        kind
     }
 
     /// Lays variables over the file's provider that they mean, or makes a provider of them.
@@ -100,7 +111,14 @@ impl Builder<'_> {
         };
         let Some(index) = target else {
             let Discovered { kind, place, fields, .. } = found;
-            return drafts.push(Draft { name, kind, place, in_file: false, fields });
+            return drafts.push(Draft {
+                name,
+                kind,
+                place,
+                in_file: false,
+                fields,
+                refused: BTreeSet::new(),
+            });
         };
         let fields = &mut drafts[index].fields;
         if found.fields.contains_key("api_key") {
@@ -131,6 +149,9 @@ impl Builder<'_> {
 
     /// What is missing: an error in the file, otherwise a warning and the provider is left out.
     fn incomplete(&mut self, draft: &Draft, id: &'static str, what: &str, field: &str) {
+        if draft.refused.contains(field) {
+            return;
+        }
         let key = format!("providers.{}", draft.name);
         let variable = variable(draft, field);
         if draft.in_file {
@@ -146,7 +167,7 @@ impl Builder<'_> {
         let key = field_key(draft, "base_url");
         let (given, place) = match draft.fields.get("base_url") {
             Some(Given { content: Content::Text(text), place }) => (text.as_str(), place.clone()),
-            Some(_) => ("http://assumed.invalid", draft.place.clone()),
+            Some(_) => ("https://assumed.invalid", draft.place.clone()),
             None => {
                 let Some(default) = draft.kind.default_base_url else {
                     let what = format!("no base_url, which type {} requires", draft.kind.name);
@@ -156,7 +177,7 @@ impl Builder<'_> {
                 (default, Place::default_value())
             }
         };
-        let mut url = match check_url(given) {
+        let mut url = match base_url::read(given) {
             Ok(url) => url,
             Err(fault) => {
                 self.problems.error(&place, &key, fault);
@@ -172,24 +193,12 @@ impl Builder<'_> {
                 Fault::new("anthropic-base-url", "does not end in /v1, which was added", fix),
             );
         }
-        self.check_upstream(&url, &place, &key);
-        Some(url)
-    }
-
-    fn check_upstream(&mut self, url: &Url, place: &Place, key: &str) {
-        let host = url.host_str().unwrap_or_default();
-        let near = paths::is_loopback(host) || paths::is_wildcard(host.trim_matches(['[', ']']));
-        let bare = host.trim_matches(['[', ']']);
-        if url.port_or_known_default() == Some(self.server.port)
-            && (near || bare.eq_ignore_ascii_case(&self.server.host))
-        {
-            let what = "this is Aurora's own address, so every request would come back to it";
-            let fix = "write the upstream's address; a variable of an SDK may point at Aurora";
-            self.problems.error(place, key, Fault::new("own-listener", what, fix));
-        } else if url.scheme() == "http" && !near {
-            let what = "keys and prompts travel to another host without TLS";
-            self.problems.warn(place, key, Fault::new("insecure-base-url", what, "write https"));
+        match base_url::judge(&url, self.server) {
+            Some((Severity::Error, fault)) => self.problems.error(&place, &key, fault),
+            Some((Severity::Warning, fault)) => self.problems.warn(&place, &key, fault),
+            None => {}
         }
+        Some(url)
     }
 
     /// `Some(None)` where a provider goes without; `None` where it is left out.
@@ -205,7 +214,7 @@ impl Builder<'_> {
             }
             (Some(Given { content: Content::Missing(names), place }), None) => {
                 if self.assume_set {
-                    return Some(Some(settings::assumed_secret()));
+                    return Some(Some(setting::assumed_secret()));
                 }
                 let what = format!("{} not set, so the provider is left out", references(names));
                 self.problems.warn(place, &key, Fault::new("unset-key", what, "set it to use the provider"));
@@ -218,7 +227,7 @@ impl Builder<'_> {
             _ => None,
         };
         let secret = match found {
-            Some((found, place)) => match found.and_then(|text| settings::secret(&text)) {
+            Some((found, place)) => match found.and_then(|text| setting::secret(&text)) {
                 Ok(secret) => secret,
                 Err(fault) => {
                     self.problems.error(place, &key, fault);
@@ -291,15 +300,14 @@ impl Builder<'_> {
             draft.fields.get(key).map_or_else(|| "default".to_owned(), |given| given.place.provenance())
         };
         let mut add = |field: &str, value: String, source: String| {
+            let assumed = matches!(draft.fields.get(field), Some(Given { content: Content::Missing(_), .. }));
+            let value = if assumed { "taken for set".to_owned() } else { value };
             self.settings.push(EffectiveSetting { key: field_key(draft, field), value, source });
         };
         let type_source = if draft.in_file { source("type") } else { draft.place.provenance() };
         add("type", provider.kind.name.to_owned(), type_source);
-        let key = match (&provider.api_key, draft.fields.get("api_key").map(|given| &given.content)) {
-            (Some(_), Some(Content::Missing(_))) => "taken for set".to_owned(),
-            (Some(secret), _) => format!("{secret:?}"),
-            (None, _) => "not set".to_owned(),
-        };
+        let key =
+            provider.api_key.as_ref().map_or_else(|| "not set".to_owned(), |secret| format!("{secret:?}"));
         add("api_key", key, source("api_key"));
         add("base_url", provider.base_url.as_str().trim_end_matches('/').to_owned(), source("base_url"));
         if let Some(version) = &provider.api_version {
@@ -339,27 +347,4 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64
         && name.bytes().next().is_some_and(lower)
         && name.bytes().all(|byte| lower(byte) || b"._-".contains(&byte))
-}
-
-/// An absolute http(s) URL without credentials and query; it is not repeated when it may hold either.
-fn check_url(text: &str) -> Result<Url, Fault> {
-    let fault = |what: &str, fix: &str| Fault::new("bad-base-url", what, fix);
-    let example = "write for example https://api.example.com/v1";
-    let mut url = Url::parse(text.trim()).map_err(|error| fault(&format!("not a URL ({error})"), example))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        let what = format!("not an http or https URL (its scheme is {:?})", url.scheme());
-        return Err(fault(&what, example));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(fault("carries a user name or password", "remove it; the key goes into api_key"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(fault(
-            "carries a query or a fragment",
-            "remove it; Azure's version goes into api_version",
-        ));
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Fault, Place, Problems};
-use super::settings::{SETTINGS, Setting, Slot};
+use super::setting::{Setting, Slot};
+use super::settings::SETTINGS;
 use super::substitute::{Substituted, substitute};
 use super::variables::Variables;
 use super::yaml::{Node, Value};
@@ -33,23 +34,24 @@ pub(super) struct RawConfig {
 }
 
 /// One entry of `providers`.
-#[derive(Debug)]
 pub(super) struct RawProvider {
     pub(super) name: String,
     pub(super) place: Place,
     /// By the name of the field, such as `base_url`.
     pub(super) fields: BTreeMap<&'static str, Given>,
+    /// Fields that are given but wrong, which is already said.
+    pub(super) refused: BTreeSet<&'static str>,
 }
 
 /// A value and where it was given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Given {
     pub(super) content: Content,
     pub(super) place: Place,
 }
 
 /// A value after substitution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Content {
     Text(String),
     List(Vec<String>),
@@ -164,7 +166,12 @@ impl Reader<'_> {
             return self.problems.warn(&place, &path.shown, fault);
         }
         if path.row == "providers.NAME" {
-            self.raw.providers.push(RawProvider { name: name.to_owned(), place, fields: BTreeMap::new() });
+            self.raw.providers.push(RawProvider {
+                name: name.to_owned(),
+                place,
+                fields: BTreeMap::new(),
+                refused: BTreeSet::new(),
+            });
             return self.section(value, path);
         }
         if path.rows().next().is_some() {
@@ -175,6 +182,7 @@ impl Reader<'_> {
 
     fn leaf(&mut self, setting: &'static Setting, node: &Node, path: &Path) {
         let is_list = matches!(setting.slot, Slot::ProviderList);
+        let said = self.problems.len();
         let content = match &node.value {
             Value::List(items) if is_list => {
                 let items: Vec<_> =
@@ -185,39 +193,28 @@ impl Reader<'_> {
                 self.scalar(setting, node, path).map(|content| if is_list { split(content) } else { content })
             }
         };
-        let Some(content) = content else { return };
-        let given = Given { content, place: self.place(node) };
-        match setting.key.strip_prefix("providers.NAME.") {
-            Some(field) => {
-                if let Some(provider) = self.raw.providers.last_mut() {
-                    provider.fields.insert(field, given);
-                }
+        let given = content.map(|content| Given { content, place: self.place(node) });
+        match (setting.key.strip_prefix("providers.NAME."), self.raw.providers.last_mut(), given) {
+            (None, _, Some(given)) => self.raw.settings.push((setting, given)),
+            (Some(field), Some(provider), Some(given)) => drop(provider.fields.insert(field, given)),
+            (Some(field), Some(provider), None) if self.problems.len() > said => {
+                provider.refused.insert(field);
             }
-            None => self.raw.settings.push((setting, given)),
+            _ => {}
         }
     }
 
     /// One scalar, substituted; `None` when it is refused or empty.
     fn scalar(&mut self, setting: &'static Setting, node: &Node, path: &Path) -> Option<Content> {
-        let text = match (&node.value, &setting.slot) {
-            (Value::Text(text), _) => text,
-            (Value::Bool(true), Slot::Flag(_)) => "true",
-            (Value::Bool(false), Slot::Flag(_)) => "false",
-            (
-                Value::Integer(text),
-                Slot::Flag(_) | Slot::Port(_) | Slot::Count { .. } | Slot::Size { .. } | Slot::Time { .. },
-            ) => text,
-            (other, _) => {
-                let got = other.noun();
-                let what = format!("the wrong type (got {got}, expected {})", setting.expected());
-                let fix = match other {
-                    Value::Null => "write a value, or remove the line",
-                    Value::Map(_) | Value::List(_) => "write one value",
-                    _ => "write it in quotes if it is meant as text",
-                };
-                self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
-                return None;
-            }
+        let Some(text) = text_of(&node.value, &setting.slot) else {
+            let what = format!("the wrong type (got {}, expected {})", node.value.noun(), setting.expected());
+            let fix = match node.value {
+                Value::Null => "write a value, or remove the line",
+                Value::Map(_) | Value::List(_) => "write one value",
+                _ => "write it in quotes if it is meant as text",
+            };
+            self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
+            return None;
         };
         match substitute(text, |name| self.variables.get(name)) {
             Ok(Substituted::Literal(text)) => {
@@ -247,12 +244,30 @@ impl Reader<'_> {
             let what = format!("{} not set", references(&names));
             let fix = match setting.slot {
                 Slot::Secret(_) => format!("set it, or write ${{{}:-}} to run without a key", names[0]),
-                _ => format!("set it, or write ${{{}:-default}}", names[0]),
+                _ => format!(
+                    "set {}, or write ${{{}:-default}}",
+                    if names.len() == 1 { "it" } else { "them" },
+                    names[0]
+                ),
             };
             self.problems.error(&self.place(node), &path.shown, Fault::new("unset-variable", what, fix));
             return None;
         }
         Some(Content::Missing(names))
+    }
+}
+
+/// The text of a scalar, where the setting takes one of its type.
+fn text_of<'n>(value: &'n Value, slot: &Slot) -> Option<&'n str> {
+    let takes_numbers = matches!(
+        slot,
+        Slot::Flag(_) | Slot::Port(_) | Slot::Count { .. } | Slot::Size { .. } | Slot::Time { .. }
+    );
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Integer(text) if takes_numbers => Some(text),
+        Value::Bool(value) if matches!(slot, Slot::Flag(_)) => Some(if *value { "true" } else { "false" }),
+        _ => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! `docs/configuration.md`, generated from the tables that loading reads.
 
 use super::provider_types::PROVIDER_TYPES;
-use super::settings::{Default, SETTINGS, Setting, Slot};
+use super::setting::{Default, Setting, Slot};
+use super::settings::SETTINGS;
 use super::{Credential, ProviderType};
 
 const HEAD: &str = "\

@@ -8,7 +8,7 @@ use super::source::Sources;
 use super::{dotenv, files};
 
 /// Every variable that is set and not empty.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Variables(BTreeMap<String, (String, Place)>);
 
 impl Variables {
@@ -45,7 +45,7 @@ impl Variables {
                 }
                 return;
             }
-            Err((place, fault)) => return problems.error(&place, "", fault),
+            Err(misread) => return problems.error(&misread.0, "", misread.1),
         };
         for line in dotenv::parse(&text) {
             let place = place.at(line.number, None);

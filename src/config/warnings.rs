@@ -1,29 +1,26 @@
 //! What is allowed but worth a word, and what only shows once everything is read.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
 use super::problem::{Fault, Layer, Place, Problems};
 use super::source::Environment;
-use super::{Config, EffectiveSetting, paths};
+use super::{Config, paths};
 
 /// Shortest master key that is not guessed, in characters.
 const MIN_KEY: usize = 16;
 
 /// What is known beside the configuration itself.
 pub(super) struct Facts<'a> {
-    pub(super) settings: &'a [EffectiveSetting],
+    /// Where the value of each setting came from.
+    pub(super) places: &'a BTreeMap<&'static str, Place>,
     pub(super) environment: &'a Environment,
     /// The file, when it holds a key and everyone may read it.
-    pub(super) readable_key_file: Option<(PathBuf, Place)>,
+    pub(super) readable_key_file: Option<Place>,
 }
 
 impl Facts<'_> {
-    fn source(&self, key: &str) -> &str {
-        self.settings.iter().find(|setting| setting.key == key).map_or("default", |setting| &setting.source)
-    }
-
     fn place(&self, key: &str) -> Place {
-        Place::new(Layer::Default, self.source(key))
+        self.places.get(key).cloned().unwrap_or_else(Place::default_value)
     }
 }
 
@@ -31,7 +28,7 @@ impl Facts<'_> {
 pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     check_access(config, facts, problems);
     check_models(config, facts, problems);
-    if let Some((_, file)) = &facts.readable_key_file {
+    if let Some(file) = &facts.readable_key_file {
         let what = "holds a key and can be read by every user of this machine";
         problems.warn(
             file,
@@ -42,8 +39,10 @@ pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
     let empty = facts.environment.iter().any(|(name, value)| name == "METRICS_ENABLED" && value.is_empty());
     if empty && config.metrics.enabled {
         let place = Place::new(Layer::Environment, "environment METRICS_ENABLED");
-        let what =
-            format!("empty counts as unset, so metrics stay enabled by {}", facts.source("metrics.enabled"));
+        let what = format!(
+            "empty counts as unset, so metrics stay enabled by {}",
+            facts.place("metrics.enabled").provenance()
+        );
         problems.warn(
             &place,
             "metrics.enabled",
@@ -58,6 +57,9 @@ pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
 }
 
 fn check_access(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
+    if problems.refused("server.master_key") {
+        return;
+    }
     let place = facts.place("server.master_key");
     match &config.server.master_key {
         None => {

@@ -8,10 +8,14 @@ use std::fmt;
 use saphyr_parser::{Event, Parser, ScanError, Span};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::files::Misread;
 use super::problem::{Fault, Place};
 
 /// Nodes of a document after its aliases are followed; a real configuration has some hundreds.
 const MAX_NODES: usize = 50_000;
+
+/// Sections and lists within each other; a real configuration has four.
+const MAX_DEPTH: usize = 32;
 
 /// A value and where it starts, from 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,15 +56,18 @@ impl Value {
 ///
 /// # Errors
 /// Bad syntax, a second document, a tag, or more nodes than a configuration can have.
-pub(super) fn parse(text: &str, file: &Place) -> Result<Node, (Place, Fault)> {
+pub(super) fn parse(text: &str, file: &Place) -> Result<Node, Misread> {
     let syntax = |line: usize, column: usize, message: &str| match tab_in_indentation(text) {
         Some((line, column)) => {
             let fault = Fault::new("yaml-tab", "a tab in the indentation", "indent with spaces");
-            (file.at(line, Some(column)), fault)
+            Box::new((file.at(line, Some(column)), fault))
         }
         None => {
             let fix = "check the indentation and quotes on and above this line";
-            (file.at(line, Some(column)), Fault::new("yaml-syntax", format!("not YAML ({message})"), fix))
+            Box::new((
+                file.at(line, Some(column)),
+                Fault::new("yaml-syntax", format!("not YAML ({message})"), fix),
+            ))
         }
     };
     let marks = match Outline::read(text) {
@@ -68,7 +75,7 @@ pub(super) fn parse(text: &str, file: &Place) -> Result<Node, (Place, Fault)> {
         Err(Refused::Syntax(error)) => {
             return Err(syntax(error.marker().line(), error.marker().col() + 1, error.info()));
         }
-        Err(Refused::At(line, column, fault)) => return Err((file.at(line, Some(column)), fault)),
+        Err(Refused::At(line, column, fault)) => return Err(Box::new((file.at(line, Some(column)), fault))),
     };
     let Some(marks) = marks else { return Ok(Node { line: 1, column: 1, value: Value::Null }) };
     let mut node: Node = serde_yaml::from_str(text).map_err(|error| {
@@ -166,7 +173,11 @@ impl Outline {
                 }
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                self.open.push(mark(*anchor, 1))
+                if self.open.len() == MAX_DEPTH {
+                    let what = format!("more than {MAX_DEPTH} sections and lists within each other");
+                    return refuse("yaml-depth", &what, "write it flatter");
+                }
+                self.open.push(mark(*anchor, 1));
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(closed) = self.open.pop() {

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
 mod cli;
+mod config;
 mod demo;
 mod generated;
 mod logging;

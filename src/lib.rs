@@ -2,5 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod metrics;
+pub mod probe;
 pub mod terminal;
 pub mod tls;

@@ -3,8 +3,22 @@
 //! [`load`] is the one loader of every command. It reads nothing but what [`Sources`] names, reports all
 //! problems at once and keeps where each value came from. This module knows no HTTP.
 
+mod discovery;
+mod dotenv;
+mod files;
+mod load;
+mod paths;
 mod problem;
+mod provider_types;
+mod providers;
+mod raw;
+mod settings;
 mod source;
+mod substitute;
+mod units;
+mod variables;
+mod warnings;
+mod yaml;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -13,7 +27,9 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use load::load;
 pub use problem::{Problem, Severity};
+pub use provider_types::{PROVIDER_TYPES, provider_type};
 pub use source::{Demo, Environment, Flag, Sources};
 
 /// What [`load`] found.
@@ -53,6 +69,28 @@ pub struct Config {
     pub http: Http,
     /// Providers, in the order that decides ambiguous models: YAML order, then discovered ones by name.
     pub providers: Vec<Arc<Provider>>,
+}
+
+impl Config {
+    /// Path of the metrics endpoint as it is served: base path and endpoint.
+    #[must_use]
+    pub fn metrics_path(&self) -> String {
+        format!("{}{}", self.server.base_path, self.metrics.endpoint)
+    }
+
+    /// The URL of `path` on this server as this machine dials it: a wildcard host becomes loopback.
+    ///
+    /// `path` starts with a slash and includes the base path.
+    #[must_use]
+    pub fn local_url(&self, path: &str) -> String {
+        format!("http://{}{path}", paths::dial_authority(&self.server.host, self.server.port))
+    }
+
+    /// Whether only this machine can reach the listener.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        paths::is_loopback(&self.server.host)
+    }
 }
 
 /// The listener and what it accepts.
@@ -190,7 +228,7 @@ pub enum Credential {
 }
 
 /// A row of the provider table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ProviderType {
     /// As written in `type:`.
     pub name: &'static str,

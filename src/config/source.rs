@@ -42,6 +42,8 @@ impl FromIterator<(String, String)> for Environment {
 pub struct Sources {
     /// The process environment.
     pub environment: Environment,
+    /// Where relative paths start; empty is the working directory.
+    pub directory: PathBuf,
     /// `--config`; `AURORA_CONFIG_PATH` is looked up in `environment`.
     pub config_file: Option<PathBuf>,
     /// `--env-file`.

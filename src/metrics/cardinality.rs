@@ -1,0 +1,106 @@
+//! Which model names become label values.
+//!
+//! A caller can write anything into `model`, so a name is a label value only when the operator configured it, the
+//! provider listed it, or a provider answered it with a 2xx; and only `max_models` (provider, model) pairs get one.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::labels::{Label, OTHER};
+
+/// Names per provider that are admitted by nothing but an answer.
+const EARNED_PER_PROVIDER: usize = 20;
+
+/// The admitted (provider, model) pairs.
+#[derive(Debug)]
+pub(super) struct AdmittedModels {
+    max_models: usize,
+    pairs: Mutex<Pairs>,
+}
+
+#[derive(Debug, Default)]
+struct Pairs {
+    by_provider: HashMap<String, HashMap<String, Label>>,
+    earned: HashMap<String, usize>,
+    admitted: usize,
+}
+
+/// Why a name may become a label value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It stands in the configuration: always admitted.
+    Configured,
+    /// The provider listed it.
+    Discovered,
+    /// The provider answered it with a 2xx.
+    Earned,
+}
+
+impl AdmittedModels {
+    pub(super) fn new(max_models: usize) -> Self {
+        Self { max_models, pairs: Mutex::default() }
+    }
+
+    /// The label value of a pair that was admitted before.
+    pub(super) fn find(&self, provider: &str, model: &str) -> Option<Label> {
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner).get(provider, model)
+    }
+
+    /// The label value of a pair, admitting it where its claim and the caps allow; `None` leaves it `unknown`.
+    pub(super) fn admit(&self, provider: &str, model: &str, claim: Claim) -> Option<Label> {
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(label) = pairs.get(provider, model) {
+            return Some(label);
+        }
+        if claim != Claim::Configured && pairs.admitted >= self.max_models {
+            return Some(OTHER);
+        }
+        if claim == Claim::Earned {
+            let earned = pairs.earned.entry(provider.to_owned()).or_default();
+            if *earned >= EARNED_PER_PROVIDER {
+                return None;
+            }
+            *earned += 1;
+        }
+        let label = Label::of_name(model);
+        pairs.admitted += 1;
+        pairs.by_provider.entry(provider.to_owned()).or_default().insert(model.to_owned(), label.clone());
+        Some(label)
+    }
+}
+
+impl Pairs {
+    fn get(&self, provider: &str, model: &str) -> Option<Label> {
+        self.by_provider.get(provider)?.get(model).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(label: Option<Label>) -> Option<String> {
+        label.map(|label| label.as_str().to_owned())
+    }
+
+    #[test]
+    fn configured_names_are_never_folded() {
+        let models = AdmittedModels::new(1);
+        assert_eq!(text(models.admit("p", "a", Claim::Configured)), Some("a".into()));
+        assert_eq!(text(models.admit("p", "b", Claim::Configured)), Some("b".into()));
+        assert_eq!(text(models.admit("p", "c", Claim::Discovered)), Some("other".into()));
+        assert_eq!(text(models.admit("p", "c", Claim::Earned)), Some("other".into()));
+        assert_eq!(text(models.admit("p", "b", Claim::Earned)), Some("b".into()));
+    }
+
+    #[test]
+    fn a_provider_earns_at_most_twenty_names() {
+        let models = AdmittedModels::new(200);
+        for i in 0..EARNED_PER_PROVIDER {
+            assert!(models.admit("p", &format!("m{i}"), Claim::Earned).is_some());
+        }
+        assert_eq!(models.admit("p", "one-more", Claim::Earned), None);
+        assert_eq!(text(models.admit("p", "listed", Claim::Discovered)), Some("listed".into()));
+        assert_eq!(text(models.admit("q", "one-more", Claim::Earned)), Some("one-more".into()));
+    }
+}

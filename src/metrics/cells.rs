@@ -1,0 +1,82 @@
+//! The numbers themselves: one cell per series and worker.
+//!
+//! Only the worker that owns a cell writes it, so a write is a load and a store, never a locked instruction; a
+//! scrape reads the cells of all workers and adds them up. A cell never moves between workers.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use super::families::Buckets;
+
+/// Most edges a histogram has; `families.rs` checks its tables against it.
+pub(super) const MAX_EDGES: usize = 21;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, n: u64) {
+        add(&self.0, n);
+    }
+
+    pub(super) fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A number that rises and falls. One worker's share may be any value; the sum over workers counts.
+#[derive(Debug, Default)]
+pub(super) struct Gauge(AtomicI64);
+
+impl Gauge {
+    pub(super) fn add(&self, n: i64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    pub(super) fn value(&self) -> i64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Observations by bucket, and their sum, in the unit of the bucket edges (nanoseconds for durations).
+#[derive(Debug)]
+pub(super) struct Histogram {
+    edges: &'static [u64],
+    counts: [AtomicU64; MAX_EDGES + 1],
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    pub(super) fn new(buckets: &Buckets) -> Self {
+        Self {
+            edges: buckets.edges,
+            counts: [const { AtomicU64::new(0) }; MAX_EDGES + 1],
+            sum: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn observe(&self, value: u64) {
+        let bucket = self.edges.partition_point(|edge| *edge < value);
+        add(&self.counts[bucket], 1);
+        add(&self.sum, value);
+    }
+
+    /// Adds this cell's buckets (one per edge and one for what is above them) and sum to a total.
+    pub(super) fn add_to(&self, total: &mut Totals) {
+        for (sum, cell) in total.counts.iter_mut().zip(&self.counts) {
+            *sum += cell.load(Relaxed);
+        }
+        total.sum += self.sum.load(Relaxed);
+    }
+}
+
+/// A histogram added up over all workers.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) counts: [u64; MAX_EDGES + 1],
+    pub(super) sum: u64,
+}
+
+fn add(cell: &AtomicU64, n: u64) {
+    cell.store(cell.load(Relaxed).wrapping_add(n), Relaxed);
+}

@@ -15,7 +15,7 @@ mod raw;
 mod settings;
 mod source;
 mod substitute;
-mod units;
+pub(crate) mod units;
 mod variables;
 mod warnings;
 mod yaml;

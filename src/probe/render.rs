@@ -13,8 +13,8 @@ use crate::terminal::{Terminal, Tone};
 #[must_use]
 pub fn text(reports: &[Report], terminal: &Terminal) -> String {
     let mut sections = match reports {
-        [report] => vec![verdict(report, terminal), one(report)],
-        several => vec![verdict_of_all(several, terminal), replicas(several)],
+        [report] => vec![verdict_of_one(report, terminal) + &one(report)],
+        several => vec![verdict_of_all(several, terminal) + &replicas(several)],
     };
     for report in reports {
         let Some(series) = &report.series else { continue };
@@ -24,7 +24,6 @@ pub fn text(reports: &[Report], terminal: &Terminal) -> String {
         rows.extend(series.iter().map(|row| vec![row.series.clone(), row.value.to_string()]));
         sections.push(table(&rows, 1));
     }
-    sections.retain(|section| !section.is_empty());
     sections.join("\n")
 }
 
@@ -67,14 +66,11 @@ pub fn raw(reports: &[Report]) -> String {
     reports.iter().map(page).collect()
 }
 
-/// The verdict on one report, one line with its line feed.
+/// The verdict on one report, without colour.
 #[must_use]
-pub fn verdict(report: &Report, terminal: &Terminal) -> String {
-    let Report { url, message, .. } = report;
-    match message {
-        None => printable(&terminal.paint(Tone::Good, "healthy"), &format!(": {url}")),
-        Some(message) => printable(&terminal.paint(Tone::Bad, "unhealthy"), &format!(": {url}: {message}")),
-    }
+pub fn verdict(report: &Report) -> String {
+    let (word, rest) = verdict_parts(report);
+    word.to_owned() + &rest
 }
 
 /// The lines of a page that hold wanted samples, and their HELP and TYPE.
@@ -115,19 +111,32 @@ fn percent(ratio: f64) -> String {
     format!("{} %", rounded(ratio * 100.0, 100.0))
 }
 
-/// A line whose second part is foreign: it must not drive the terminal.
-fn printable(ours: &str, foreign: &str) -> String {
-    let clean = foreign.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    let mut line = ours.to_owned();
-    line.extend(clean);
-    line + "\n"
+/// Foreign text must not drive the terminal.
+fn printable(foreign: &str) -> String {
+    foreign.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn verdict_parts(Report { url, message, .. }: &Report) -> (&'static str, String) {
+    match message {
+        None => ("healthy", printable(&format!(": {url}"))),
+        Some(message) => ("unhealthy", printable(&format!(": {url}: {message}"))),
+    }
+}
+
+fn tone(healthy: bool) -> Tone {
+    if healthy { Tone::Good } else { Tone::Bad }
+}
+
+fn verdict_of_one(report: &Report, terminal: &Terminal) -> String {
+    let (word, rest) = verdict_parts(report);
+    format!("{}{rest}\n", terminal.paint(tone(report.healthy), word))
 }
 
 fn verdict_of_all(reports: &[Report], terminal: &Terminal) -> String {
     let healthy = reports.iter().filter(|report| report.healthy).count();
-    let (tone, word) =
-        if healthy == reports.len() { (Tone::Good, "healthy") } else { (Tone::Bad, "unhealthy") };
-    format!("{}: {healthy} of {} replicas are healthy\n", terminal.paint(tone, word), reports.len())
+    let all = healthy == reports.len();
+    let word = if all { "healthy" } else { "unhealthy" };
+    format!("{}: {healthy} of {} replicas are healthy\n", terminal.paint(tone(all), word), reports.len())
 }
 
 fn one(report: &Report) -> String {
@@ -246,7 +255,7 @@ fn replicas(reports: &[Report]) -> String {
     }
     let wrong = reports.iter().filter_map(|report| {
         let message = report.message.as_ref()?;
-        Some(printable("", &format!("{}: {message}", report.url)))
+        Some(printable(&format!("{}: {message}", report.url)) + "\n")
     });
     let wrong = wrong.collect::<String>();
     let separator = if wrong.is_empty() { "" } else { "\n" };
@@ -261,7 +270,7 @@ fn table(rows: &[Vec<String>], numeric: usize) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable("", cell).trim_end_matches('\n').to_owned()));
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));

@@ -107,6 +107,10 @@ fn rounded(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
 }
 
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 fn percent(ratio: f64) -> String {
     format!("{} %", rounded(ratio * 100.0, 100.0))
 }
@@ -152,7 +156,14 @@ fn one(report: &Report) -> String {
         );
         row("size", size(http));
         if let (Some(families), Some(series), Some(samples)) = (http.families, http.series, http.samples) {
-            row("exposition", format!("{families} families, {series} series, {samples} samples"));
+            row(
+                "exposition",
+                format!(
+                    "{}, {series} series, {}",
+                    count(families, "family", "families"),
+                    count(samples, "sample", "samples")
+                ),
+            );
         }
     }
     for checked in report.requirements.iter().filter(|checked| checked.ok) {

@@ -2,7 +2,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod logging;
 pub mod metrics;
 pub mod probe;
 pub mod terminal;
 pub mod tls;
+pub mod version;

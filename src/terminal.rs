@@ -9,7 +9,7 @@ use crate::config::Environment;
 /// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless the environment asks for none.
     #[default]
     Auto,
     /// Even in a pipe.
@@ -35,12 +35,26 @@ pub enum Tone {
     Faint,
 }
 
+/// Data that stdout did not take.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout takes no data; look at the file or program it leads to")]
+pub struct StdoutError(#[from] io::Error);
+
+impl StdoutError {
+    /// Whether the reader left (`| head`), which ends a command quietly.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// The process's stdout and stderr.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     colour_out: bool,
     colour_err: bool,
     stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
 }
 
 impl Terminal {
@@ -55,10 +69,12 @@ impl Terminal {
             ColorChoice::Auto => asked("CLICOLOR_FORCE").then_some(true),
         };
         let stdout_is_terminal = io::stdout().is_terminal();
+        let stderr_is_terminal = io::stderr().is_terminal();
         Self {
             colour_out: forced.unwrap_or(stdout_is_terminal),
-            colour_err: forced.unwrap_or_else(|| io::stderr().is_terminal()),
+            colour_err: forced.unwrap_or(stderr_is_terminal),
             stdout_is_terminal,
+            stderr_is_terminal,
         }
     }
 
@@ -66,6 +82,24 @@ impl Terminal {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// Whether stderr is a terminal.
+    #[must_use]
+    pub fn stderr_is_terminal(&self) -> bool {
+        self.stderr_is_terminal
+    }
+
+    /// Whether what goes to stdout is coloured.
+    #[must_use]
+    pub fn colours_stdout(&self) -> bool {
+        self.colour_out
+    }
+
+    /// Whether what goes to stderr is coloured.
+    #[must_use]
+    pub fn colours_stderr(&self) -> bool {
+        self.colour_err
     }
 
     /// `text` in the colour of `tone`, where stdout is coloured.
@@ -83,11 +117,11 @@ impl Terminal {
     /// Writes data to stdout.
     ///
     /// # Errors
-    /// What the write met; a closed pipe comes as [`io::ErrorKind::BrokenPipe`] and ends a command quietly.
-    pub fn print(&self, text: &str) -> io::Result<()> {
+    /// What the write met; [`StdoutError::is_closed`] ends a command quietly, so hand it up with `?`.
+    pub fn print(&self, text: &str) -> Result<(), StdoutError> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
-        out.flush()
+        Ok(out.flush()?)
     }
 
     /// Writes one line about the work to stderr; where nobody can read it, it is lost.

@@ -1,15 +1,35 @@
-//! `aurora completions`.
+//! `aurora completions`: a shell's completion script on stdout.
 
-use super::{Context, Outcome};
+use clap::CommandFactory;
+use clap_complete::Shell;
 
-/// Flags.
-#[derive(Debug, Default, clap::Args)]
-pub struct Args {}
+use super::{Cli, Context, Outcome};
 
-/// Runs it.
+/// The shell to complete in.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  aurora completions bash > ~/.local/share/bash-completion/completions/aurora
+  aurora completions zsh  > ~/.zfunc/_aurora
+  aurora completions fish > ~/.config/fish/completions/aurora.fish")]
+pub struct Args {
+    /// The shell that shall complete
+    pub shell: Shell,
+}
+
+/// Prints the script.
 ///
 /// # Errors
-/// Whatever stopped it.
-pub fn run(_args: &Args, _context: &Context) -> anyhow::Result<Outcome> {
+/// When stdout takes no data.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    context.terminal.print(&script(args.shell))?;
     Ok(Outcome::Fine)
+}
+
+/// The completion script of one shell.
+#[must_use]
+pub fn script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "aurora", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }

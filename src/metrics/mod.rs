@@ -17,6 +17,7 @@ mod labels;
 pub mod parser;
 mod process;
 mod series;
+pub mod worst_case;
 
 use std::collections::HashMap;
 use std::ops::Deref;

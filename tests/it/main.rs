@@ -1,5 +1,10 @@
 //! The integration tests: one binary, one module per subject.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
+mod cli;
+mod demo;
+mod generated;
 mod health;
+mod logging;
 mod probe;
 mod scripted;

@@ -1,0 +1,159 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[aurora] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'aurora'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'aurora'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand serve 'Run the gateway in the foreground; the default'
+            cand config 'Look at the configuration'
+            cand metrics 'Look at the metrics'
+            cand health 'Ask the configured address whether it is ready'
+            cand completions 'Print a shell''s completion script'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'aurora;serve'= {
+            cand --host 'Address to listen on, over server.host'
+            cand --port 'Port to listen on, over server.port; 0 picks a free one'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand --demo 'Serve an embedded upstream: no key, no network, on 127.0.0.1'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'aurora;config'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand check 'Validate what `serve` would load and print the effective settings'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'aurora;config;check'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;config;help'= {
+            cand check 'Validate what `serve` would load and print the effective settings'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'aurora;config;help;check'= {
+        }
+        &'aurora;config;help;help'= {
+        }
+        &'aurora;metrics'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand probe 'Fetch the metrics endpoint and judge it'
+            cand list 'Print the metric contract'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'aurora;metrics;probe'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;metrics;list'= {
+            cand --format 'text or json'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;metrics;help'= {
+            cand probe 'Fetch the metrics endpoint and judge it'
+            cand list 'Print the metric contract'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'aurora;metrics;help;probe'= {
+        }
+        &'aurora;metrics;help;list'= {
+        }
+        &'aurora;metrics;help;help'= {
+        }
+        &'aurora;health'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;completions'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;help'= {
+            cand serve 'Run the gateway in the foreground; the default'
+            cand config 'Look at the configuration'
+            cand metrics 'Look at the metrics'
+            cand health 'Ask the configured address whether it is ready'
+            cand completions 'Print a shell''s completion script'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'aurora;help;serve'= {
+        }
+        &'aurora;help;config'= {
+            cand check 'Validate what `serve` would load and print the effective settings'
+        }
+        &'aurora;help;config;check'= {
+        }
+        &'aurora;help;metrics'= {
+            cand probe 'Fetch the metrics endpoint and judge it'
+            cand list 'Print the metric contract'
+        }
+        &'aurora;help;metrics;probe'= {
+        }
+        &'aurora;help;metrics;list'= {
+        }
+        &'aurora;help;health'= {
+        }
+        &'aurora;help;completions'= {
+        }
+        &'aurora;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,181 @@
+//! The routes of the demo upstream.
+
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use base64::Engine as _;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, Answer};
+use super::fault::{Refusal, SLOWNESS};
+use super::shape::{Head, Words};
+
+/// Between two words of demo-chat: about as fast as one reads.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Between two pieces of demo-cut, so that the first ones are on their way when it breaks.
+const CUT_PACE: Duration = Duration::from_millis(10);
+
+/// Length of an embedding unless `dimensions` says otherwise, and at most.
+const DIMENSIONS: (usize, usize) = (256, 3072);
+
+type Request = Map<String, Value>;
+
+/// Every route of the demo.
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/v1/models", get(async || json_response(&models())))
+        .route("/v1/models/{id}", get(async |Path(id): Path<String>| finished(one_model(&id))))
+        .route("/v1/chat/completions", post(async |body: Bytes| finished(words(Words::Chat, &body).await)))
+        .route("/v1/completions", post(async |body: Bytes| finished(words(Words::Completions, &body).await)))
+        .route("/v1/responses", post(async |body: Bytes| finished(words(Words::Responses, &body).await)))
+        .route("/v1/embeddings", post(async |body: Bytes| finished(embeddings(&body).await)))
+        .fallback(async |method: Method, uri: Uri| {
+            Refusal::unknown_route(method.as_str(), uri.path()).response()
+        })
+        .layer(DefaultBodyLimit::disable())
+}
+
+fn finished(answer: Result<Response, Refusal>) -> Response {
+    answer.unwrap_or_else(|refusal| refusal.response())
+}
+
+fn models() -> Value {
+    json!({"object": "list", "data": super::MODELS.iter().map(|id| model(id)).collect::<Vec<_>>()})
+}
+
+fn model(id: &str) -> Value {
+    json!({"id": id, "object": "model", "created": 1_767_225_600, "owned_by": "aurora"})
+}
+
+fn one_model(id: &str) -> Result<Response, Refusal> {
+    let known = super::MODELS.iter().find(|known| **known == id).ok_or_else(|| Refusal::unknown_model(id))?;
+    Ok(json_response(&model(known)))
+}
+
+/// The request and its model, unless that one is unknown or fails at once.
+async fn admitted(body: &[u8]) -> Result<(Request, &'static str), Refusal> {
+    let request: Request = serde_json::from_slice(body)
+        .map_err(|error| Refusal::invalid(None, format!("The body is not a JSON object: {error}.")))?;
+    let asked = request.get("model").and_then(Value::as_str);
+    let asked = asked.ok_or_else(|| Refusal::invalid(Some("model"), "you must provide a model parameter"))?;
+    let known = super::MODELS.iter().find(|known| **known == asked);
+    let model = *known.ok_or_else(|| Refusal::unknown_model(asked))?;
+    if model == "demo-slow" {
+        tokio::time::sleep(SLOWNESS).await;
+    }
+    Refusal::of_model(model).map_or(Ok((request, model)), Err)
+}
+
+async fn words(kind: Words, body: &[u8]) -> Result<Response, Refusal> {
+    let (request, model) = admitted(body).await?;
+    if model == "demo-embed" {
+        return Err(Refusal::invalid(Some("model"), "demo-embed makes embeddings; for words ask demo-chat."));
+    }
+    let Some(prompt) = request.get(kind.prompt()) else {
+        let message = format!("Missing required parameter: '{}'.", kind.prompt());
+        return Err(Refusal::invalid(Some(kind.prompt()), message));
+    };
+    let limit = kind.limits().iter().find_map(|name| request.get(*name)?.as_u64());
+    let answer = Answer::new(&answer::texts(prompt), limit);
+    let head = head(model, wants_usage(&request));
+    if request.get("stream") == Some(&Value::Bool(true)) {
+        return Ok(events_response(model, kind.events(&head, &answer)));
+    }
+    let whole = kind.whole(&head, &answer);
+    Ok(if model == "demo-cut" { cut_response(&whole) } else { json_response(&whole) })
+}
+
+fn wants_usage(request: &Request) -> bool {
+    request.get("stream_options").is_some_and(|options| options["include_usage"] == Value::Bool(true))
+}
+
+fn head(model: &str, include_usage: bool) -> Head {
+    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Head { id: uuid::Uuid::now_v7().simple().to_string(), created, model: model.to_owned(), include_usage }
+}
+
+async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
+    let (request, model) = admitted(body).await?;
+    if matches!(model, "demo-chat" | "demo-fast") {
+        return Err(Refusal::invalid(
+            Some("model"),
+            format!("{model} talks; for embeddings ask demo-embed."),
+        ));
+    }
+    let Some(input) = request.get("input") else {
+        return Err(Refusal::invalid(Some("input"), "Missing required parameter: 'input'."));
+    };
+    let texts = answer::texts(input);
+    let dimensions = request
+        .get("dimensions")
+        .and_then(Value::as_u64)
+        .map_or(DIMENSIONS.0, |asked| usize::try_from(asked).unwrap_or(DIMENSIONS.1).clamp(1, DIMENSIONS.1));
+    let packed = request.get("encoding_format").and_then(Value::as_str) == Some("base64");
+    let rows = texts.iter().enumerate().map(|(index, text)| {
+        let vector = answer::embedding(text, dimensions);
+        json!({"object": "embedding", "index": index, "embedding": if packed { base64(&vector) } else { json!(vector) }})
+    });
+    let tokens = answer::count(&texts);
+    let whole = json!({
+        "object": "list", "data": rows.collect::<Vec<_>>(), "model": model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    });
+    Ok(if model == "demo-cut" { cut_response(&whole) } else { json_response(&whole) })
+}
+
+fn base64(vector: &[f32]) -> Value {
+    let bytes: Vec<u8> = vector.iter().flat_map(|component| component.to_le_bytes()).collect();
+    Value::String(base64::engine::general_purpose::STANDARD.encode(bytes))
+}
+
+fn json_response(value: &Value) -> Response {
+    typed("application/json", Body::from(value.to_string()))
+}
+
+/// Half of what its Content-Length declares, then the connection closes.
+fn cut_response(value: &Value) -> Response {
+    let mut text = value.to_string();
+    let length = text.len();
+    text.truncate((0..=length / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+    let mut response = typed("application/json", paced(vec![text], CUT_PACE, true));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn events_response(model: &str, mut events: Vec<String>) -> Response {
+    let body = match model {
+        "demo-chat" => paced(events, PACE, false),
+        "demo-cut" => {
+            events.truncate(events.len() / 2);
+            paced(events, CUT_PACE, true)
+        }
+        _ => paced(events, Duration::ZERO, false),
+    };
+    typed("text/event-stream", body)
+}
+
+fn typed(content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Sends piece by piece, `pace` apart; one that breaks fails at its end, which closes the connection.
+fn paced(pieces: Vec<String>, pace: Duration, breaks: bool) -> Body {
+    let end = breaks.then(|| Err(io::Error::other("demo-cut breaks here")));
+    let steps = pieces.into_iter().map(|piece| Ok(Bytes::from(piece))).chain(end).enumerate();
+    Body::from_stream(stream::iter(steps).then(move |(number, step)| async move {
+        if number > 0 && !pace.is_zero() {
+            tokio::time::sleep(pace).await;
+        }
+        step
+    }))
+}

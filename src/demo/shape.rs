@@ -1,0 +1,205 @@
+//! Answers in the shapes of OpenAI's API: whole, and as the events of a stream.
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+
+/// Facts that every object of one answer repeats.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    /// 32 hexadecimal digits, to which each object adds its prefix.
+    pub(super) id: String,
+    /// Seconds since 1970.
+    pub(super) created: u64,
+    /// The model as it was asked for.
+    pub(super) model: String,
+    /// Whether the last event of a chat or completion stream carries the usage.
+    pub(super) include_usage: bool,
+}
+
+/// The three kinds of endpoint that answer in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// `/v1/chat/completions`
+    Chat,
+    /// `/v1/completions`
+    Completions,
+    /// `/v1/responses`
+    Responses,
+}
+
+impl Words {
+    /// The member of the request that holds the prompt.
+    pub(super) const fn prompt(self) -> &'static str {
+        match self {
+            Self::Chat => "messages",
+            Self::Completions => "prompt",
+            Self::Responses => "input",
+        }
+    }
+
+    /// Members of the request that limit the answer, the first given counts.
+    pub(super) const fn limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &["max_completion_tokens", "max_tokens"],
+            Self::Completions => &["max_tokens"],
+            Self::Responses => &["max_output_tokens"],
+        }
+    }
+
+    /// The whole answer as one object.
+    pub(super) fn whole(self, head: &Head, answer: &Answer) -> Value {
+        match self {
+            Self::Chat => json!({
+                "id": format!("chatcmpl-{}", head.id), "object": "chat.completion",
+                "created": head.created, "model": head.model,
+                "choices": [{
+                    "index": 0,
+                    "message": {"role": "assistant", "content": answer.text(), "refusal": null},
+                    "logprobs": null,
+                    "finish_reason": finish_reason(answer),
+                }],
+                "usage": usage(answer),
+            }),
+            Self::Completions => json!({
+                "id": format!("cmpl-{}", head.id), "object": "text_completion",
+                "created": head.created, "model": head.model,
+                "choices": [{
+                    "index": 0, "text": answer.text(), "logprobs": null, "finish_reason": finish_reason(answer),
+                }],
+                "usage": usage(answer),
+            }),
+            Self::Responses => response_object(head, Some(answer)),
+        }
+    }
+
+    /// The answer as server-sent events, in order, each with its empty line.
+    pub(super) fn events(self, head: &Head, answer: &Answer) -> Vec<String> {
+        match self {
+            Self::Chat | Self::Completions => self.chunks(head, answer),
+            Self::Responses => response_events(head, answer),
+        }
+    }
+
+    fn chunks(self, head: &Head, answer: &Answer) -> Vec<String> {
+        let start = (self == Self::Chat).then(
+            || json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}),
+        );
+        let token = |token: &String| match self {
+            Self::Chat => json!({"index": 0, "delta": {"content": token}, "finish_reason": null}),
+            _ => json!({"index": 0, "text": token, "logprobs": null, "finish_reason": null}),
+        };
+        let end = match self {
+            Self::Chat => json!({"index": 0, "delta": {}, "finish_reason": finish_reason(answer)}),
+            _ => json!({"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason(answer)}),
+        };
+        let choices = start.into_iter().chain(answer.tokens.iter().map(token)).chain([end]);
+        let mut events: Vec<String> =
+            choices.map(|choice| data(&self.chunk(head, &json!([choice]), &Value::Null))).collect();
+        if head.include_usage {
+            events.push(data(&self.chunk(head, &json!([]), &usage(answer))));
+        }
+        events.push("data: [DONE]\n\n".to_owned());
+        events
+    }
+
+    fn chunk(self, head: &Head, choices: &Value, usage: &Value) -> Value {
+        let (prefix, object) = match self {
+            Self::Chat => ("chatcmpl", "chat.completion.chunk"),
+            _ => ("cmpl", "text_completion"),
+        };
+        let mut chunk = json!({
+            "id": format!("{prefix}-{}", head.id), "object": object,
+            "created": head.created, "model": head.model, "choices": choices,
+        });
+        if head.include_usage {
+            chunk["usage"] = usage.clone();
+        }
+        chunk
+    }
+}
+
+fn data(value: &Value) -> String {
+    format!("data: {value}\n\n")
+}
+
+fn finish_reason(answer: &Answer) -> &'static str {
+    if answer.cut_short { "length" } else { "stop" }
+}
+
+fn usage(answer: &Answer) -> Value {
+    let (input, output) = (answer.input_tokens, answer.output_tokens());
+    json!({
+        "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+        "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0},
+    })
+}
+
+/// The object of the responses API: without an answer as it is created, with one as it ends.
+fn response_object(head: &Head, answer: Option<&Answer>) -> Value {
+    let status = match answer {
+        None => "in_progress",
+        Some(answer) if answer.cut_short => "incomplete",
+        Some(_) => "completed",
+    };
+    let cut_short = answer.is_some_and(|answer| answer.cut_short);
+    json!({
+        "id": format!("resp_{}", head.id), "object": "response", "created_at": head.created, "status": status,
+        "model": head.model, "error": null, "instructions": null, "metadata": {},
+        "incomplete_details": cut_short.then(|| json!({"reason": "max_output_tokens"})),
+        "output": answer.map(|answer| vec![message(head, status, Some(answer))]).unwrap_or_default(),
+        "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+        "usage": answer.map(|answer| {
+            let (input, output) = (answer.input_tokens, answer.output_tokens());
+            json!({
+                "input_tokens": input, "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": input + output,
+            })
+        }),
+    })
+}
+
+fn message(head: &Head, status: &str, answer: Option<&Answer>) -> Value {
+    let content: Vec<Value> = answer.map(|answer| part(&answer.text())).into_iter().collect();
+    json!({
+        "id": format!("msg_{}", head.id), "type": "message", "role": "assistant", "status": status,
+        "content": content,
+    })
+}
+
+fn part(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": []})
+}
+
+fn response_events(head: &Head, answer: &Answer) -> Vec<String> {
+    let end = if answer.cut_short { "incomplete" } else { "completed" };
+    let item = format!("msg_{}", head.id);
+    let in_part = |kind: &str, member: &str, value: Value| {
+        let mut event = json!({
+            "type": format!("response.{kind}"), "item_id": item, "output_index": 0, "content_index": 0,
+        });
+        event[member] = value;
+        event
+    };
+    let mut events = vec![
+        json!({"type": "response.created", "response": response_object(head, None)}),
+        json!({"type": "response.in_progress", "response": response_object(head, None)}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": message(head, "in_progress", None)}),
+        in_part("content_part.added", "part", part("")),
+    ];
+    events.extend(answer.tokens.iter().map(|token| in_part("output_text.delta", "delta", json!(token))));
+    events.extend([
+        in_part("output_text.done", "text", json!(answer.text())),
+        in_part("content_part.done", "part", part(&answer.text())),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": message(head, end, Some(answer))}),
+        json!({"type": format!("response.{end}"), "response": response_object(head, Some(answer))}),
+    ]);
+    events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect()
+}
+
+fn numbered(number: usize, mut event: Value) -> String {
+    event["sequence_number"] = json!(number);
+    let name = event["type"].as_str().unwrap_or_default().to_owned();
+    format!("event: {name}\ndata: {event}\n\n")
+}

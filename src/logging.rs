@@ -1,0 +1,109 @@
+//! Log lines on stderr: one JSON object per line, or text for people.
+//!
+//! A line is made where the event happens and handed to a bounded queue; one thread writes. When stderr is blocked
+//! the queue fills and further lines are dropped and counted: no request ever waits for a log.
+
+mod line;
+mod queue;
+
+use std::panic::{self, PanicHookInfo};
+
+use anyhow::Context as _;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+use crate::config::{Log, LogFormat};
+use crate::terminal::Terminal;
+
+pub use line::Form;
+pub use queue::{DroppedLines, LogGuard, LogQueue, queue};
+
+/// Sends the process's log events to stderr until the guard is dropped. A panic becomes a log line too: the
+/// standard report would wait for a blocked stderr.
+///
+/// # Errors
+/// When the writing thread cannot be started, or a log is already set up.
+pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<LogGuard> {
+    let form = match log.format {
+        LogFormat::Auto if terminal.stderr_is_terminal() => Form::Text(terminal),
+        LogFormat::Auto | LogFormat::Json => Form::Json,
+        LogFormat::Text => Form::Text(terminal),
+    };
+    let (lines, guard) = queue(std::io::stderr()).context("the log cannot be started")?;
+    tracing::subscriber::set_global_default(subscriber(form, log.level, lines))
+        .context("the log cannot be started")?;
+    panic::set_hook(Box::new(log_panic));
+    Ok(guard)
+}
+
+/// Formats events of this crate from `level` up, and of its dependencies from WARN up, into `lines`.
+#[must_use]
+pub fn subscriber(form: Form, level: Level, lines: LogQueue) -> impl Subscriber + Send + Sync {
+    let others = level.min(Level::WARN);
+    let filter = Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), level);
+    tracing_subscriber::registry().with(Lines { form, lines }).with(filter)
+}
+
+struct Lines {
+    form: Form,
+    lines: LogQueue,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.lines.push(self.form.line(event, jiff::Timestamp::now()));
+    }
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let reason = payload.downcast_ref::<&str>().copied();
+    let reason =
+        reason.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(reason, place, "panic: please report it");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn logged(form: Form, level: Level, events: fn()) -> Vec<String> {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (lines, guard) = queue(writer).unwrap();
+        tracing::subscriber::with_default(subscriber(form, level, lines), events);
+        drop(guard);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn levels_and_dependencies() {
+        let messages = |level| -> Vec<String> {
+            let lines = logged(Form::Json, level, || {
+                tracing::debug!("own debug");
+                tracing::info!("own info");
+                tracing::info!(target: "hyper::proto", "dependency info");
+                tracing::warn!(target: "hyper::proto", "dependency warning");
+                tracing::error!("own error");
+            });
+            let objects = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            objects.map(|object| object["msg"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(messages(Level::DEBUG), ["own debug", "own info", "dependency warning", "own error"]);
+        assert_eq!(messages(Level::INFO), ["own info", "dependency warning", "own error"]);
+        assert_eq!(messages(Level::ERROR), ["own error"]);
+    }
+
+    #[test]
+    fn a_level_that_is_off_is_off_for_good() {
+        let (_, writer) = std::io::pipe().unwrap();
+        let (lines, _guard) = queue(writer).unwrap();
+        let subscriber = subscriber(Form::Json, Level::WARN, lines);
+        assert_eq!(subscriber.max_level_hint(), Some(tracing::level_filters::LevelFilter::WARN));
+    }
+}

@@ -1,0 +1,170 @@
+//! The bounded queue between those who log and the one thread that writes.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lines that wait at most: about a megabyte of ordinary ones.
+const CAPACITY: usize = 4096;
+
+/// Bytes that one write takes at most, unless a single line is longer.
+const BATCH: usize = 64 * 1024;
+
+/// Patience with a blocked writer when the process ends.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// `None` ends the writing thread.
+type Entry = Option<String>;
+
+/// Where lines are handed over. It never blocks.
+#[derive(Debug, Clone)]
+pub struct LogQueue {
+    entries: SyncSender<Entry>,
+    dropped: DroppedLines,
+}
+
+impl LogQueue {
+    /// Takes a line, or counts it when the queue is full or its thread has ended.
+    pub(super) fn push(&self, line: String) {
+        if self.entries.try_send(Some(line)).is_err() {
+            self.dropped.add(1);
+        }
+    }
+}
+
+/// Log lines that were dropped: the writer was blocked or closed.
+#[derive(Debug, Clone, Default)]
+pub struct DroppedLines(Arc<AtomicU64>);
+
+impl DroppedLines {
+    /// How many, since the start.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, lines: u64) {
+        self.0.fetch_add(lines, Ordering::Relaxed);
+    }
+}
+
+/// Keeps the log going; its drop waits up to a second for what is queued to be written.
+#[derive(Debug)]
+#[must_use = "the log ends when the guard is dropped"]
+pub struct LogGuard {
+    queue: LogQueue,
+    ended: Receiver<()>,
+}
+
+impl LogGuard {
+    /// The counter of dropped lines.
+    #[must_use]
+    pub fn dropped_lines(&self) -> DroppedLines {
+        self.queue.dropped.clone()
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + FLUSH;
+        while let Err(mpsc::TrySendError::Full(_)) = self.queue.entries.try_send(None) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Both a disconnect and a timeout end the wait: the thread never sends.
+        self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+    }
+}
+
+/// Starts the thread that writes to `writer`.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn queue(writer: impl Write + Send + 'static) -> io::Result<(LogQueue, LogGuard)> {
+    let (entries, received) = mpsc::sync_channel(CAPACITY);
+    let (end, ended) = mpsc::sync_channel(0);
+    let queue = LogQueue { entries, dropped: DroppedLines::default() };
+    let dropped = queue.dropped.clone();
+    thread::Builder::new().name("log".to_owned()).spawn(move || {
+        write_lines(writer, &received, &dropped);
+        drop::<SyncSender<()>>(end);
+    })?;
+    Ok((queue.clone(), LogGuard { queue, ended }))
+}
+
+fn write_lines(mut writer: impl Write, received: &Receiver<Entry>, dropped: &DroppedLines) {
+    let mut batch = String::new();
+    while let Ok(Some(first)) = received.recv() {
+        batch.push_str(&first);
+        let mut lines = 1;
+        let mut last = false;
+        while batch.len() < BATCH && !last {
+            match received.try_recv() {
+                Ok(Some(line)) => {
+                    batch.push_str(&line);
+                    lines += 1;
+                }
+                Ok(None) => last = true,
+                Err(_) => break,
+            }
+        }
+        if writer.write_all(batch.as_bytes()).is_err() {
+            dropped.add(lines);
+        }
+        if last {
+            return;
+        }
+        batch.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn what_is_queued_is_written_before_the_end() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let (lines, guard) = queue(writer).unwrap();
+        let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
+        expected.split_inclusive('\n').for_each(|line| lines.push(line.to_owned()));
+        drop(guard);
+        let mut written = String::new();
+        reader.read_to_string(&mut written).unwrap();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn a_blocked_writer_drops_lines_and_holds_nobody() {
+        let (reader, writer) = io::pipe().unwrap();
+        let (lines, guard) = queue(writer).unwrap();
+        let dropped = guard.dropped_lines();
+        let start = Instant::now();
+        let line = format!("{}\n", "x".repeat(1023));
+        for _ in 0..3 * CAPACITY {
+            lines.push(line.clone());
+        }
+        assert!(dropped.count() > 0, "a pipe holds far less than {} KiB", 3 * CAPACITY);
+        drop(guard);
+        assert!(start.elapsed() < FLUSH + Duration::from_secs(2), "took {:?}", start.elapsed());
+        drop(reader);
+    }
+
+    #[test]
+    fn lines_for_a_closed_writer_are_counted() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let (lines, guard) = queue(writer).unwrap();
+        let dropped = guard.dropped_lines();
+        (0..10).for_each(|number| lines.push(format!("line {number}\n")));
+        drop(guard);
+        assert_eq!(dropped.count(), 10);
+    }
+}

@@ -1,0 +1,140 @@
+//! The command line as a person or a script meets it.
+
+use std::io::{Read, pipe};
+use std::process::{Command, Stdio};
+
+use aurora::version;
+
+fn aurora(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aurora"));
+    command.args(arguments).env_clear().current_dir(std::env::temp_dir()).stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout, stderr.
+fn ran(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().expect("aurora runs");
+    let code = output.status.code().expect("an exit code");
+    (code, String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+const HELP: &str = "\
+An LLM gateway you can see through: OpenAI API in, any provider out
+
+Usage: aurora [OPTIONS] [COMMAND]
+
+Commands:
+  serve        Run the gateway in the foreground; the default
+  config       Look at the configuration
+  metrics      Look at the metrics
+  health       Ask the configured address whether it is ready
+  completions  Print a shell's completion script
+  help         Print this message or the help of the given subcommand(s)
+
+Options:
+  -c, --config <PATH>    Configuration file [default: config.yaml]
+      --env-file <PATH>  File of environment variables [default: .env]
+      --color <WHEN>     When to colour: auto, always, never [default: auto]
+  -h, --help             Print help
+  -V, --version          Print version
+
+Examples:
+  aurora serve --demo     Try it: an embedded upstream, no key, no network
+  aurora config check     Is my configuration right, and what follows from it?
+  aurora metrics probe    Does the metrics endpoint answer? What does it say?
+";
+
+#[test]
+fn help_fits_one_screen() {
+    let (code, stdout, stderr) = ran(&mut aurora(&["--help"]));
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, HELP, ""));
+    assert!(HELP.lines().count() < 24, "{} lines, and a prompt follows", HELP.lines().count());
+    assert!(HELP.lines().all(|line| line.chars().count() <= 80));
+    assert_eq!(ran(&mut aurora(&["-h"])), (0, HELP.to_owned(), String::new()));
+}
+
+#[test]
+fn version_names_the_commit_and_the_compiler() {
+    let line =
+        format!("aurora {} (commit {}, rustc {})\n", version::VERSION, version::REVISION, version::RUSTC);
+    assert_eq!(ran(&mut aurora(&["-V"])), (0, line.clone(), String::new()));
+    assert_eq!(ran(&mut aurora(&["--version"])), (0, line, String::new()));
+    let is_commit =
+        version::REVISION.len() == 12 && version::REVISION.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_commit || version::REVISION == "unknown", "{}", version::REVISION);
+    assert!(version::RUSTC.starts_with("1."), "{}", version::RUSTC);
+}
+
+#[test]
+fn wrong_usage_is_code_2_on_stderr() {
+    let unknown = "error: unrecognized subcommand 'srve'\n\n  tip: a similar subcommand exists: 'serve'\n\n\
+                   Usage: aurora [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n";
+    assert_eq!(ran(&mut aurora(&["srve"])), (2, String::new(), unknown.to_owned()));
+    let port = "error: invalid value '70000' for '--port <PORT>': 70000 is not in 0..=65535\n\n\
+                For more information, try '--help'.\n";
+    assert_eq!(ran(&mut aurora(&["serve", "--port", "70000"])), (2, String::new(), port.to_owned()));
+    let (code, stdout, stderr) = ran(&mut aurora(&["metrics"]));
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(
+        stderr.starts_with("Look at the metrics\n\nUsage: aurora metrics [OPTIONS] <COMMAND>\n"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_reader_who_leaves_is_no_failure() {
+    for arguments in [&["completions", "bash"][..], &["--help"], &["-V"]] {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let (code, _, stderr) = ran(aurora(arguments).stdout(writer).stderr(Stdio::piped()));
+        assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, _, stderr) = ran(aurora(&["completions", "bash"]).stdout(full).stderr(Stdio::piped()));
+    let expected = "aurora: error: stdout takes no data; look at the file or program it leads to\n  \
+                    because: No space left on device (os error 28)\n";
+    assert_eq!((code, stderr.as_str()), (1, expected));
+}
+
+#[test]
+fn a_closed_stderr_changes_no_exit_code() {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let mut child = aurora(&["srve"]).stderr(writer).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn colour_is_a_choice() {
+    let coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let (_, stdout, stderr) = ran(aurora(arguments).envs(variables.iter().copied()));
+        (stdout + &stderr).contains('\u{1b}')
+    };
+    assert!(!coloured(&["--help"], &[]), "a pipe gets none");
+    assert!(coloured(&["--color", "always", "--help"], &[]));
+    assert!(coloured(&["--help"], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&["--help"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!coloured(&["--color=never", "--help"], &[("CLICOLOR_FORCE", "1")]));
+    assert!(coloured(&["--color=always", "srve"], &[("NO_COLOR", "1")]), "the flag counts for errors too");
+}
+
+#[test]
+fn completions_are_the_ones_checked_in() {
+    for (shell, file) in [
+        ("bash", "aurora.bash"),
+        ("elvish", "aurora.elv"),
+        ("fish", "aurora.fish"),
+        ("powershell", "_aurora.ps1"),
+        ("zsh", "_aurora"),
+    ] {
+        let checked_in =
+            std::fs::read_to_string(format!("{}/completions/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert_eq!(ran(&mut aurora(&["completions", shell])), (0, checked_in, String::new()), "{shell}");
+    }
+}

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::metrics_probe::{load_settings, settings_of};
+use super::metrics_probe::{load_settings, say_errors, settings_of};
 use super::{Context, Outcome};
-use crate::config::Severity;
 use crate::probe::{self, Given, Settings, ready};
 
 /// Flags.
@@ -24,9 +23,7 @@ pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
     let Some(settings) = settings_of(&loaded, |config| format!("{}/health/ready", config.server.base_path))
     else {
-        for problem in loaded.problems.iter().filter(|problem| problem.severity == Severity::Error) {
-            context.terminal.say(&format!("aurora: error: {problem}"));
-        }
+        say_errors(&loaded, true, context);
         bail!("the configuration cannot be used: correct it; `aurora config check` shows it whole");
     };
     let settings = Settings { credential: None, ..settings };

@@ -11,6 +11,7 @@ use url::Url;
 use super::{Context, Outcome};
 use crate::config::{Config, Loaded, Secret, Severity, Sources, load, units};
 use crate::probe::{self, Given, Options, Report, Requirement, Settings, Token, render};
+use crate::terminal::Tone;
 
 /// Flags.
 #[derive(Debug, clap::Args)]
@@ -38,7 +39,7 @@ pub struct Args {
     /// Show the series that match, as name{label="value"}
     #[arg(long, value_name = "REGEX")]
     filter: Option<Regex>,
-    /// How to print
+    /// For people, as one document, or the page itself with the verdict on stderr
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
     /// Time for one fetch; Prometheus' own default
@@ -53,8 +54,8 @@ const EXAMPLES: &str = "\
 Examples:
   aurora metrics probe
   aurora metrics probe --over 30s
-  aurora metrics probe --require 'aurora_requests_total{status_type=\"success\"} > 0'
-  aurora metrics probe http://10.0.0.1:8080 http://10.0.0.2:8080 --token-env AURORA_MASTER_KEY";
+  aurora metrics probe --require 'aurora_tokens_total{direction=\"input\"} > 0'
+  aurora metrics probe 10.0.0.1:8080 10.0.0.2:8080 --token-env AURORA_MASTER_KEY";
 
 /// The longest time a flag takes.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -62,12 +63,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How to print.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
     #[default]
     Text,
-    /// One document with "schema": 1
     Json,
-    /// The page itself; the verdict goes to stderr
     Raw,
 }
 
@@ -77,12 +75,9 @@ enum Format {
 /// When there is nothing to probe, or a credential or URL cannot be used; what a probe finds is no error but printed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
-    let errors = loaded.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    for problem in errors {
-        let weight = if args.urls.is_empty() { "error" } else { "warning" };
-        context.terminal.say(&format!("aurora: {weight}: {problem}"));
-    }
-    if loaded.config.is_none() && args.urls.is_empty() {
+    let needed = args.urls.is_empty();
+    say_errors(&loaded, needed, context);
+    if needed && loaded.config.is_none() {
         bail!("the configuration cannot be used: correct it, or pass the URL to probe");
     }
     let settings = settings_of(&loaded, Config::metrics_path);
@@ -109,6 +104,15 @@ pub(super) fn load_settings(context: &Context) -> Loaded {
         env_file: context.global.env_file.clone(),
         ..Sources::default()
     })
+}
+
+/// Says every error of the configuration; where nothing depends on it, as a warning.
+pub(super) fn say_errors(loaded: &Loaded, needed: bool, context: &Context) {
+    let (tone, weight) = if needed { (Tone::Bad, "error:") } else { (Tone::Warning, "warning:") };
+    let label = context.terminal.paint_err(tone, weight);
+    for problem in loaded.problems.iter().filter(|problem| problem.severity == Severity::Error) {
+        context.terminal.say(&format!("aurora: {label} {problem}"));
+    }
 }
 
 /// What the configuration says about the endpoint at `path`; `None` when it could not be loaded.

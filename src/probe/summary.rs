@@ -154,7 +154,7 @@ impl Buckets {
         }
     }
 
-    /// As PromQL's `histogram_quantile`: linear inside a bucket, the last finite edge beyond it.
+    /// As `histogram_quantile` of Prometheus: linear inside a bucket, the last finite edge beyond it.
     fn quantile(&self, quantile: f64) -> Option<f64> {
         let (_, total) = *self.0.last()?;
         let finite = &self.0[..self.0.len() - 1];

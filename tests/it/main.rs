@@ -7,4 +7,5 @@ mod generated;
 mod health;
 mod logging;
 mod probe;
+mod probe_command;
 mod scripted;

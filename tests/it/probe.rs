@@ -86,7 +86,7 @@ fn text(reports: &[Report]) -> String {
     let mut reports = reports.to_vec();
     for report in &mut reports {
         report.window_s = report.window_s.map(|_| 30.0);
-        for http in &mut report.http {
+        if let Some(http) = &mut report.http {
             (http.first_byte_s, http.total_s) = (0.001, 0.002);
         }
     }
@@ -128,11 +128,22 @@ openai    gpt-4        10    10 %  100 ms  910 ms  982 ms
     assert_eq!(text(&[configured(&server, None)]), expected);
 }
 
+const HTML: &str = "content-type: text/html; charset=utf-8\r\n";
+const PLAIN: &str = "content-type: text/plain\r\n";
+
+/// Each answer with its reason and its message.
+fn expect_findings<const N: usize>(cases: [(Script, &str, &str); N]) {
+    for (script, reason, message) in cases {
+        let server = Scripted::start([script]);
+        let report = configured(&server, None);
+        assert_eq!(finding(&report, &server), (reason.to_owned(), message.to_owned()));
+        assert!(!report.healthy);
+    }
+}
+
 #[test]
-fn each_answer_gets_its_explanation() {
-    let html = "content-type: text/html; charset=utf-8\r\n";
-    let plain = "content-type: text/plain\r\n";
-    let cases: [(Script, &str, &str); 15] = [
+fn each_status_gets_its_explanation() {
+    expect_findings([
         (
             answer("404 Not Found", "", ""),
             "disabled",
@@ -158,7 +169,18 @@ fn each_answer_gets_its_explanation() {
              no redirect is followed",
         ),
         (
-            answer("200 OK", html, "\n<!doctype html>\n<p>"),
+            answer("502 Bad Gateway", HTML, "<h1>nginx</h1>"),
+            "not_exposition",
+            "the answer is 502 Bad Gateway, not 200 OK, it begins \"<h1>nginx</h1>\"; is a proxy in between?",
+        ),
+    ]);
+}
+
+#[test]
+fn a_page_that_is_no_exposition_is_told_by_its_first_line() {
+    expect_findings([
+        (
+            answer("200 OK", HTML, "\n<!doctype html>\n<p>"),
             "not_exposition",
             "not an exposition: content type text/html; charset=utf-8, not text/plain; it begins \
              \"<!doctype html>\"; is a proxy in between, or another program at this address?",
@@ -170,21 +192,22 @@ fn each_answer_gets_its_explanation() {
              another program at this address?",
         ),
         (
-            answer("200 OK", plain, "\u{1b}[2Jhello\n"),
+            answer("200 OK", PLAIN, "\u{1b}[2Jhello\n"),
             "not_exposition",
             "not an exposition: it begins \"\\u{1b}[2Jhello\"; is a proxy in between, or another program at this \
              address?",
         ),
         (
-            answer("200 OK", plain, ""),
+            answer("200 OK", PLAIN, ""),
             "not_exposition",
             "the answer is empty; is a proxy in between, or another program at this address?",
         ),
-        (
-            answer("502 Bad Gateway", html, "<h1>nginx</h1>"),
-            "not_exposition",
-            "the answer is 502 Bad Gateway, not 200 OK, it begins \"<h1>nginx</h1>\"; is a proxy in between?",
-        ),
+    ]);
+}
+
+#[test]
+fn a_damaged_answer_is_told_by_its_damage() {
+    expect_findings([
         (
             page("# TYPE a counter\na 1\na 2\n"),
             "malformed",
@@ -192,7 +215,7 @@ fn each_answer_gets_its_explanation() {
              scrape",
         ),
         (
-            Script::Answer(format!("HTTP/1.1 200 OK\r\n{plain}content-length: 9\r\n\r\na 1\n").into_bytes()),
+            Script::Answer(format!("HTTP/1.1 200 OK\r\n{PLAIN}content-length: 9\r\n\r\na 1\n").into_bytes()),
             "malformed",
             "the answer is cut off: end of file before message length reached; was the server or a proxy in \
              between stopped?",
@@ -219,13 +242,7 @@ fn each_answer_gets_its_explanation() {
             "the connection to HOST:PORT failed (server.host: default, server.port: .env:1): connection closed \
              before message completed; is `aurora serve` running there?",
         ),
-    ];
-    for (script, reason, message) in cases {
-        let server = Scripted::start([script]);
-        let report = configured(&server, None);
-        assert_eq!(finding(&report, &server), (reason.to_owned(), message.to_owned()));
-        assert!(!report.healthy);
-    }
+    ]);
 }
 
 #[test]
@@ -431,7 +448,7 @@ fn the_json_document_is_stable() {
         ..options()
     };
     let mut reports = run(&[&server.url("/metrics?a=b")], &Given::default(), None, &options);
-    for http in &mut reports[0].http {
+    if let Some(http) = &mut reports[0].http {
         (http.first_byte_s, http.total_s) = (0.001, 0.002);
     }
     let expected = include_str!("testdata/probe.json").replace("HOST:PORT", &server.address.to_string());

@@ -32,7 +32,7 @@ impl Scripted {
             for (index, connection) in listener.incoming().enumerate() {
                 let script = scripts[index.min(scripts.len() - 1)].clone();
                 let seen = Arc::clone(&seen);
-                thread::spawn(move || converse(connection.expect("accepted"), script, &seen));
+                thread::spawn(move || converse(connection.expect("accepted"), &script, &seen));
             }
         });
         Self { address, heads }
@@ -48,7 +48,7 @@ impl Scripted {
     }
 }
 
-fn converse(mut connection: TcpStream, script: Script, seen: &Mutex<Vec<String>>) {
+fn converse(mut connection: TcpStream, script: &Script, seen: &Mutex<Vec<String>>) {
     connection.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
     let mut head = Vec::new();
     let mut byte = [0];
@@ -56,7 +56,7 @@ fn converse(mut connection: TcpStream, script: Script, seen: &Mutex<Vec<String>>
         head.push(byte[0]);
     }
     seen.lock().expect("no test panicked in it").push(String::from_utf8_lossy(&head).into_owned());
-    let (Script::Answer(bytes) | Script::Stall(bytes)) = &script;
+    let (Script::Answer(bytes) | Script::Stall(bytes)) = script;
     // A client that refuses the answer half-way closes first.
     drop(connection.write_all(bytes));
     if matches!(script, Script::Stall(_)) {

@@ -1,15 +1,246 @@
-//! `aurora config_check`.
+//! `aurora config check`: what `serve` would load, what is wrong with it and what follows from it.
+
+use clap::ValueEnum;
+use serde::Serialize;
 
 use super::{Context, Outcome};
+use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources};
+use crate::terminal::{Terminal, Tone};
 
 /// Flags.
 #[derive(Debug, Default, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// How to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+    /// Do not fail on this warning; give it once per warning
+    #[arg(long, value_name = "ID")]
+    pub allow: Vec<String>,
+    /// Take variables that are not set for set, and list them
+    #[arg(long)]
+    pub assume_set: bool,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One document
+    Json,
+}
 
 /// Runs it.
 ///
 /// # Errors
-/// Whatever stopped it.
-pub fn run(_args: &Args, _context: &Context) -> anyhow::Result<Outcome> {
-    Ok(Outcome::Fine)
+/// When stdout cannot be written.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let loaded = config::load(&Sources {
+        environment: context.environment.clone(),
+        config_file: context.global.config.clone(),
+        env_file: context.global.env_file.clone(),
+        assume_set: args.assume_set,
+        ..Sources::default()
+    });
+    let report = Report::new(&loaded, args);
+    let text = match args.format {
+        Format::Text => report.text(&context.terminal),
+        Format::Json => serde_json::to_string(&report)? + "\n",
+    };
+    context.terminal.print(&text)?;
+    Ok(if report.valid { Outcome::Fine } else { Outcome::Failed })
+}
+
+/// The whole answer; its JSON form is stable.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    schema: u8,
+    valid: bool,
+    problems: &'a [Problem],
+    settings: &'a [EffectiveSetting],
+    metrics: Option<Metrics>,
+    providers: Vec<Provider<'a>>,
+    needs: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Metrics {
+    enabled: bool,
+    endpoint: String,
+    url: String,
+    /// `master_key` or `none`.
+    auth: &'static str,
+    worst_case: Option<WorstCase>,
+}
+
+#[derive(Debug, Serialize)]
+struct Provider<'a> {
+    name: &'a str,
+    r#type: &'static str,
+    base_url: &'a str,
+    key_set: bool,
+    /// Empty asks the upstream.
+    models: &'a [String],
+}
+
+/// How large the exposition can get.
+#[derive(Debug, Serialize)]
+struct WorstCase {
+    series: u64,
+    samples: u64,
+}
+
+fn worst_case(_max_models: usize, _providers: usize) -> Option<WorstCase> {
+    None
+}
+
+impl<'a> Report<'a> {
+    fn new(loaded: &'a Loaded, args: &Args) -> Self {
+        let fails = |problem: &Problem| match problem.severity {
+            Severity::Error => true,
+            Severity::Warning => args.strict && !args.allow.iter().any(|id| id == problem.id),
+        };
+        Self {
+            schema: 1,
+            valid: !loaded.problems.iter().any(fails),
+            problems: &loaded.problems,
+            settings: &loaded.settings,
+            metrics: loaded.config.as_ref().map(metrics),
+            providers: loaded
+                .config
+                .iter()
+                .flat_map(|config| &config.providers)
+                .map(|p| provider(p))
+                .collect(),
+            needs: &loaded.needs,
+        }
+    }
+
+    fn text(&self, terminal: &Terminal) -> String {
+        let mut out = String::new();
+        for problem in self.problems {
+            let (word, tone) = word_of(problem.severity);
+            out += &format!("{} {problem}\n", terminal.paint(tone, word));
+        }
+        if !self.problems.is_empty() {
+            out.push('\n');
+        }
+        out += &settings_table(self.settings, terminal);
+        if let Some(metrics) = &self.metrics {
+            out.push('\n');
+            out += &self.consequences(metrics);
+        }
+        out.push('\n');
+        out += &self.verdict(terminal);
+        out
+    }
+
+    fn consequences(&self, metrics: &Metrics) -> String {
+        let mut rows = vec![vec!["metrics".to_owned(), metrics.sentence()]];
+        rows.extend(metrics.worst_case.as_ref().map(|worst| {
+            let what = format!("{} series, {} samples in one scrape", worst.series, worst.samples);
+            vec!["at worst".to_owned(), what]
+        }));
+        rows.extend(
+            self.providers
+                .iter()
+                .map(|provider| vec![format!("provider {}", provider.name), provider.sentence()]),
+        );
+        if self.providers.is_empty() {
+            rows.push(vec!["providers".to_owned(), "none".to_owned()]);
+        }
+        rows.extend(self.needs.iter().map(|name| vec!["needs".to_owned(), format!("{name} at run time")]));
+        aligned(&rows)
+    }
+
+    fn verdict(&self, terminal: &Terminal) -> String {
+        let count = |severity| self.problems.iter().filter(|problem| problem.severity == severity).count();
+        let (word, tone) = if self.valid { ("valid", Tone::Good) } else { ("not valid", Tone::Bad) };
+        let errors = counted(count(Severity::Error), "error");
+        let warnings = counted(count(Severity::Warning), "warning");
+        format!("{}: {errors}, {warnings}\n", terminal.paint(tone, word))
+    }
+}
+
+impl Metrics {
+    fn sentence(&self) -> String {
+        match (self.enabled, self.auth) {
+            (false, _) => format!("disabled; {} answers 404", self.url),
+            (true, "none") => format!("{}, readable by whoever reaches it", self.url),
+            (true, _) => format!("{}, readable with the master key", self.url),
+        }
+    }
+}
+
+impl Provider<'_> {
+    fn sentence(&self) -> String {
+        let key = if self.key_set { "key set" } else { "no key" };
+        let models = if self.models.is_empty() {
+            "models as the upstream lists them".to_owned()
+        } else {
+            format!("models {}", self.models.join(", "))
+        };
+        format!("{} at {}, {key}, {models}", self.r#type, self.base_url)
+    }
+}
+
+fn metrics(config: &Config) -> Metrics {
+    Metrics {
+        enabled: config.metrics.enabled,
+        endpoint: config.metrics.endpoint.clone(),
+        url: config.local_url(&config.metrics_path()),
+        auth: if config.server.master_key.is_some() { "master_key" } else { "none" },
+        worst_case: worst_case(config.metrics.max_models, config.providers.len()),
+    }
+}
+
+fn provider(provider: &config::Provider) -> Provider<'_> {
+    Provider {
+        name: &provider.name,
+        r#type: provider.kind.name,
+        base_url: provider.base_url.as_str().trim_end_matches('/'),
+        key_set: provider.api_key.is_some(),
+        models: &provider.models,
+    }
+}
+
+fn word_of(severity: Severity) -> (&'static str, Tone) {
+    match severity {
+        Severity::Error => ("error:", Tone::Bad),
+        Severity::Warning => ("warning:", Tone::Warning),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn settings_table(settings: &[EffectiveSetting], terminal: &Terminal) -> String {
+    let head = ["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec();
+    let rows = settings.iter().map(|s| vec![s.key.clone(), s.value.clone(), s.source.clone()]);
+    let table = aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
+    match table.split_once('\n') {
+        Some((head, rest)) => format!("{}\n{rest}", terminal.paint(Tone::Strong, head)),
+        None => table,
+    }
+}
+
+/// Columns two spaces apart; the last is not padded.
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in rows {
+        let line: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out += line.join("  ").trim_end();
+        out.push('\n');
+    }
+    out
 }

@@ -12,6 +12,7 @@ mod problem;
 mod provider_types;
 mod providers;
 mod raw;
+mod reference;
 mod settings;
 mod source;
 mod substitute;
@@ -30,6 +31,7 @@ use url::Url;
 pub use load::load;
 pub use problem::{Problem, Severity};
 pub use provider_types::{PROVIDER_TYPES, provider_type};
+pub use reference::reference;
 pub use source::{Demo, Environment, Flag, Sources};
 
 /// What [`load`] found.

@@ -1,0 +1,107 @@
+//! `docs/configuration.md`, generated from the tables that loading reads.
+
+use super::provider_types::PROVIDER_TYPES;
+use super::settings::{Default, SETTINGS, Setting, Slot};
+use super::{Credential, ProviderType};
+
+const HEAD: &str = "\
+# Configuration
+
+Generated from the settings table of the binary; edit that, not this page.
+
+Later wins: defaults, the YAML file, `.env`, the environment, command-line flags. The file is what `--config` or
+`AURORA_CONFIG_PATH` names, otherwise the first of `config.yaml`, `config/config.yaml` and `configs/config.yaml`.
+`.env` is what `--env-file` names, otherwise `./.env`. `aurora config check` prints every effective value with its source.
+
+Strings of the file may hold `${VAR}` and `${VAR:-default}`; `$$` is a dollar sign. An empty variable counts as unset.
+Sizes are bytes or carry `K`, `M` or `G`, which count in 1024. Durations are seconds or carry `ms`, `s`, `m`, `h`, as in `1m30s`.
+";
+
+const PROVIDERS: &str = "
+## Providers
+
+A type's variables alone make a provider: `OPENAI_API_KEY` is enough for `openai`. With a suffix they make a named one:
+`OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` are the provider `openai-east`. Beside a file, variables overlay the provider
+of their name, or without a suffix the only provider of their type.
+
+";
+
+/// The whole page, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = HEAD.to_owned();
+    page.push_str("\n## Environment\n\n");
+    let variables = SETTINGS.iter().filter(|setting| !setting.is_later()).flat_map(|setting| {
+        setting
+            .environment
+            .iter()
+            .map(|name| [code(name), code(setting.key), default(setting), help(setting, name)])
+    });
+    table(&mut page, ["variable", "setting", "default", "meaning"], variables);
+    page.push_str("\n`T` stands for a provider type's prefix, with or without a suffix of your own. The file has its own variable:\n");
+    page.push_str("`AURORA_CONFIG_PATH`.\n\n## YAML\n\n");
+    let keys = SETTINGS
+        .iter()
+        .filter(|setting| !setting.is_later())
+        .map(|setting| [code(setting.key), setting.expected(), default(setting), setting.help.to_owned()]);
+    table(&mut page, ["key", "value", "default", "meaning"], keys);
+    page.push_str(PROVIDERS);
+    table(&mut page, ["type", "variables", "base_url", "key"], PROVIDER_TYPES.iter().map(provider_row));
+    page.push_str("\n## Not in this build yet\n\nThese are refused, so that nobody believes them to work; those marked * only warn in the environment.\n\n");
+    let coming = SETTINGS.iter().filter_map(|setting| match setting.slot {
+        Slot::Later(severity) => Some((setting, severity)),
+        _ => None,
+    });
+    let rows = coming.map(|(setting, severity)| {
+        let mark = if severity == super::Severity::Warning { "*" } else { "" };
+        [
+            code(setting.key),
+            setting
+                .environment
+                .iter()
+                .map(|name| format!("{}{mark}", code(name)))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ]
+    });
+    table(&mut page, ["key", "variables"], rows);
+    page
+}
+
+fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    page.push_str(&line(&head.map(str::to_owned)));
+    page.push_str(&line(&head.map(|_| "---".to_owned())));
+    rows.for_each(|row| page.push_str(&line(&row)));
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.default {
+        Default::Text(text) => code(text),
+        Default::Derived(words) => words.to_owned(),
+    }
+}
+
+fn help(setting: &Setting, name: &str) -> String {
+    if name.ends_with("_FILE") {
+        format!("File that holds {}", code(setting.key))
+    } else {
+        setting.help.to_owned()
+    }
+}
+
+fn provider_row(row: &ProviderType) -> [String; 4] {
+    let version = row.default_api_version.map(|version| format!(", `api_version` defaults to {version}"));
+    let variables = format!("`{}_…`{}", row.env_prefix, version.unwrap_or_default());
+    let header = match row.credential {
+        Credential::Bearer => "`Authorization: Bearer`",
+        Credential::ApiKeyHeader => "`api-key`",
+        Credential::XApiKey => "`x-api-key`",
+    };
+    let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
+    [code(row.name), variables, row.default_base_url.map_or_else(|| "required".to_owned(), code), key]
+}

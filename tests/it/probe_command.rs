@@ -1,10 +1,12 @@
 //! `aurora metrics probe` and `aurora health` as programs: what they load, print and return.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{Certificate, CertificateParams, DnType, KeyPair};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
@@ -159,7 +161,7 @@ fn health_asks_under_the_base_path_and_sends_no_key() {
 
 /// An https server for `localhost` that answers with [`PAGE`]; its port.
 fn https(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     listener.set_nonblocking(true).expect("a socket");
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
@@ -195,13 +197,33 @@ fn https(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> u
     port
 }
 
+/// A server without TLS, which takes the first bytes of a handshake for a bad request.
+fn plain_http() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().expect("a client");
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("a reader");
+        // The client hangs up.
+        drop(connection.read_to_end(&mut Vec::new()));
+    });
+    address
+}
+
+/// A certificate for `localhost`, signed by itself under this name, and its key.
+fn issue(name: &str) -> (Certificate, KeyPair) {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a DNS name");
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().expect("a key");
+    (params.self_signed(&key).expect("a certificate"), key)
+}
+
 #[test]
 fn https_is_probed_when_its_certificate_is_trusted() {
-    let issue = |name: &str| generate_simple_self_signed([name.to_owned()]).expect("a certificate");
-    let CertifiedKey { cert, signing_key } = issue("localhost");
-    let port =
-        https(cert.der().clone(), PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key"));
-    let folder = folder(&[("trusted.pem", &cert.pem()), ("other.pem", &issue("localhost").cert.pem())]);
+    let (trusted, key) = issue("trusted");
+    let (other, _) = issue("other");
+    let port = https(trusted.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).expect("a key"));
+    let folder = folder(&[("trusted.pem", &trusted.pem()), ("other.pem", &other.pem())]);
     let url = format!("https://localhost:{port}/metrics");
     let run = |file: &str, url: &str| {
         ran(folder.path(), &[("SSL_CERT_FILE", file)], &["metrics", "probe", url, "--format", "raw"])
@@ -218,9 +240,9 @@ fn https_is_probed_when_its_certificate_is_trusted() {
     let untrusted = failure(&url, &address, "invalid peer certificate: UnknownIssuer");
     assert_eq!(run("other.pem", &url), (1, String::new(), untrusted));
 
-    let plain = Scripted::start([page(PAGE)]);
-    let url = format!("https://{}/metrics", plain.address);
-    let plain_text = "received corrupt message of type InvalidContentType";
-    let expected = failure(&url, &plain.address.to_string(), plain_text);
+    let plain = plain_http();
+    let url = format!("https://{plain}/metrics");
+    let what = "received corrupt message of type InvalidContentType";
+    let expected = failure(&url, &plain.to_string(), what);
     assert_eq!(run("trusted.pem", &url), (1, String::new(), expected));
 }

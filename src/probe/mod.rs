@@ -136,13 +136,16 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
     let body = answer.body.as_ref().map(|body| target.redact(body));
     let (finding, exposition) = match judge::answer(target, &answer, body.as_deref()) {
         Ok(exposition) => (None, Some(exposition)),
-        Err(finding) => (Some(finding), None),
+        Err(Finding { reason, message }) => {
+            (Some(Finding { reason, message: target.redact_text(&message) }), None)
+        }
     };
+    let header = |value: &Option<String>| value.as_deref().map(|value| target.redact_text(value));
     let page = body.ok().map(|body| String::from_utf8_lossy(&body).into_owned());
     let http = Some(Http {
         status: answer.status.as_u16(),
-        content_type: answer.content_type.clone(),
-        encoding: answer.encoding.clone(),
+        content_type: header(&answer.content_type),
+        encoding: header(&answer.encoding),
         first_byte_s: answer.first_byte.as_secs_f64(),
         total_s: answer.total.as_secs_f64(),
         received_bytes: answer.received,

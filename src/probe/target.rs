@@ -180,19 +180,29 @@ impl Target {
         }
     }
 
-    /// The body without the credentials that were sent, should the answer repeat one.
+    /// What came, without the credentials that were sent, should the answer repeat one.
     #[must_use]
-    pub fn redact(&self, body: &[u8]) -> Vec<u8> {
-        let mut body = body.to_vec();
+    pub fn redact(&self, received: &[u8]) -> Vec<u8> {
+        let mut clean = received.to_vec();
         for secret in self.secrets.iter().map(|secret| secret.expose().as_bytes()) {
             if secret.len() < SHORTEST_REDACTED {
                 continue;
             }
-            let places = memchr::memmem::find_iter(&body, secret).collect::<Vec<_>>();
-            for place in places.into_iter().rev() {
-                body.splice(place..place + secret.len(), *b"[redacted]");
+            let found = std::mem::take(&mut clean);
+            let mut kept = 0;
+            for place in memchr::memmem::find_iter(&found, secret) {
+                clean.extend_from_slice(&found[kept..place]);
+                clean.extend_from_slice(b"[redacted]");
+                kept = place + secret.len();
             }
+            clean.extend_from_slice(&found[kept..]);
         }
-        body
+        clean
+    }
+
+    /// As [`Self::redact`], for what came in a header or goes into a message.
+    #[must_use]
+    pub fn redact_text(&self, received: &str) -> String {
+        String::from_utf8_lossy(&self.redact(received.as_bytes())).into_owned()
     }
 }

@@ -353,6 +353,14 @@ fn what_the_command_line_gives_is_sent_and_an_echo_is_not_printed() {
     assert_eq!(server.heads(), [head]);
     let expected = "# HELP a Bearer [redacted]\n# TYPE a gauge\na{cookie=\"[redacted]\"} 1\n";
     assert_eq!(render::raw(&[report]), expected);
+
+    let headers = "content-type: canary-cookie\r\nlocation: /canary-token-1\r\n";
+    let server = Scripted::start([answer("307 Temporary Redirect", headers, "")]);
+    let report = run(&[&server.url("")], &given, None, &all).remove(0);
+    let expected = "307 Temporary Redirect: redirected to http://HOST:PORT/[redacted]; point the probe, and \
+                    Prometheus, there: no redirect is followed";
+    assert_eq!(finding(&report, &server), ("redirect".to_owned(), expected.to_owned()));
+    assert_eq!(report.http.and_then(|http| http.content_type).as_deref(), Some("[redacted]"));
 }
 
 #[test]

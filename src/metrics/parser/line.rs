@@ -89,7 +89,7 @@ fn read_comment(comment: &str) -> Result<Line<'_>, String> {
         let text = unescape(text, "\\n").map_err(|what| format!("HELP of {name}: {what}"))?;
         return Ok(Line::Help { name, text });
     }
-    let kind = match text.trim_end_matches(BLANK) {
+    let kind = match text {
         "counter" => Kind::Counter,
         "gauge" => Kind::Gauge,
         "histogram" => Kind::Histogram,
@@ -119,6 +119,9 @@ fn read_sample(content: &str) -> Result<Line<'_>, String> {
         Some(inside) => read_labels(inside).map_err(|what| format!("labels of {name}: {what}"))?,
         None => (Vec::new(), rest),
     };
+    if rest.ends_with(BLANK) {
+        return Err(format!("a blank at the end of the line of {name}"));
+    }
     let mut words = rest.split(BLANK).filter(|word| !word.is_empty());
     let value = words.next().ok_or_else(|| format!("{name} has no value"))?;
     let value =

@@ -36,6 +36,21 @@ fn a_page_becomes_families_with_their_samples() {
 }
 
 #[test]
+fn what_the_format_allows_is_read() {
+    for page in [
+        "a {b=\"c\" , }1\n",
+        "a{} 1\n",
+        "a{b=\"}\"} 1\n",
+        "a NaN\nb +Inf\nc -inf\nd infinity\ne .5\nf 5.\ng 1E-3\n",
+        "#\n# remark\n\n \t\n#HELP a\n#\tTYPE  a  gauge\n  a 1 -5\n",
+        "# TYPE a gauge\n# HELP a the other way round\na:b 1\n",
+        "# TYPE a gauge\na 1\na_count 2\n# TYPE a_sum counter\na_sum 1\n",
+    ] {
+        assert!(parse(page.as_bytes()).is_ok(), "{page}");
+    }
+}
+
+#[test]
 fn an_empty_page_holds_nothing() {
     assert_eq!(parse(b""), Ok(Exposition::default()));
 }
@@ -54,6 +69,7 @@ fn a_line_that_is_not_well_written_is_refused() {
         ("a +NaN\n", "line 1: the value of a is \"+NaN\", not a number"),
         ("a 0x1p4\n", "line 1: the value of a is \"0x1p4\", not a number"),
         ("a 1 1.5\n", "line 1: the timestamp of a is \"1.5\", not milliseconds"),
+        ("a 1 2 \n", "line 1: a blank at the end of the line of a"),
         ("a 1 2 3\n", "line 1: \"3\" after the timestamp of a"),
         ("a{b=\"c\" 1\n", "line 1: labels of a: expected `,` or `}` after b, found \"1\""),
         ("a{b=c} 1\n", "line 1: labels of a: the value of b is not in double quotes"),

@@ -61,12 +61,16 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;config;check' {
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print')
+            [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Do not fail on this warning; give it once per warning')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour: auto, always, never [default: auto]')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'Fail on warnings too')
+            [CompletionResult]::new('--assume-set', '--assume-set', [CompletionResultType]::ParameterName, 'Take variables that are not set for set, and list them')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'aurora;config;help' {
@@ -93,6 +97,15 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;metrics;probe' {
+            [CompletionResult]::new('--token-env', '--token-env', [CompletionResultType]::ParameterName, 'Send the bearer token in this environment variable')
+            [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'Send the bearer token in this file')
+            [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Send a header (repeatable)')
+            [CompletionResult]::new('--over', '--over', [CompletionResultType]::ParameterName, 'Scrape twice, this far apart, and report what happened in between')
+            [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by (repeatable)')
+            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Show the series that match, as name{label="value"}')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'For people, as one document, or the page itself with the verdict on stderr')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Time for one fetch; Prometheus'' own default')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Largest page, received or decompressed')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')

@@ -55,12 +55,16 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;config;check'= {
+            cand --format 'How to print'
+            cand --allow 'Do not fail on this warning; give it once per warning'
             cand -c 'Configuration file [default: config.yaml]'
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'
             cand --color 'When to colour: auto, always, never [default: auto]'
-            cand -h 'Print help'
-            cand --help 'Print help'
+            cand --strict 'Fail on warnings too'
+            cand --assume-set 'Take variables that are not set for set, and list them'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
         &'aurora;config;help'= {
             cand check 'Validate what `serve` would load and print the effective settings'
@@ -82,6 +86,15 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;metrics;probe'= {
+            cand --token-env 'Send the bearer token in this environment variable'
+            cand --token-file 'Send the bearer token in this file'
+            cand --header 'Send a header (repeatable)'
+            cand --over 'Scrape twice, this far apart, and report what happened in between'
+            cand --require 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by (repeatable)'
+            cand --filter 'Show the series that match, as name{label="value"}'
+            cand --format 'For people, as one document, or the page itself with the verdict on stderr'
+            cand --timeout 'Time for one fetch; Prometheus'' own default'
+            cand --max-size 'Largest page, received or decompressed'
             cand -c 'Configuration file [default: config.yaml]'
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'

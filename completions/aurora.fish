@@ -54,12 +54,17 @@ never\t'Nowhere'"
 complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -f -a "check" -d 'Validate what `serve` would load and print the effective settings'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l format -d 'How to print' -r -f -a "text\t'For people'
+json\t'One document'"
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l allow -d 'Do not fail on this warning; give it once per warning' -r
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l env-file -d 'File of environment variables [default: .env]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Nowhere'"
-complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l strict -d 'Fail on warnings too'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l assume-set -d 'Take variables that are not set for set, and list them'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Validate what `serve` would load and print the effective settings'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
@@ -71,6 +76,17 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_se
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -f -a "probe" -d 'Fetch the metrics endpoint and judge it'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -f -a "list" -d 'Print the metric contract'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-env -d 'Send the bearer token in this environment variable' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-file -d 'Send the bearer token in this file' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l header -d 'Send a header (repeatable)' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l over -d 'Scrape twice, this far apart, and report what happened in between' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l require -d 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by (repeatable)' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l filter -d 'Show the series that match, as name{label="value"}' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l format -d 'For people, as one document, or the page itself with the verdict on stderr' -r -f -a "text\t''
+json\t''
+raw\t''"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l timeout -d 'Time for one fetch; Prometheus\' own default' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l max-size -d 'Largest page, received or decompressed' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l env-file -d 'File of environment variables [default: .env]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'

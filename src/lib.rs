@@ -6,6 +6,7 @@ pub mod demo;
 pub mod gateway;
 pub mod logging;
 pub mod metrics;
+pub mod probe;
 pub mod providers;
 pub mod terminal;
 pub mod tls;

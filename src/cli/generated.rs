@@ -29,6 +29,7 @@ pub fn files() -> Vec<GeneratedFile> {
     let mut files: Vec<GeneratedFile> =
         Shell::value_variants().iter().map(|shell| completion(*shell)).collect();
     man_pages(&root, &mut files);
+    files.push(GeneratedFile { path: "docs/configuration.md".into(), contents: crate::config::reference() });
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }

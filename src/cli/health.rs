@@ -1,15 +1,38 @@
 //! `aurora health`.
 
+use std::time::Duration;
+
+use anyhow::bail;
+
+use super::metrics_probe::{load_settings, say_errors, settings_of};
 use super::{Context, Outcome};
+use crate::probe::{self, Given, Settings, ready};
 
 /// Flags.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {}
 
-/// Runs it.
+/// A server that is up answers at once; container platforms give a check a few seconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks `/health/ready` of the configured address.
 ///
 /// # Errors
-/// Whatever stopped it.
-pub fn run(_args: &Args, _context: &Context) -> anyhow::Result<Outcome> {
-    Ok(Outcome::Fine)
+/// When the configuration cannot be used.
+pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let loaded = load_settings(context);
+    let Some(settings) = settings_of(&loaded, |config| format!("{}/health/ready", config.server.base_path))
+    else {
+        say_errors(&loaded, true, context);
+        bail!("the configuration cannot be used: correct it; `aurora config check` shows it whole");
+    };
+    let settings = Settings { credential: None, ..settings };
+    let targets = probe::targets(&[], &Given::default(), Some(&settings))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (line, outcome) = match runtime.block_on(ready::ready(&targets[0], TIMEOUT)) {
+        Ok(line) => (line, Outcome::Fine),
+        Err(line) => (line, Outcome::Failed),
+    };
+    context.terminal.print(&format!("{line}\n"))?;
+    Ok(outcome)
 }

@@ -1,6 +1,13 @@
 //! `aurora serve`.
 
+use std::net::SocketAddr;
+
 use super::{Context, Outcome};
+use crate::config::{self, Demo, Flag, Problem, Severity, Sources};
+use crate::demo::{self, DemoUpstream};
+use crate::gateway::{Ended, Gateway};
+use crate::logging;
+use crate::terminal::{Terminal, Tone};
 
 /// What to serve, and where.
 #[derive(Debug, Default, clap::Args)]
@@ -28,10 +35,73 @@ pub struct Args {
     pub demo: bool,
 }
 
-/// Runs it.
+/// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Whatever stopped it.
-pub fn run(_args: &Args, _context: &Context) -> anyhow::Result<Outcome> {
-    Ok(Outcome::Fine)
+/// When the address cannot be bound, or the process lacks what serving needs.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let upstream = if args.demo { Some(demo::start()?) } else { None };
+    let loaded = config::load(&sources(args, context, upstream.as_ref()));
+    let Some(config) = loaded.config else {
+        refuse(&loaded.problems, context.terminal);
+        return Ok(Outcome::Misconfigured);
+    };
+    let _log = logging::init(&config.log, context.terminal)?;
+    for problem in &loaded.problems {
+        tracing::warn!(problem = problem.to_string(), "configuration");
+    }
+    let has_key = config.server.master_key.is_some();
+    let gateway = Gateway::bind(config)?;
+    if args.demo {
+        context.terminal.print(&next_steps(gateway.address(), &gateway.metrics_path(), has_key))?;
+    }
+    match gateway.run()? {
+        Ended::Drained { .. } => Ok(Outcome::Fine),
+        Ended::AtOnce => Ok(Outcome::Failed),
+    }
+}
+
+fn sources(args: &Args, context: &Context, upstream: Option<&DemoUpstream>) -> Sources {
+    let host = args.host.clone().map(|value| Flag { name: "--host", key: "server.host", value });
+    let port = args.port.map(|port| Flag { name: "--port", key: "server.port", value: port.to_string() });
+    Sources {
+        environment: context.environment.clone(),
+        config_file: context.global.config.clone(),
+        env_file: context.global.env_file.clone(),
+        flags: host.into_iter().chain(port).collect(),
+        demo: upstream.map(|upstream| Demo {
+            base_url: upstream.base_url(),
+            models: demo::MODELS.iter().map(|model| (*model).to_owned()).collect(),
+        }),
+        ..Sources::default()
+    }
+}
+
+fn refuse(problems: &[Problem], terminal: Terminal) {
+    for problem in problems {
+        let (word, tone) = match problem.severity {
+            Severity::Error => ("error", Tone::Bad),
+            Severity::Warning => ("warning", Tone::Warning),
+        };
+        terminal.say(&format!("{} {problem}", terminal.paint_err(tone, word)));
+    }
+    terminal.say("aurora: not started: the configuration has errors; `aurora config check` shows what is in effect");
+}
+
+/// What a newcomer tries first: a chat, a stream, a probe.
+fn next_steps(address: SocketAddr, metrics: &str, has_key: bool) -> String {
+    let key = if has_key { " \\\n    -H \"Authorization: Bearer $AURORA_MASTER_KEY\"" } else { "" };
+    let chat = |flags: &str, more: &str| {
+        format!(
+            "  curl {flags}http://{address}/v1/chat/completions{key} \\\n    -H 'Content-Type: application/json' \\\n    \
+             -d '{{\"model\":\"demo-chat\",{more}\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]}}'\n"
+        )
+    };
+    format!(
+        "Aurora serves its own demo provider on http://{address}. In another terminal:\n\n\
+         A chat:\n{}\nA stream:\n{}\nThe metrics it left (http://{address}{metrics}):\n  \
+         aurora metrics probe http://{address}{metrics}\n\n",
+        chat("", ""),
+        chat("-N ", "\"stream\":true,"),
+    )
 }

@@ -18,7 +18,7 @@ mod setting;
 mod settings;
 mod source;
 mod substitute;
-mod units;
+pub(crate) mod units;
 mod variables;
 mod warnings;
 mod yaml;

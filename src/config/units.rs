@@ -19,7 +19,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
 }
 
 /// Bytes: `10M`, `512K`, `1G`, `64KiB`, `64KB` or a bare number. Units count in 1024.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let scale: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
@@ -33,7 +33,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// `500ms`, `30s`, `1m30s`, `2h`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Some(seconds) = number(text) {
         return Some(Duration::from_secs(seconds));

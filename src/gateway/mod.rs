@@ -89,6 +89,12 @@ impl Gateway {
         self.address
     }
 
+    /// Path of the metrics endpoint, base path included.
+    #[must_use]
+    pub fn metrics_path(&self) -> String {
+        self.shared.config.metrics_path()
+    }
+
     /// Serves until SIGINT or SIGTERM.
     ///
     /// # Errors
@@ -123,12 +129,6 @@ impl Gateway {
             tracing::info!(endpoint = config.metrics_path(), "prometheus metrics enabled");
         } else {
             tracing::info!("prometheus metrics disabled");
-        }
-        if self.shared.access.is_open() {
-            tracing::warn!("no master key: every request is served; set AURORA_MASTER_KEY to lock the gateway");
-        }
-        if config.providers.is_empty() {
-            tracing::warn!("no provider is configured: model requests get 503; set OPENAI_API_KEY or another key");
         }
         tracing::info!(
             address = self.address.to_string(),

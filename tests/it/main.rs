@@ -5,4 +5,8 @@ mod cli;
 mod config;
 mod demo;
 mod generated;
+mod health;
 mod logging;
+mod probe;
+mod probe_command;
+mod scripted;

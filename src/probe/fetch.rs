@@ -1,0 +1,211 @@
+//! One GET, bounded in time and size; no redirect is followed, no proxy is asked.
+
+use std::error::Error;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
+use reqwest::{Client, Response, StatusCode};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Url};
+
+/// Bounds of one fetch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// From the name's resolution to the last byte.
+    pub(super) timeout: Duration,
+    /// Bytes of the body, as received and as decompressed.
+    pub(super) max_size: usize,
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(super) enum Unreachable {
+    /// The name has no address; what the system says.
+    Dns(String),
+    /// Nothing listens.
+    Refused,
+    /// Nothing came in time.
+    Timeout(Duration),
+    /// The TLS handshake failed, or could not be tried.
+    Tls(String),
+    /// Something answered, but not HTTP.
+    NotHttp,
+    /// The connection failed in another way; the innermost cause.
+    Broken(String),
+}
+
+/// Why an answer's body did not arrive whole.
+#[derive(Debug)]
+pub(super) enum BodyFault {
+    /// It stood still until the time was up.
+    Timeout(Duration),
+    /// The connection ended too early; the innermost cause.
+    Cut(String),
+    /// It is larger than the limit, in bytes.
+    TooLarge(usize),
+    /// It is encoded in a way that was not asked for.
+    Encoding(String),
+    /// It says gzip and is not.
+    Gzip(String),
+}
+
+/// What came.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: Option<String>,
+    pub(super) encoding: Option<String>,
+    pub(super) location: Option<String>,
+    /// From the start to the head.
+    pub(super) first_byte: Duration,
+    /// From the start to the last byte.
+    pub(super) total: Duration,
+    /// Bytes of the body as received.
+    pub(super) received: usize,
+    /// The body, decompressed.
+    pub(super) body: Result<Vec<u8>, BodyFault>,
+}
+
+/// Asks once. Prometheus' text format and gzip are asked for.
+pub(super) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Result<Answer, Unreachable> {
+    let start = Instant::now();
+    let deadline = start + limits.timeout;
+    let late = |_elapsed| Unreachable::Timeout(limits.timeout);
+    let addresses = timeout_at(deadline, resolve(url)).await.map_err(late)??;
+    let request = client(url, &addresses)?
+        .get(url.clone())
+        .header("accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1")
+        .header("accept-encoding", "gzip")
+        .headers(headers.clone());
+    let mut response = match timeout_at(deadline, request.send()).await.map_err(late)? {
+        Ok(response) => response,
+        Err(error) => return Err(explain(&error)),
+    };
+    let first_byte = start.elapsed();
+    let mut body = Vec::new();
+    let receiving = timeout_at(deadline, receive(&mut response, &mut body, limits.max_size)).await;
+    let total = start.elapsed();
+    let received = body.len();
+    let whole = receiving.unwrap_or(Err(BodyFault::Timeout(limits.timeout)));
+    let encoding = header(&response, CONTENT_ENCODING);
+    Ok(Answer {
+        status: response.status(),
+        content_type: header(&response, CONTENT_TYPE),
+        location: header(&response, LOCATION),
+        body: whole.and_then(|()| decode(body, encoding.as_deref(), limits.max_size)),
+        encoding,
+        first_byte,
+        total,
+        received,
+    })
+}
+
+/// Resolved here and not in the client, so that a name without an address is told apart from every other failure.
+async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Unreachable> {
+    let port = url.port_or_known_default().unwrap_or_default();
+    match url.host() {
+        Some(Host::Ipv4(address)) => Ok(vec![SocketAddr::new(address.into(), port)]),
+        Some(Host::Ipv6(address)) => Ok(vec![SocketAddr::new(address.into(), port)]),
+        Some(Host::Domain(name)) => match tokio::net::lookup_host((name, port)).await {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(error) => Err(Unreachable::Dns(error.to_string())),
+        },
+        None => Err(Unreachable::Dns("the URL names no host".to_owned())),
+    }
+}
+
+fn client(url: &Url, addresses: &[SocketAddr]) -> Result<Client, Unreachable> {
+    let tls = |error: &(dyn Error + 'static)| Unreachable::Tls(innermost(error).to_string());
+    let config = match url.scheme() {
+        "https" => crate::tls::client_config().map_err(|error| tls(&error))?,
+        _ => trusting_nobody().map_err(|error| tls(&error))?,
+    };
+    Client::builder()
+        .http1_only()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(config)
+        .resolve_to_addrs(url.host_str().unwrap_or_default(), addresses)
+        .build()
+        .map_err(|error| tls(&error))
+}
+
+/// For plain http: the client wants a configuration, the machine's certificates need not be read.
+fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+async fn receive(response: &mut Response, body: &mut Vec<u8>, max_size: usize) -> Result<(), BodyFault> {
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(()),
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_size => {
+                return Err(BodyFault::TooLarge(max_size));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Err(BodyFault::Cut(innermost(&error).to_string())),
+        }
+    }
+}
+
+fn decode(body: Vec<u8>, encoding: Option<&str>, max_size: usize) -> Result<Vec<u8>, BodyFault> {
+    match encoding {
+        None | Some("identity") => return Ok(body),
+        Some("gzip") => {}
+        Some(other) => return Err(BodyFault::Encoding(other.to_owned())),
+    }
+    let mut plain = Vec::new();
+    let bound = u64::try_from(max_size).unwrap_or(u64::MAX).saturating_add(1);
+    match MultiGzDecoder::new(body.as_slice()).take(bound).read_to_end(&mut plain) {
+        Ok(length) if length > max_size => Err(BodyFault::TooLarge(max_size)),
+        Ok(_) => Ok(plain),
+        Err(error) => Err(BodyFault::Gzip(error.to_string())),
+    }
+}
+
+fn header(response: &Response, name: HeaderName) -> Option<String> {
+    response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// The error and what caused it, from the outside in; an [`io::Error`] hides what it wraps from `source`.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => (*error).source(),
+        }
+    })
+}
+
+/// The innermost cause: it never carries the URL.
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
+fn explain(error: &reqwest::Error) -> Unreachable {
+    for cause in causes(error) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Unreachable::Tls(tls.to_string());
+        }
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind == Some(io::ErrorKind::ConnectionRefused) {
+            return Unreachable::Refused;
+        }
+        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return Unreachable::NotHttp;
+        }
+    }
+    match innermost(error) {
+        same if same.is::<reqwest::Error>() => Unreachable::Broken("the request cannot be sent".to_owned()),
+        cause => Unreachable::Broken(cause.to_string()),
+    }
+}

@@ -1,0 +1,260 @@
+//! What an answer means, and what to do about it.
+
+use reqwest::StatusCode;
+
+use super::fetch::{Answer, BodyFault, Unreachable};
+use super::render::seconds;
+use super::require::Checked;
+use super::target::{Origin, Settings, Target, shown};
+use crate::metrics::parser::{Exposition, parse};
+
+/// A verdict in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing is wrong.
+    Ok,
+    /// No connection could be made or kept.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// The host's name has no address.
+    Dns,
+    /// 404: metrics are off, or elsewhere.
+    Disabled,
+    /// 401 or 403.
+    Unauthorized,
+    /// 3xx.
+    Redirect,
+    /// An answer, but no exposition.
+    NotExposition,
+    /// An exposition with a fault.
+    Malformed,
+    /// A requirement does not hold.
+    Require,
+}
+
+impl Reason {
+    /// The word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Disabled => "disabled",
+            Self::Unauthorized => "unauthorized",
+            Self::Redirect => "redirect",
+            Self::NotExposition => "not_exposition",
+            Self::Malformed => "malformed",
+            Self::Require => "require",
+        }
+    }
+}
+
+/// Why a probe fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// In one word.
+    pub reason: Reason,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+pub(super) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
+    let address = target.address();
+    let chosen = target.address_from();
+    let (reason, message) = match failure {
+        Unreachable::Refused => (
+            Reason::Refused,
+            format!(
+                "connection refused: nothing listens at {address} ({chosen}); is `aurora serve` running?"
+            ),
+        ),
+        Unreachable::Timeout(limit) => (
+            Reason::Timeout,
+            format!(
+                "no answer from {address} within {} ({chosen}); is `aurora serve` running there, does a firewall \
+                 drop the connection?",
+                seconds(limit.as_secs_f64())
+            ),
+        ),
+        Unreachable::Dns(what) => (
+            Reason::Dns,
+            format!(
+                "the name in {address} cannot be resolved ({chosen}): {what}; correct the name or the resolver"
+            ),
+        ),
+        Unreachable::Tls(what) => (
+            Reason::Refused,
+            format!(
+                "TLS with {address} failed ({chosen}): {what}; use http:// if it speaks plain HTTP, or let \
+                 SSL_CERT_FILE name the CA it is signed by"
+            ),
+        ),
+        Unreachable::NotHttp => (
+            Reason::NotExposition,
+            format!(
+                "what listens at {address} ({chosen}) does not answer in HTTP; is it another program, or https?"
+            ),
+        ),
+        Unreachable::Broken(what) => (
+            Reason::Refused,
+            format!(
+                "the connection to {address} failed ({chosen}): {what}; is `aurora serve` running there?"
+            ),
+        ),
+    };
+    Finding::new(reason, message)
+}
+
+/// Judges an answer. `body` is the answer's own, redacted.
+pub(super) fn answer(
+    target: &Target,
+    answer: &Answer,
+    body: Result<&[u8], &&BodyFault>,
+) -> Result<Exposition, Finding> {
+    let status = answer.status;
+    match status {
+        StatusCode::OK => exposition(answer, body.map_err(|fault| body_fault(fault))?),
+        StatusCode::NOT_FOUND => Err(Finding::new(Reason::Disabled, not_found(target))),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Err(Finding::new(Reason::Unauthorized, unauthorized(target, status)))
+        }
+        _ if status.is_redirection() && answer.location.is_some() => {
+            Err(Finding::new(Reason::Redirect, redirected(target, status, answer.location.as_deref())))
+        }
+        _ => {
+            let first = body.ok().and_then(first_line).map(|line| format!(", it begins {line}"));
+            let message = format!(
+                "the answer is {status}, not 200 OK{}; is a proxy in between?",
+                first.unwrap_or_default()
+            );
+            Err(Finding::new(Reason::NotExposition, message))
+        }
+    }
+}
+
+/// The requirements that do not hold, as one finding.
+pub(super) fn requirements(checked: &[Checked]) -> Option<Finding> {
+    let failed = checked.iter().filter(|checked| !checked.ok).map(Checked::explain).collect::<Vec<_>>();
+    (!failed.is_empty()).then(|| Finding::new(Reason::Require, failed.join("; ")))
+}
+
+fn exposition(answer: &Answer, body: &[u8]) -> Result<Exposition, Finding> {
+    let got = answer.content_type.as_deref();
+    let media_type =
+        got.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
+    let foreign = |what: String| {
+        let message = format!("{what}; is a proxy in between, or another program at this address?");
+        Err(Finding::new(Reason::NotExposition, message))
+    };
+    let Some(first) = first_line(body) else { return foreign("the answer is empty".to_owned()) };
+    if media_type.as_deref() != Some("text/plain") {
+        let got = got.map_or("no content type".to_owned(), |got| format!("content type {got}"));
+        return foreign(format!("not an exposition: {got}, not text/plain; it begins {first}"));
+    }
+    match parse(body) {
+        Ok(exposition) => Ok(exposition),
+        Err(_) if !has_metadata(body) => foreign(format!("not an exposition: it begins {first}")),
+        Err(malformed) => Err(Finding::new(
+            Reason::Malformed,
+            format!("malformed exposition: {malformed}; Prometheus may drop the whole scrape"),
+        )),
+    }
+}
+
+fn has_metadata(body: &[u8]) -> bool {
+    body.split(|&byte| byte == b'\n').any(|line| line.starts_with(b"# TYPE ") || line.starts_with(b"# HELP "))
+}
+
+/// The first line that is not blank, quoted and cut.
+fn first_line(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(64 * 1024)]);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let cut = line.chars().take(100).collect::<String>();
+    let ellipsis = if cut.len() < line.len() { "…" } else { "" };
+    Some(format!("{cut:?}{ellipsis}"))
+}
+
+fn body_fault(fault: &BodyFault) -> Finding {
+    match fault {
+        BodyFault::Timeout(limit) => Finding::new(
+            Reason::Timeout,
+            format!(
+                "the answer began but was not complete within {}; pass a longer --timeout, or look at the \
+                 network and the load",
+                seconds(limit.as_secs_f64())
+            ),
+        ),
+        BodyFault::Cut(what) => Finding::new(
+            Reason::Malformed,
+            format!("the answer is cut off: {what}; was the server or a proxy in between stopped?"),
+        ),
+        BodyFault::TooLarge(limit) => Finding::new(
+            Reason::NotExposition,
+            format!("the answer is larger than {limit} bytes; pass a larger --max-size if that is meant"),
+        ),
+        BodyFault::Encoding(encoding) => Finding::new(
+            Reason::NotExposition,
+            format!(
+                "the answer is encoded as {encoding}, but only gzip was asked for; is a proxy in between?"
+            ),
+        ),
+        BodyFault::Gzip(what) => Finding::new(
+            Reason::Malformed,
+            format!("the answer says gzip but cannot be decompressed: {what}; is a proxy in between?"),
+        ),
+    }
+}
+
+fn not_found(target: &Target) -> String {
+    match &target.origin {
+        Origin::Configured(Settings { enabled: true, enabled_from, endpoint_from, .. }) => format!(
+            "404 Not Found: config says metrics are enabled ({enabled_from}) at this path ({endpoint_from}), but the \
+             running server has them disabled or elsewhere: restart `aurora serve` with this configuration"
+        ),
+        Origin::Configured(Settings { enabled_from, url, endpoint_from, .. }) => format!(
+            "404 Not Found: metrics are disabled ({enabled_from}): set METRICS_ENABLED=true and restart; or the \
+             endpoint differs: config says {} ({endpoint_from})",
+            url.path()
+        ),
+        Origin::CommandLine(settings) => {
+            let differs = match settings {
+                Some(settings) => format!("config says {} ({})", settings.url.path(), settings.endpoint_from),
+                None => "the default is /metrics".to_owned(),
+            };
+            format!(
+                "404 Not Found: metrics are disabled there (the default): set METRICS_ENABLED=true and restart; or \
+                 the endpoint differs: {differs}"
+            )
+        }
+    }
+}
+
+fn unauthorized(target: &Target, status: StatusCode) -> String {
+    let sent = match (&target.credential_from, &target.origin) {
+        (Some(from), _) => format!("the credential sent was {from}, and the server has another"),
+        (None, Origin::CommandLine(Some(Settings { credential: Some(_), url, .. }))) => format!(
+            "no credential was sent (the configured one goes to {} only)",
+            shown(url).trim_end_matches(url.path())
+        ),
+        (None, _) => "no credential was sent (none is configured)".to_owned(),
+    };
+    format!(
+        "{status}: {sent}; pass --token-env AURORA_MASTER_KEY or --token-file PATH with the key of that server"
+    )
+}
+
+fn redirected(target: &Target, status: StatusCode, location: Option<&str>) -> String {
+    let goal = location.and_then(|location| target.url.join(location).ok());
+    let goal = goal.map_or("an unreadable Location".to_owned(), |url| shown(&url));
+    format!("{status}: redirected to {goal}; point the probe, and Prometheus, there: no redirect is followed")
+}

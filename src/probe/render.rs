@@ -1,0 +1,293 @@
+//! A report for people, for programs, and the page as it came.
+
+use std::collections::HashSet;
+
+use comfy_table::{CellAlignment, Table, presets};
+use reqwest::StatusCode;
+
+use super::{Http, Report, Summary};
+use crate::metrics::parser::{Exposition, Sample};
+use crate::terminal::{Terminal, Tone};
+
+/// The reports as text: the verdict, what was fetched and what the numbers say; one row each when there are several.
+#[must_use]
+pub fn text(reports: &[Report], terminal: &Terminal) -> String {
+    let mut sections = match reports {
+        [report] => vec![verdict_of_one(report, terminal) + &one(report)],
+        several => vec![verdict_of_all(several, terminal) + &replicas(several)],
+    };
+    for report in reports {
+        let Some(series) = &report.series else { continue };
+        let heading =
+            if reports.len() == 1 { "series".to_owned() } else { format!("series of {}", report.url) };
+        let mut rows = vec![vec![heading, "value".to_owned()]];
+        rows.extend(series.iter().map(|row| vec![row.series.clone(), row.value.to_string()]));
+        sections.push(table(&rows, 1));
+    }
+    sections.join("\n")
+}
+
+/// The reports as one JSON document: one report as it is, several under `replicas`.
+///
+/// # Errors
+/// None that a report can cause; what the writer says.
+pub fn json(reports: &[Report]) -> serde_json::Result<String> {
+    #[derive(serde::Serialize)]
+    struct One<'a> {
+        schema: u8,
+        #[serde(flatten)]
+        report: &'a Report,
+    }
+    #[derive(serde::Serialize)]
+    struct Several<'a> {
+        schema: u8,
+        healthy: bool,
+        reason: super::Reason,
+        replicas: &'a [Report],
+    }
+    let document = match reports {
+        [report] => serde_json::to_string_pretty(&One { schema: 1, report }),
+        replicas => {
+            let failed = replicas.iter().find(|report| !report.healthy);
+            let reason = failed.map_or(super::Reason::Ok, |report| report.reason);
+            serde_json::to_string_pretty(&Several { schema: 1, healthy: failed.is_none(), reason, replicas })
+        }
+    };
+    document.map(|text| text + "\n")
+}
+
+/// The pages as they came; with several, each after a comment that names its URL.
+#[must_use]
+pub fn raw(reports: &[Report]) -> String {
+    let page = |report: &Report| {
+        let heading = if reports.len() == 1 { String::new() } else { format!("# {}\n", report.url) };
+        heading + report.page.as_deref().unwrap_or_default()
+    };
+    reports.iter().map(page).collect()
+}
+
+/// The verdict on one report, without colour.
+#[must_use]
+pub fn verdict(report: &Report) -> String {
+    let (word, rest) = verdict_parts(report);
+    word.to_owned() + &rest
+}
+
+/// The lines of a page that hold wanted samples, and their HELP and TYPE.
+pub(super) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Sample) -> bool) -> String {
+    let mut families = HashSet::new();
+    let mut lines = HashSet::new();
+    for family in &exposition.families {
+        let chosen = family.samples.iter().filter(|sample| wanted(sample)).map(|sample| sample.line);
+        let before = lines.len();
+        lines.extend(chosen);
+        if lines.len() > before {
+            families.insert(family.name.as_str());
+        }
+    }
+    let kept = |index: usize, line: &str| {
+        let mut words = line.split_whitespace();
+        let declares = words.next() == Some("#") && matches!(words.next(), Some("HELP" | "TYPE"));
+        lines.contains(&(index + 1)) || declares && words.next().is_some_and(|name| families.contains(name))
+    };
+    let numbered = page.split_inclusive('\n').enumerate();
+    numbered.filter(|(index, line)| kept(*index, line)).map(|(_, line)| line).collect()
+}
+
+/// A time for people: `10 s`, `1.25 s`, `250 ms`, `0.4 ms`.
+pub(super) fn seconds(value: f64) -> String {
+    if value >= 1.0 {
+        format!("{} s", rounded(value, 100.0))
+    } else {
+        format!("{} ms", rounded(value * 1e3, 10.0))
+    }
+}
+
+fn rounded(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn percent(ratio: f64) -> String {
+    format!("{} %", rounded(ratio * 100.0, 100.0))
+}
+
+/// Foreign text must not drive the terminal.
+fn printable(foreign: &str) -> String {
+    foreign.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn verdict_parts(Report { url, message, .. }: &Report) -> (&'static str, String) {
+    match message {
+        None => ("healthy", printable(&format!(": {url}"))),
+        Some(message) => ("unhealthy", printable(&format!(": {url}: {message}"))),
+    }
+}
+
+fn tone(healthy: bool) -> Tone {
+    if healthy { Tone::Good } else { Tone::Bad }
+}
+
+fn verdict_of_one(report: &Report, terminal: &Terminal) -> String {
+    let (word, rest) = verdict_parts(report);
+    format!("{}{rest}\n", terminal.paint(tone(report.healthy), word))
+}
+
+fn verdict_of_all(reports: &[Report], terminal: &Terminal) -> String {
+    let healthy = reports.iter().filter(|report| report.healthy).count();
+    let all = healthy == reports.len();
+    let word = if all { "healthy" } else { "unhealthy" };
+    format!("{}: {healthy} of {} replicas are healthy\n", terminal.paint(tone(all), word), reports.len())
+}
+
+fn one(report: &Report) -> String {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+    if let Some(http) = &report.http {
+        row("status", status(http.status));
+        row("content type", http.content_type.clone().unwrap_or("none".to_owned()));
+        row("encoding", http.encoding.clone().unwrap_or("none".to_owned()));
+        row(
+            "time",
+            format!("{} to the first byte, {} in all", seconds(http.first_byte_s), seconds(http.total_s)),
+        );
+        row("size", size(http));
+        if let (Some(families), Some(series), Some(samples)) = (http.families, http.series, http.samples) {
+            row(
+                "exposition",
+                format!(
+                    "{}, {series} series, {}",
+                    count(families, "family", "families"),
+                    count(samples, "sample", "samples")
+                ),
+            );
+        }
+    }
+    for checked in report.requirements.iter().filter(|checked| checked.ok) {
+        row("holds", format!("{} (the sum is {})", checked.expr, checked.value.unwrap_or_default()));
+    }
+    let Some(summary) = &report.summary else { return table(&rows, usize::MAX) };
+    row("counted", counted(report.window_s, summary.restarted));
+    for (name, value) in numbers(summary) {
+        row(name, value);
+    }
+    let models = models(summary);
+    let separator = if models.is_empty() { "" } else { "\n" };
+    format!("{}{separator}{models}", table(&rows, usize::MAX))
+}
+
+fn counted(window: Option<f64>, restarted: bool) -> String {
+    let window = match window {
+        Some(window) => format!("over {}", seconds(window)),
+        None => "since the process started".to_owned(),
+    };
+    if restarted { window + ", in which the process was started anew" } else { window }
+}
+
+fn status(code: u16) -> String {
+    StatusCode::from_u16(code).map_or_else(|_| code.to_string(), |status| status.to_string())
+}
+
+fn size(http: &Http) -> String {
+    match http.bytes {
+        Some(bytes) if bytes == http.received_bytes => format!("{bytes} bytes"),
+        Some(bytes) => format!("{bytes} bytes, {} as received", http.received_bytes),
+        None => format!("{} bytes received", http.received_bytes),
+    }
+}
+
+fn numbers(summary: &Summary) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    let requests = match (summary.requests, summary.errors.unwrap_or_default()) {
+        (None, _) => "none reported: there is no aurora_requests_total".to_owned(),
+        (Some(requests), errors) => match summary.error_ratio {
+            Some(ratio) => format!("{requests}, {errors} failed ({})", percent(ratio)),
+            None => requests.to_string(),
+        },
+    };
+    rows.push(("requests", requests));
+    rows.extend(summary.in_flight.map(|running| ("in flight", running.to_string())));
+    rows.extend(
+        summary.tokens.map(|tokens| ("tokens", format!("{} input, {} output", tokens.input, tokens.output))),
+    );
+    let fullest = summary.label_sets.iter().max_by(|a, b| (a.used / a.limit).total_cmp(&(b.used / b.limit)));
+    rows.extend(fullest.map(|sets| {
+        let used = percent(sets.used / sets.limit);
+        (
+            "label sets",
+            format!("{} of {} ({used}) in {}, the fullest family", sets.used, sets.limit, sets.family),
+        )
+    }));
+    rows
+}
+
+fn models(summary: &Summary) -> String {
+    if summary.models.is_empty() {
+        return String::new();
+    }
+    let time = |value: Option<f64>| value.map_or("-".to_owned(), seconds);
+    let mut rows =
+        vec![["provider", "model", "requests", "errors", "p50", "p95", "p99"].map(str::to_owned).to_vec()];
+    rows.extend(summary.models.iter().map(|model| {
+        vec![
+            model.provider.clone(),
+            model.model.clone(),
+            model.requests.to_string(),
+            model.error_ratio.map_or("-".to_owned(), percent),
+            time(model.p50_s),
+            time(model.p95_s),
+            time(model.p99_s),
+        ]
+    }));
+    table(&rows, 2)
+}
+
+/// One row per replica, then what is wrong with each that is unhealthy.
+fn replicas(reports: &[Report]) -> String {
+    let heading = ["replica", "verdict", "status", "time", "samples", "requests", "errors", "in flight"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    let shown = |value: Option<String>| value.unwrap_or("-".to_owned());
+    for report in reports {
+        let http = report.http.as_ref();
+        let summary = report.summary.as_ref();
+        rows.push(vec![
+            report.url.clone(),
+            report.reason.word().to_owned(),
+            shown(http.map(|http| http.status.to_string())),
+            shown(http.map(|http| seconds(http.total_s))),
+            shown(http.and_then(|http| http.samples).map(|samples| samples.to_string())),
+            shown(summary.and_then(|summary| summary.requests).map(|requests| requests.to_string())),
+            shown(summary.and_then(|summary| summary.error_ratio).map(percent)),
+            shown(summary.and_then(|summary| summary.in_flight).map(|running| running.to_string())),
+        ]);
+    }
+    let wrong = reports.iter().filter_map(|report| {
+        let message = report.message.as_ref()?;
+        Some(printable(&format!("{}: {message}", report.url)) + "\n")
+    });
+    let wrong = wrong.collect::<String>();
+    let separator = if wrong.is_empty() { "" } else { "\n" };
+    format!("{}{separator}{wrong}", table(&rows, 3))
+}
+
+/// Aligned columns, two blanks apart; those from `numeric` on are aligned to the right.
+fn table(rows: &[Vec<String>], numeric: usize) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index >= numeric {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt() + "\n"
+}

@@ -1,0 +1,250 @@
+//! `--require 'family{label="value"} > number'`.
+
+use std::str::FromStr;
+
+use regex::Regex;
+
+use crate::metrics::parser::{Exposition, Kind, Sample};
+
+/// A condition on the sum of the matching series.
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    text: String,
+    name: String,
+    matchers: Vec<Matcher>,
+    operator: Operator,
+    number: f64,
+}
+
+/// A requirement and how it came out.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Checked {
+    /// The requirement, as given.
+    pub expr: String,
+    /// The sum of the matching series; `None` when the family is absent.
+    pub value: Option<f64>,
+    /// Whether it holds.
+    pub ok: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Matcher {
+    label: String,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone)]
+enum Wanted {
+    Equal(String),
+    Unequal(String),
+    Like(Regex),
+    Unlike(Regex),
+}
+
+/// A comparison as written, and what it asks.
+type Operator = (&'static str, fn(&f64, &f64) -> bool);
+
+/// The longer ones first, so that `>=` is not read as `>`.
+const OPERATORS: [Operator; 6] =
+    [("==", f64::eq), ("!=", f64::ne), (">=", f64::ge), ("<=", f64::le), (">", f64::gt), ("<", f64::lt)];
+
+impl Checked {
+    /// The requirement and what was found instead.
+    pub(super) fn explain(&self) -> String {
+        match self.value {
+            Some(value) => format!("required {}, but the sum is {value}", self.expr),
+            None => format!(
+                "required {}, but the exposition has no such family; a histogram is named with _count, _sum or \
+                 _bucket",
+                self.expr
+            ),
+        }
+    }
+}
+
+impl Requirement {
+    /// Checks it; a family without a matching series sums up to 0, an absent family fails.
+    #[must_use]
+    pub fn check(&self, exposition: &Exposition) -> Checked {
+        let mut known = false;
+        let mut value = 0.0;
+        for family in &exposition.families {
+            let suffix = self.name.strip_prefix(family.name.as_str());
+            known |= match family.kind {
+                Kind::Histogram => matches!(suffix, Some("_bucket" | "_count" | "_sum")),
+                Kind::Summary => matches!(suffix, Some("" | "_count" | "_sum")),
+                Kind::Counter | Kind::Gauge | Kind::Untyped => suffix == Some(""),
+            };
+            value += family
+                .samples
+                .iter()
+                .filter(|sample| self.matches(sample))
+                .map(|sample| sample.value)
+                .sum::<f64>();
+        }
+        let ok = known && self.operator.1(&value, &self.number);
+        Checked { expr: self.text.clone(), value: known.then_some(value), ok }
+    }
+
+    fn matches(&self, sample: &Sample) -> bool {
+        sample.name == self.name
+            && self.matchers.iter().all(|matcher| matcher.matches(sample.label(&matcher.label)))
+    }
+}
+
+impl Matcher {
+    fn matches(&self, value: &str) -> bool {
+        match &self.wanted {
+            Wanted::Equal(wanted) => value == wanted,
+            Wanted::Unequal(wanted) => value != wanted,
+            Wanted::Like(wanted) => wanted.is_match(value),
+            Wanted::Unlike(wanted) => !wanted.is_match(value),
+        }
+    }
+}
+
+impl FromStr for Requirement {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut rest = text.trim();
+        let name = take_name(&mut rest, ":");
+        if name.is_empty() {
+            return Err(
+                "it starts with a family: aurora_requests_total{status_type=\"success\"} > 0".to_owned()
+            );
+        }
+        let mut matchers = Vec::new();
+        if take(&mut rest, "{") {
+            while !take(&mut rest, "}") {
+                matchers.push(take_matcher(&mut rest)?);
+                if !take(&mut rest, ",") && !rest.starts_with('}') {
+                    return Err("after a matcher comes `,` or `}`".to_owned());
+                }
+            }
+        }
+        let operator = OPERATORS
+            .into_iter()
+            .find(|(written, _)| take(&mut rest, written))
+            .ok_or("after the family comes one of == != > >= < <= and a number")?;
+        let number = rest.parse().map_err(|_| format!("after {} comes a number", operator.0))?;
+        Ok(Self { text: text.trim().to_owned(), name, matchers, operator, number })
+    }
+}
+
+fn take(rest: &mut &str, wanted: &str) -> bool {
+    let Some(after) = rest.strip_prefix(wanted) else { return false };
+    *rest = after.trim_start();
+    true
+}
+
+fn take_name(rest: &mut &str, also: &str) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || also.contains(c);
+    let end = rest.find(|c| !legal(c)).unwrap_or(rest.len());
+    let (name, after) = rest.split_at(end);
+    *rest = after.trim_start();
+    name.to_owned()
+}
+
+fn take_matcher(rest: &mut &str) -> Result<Matcher, String> {
+    let label = take_name(rest, "");
+    if label.is_empty() {
+        return Err("a matcher is label=\"value\", with = != =~ or !~".to_owned());
+    }
+    let operator = ["=~", "!~", "!=", "="]
+        .into_iter()
+        .find(|written| take(rest, written))
+        .ok_or_else(|| format!("after {label} comes one of = != =~ !~"))?;
+    let value = take_quoted(rest).ok_or_else(|| format!("the value of {label} stands in quotes"))?;
+    let anchored = |value: &str| {
+        Regex::new(&format!("^(?s:{value})$")).map_err(|_| format!("{value:?} is no regular expression"))
+    };
+    let wanted = match operator {
+        "=~" => Wanted::Like(anchored(&value)?),
+        "!~" => Wanted::Unlike(anchored(&value)?),
+        "!=" => Wanted::Unequal(value),
+        _ => Wanted::Equal(value),
+    };
+    Ok(Matcher { label, wanted })
+}
+
+/// A value in double or single quotes; a backslash makes the next character literal, `\n` a line feed.
+fn take_quoted(rest: &mut &str) -> Option<String> {
+    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let mut value = String::new();
+    let mut characters = rest[1..].char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => match characters.next()?.1 {
+                'n' => value.push('\n'),
+                other => value.push(other),
+            },
+            _ if character == quote => {
+                *rest = rest[at + 2..].trim_start();
+                return Some(value);
+            }
+            _ => value.push(character),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::parser::parse;
+
+    const PAGE: &str = "# TYPE r counter\nr{m=\"a\",s=\"ok\"} 3\nr{m=\"b\",s=\"bad\"} 2\nr{m=\"a\\\"\",s=\"ok\"} 1\n\
+                        # TYPE h histogram\nh_bucket{le=\"+Inf\"} 4\nh_sum 2\nh_count 4\n# TYPE none counter\n";
+
+    fn check(text: &str) -> (Option<f64>, bool) {
+        let checked = text.parse::<Requirement>().expect(text).check(&parse(PAGE.as_bytes()).expect("valid"));
+        assert_eq!(checked.expr, text);
+        (checked.value, checked.ok)
+    }
+
+    #[test]
+    fn the_sum_of_the_matching_series_is_compared() {
+        for (text, expected) in [
+            ("r > 5", (Some(6.0), true)),
+            ("r>=6", (Some(6.0), true)),
+            ("r < 6", (Some(6.0), false)),
+            ("r <= 6.0", (Some(6.0), true)),
+            ("r == 6e0", (Some(6.0), true)),
+            ("r != 6", (Some(6.0), false)),
+            ("r{} == 6", (Some(6.0), true)),
+            ("r{s=\"ok\"} == 4", (Some(4.0), true)),
+            ("r{s='ok', m!=\"a\",} == 1", (Some(1.0), true)),
+            ("r{m=\"a\\\"\"} == 1", (Some(1.0), true)),
+            ("r{m=~\"a|b\"} == 5", (Some(5.0), true)),
+            ("r{m!~\"a.*\"} == 2", (Some(2.0), true)),
+            ("r{absent=\"\"} == 6", (Some(6.0), true)),
+            ("r{m=\"c\"} == 0", (Some(0.0), true)),
+            ("h_count == 4", (Some(4.0), true)),
+            ("h_bucket{le=\"+Inf\"} < 4", (Some(4.0), false)),
+            ("none == 0", (Some(0.0), true)),
+            ("h > 0", (None, false)),
+            ("absent == 0", (None, false)),
+        ] {
+            assert_eq!(check(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_not_well_written_is_refused() {
+        for (text, expected) in [
+            ("", "it starts with a family: aurora_requests_total{status_type=\"success\"} > 0"),
+            ("r", "after the family comes one of == != > >= < <= and a number"),
+            ("r = 1", "after the family comes one of == != > >= < <= and a number"),
+            ("r > many", "after > comes a number"),
+            ("r{ > 1", "a matcher is label=\"value\", with = != =~ or !~"),
+            ("r{m} > 1", "after m comes one of = != =~ !~"),
+            ("r{m=a} > 1", "the value of m stands in quotes"),
+            ("r{m=\"a} > 1", "the value of m stands in quotes"),
+            ("r{m=\"a\" n=\"b\"} > 1", "after a matcher comes `,` or `}`"),
+            ("r{m=~\"(\"} > 1", "\"(\" is no regular expression"),
+        ] {
+            assert_eq!(text.parse::<Requirement>().expect_err(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Which address is asked, with which credential, and who chose them.
+
+use anyhow::{Context as _, bail};
+use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::config::Secret;
+
+/// A metrics endpoint to ask.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where it is.
+    pub url: Url,
+    /// What is sent, the credential included.
+    pub headers: HeaderMap,
+    /// Which credential is sent and where it is from, such as `server.master_key (.env:3)`; `None` sends none.
+    pub credential_from: Option<String>,
+    /// Who chose the address.
+    pub origin: Origin,
+    secrets: Vec<Secret>,
+}
+
+/// Who chose the address.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// The configuration.
+    Configured(Settings),
+    /// The command line; the configuration is known as well when it could be loaded.
+    CommandLine(Option<Settings>),
+}
+
+/// What the configuration says about its endpoint.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The endpoint's URL, as seen from this machine.
+    pub url: Url,
+    /// The settings that chose host and port, such as `server.host: default, server.port: .env:2`.
+    pub address_from: String,
+    /// The setting that chose the path, such as `metrics.endpoint: default`.
+    pub endpoint_from: String,
+    /// Whether metrics are on.
+    pub enabled: bool,
+    /// The setting that decided it, such as `metrics.enabled: default`.
+    pub enabled_from: String,
+    /// The credential that opens the endpoint; `None` is open.
+    pub credential: Option<Token>,
+}
+
+/// A bearer token and where it is from.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The token.
+    pub secret: Secret,
+    /// Such as `server.master_key (.env:3)` or `--token-env AURORA_MASTER_KEY`.
+    pub from: String,
+}
+
+/// What the command line says about every request.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// `--token-env` or `--token-file`.
+    pub token: Option<Token>,
+    /// `--header`, each `Name: value`.
+    pub headers: Vec<Secret>,
+}
+
+/// Headers whose values are credentials.
+const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
+
+/// Below this length a secret cannot be told from ordinary text, so it is not searched for in answers.
+const SHORTEST_REDACTED: usize = 8;
+
+/// The targets of a probe: each URL of the command line, or the configured endpoint when there is none.
+///
+/// The configured credential goes to the configured address only (scheme, host and port are the same).
+///
+/// # Errors
+/// When there is neither a URL nor a configuration, or a URL or header cannot be used; no message repeats a header.
+pub fn targets(urls: &[String], given: &Given, settings: Option<&Settings>) -> anyhow::Result<Vec<Target>> {
+    if urls.is_empty() {
+        let settings = settings.context("no URL given and no configuration to take one from")?.clone();
+        return Ok(vec![Target::new(settings.url.clone(), Origin::Configured(settings), given)?]);
+    }
+    let target = |text: &String| {
+        let url = read_url(text, settings.map_or("/metrics", |settings| settings.url.path()))?;
+        Target::new(url, Origin::CommandLine(settings.cloned()), given)
+    };
+    urls.iter().map(target).collect()
+}
+
+/// A URL as it may be printed: without credentials, query and fragment.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let query = if url.query().is_some() { "?…" } else { "" };
+    format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// Reads a URL; `http://` and the endpoint's path are added where they are missing.
+fn read_url(text: &str, default_path: &str) -> anyhow::Result<Url> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let mut url = Url::parse(&whole)
+        .context("a URL on the command line cannot be read; write http://HOST:PORT/PATH")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        bail!("{}: only http and https can be probed", shown(&url));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!(
+            "{}: the URL carries a credential; send it with --header, --token-env or --token-file",
+            shown(&url)
+        );
+    }
+    if url.path() == "/" {
+        url.set_path(default_path);
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+impl Target {
+    fn new(url: Url, origin: Origin, given: &Given) -> anyhow::Result<Self> {
+        let settings = match &origin {
+            Origin::Configured(settings) => Some(settings),
+            Origin::CommandLine(settings) => {
+                settings.as_ref().filter(|settings| settings.url.origin() == url.origin())
+            }
+        };
+        let configured = settings.and_then(|settings| settings.credential.clone());
+        let mut target =
+            Self { url, headers: HeaderMap::new(), credential_from: None, origin, secrets: Vec::new() };
+        for line in &given.headers {
+            target.add_header(line.expose())?;
+        }
+        let token = given.token.clone().or(configured.filter(|_| target.credential_from.is_none()));
+        if let Some(Token { secret, from }) = token {
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {}", secret.expose())).ok().with_context(|| {
+                    format!("{from}: the value cannot be sent in a header; it has control characters")
+                })?;
+            value.set_sensitive(true);
+            target.headers.insert(AUTHORIZATION, value);
+            target.credential_from = Some(from);
+            target.secrets.push(secret);
+        }
+        Ok(target)
+    }
+
+    fn add_header(&mut self, line: &str) -> anyhow::Result<()> {
+        let unreadable = "--header: write 'Name: value'";
+        let (name, value) = line.split_once(':').context(unreadable)?;
+        let name: HeaderName = name.trim().parse().ok().context(unreadable)?;
+        let mut parsed = HeaderValue::from_str(value.trim()).ok().context(unreadable)?;
+        if CREDENTIAL_HEADERS.contains(&name.as_str()) {
+            parsed.set_sensitive(true);
+            self.credential_from = Some(format!("--header {name}"));
+            let secret = value.trim();
+            self.secrets.push(Secret::new(secret.split_once(' ').map_or(secret, |(_scheme, rest)| rest)));
+        }
+        if name == HOST {
+            self.headers.insert(name, parsed);
+        } else {
+            self.headers.append(name, parsed);
+        }
+        Ok(())
+    }
+
+    /// The host and port that are dialled.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", self.url.host_str().unwrap_or_default())
+    }
+
+    /// Who chose the address, in words.
+    #[must_use]
+    pub fn address_from(&self) -> &str {
+        match &self.origin {
+            Origin::Configured(settings) => &settings.address_from,
+            Origin::CommandLine(_) => "given on the command line",
+        }
+    }
+
+    /// What came, without the credentials that were sent, should the answer repeat one.
+    #[must_use]
+    pub fn redact(&self, received: &[u8]) -> Vec<u8> {
+        let mut clean = received.to_vec();
+        for secret in self.secrets.iter().map(|secret| secret.expose().as_bytes()) {
+            if secret.len() < SHORTEST_REDACTED {
+                continue;
+            }
+            let found = std::mem::take(&mut clean);
+            let mut kept = 0;
+            for place in memchr::memmem::find_iter(&found, secret) {
+                clean.extend_from_slice(&found[kept..place]);
+                clean.extend_from_slice(b"[redacted]");
+                kept = place + secret.len();
+            }
+            clean.extend_from_slice(&found[kept..]);
+        }
+        clean
+    }
+
+    /// As [`Self::redact`], for what came in a header or goes into a message.
+    #[must_use]
+    pub fn redact_text(&self, received: &str) -> String {
+        String::from_utf8_lossy(&self.redact(received.as_bytes())).into_owned()
+    }
+}

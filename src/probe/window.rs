@@ -1,0 +1,79 @@
+//! What counters grew by between two scrapes.
+
+use std::collections::HashMap;
+
+use crate::metrics::parser::{Exposition, Family, Kind, Sample};
+
+/// The second of two scrapes, with its counters made to count from the first.
+pub(super) struct Growth {
+    /// Gauges and quantiles are as in the second scrape.
+    pub(super) exposition: Exposition,
+    /// Whether the process was started anew in between.
+    pub(super) restarted: bool,
+}
+
+/// A counter that fell, or that belongs to a process started anew, began again at zero: all it shows is growth.
+pub(super) fn growth(first: &Exposition, second: &Exposition) -> Growth {
+    let restarted = match (start_time(first), start_time(second)) {
+        (Some(before), Some(after)) => before < after,
+        _ => false,
+    };
+    let mut earlier = HashMap::new();
+    if !restarted {
+        let samples = first.families.iter().flat_map(|family| &family.samples);
+        earlier.extend(samples.map(|sample| ((&sample.name, &sample.labels), sample.value)));
+    }
+    let mut exposition = second.clone();
+    for family in &mut exposition.families {
+        let (name, kind) = (family.name.clone(), family.kind);
+        for sample in family.samples.iter_mut().filter(|sample| counts(&name, kind, sample)) {
+            let before = earlier.get(&(&sample.name, &sample.labels)).copied().unwrap_or(0.0);
+            if before <= sample.value {
+                sample.value -= before;
+            }
+        }
+    }
+    Growth { exposition, restarted }
+}
+
+fn counts(family: &str, kind: Kind, sample: &Sample) -> bool {
+    match kind {
+        Kind::Counter | Kind::Histogram => true,
+        Kind::Summary => sample.name != family,
+        Kind::Gauge | Kind::Untyped => false,
+    }
+}
+
+fn start_time(exposition: &Exposition) -> Option<f64> {
+    let family: &Family = exposition.family("process_start_time_seconds")?;
+    Some(family.samples.first()?.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::parser::parse;
+
+    fn grown(first: &str, second: &str) -> (Vec<f64>, bool) {
+        let page = |text: &str| parse(text.as_bytes()).expect(text);
+        let growth = growth(&page(first), &page(second));
+        let samples = growth.exposition.families.iter().flat_map(|family| &family.samples);
+        (samples.map(|sample| sample.value).collect(), growth.restarted)
+    }
+
+    #[test]
+    fn counters_count_from_the_first_scrape_and_gauges_stand() {
+        let first = "# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 9\n# TYPE g gauge\ng 7\n";
+        let second = "# TYPE a counter\na{x=\"1\"} 8\na{x=\"2\"} 4\na{x=\"3\"} 2\n# TYPE g gauge\ng 1\n";
+        assert_eq!(grown(first, second), (vec![3.0, 4.0, 2.0, 1.0], false));
+    }
+
+    #[test]
+    fn after_a_restart_everything_counts_from_zero() {
+        let first =
+            "# TYPE a counter\na 5\n# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 10\n";
+        let second =
+            "# TYPE a counter\na 8\n# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 20\n";
+        assert_eq!(grown(first, second), (vec![8.0, 20.0], true));
+    }
+}

@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use super::{Context, Outcome};
 use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources};
+use crate::gateway;
+use crate::metrics::families::FAMILIES;
+use crate::metrics::worst_case::{self, Bounds};
 use crate::terminal::{Terminal, Tone};
 
 /// Flags.
@@ -74,7 +77,7 @@ struct Metrics {
     url: String,
     /// `master_key` or `none`.
     auth: &'static str,
-    worst_case: Option<WorstCase>,
+    worst_case: WorstCase,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,8 +97,16 @@ struct WorstCase {
     samples: u64,
 }
 
-fn worst_case(_max_models: usize, _providers: usize) -> Option<WorstCase> {
-    None
+fn worst_case(config: &Config) -> WorstCase {
+    let bounds = Bounds {
+        providers: config.providers.len() as u64,
+        models: config.metrics.max_models as u64,
+        routes: gateway::ROUTE_COUNT as u64,
+    };
+    WorstCase {
+        series: FAMILIES.iter().map(|family| worst_case::series(family, bounds)).sum(),
+        samples: FAMILIES.iter().map(|family| worst_case::samples(family, bounds)).sum(),
+    }
 }
 
 impl<'a> Report<'a> {
@@ -141,10 +152,8 @@ impl<'a> Report<'a> {
 
     fn consequences(&self, metrics: &Metrics) -> String {
         let mut rows = vec![vec!["metrics".to_owned(), metrics.sentence()]];
-        rows.extend(metrics.worst_case.as_ref().map(|worst| {
-            let what = format!("{} series, {} samples in one scrape", worst.series, worst.samples);
-            vec!["at worst".to_owned(), what]
-        }));
+        let WorstCase { series, samples } = metrics.worst_case;
+        rows.push(vec!["at worst".to_owned(), format!("{series} series, {samples} samples in one scrape")]);
         rows.extend(
             self.providers
                 .iter()
@@ -194,7 +203,7 @@ fn metrics(config: &Config) -> Metrics {
         endpoint: config.metrics.endpoint.clone(),
         url: config.local_url(&config.metrics_path()),
         auth: if config.server.master_key.is_some() { "master_key" } else { "none" },
-        worst_case: worst_case(config.metrics.max_models, config.providers.len()),
+        worst_case: worst_case(config),
     }
 }
 
@@ -293,8 +302,11 @@ mod tests {
                 "metrics.enabled             true                                             environment METRICS_ENABLED",
             ]
         );
+        let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
+        let worst = format!("at worst         {series} series, {samples} samples in one scrape\n");
+        assert!(rest.contains(&worst), "{rest}");
         assert_eq!(
-            rest,
+            rest.replace(&worst, ""),
             "metrics          http://127.0.0.1:8080/gw/metrics, readable with the master key\n\
              provider ollama  ollama at http://localhost:1/v1, no key, models a, b\n\
              provider openai  openai at https://api.openai.com/v1, key set, models as the upstream lists them\n\n\

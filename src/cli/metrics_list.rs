@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Context, Outcome};
+use crate::gateway;
 use crate::metrics::families::{FAMILIES, Family};
 use crate::metrics::worst_case::{self, Bounds};
 use crate::terminal::{Terminal, Tone};
@@ -32,7 +33,7 @@ pub enum Format {
 }
 
 /// The limits that SERIES is computed with: one provider, the default of `metrics.max_models`, the routes of Aurora.
-const DEFAULTS: Bounds = Bounds { providers: 1, models: 200, routes: 12 };
+const DEFAULTS: Bounds = Bounds { providers: 1, models: 200, routes: gateway::ROUTE_COUNT as u64 };
 
 /// Lists every family.
 ///

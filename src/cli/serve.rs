@@ -85,7 +85,9 @@ fn refuse(problems: &[Problem], terminal: Terminal) {
         };
         terminal.say(&format!("{} {problem}", terminal.paint_err(tone, word)));
     }
-    terminal.say("aurora: not started: the configuration has errors; `aurora config check` shows what is in effect");
+    terminal.say(
+        "aurora: not started: the configuration has errors; `aurora config check` shows what is in effect",
+    );
 }
 
 /// What a newcomer tries first: a chat, a stream, a probe.

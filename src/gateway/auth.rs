@@ -32,11 +32,6 @@ impl Access {
         Self { master: master_key.map(|key| digest(key.expose().as_bytes())) }
     }
 
-    /// Whether every request is let in.
-    pub(super) fn is_open(&self) -> bool {
-        self.master.is_none()
-    }
-
     /// Lets a request in or says why not.
     pub(super) fn check(&self, surface: Surface, headers: &HeaderMap) -> Result<(), AuthFailure> {
         let Some(master) = &self.master else { return Ok(()) };
@@ -61,7 +56,9 @@ pub(super) fn refusal(surface: Surface, failure: AuthFailure) -> GatewayError {
         AuthFailure::Invalid => "The key is not the right one",
     };
     let cure = match surface {
-        Surface::Api => "send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)",
+        Surface::Api => {
+            "send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)"
+        }
         Surface::Metrics => {
             "the metrics endpoint is protected by server.master_key (AURORA_MASTER_KEY): in Prometheus set \
              authorization.credentials to it; behind nginx add `proxy_set_header Authorization \"Bearer …\";`"

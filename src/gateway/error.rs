@@ -20,7 +20,12 @@ const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 pub(super) enum GatewayError {
     /// The request cannot be served as it is; the message says what to change.
     #[error("{message}")]
-    Refused { status: StatusCode, message: Cow<'static, str>, param: Option<&'static str>, code: &'static str },
+    Refused {
+        status: StatusCode,
+        message: Cow<'static, str>,
+        param: Option<&'static str>,
+        code: &'static str,
+    },
     /// The credential was missing or wrong.
     #[error("{message}")]
     Unauthorized { message: Cow<'static, str> },

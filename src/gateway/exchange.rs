@@ -22,8 +22,7 @@ pub(super) struct Exchange {
 impl Exchange {
     /// A head arrived. `route` is the index in the route table.
     pub(super) fn start(worker: &Worker, route: usize, method: &str, request_id: &HeaderValue) -> Self {
-        let observe =
-            |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
+        let observe = |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
         Self {
             observer: worker.metrics.as_ref().map(observe),
             log: RequestLog::start(worker.shared.config.log, route, request_id).map(Box::new),
@@ -54,7 +53,12 @@ impl Exchange {
     }
 
     /// A target was found: from here to the last byte its provider is being asked.
-    pub(super) fn dispatch(&mut self, target: &Arc<ModelTarget>, endpoint: Endpoint, stream: bool) -> Dispatch {
+    pub(super) fn dispatch(
+        &mut self,
+        target: &Arc<ModelTarget>,
+        endpoint: Endpoint,
+        stream: bool,
+    ) -> Dispatch {
         if let Some(log) = &mut self.log {
             log.target = Some(Arc::clone(target));
         }

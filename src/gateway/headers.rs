@@ -130,7 +130,8 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) 
     }
     let kind = media_type(headers)?;
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");
-    (!is_json && !is_event_stream(headers)).then(|| format!("its answer is {kind}, not JSON or an event stream"))
+    (!is_json && !is_event_stream(headers))
+        .then(|| format!("its answer is {kind}, not JSON or an event stream"))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&str> {

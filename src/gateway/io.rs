@@ -92,7 +92,11 @@ impl DeadlineStream {
     }
 
     /// Bounds the time without progress of a write.
-    fn bound_write(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn bound_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if progress.is_ready() {
             self.write_timer = None;
             return progress;

@@ -40,7 +40,7 @@ pub(super) fn bind(host: &str, port: u16, workers: usize) -> anyhow::Result<Vec<
     bail!("cannot listen on {address}: {error}; {cure}")
 }
 
-/// Binds once without SO_REUSEPORT, which would share the port with a stranger, then for all workers with it.
+/// Binds once without `SO_REUSEPORT`, which would share the port with a stranger, then for all workers with it.
 fn bind_all(address: SocketAddr, workers: usize) -> std::io::Result<Vec<TcpListener>> {
     let probe = socket(address, false)?;
     let address = probe.local_addr()?.as_socket().unwrap_or(address);
@@ -66,13 +66,14 @@ fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
 /// Raises the soft limit of file descriptors to the hard one; each relayed request needs two.
 pub(super) fn limits(server: &Server) -> Limits {
     let before = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum }) {
+    if let Err(error) =
+        setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum })
+    {
         tracing::debug!(error = error.to_string(), "the limit of file descriptors stays as it is");
     }
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
-    let derived = files.map_or(MAX_CONNECTIONS, |files| {
-        (files / 2).saturating_sub(OTHER_FILES).clamp(1, MAX_CONNECTIONS)
-    });
+    let derived = files
+        .map_or(MAX_CONNECTIONS, |files| (files / 2).saturating_sub(OTHER_FILES).clamp(1, MAX_CONNECTIONS));
     Limits {
         connections: server.max_connections.unwrap_or(derived),
         in_flight: server.max_in_flight.unwrap_or(derived),

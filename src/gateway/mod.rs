@@ -73,13 +73,13 @@ impl Gateway {
     /// A port in use, a host that is no address of this machine, a provider that cannot be called.
     pub fn bind(config: Config) -> anyhow::Result<Self> {
         let limits = listen::limits(&config.server);
-        let listeners =
-            listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
+        let listeners = listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
         let providers = Arc::new(Providers::new(&config.providers)?);
         let metrics = if config.metrics.enabled { Some(metrics(&config)?) } else { None };
         let access = Access::new(config.server.master_key.as_ref());
-        let shared = Shared { access, providers, metrics, lifecycle: Arc::new(Lifecycle::default()), limits, config };
+        let shared =
+            Shared { access, providers, metrics, lifecycle: Arc::new(Lifecycle::default()), limits, config };
         Ok(Self { shared: Arc::new(shared), listeners, address })
     }
 
@@ -110,7 +110,9 @@ impl Gateway {
             let metrics = self.shared.metrics.as_ref().map(|metrics| metrics.worker(index));
             let worker = Arc::new(Worker::new(Arc::clone(&self.shared), client, metrics));
             let start = thread::Builder::new().name(format!("worker-{index}"));
-            workers.push(start.spawn(move || work(listener, worker)).context("a worker thread could not start")?);
+            workers.push(
+                start.spawn(move || work(listener, worker)).context("a worker thread could not start")?,
+            );
         }
         runtime.block_on(async {
             let discovery = tokio::spawn(discover_forever(Arc::clone(&self.shared.providers)));
@@ -138,6 +140,9 @@ impl Gateway {
         );
     }
 }
+
+/// How many routes there are, as the label `route` counts them.
+pub const ROUTE_COUNT: usize = routes::COUNT;
 
 /// Every family, with zeros for what the configuration names.
 fn metrics(config: &Config) -> anyhow::Result<Arc<Metrics>> {
@@ -232,7 +237,10 @@ impl Signals {
 }
 
 fn draining() -> GatewayError {
-    GatewayError::Unavailable { message: "The gateway is shutting down; send the request again.", code: "draining" }
+    GatewayError::Unavailable {
+        message: "The gateway is shutting down; send the request again.",
+        code: "draining",
+    }
 }
 
 fn overloaded() -> GatewayError {

@@ -41,9 +41,11 @@ pub(super) fn show(worker: &Worker, path: &str) -> Result<Reply, GatewayError> {
     let models = worker.shared.providers.models();
     for (name, providers) in &models {
         let by_bare_name = (id == name && providers.len() == 1).then(|| &providers[0]);
-        let by_full_name = || providers.iter().find(|provider| {
-            id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
-        });
+        let by_full_name = || {
+            providers.iter().find(|provider| {
+                id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
+            })
+        };
         if let Some(provider) = by_bare_name.or_else(by_full_name) {
             return Ok(json(&model(id.to_owned(), provider)));
         }

@@ -36,7 +36,11 @@ impl Peek {
             return Err(GatewayError::invalid(message, Some(twice), "duplicate_member"));
         }
         let raw = members.model.ok_or_else(|| {
-            GatewayError::invalid("`model` is missing: name the model to use.", Some("model"), "missing_model")
+            GatewayError::invalid(
+                "`model` is missing: name the model to use.",
+                Some("model"),
+                "missing_model",
+            )
         })?;
         let model = serde_json::from_str::<Cow<str>>(raw.get()).map_err(|_| {
             GatewayError::invalid("`model` must be a string.", Some("model"), "invalid_model")
@@ -158,7 +162,10 @@ mod tests {
             assert_eq!(refusal(&format!(r#"{{"model":{model}}}"#)), "`model` must be a string.");
         }
         assert_eq!(refusal(r#"{"model":"a","stream":"yes"}"#), "`stream` must be true or false.");
-        assert_eq!(refusal(r#"{"model":"a","model":"b"}"#), "`model` stands twice in the body; send it once.");
+        assert_eq!(
+            refusal(r#"{"model":"a","model":"b"}"#),
+            "`model` stands twice in the body; send it once."
+        );
         assert_eq!(
             refusal(r#"{"model":"a""#),
             "The body is not a JSON object: EOF while parsing an object at line 1 column 12."

@@ -76,7 +76,7 @@ async fn peek(body: &Bytes) -> Result<Peek, GatewayError> {
     }
     let body = body.clone();
     let peek = tokio::task::spawn_blocking(move || Peek::of(&body)).await;
-    peek.unwrap_or_else(|_| Err(GatewayError::Internal))
+    peek.unwrap_or(Err(GatewayError::Internal))
 }
 
 /// The request as it goes upstream.
@@ -212,7 +212,8 @@ impl Call<'_> {
             Held::Whole(bytes) => self.scrubbed(bytes),
             Held::TooLarge(..) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                let message = format!("it answered {} with an error text over {HELD_ERROR} bytes", head.status);
+                let message =
+                    format!("it answered {} with an error text over {HELD_ERROR} bytes", head.status);
                 Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope())
             }
         };
@@ -249,7 +250,9 @@ impl Call<'_> {
         loop {
             let frame = match timeout_at(self.deadline.at, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) => return Err(self.useless(dispatch, "its connection broke inside the answer")),
+                Ok(Some(Err(_))) => {
+                    return Err(self.useless(dispatch, "its connection broke inside the answer"));
+                }
                 Ok(None) => return Ok(Held::Whole(joined(parts, size))),
                 Err(_) => return Err(self.deadline.missed(self.target, dispatch)),
             };

@@ -47,8 +47,12 @@ enum Break {
 impl Break {
     const fn code_and_message(self) -> (&'static str, &'static str) {
         match self {
-            Self::Upstream => ("upstream_error", "the provider's connection broke in the middle of the answer"),
-            Self::Truncated => ("upstream_truncated", "the provider ended the stream before the answer was complete"),
+            Self::Upstream => {
+                ("upstream_error", "the provider's connection broke in the middle of the answer")
+            }
+            Self::Truncated => {
+                ("upstream_truncated", "the provider ended the stream before the answer was complete")
+            }
             Self::Silent => ("upstream_timeout", "the provider fell silent in the middle of the answer"),
             Self::Shutdown => ("shutting_down", "the gateway is shutting down; send the request again"),
         }
@@ -192,7 +196,9 @@ impl RelayBody {
     fn broken(&mut self, why: Break) -> Poll<Option<io::Result<Bytes>>> {
         match why {
             Break::Silent => self.dispatch.note(DispatchObserver::timed_out),
-            Break::Upstream | Break::Truncated | Break::Shutdown => self.dispatch.note(DispatchObserver::failed),
+            Break::Upstream | Break::Truncated | Break::Shutdown => {
+                self.dispatch.note(DispatchObserver::failed);
+            }
         }
         self.outcome = Some(HttpOutcome::Broken);
         let (code, message) = why.code_and_message();

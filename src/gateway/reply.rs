@@ -84,7 +84,7 @@ pub(super) struct ObservedBody {
 }
 
 impl ObservedBody {
-    pub(super) fn new(body: ReplyBody, exchange: Option<Exchange>) -> Body {
+    pub(super) fn watch(body: ReplyBody, exchange: Option<Exchange>) -> Body {
         let ended = matches!(&body, ReplyBody::Full(full) if full.bytes.is_empty());
         let mut observed = Self { body, exchange, ended: false };
         if ended {

@@ -61,7 +61,8 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
 }
 
 fn too_large(limit: usize) -> GatewayError {
-    let message = format!("The body is over the limit of {limit} bytes (server.body_size_limit, BODY_SIZE_LIMIT).");
+    let message =
+        format!("The body is over the limit of {limit} bytes (server.body_size_limit, BODY_SIZE_LIMIT).");
     refused(StatusCode::PAYLOAD_TOO_LARGE, message, "body_too_large")
 }
 

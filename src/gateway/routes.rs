@@ -75,9 +75,12 @@ pub(super) const UNMATCHED: usize = 0;
 /// Index of the row of the metrics endpoint.
 const SCRAPE: usize = 1;
 
+/// How many rows the table has.
+pub(super) const COUNT: usize = 10;
+
 /// Every route. The first two have no fixed path.
 #[rustfmt::skip]
-pub(super) static ROUTES: &[Route] = &[
+pub(super) static ROUTES: [Route; COUNT] = [
     route("unmatched", "", "", Lock::Open, Action::Unmatched),
     route("metrics", "", "GET,HEAD", Lock::MetricsKey, Action::Scrape),
     route("/v1/chat/completions", "/v1/chat/completions", "POST", Lock::Key, Action::Call(Endpoint::ChatCompletions)),
@@ -109,7 +112,8 @@ pub(super) fn router(worker: &Arc<Worker>) -> Router {
 }
 
 fn methods(worker: &Arc<Worker>, index: usize, route: &'static Route) -> MethodRouter {
-    let filter = if route.allow == "POST" { MethodFilter::POST } else { MethodFilter::GET.or(MethodFilter::HEAD) };
+    let filter =
+        if route.allow == "POST" { MethodFilter::POST } else { MethodFilter::GET.or(MethodFilter::HEAD) };
     let handler = {
         let worker = Arc::clone(worker);
         move |request| serve(Arc::clone(&worker), index, request)
@@ -205,10 +209,13 @@ fn ready(worker: &Worker) -> Reply {
 
 fn respond(reply: Reply, exchange: Option<Exchange>, request_id: HeaderValue) -> Response<Body> {
     let Reply { status, headers, body, answer } = reply;
-    let body = ObservedBody::new(body, exchange.map(|mut exchange| {
-        exchange.answered(status.as_u16(), answer);
-        exchange
-    }));
+    let body = ObservedBody::watch(
+        body,
+        exchange.map(|mut exchange| {
+            exchange.answered(status.as_u16(), answer);
+            exchange
+        }),
+    );
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -40,8 +40,10 @@ pub(super) fn tokens(usage: &RawValue) -> Option<Tokens> {
     if usage.prompt_tokens.is_none() && usage.completion_tokens.is_none() && usage.total_tokens.is_none() {
         return None;
     }
-    let (input_details, output_details) =
-        (usage.prompt_tokens_details.unwrap_or_default(), usage.completion_tokens_details.unwrap_or_default());
+    let (input_details, output_details) = (
+        usage.prompt_tokens_details.unwrap_or_default(),
+        usage.completion_tokens_details.unwrap_or_default(),
+    );
     let input = usage.prompt_tokens.unwrap_or(0);
     let output = usage.completion_tokens.unwrap_or(0);
     // A total above its parts is reasoning that the provider left out of the completion (Gemini does).
@@ -75,7 +77,7 @@ pub(super) fn totals(tokens: &Tokens) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    /// uncached, cache_read, cache_write, audio in; text, reasoning, audio out.
+    /// In the order of [`TokenKind`]: four of input, three of output.
     fn read(usage: &str) -> Option<Tokens> {
         tokens(&RawValue::from_string(usage.into()).unwrap())
     }

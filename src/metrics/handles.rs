@@ -37,6 +37,9 @@ impl ModelMetrics {
     }
 }
 
+/// A status code, `None` when no response was received, and what it came to.
+type Status = (Option<u16>, StatusType);
+
 /// Handles of one (provider, model) pair.
 #[derive(Debug)]
 pub(super) struct ModelHandles {
@@ -56,7 +59,7 @@ pub(super) struct CallHandles {
     /// `status_code="200", status_type="success"`.
     ok: Handle<Counter>,
     duration: [Handle<Histogram>; StatusType::COUNT],
-    other_statuses: Mutex<Vec<((Option<u16>, StatusType), Arc<Counter>)>>,
+    other_statuses: Mutex<Vec<(Status, Arc<Counter>)>>,
 }
 
 impl ModelHandles {

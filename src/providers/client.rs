@@ -13,10 +13,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::CertificateError;
 use tokio::net::TcpStream;
+use tower::BoxError;
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
-use tower::BoxError;
 
 /// An idle upstream connection is closed after this time: below the 60 s that common servers and load balancers
 /// keep theirs (nginx: 75 s, AWS load balancers: 60 s), so that we rarely meet one that is just being closed.

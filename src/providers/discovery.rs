@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Providers, Upstream};
 use crate::tls;
 
-const EVERY: Duration = Duration::from_hours(1);
+const EVERY: Duration = Duration::from_secs(3600);
 /// A provider that does not answer in this time is asked again in an hour.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// OpenRouter's list, the longest known, is below 1 MiB.
@@ -40,7 +40,8 @@ pub async fn discover_forever(providers: Arc<Providers>) {
         }
     };
     loop {
-        futures_util::future::join_all(asked.iter().map(|upstream| refresh(&client, &providers, upstream))).await;
+        futures_util::future::join_all(asked.iter().map(|upstream| refresh(&client, &providers, upstream)))
+            .await;
         tokio::time::sleep(EVERY).await;
     }
 }
@@ -68,7 +69,11 @@ async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Ups
         }
         Err(error) => {
             let error = format!("{error:#}");
-            tracing::warn!(provider = name, error, "models could not be discovered; the next try is in an hour");
+            tracing::warn!(
+                provider = name,
+                error,
+                "models could not be discovered; the next try is in an hour"
+            );
         }
     }
 }
@@ -87,6 +92,7 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
         ensure!(body.len() + chunk.len() <= MAX_BYTES, "the list of models is over {MAX_BYTES} bytes");
         body.extend_from_slice(&chunk);
     }
-    let list: ModelList = serde_json::from_slice(&body).context("the models endpoint sent no list of models")?;
+    let list: ModelList =
+        serde_json::from_slice(&body).context("the models endpoint sent no list of models")?;
     Ok(list.data.into_iter().map(|model| model.id).collect())
 }

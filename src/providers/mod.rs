@@ -27,7 +27,9 @@ pub struct Upstream {
 #[derive(Debug, thiserror::Error)]
 pub enum UnusableProvider {
     /// The key holds a character that no header can.
-    #[error("provider `{0}`: its api_key holds a character that no HTTP header may; write it without line breaks")]
+    #[error(
+        "provider `{0}`: its api_key holds a character that no HTTP header may; write it without line breaks"
+    )]
     Key(String, #[source] InvalidHeaderValue),
     /// The base URL and a path make no URI.
     #[error("provider `{0}`: its base_url makes no valid address")]
@@ -152,7 +154,8 @@ impl Providers {
         {
             return target(upstream, model, &discovered).ok_or(Unresolved::UnknownModel);
         }
-        let candidates = self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));
+        let candidates =
+            self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));
         let mut unlisted = None;
         for candidate in candidates {
             if candidate.listing != Listing::Unlisted {

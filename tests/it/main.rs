@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
+mod aurora;
 mod cli;
 mod config;
 mod demo;

@@ -119,6 +119,9 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
 }
 
+/// Why an answer without a body is no answer.
+pub(super) const NO_BODY: &str = "its answer has no body";
+
 /// Why a 2xx cannot be relayed, by its headers alone.
 pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) -> Option<String> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
@@ -126,7 +129,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) 
         return Some("its answer is compressed although it was asked not to".into());
     }
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
-        return Some("its answer has no body".into());
+        return Some(NO_BODY.into());
     }
     let kind = media_type(headers)?;
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");

@@ -71,9 +71,9 @@ impl DispatchObserver {
         self.ending = Ending::Failed;
     }
 
-    /// Our own patience ended. Before a status it is counted as 504, after it as a broken answer.
+    /// Our own patience ended before there was anything to relay: counted as 504, whatever status had come.
     pub fn timed_out(&mut self) {
-        self.status.get_or_insert(504);
+        self.status = Some(504);
         self.ending = Ending::Failed;
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Exchange {
     observer: Option<HttpObserver>,
     log: Option<Box<RequestLog>>,
     in_flight: Option<InFlight>,
+    /// A HEAD request: its answer is complete without its body.
+    head_only: bool,
 }
 
 impl Exchange {
@@ -27,6 +29,7 @@ impl Exchange {
             observer: worker.metrics.as_ref().map(observe),
             log: RequestLog::start(worker.shared.config.log, route, request_id).map(Box::new),
             in_flight: None,
+            head_only: method == "HEAD",
         }
     }
 
@@ -84,6 +87,9 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.status = Some(status);
+        }
+        if self.head_only {
+            self.ended(HttpOutcome::Ok);
         }
     }
 

@@ -35,6 +35,9 @@ pub(super) enum GatewayError {
     /// There was no usable answer from the provider.
     #[error("provider `{provider}`: {message}")]
     Upstream { provider: String, message: String, code: &'static str, timed_out: bool },
+    /// The connection ended inside the request; whoever may still read is told so.
+    #[error("The body could not be read to its end.")]
+    CallerLeft,
     /// A defect of ours.
     #[error("internal error; the log has the details under this request id")]
     Internal,
@@ -119,6 +122,7 @@ impl GatewayError {
         match self {
             Self::Refused { status, .. } => *status,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::CallerLeft => StatusCode::BAD_REQUEST,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream { timed_out: false, .. } => StatusCode::BAD_GATEWAY,
@@ -129,6 +133,7 @@ impl GatewayError {
     fn answer(&self) -> Answer {
         match self {
             Self::Refused { .. } | Self::Unauthorized { .. } => Answer::CallerError,
+            Self::CallerLeft => Answer::Cancelled,
             Self::Unavailable { .. } | Self::Internal => Answer::GatewayError,
             Self::Upstream { .. } => Answer::UpstreamError,
         }
@@ -139,6 +144,7 @@ impl GatewayError {
         let (kind, param, code) = match self {
             Self::Refused { param, code, .. } => ("invalid_request_error", *param, Some(*code)),
             Self::Unauthorized { .. } => ("authentication_error", None, Some("invalid_api_key")),
+            Self::CallerLeft => ("invalid_request_error", None, Some("incomplete_body")),
             Self::Unavailable { code, .. } => ("server_error", None, Some(*code)),
             Self::Upstream { code, .. } => ("upstream_error", None, Some(*code)),
             Self::Internal => ("server_error", None, Some("internal_error")),
@@ -156,7 +162,7 @@ impl GatewayError {
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, RETRY_SOON);
             }
-            Self::Refused { .. } | Self::Upstream { .. } | Self::Internal => {}
+            Self::Refused { .. } | Self::Upstream { .. } | Self::CallerLeft | Self::Internal => {}
         }
         Reply::full(self.status(), headers, Bytes::from(self.envelope()), self.answer())
     }

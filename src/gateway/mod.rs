@@ -250,6 +250,13 @@ fn overloaded() -> GatewayError {
     }
 }
 
+fn too_many_connections() -> GatewayError {
+    GatewayError::Unavailable {
+        message: "Too many connections are open (server.max_connections); send the request again.",
+        code: "too_many_connections",
+    }
+}
+
 fn no_such_route() -> GatewayError {
     GatewayError::Refused {
         status: http::StatusCode::NOT_FOUND,

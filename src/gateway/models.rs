@@ -1,5 +1,9 @@
 //! `GET /v1/models`: what all providers serve, in OpenAI's form.
 
+use axum::RequestExt as _;
+use axum::body::Body;
+use axum::extract::Path;
+use http::Request;
 use serde::Serialize;
 
 use super::error::GatewayError;
@@ -34,10 +38,10 @@ pub(super) fn list(worker: &Worker) -> Reply {
     json(&List { object: "list", data })
 }
 
-/// One model by either of its ids.
-pub(super) fn show(worker: &Worker, path: &str) -> Result<Reply, GatewayError> {
-    let prefix = format!("{}/v1/models/", worker.shared.config.server.base_path);
-    let id = path.strip_prefix(&prefix).unwrap_or_default();
+/// One model by either of its ids; SDKs write the slash between provider and model as `%2F`.
+pub(super) async fn show(worker: &Worker, mut request: Request<Body>) -> Result<Reply, GatewayError> {
+    let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
+    let id = id.as_str();
     let models = worker.shared.providers.models();
     for (name, providers) in &models {
         let by_bare_name = (id == name && providers.len() == 1).then(|| &providers[0]);

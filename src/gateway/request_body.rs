@@ -1,5 +1,7 @@
 //! Reads a request's body: bounded in size and time.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -40,9 +42,7 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            GatewayError::invalid("The body could not be read to its end.", None, "incomplete_body")
-        })?;
+        let frame = frame.map_err(|error| unreadable(&error))?;
         let Ok(bytes) = frame.into_data() else { continue };
         if first.len() + whole.len() + bytes.len() > size_limit {
             return Err(too_large(size_limit));
@@ -58,6 +58,19 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
         }
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// Chunks that are none are the request's fault; without them the connection broke.
+fn unreadable(error: &axum::Error) -> GatewayError {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(current) = cause {
+        let kind = current.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) = kind {
+            return GatewayError::invalid("The body's chunks are malformed.", None, "malformed_body");
+        }
+        cause = current.source();
+    }
+    GatewayError::CallerLeft
 }
 
 fn too_large(limit: usize) -> GatewayError {

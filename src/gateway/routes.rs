@@ -150,7 +150,9 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
             AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(GatewayError::Internal))
         }
     };
-    respond(reply.unwrap_or_else(GatewayError::into_reply), Some(exchange), request_id)
+    // An exchange that is dropped before it is answered notes that its caller left.
+    let exchange = (!matches!(reply, Err(GatewayError::CallerLeft))).then_some(exchange);
+    respond(reply.unwrap_or_else(GatewayError::into_reply), exchange, request_id)
 }
 
 fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<(), GatewayError> {
@@ -184,7 +186,7 @@ async fn answer(
     let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or_else(super::overloaded)?;
     exchange.hold(in_flight);
     if request.extensions().get::<BeyondCap>().is_some() {
-        return Err(super::overloaded());
+        return Err(super::too_many_connections());
     }
     match route.action {
         Action::Call(endpoint) => {
@@ -193,7 +195,7 @@ async fn answer(
             relay::model_call(worker, endpoint, received, exchange).await
         }
         Action::ListModels => Ok(models::list(worker)),
-        Action::ShowModel => models::show(worker, request.uri().path()),
+        Action::ShowModel => models::show(worker, request).await,
         Action::Unmatched | Action::Scrape | Action::Health | Action::Ready => Err(super::no_such_route()),
     }
 }

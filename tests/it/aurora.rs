@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub(crate) struct Aurora {
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    ended: AtomicBool,
 }
 
 impl Setup {
@@ -89,6 +91,8 @@ impl Setup {
                 writer.lines.lock().expect("not poisoned").push(line);
                 writer.grown.notify_all();
             }
+            writer.ended.store(true, Ordering::SeqCst);
+            writer.grown.notify_all();
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut aurora = Aurora { address, child, log, reader: Some(reader), folder: self.folder };
@@ -127,7 +131,8 @@ impl Aurora {
                 return found;
             }
             let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "not in the log: {lines:#?}");
+            let over = left.is_zero() || self.log.ended.load(Ordering::SeqCst);
+            assert!(!over, "not in the log: {lines:#?}");
             lines = self.log.grown.wait_timeout(lines, left).expect("not poisoned").0;
         }
     }

@@ -2,12 +2,17 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
 mod aurora;
+mod caller;
 mod cli;
 mod config;
 mod demo;
+mod exposition;
 mod generated;
 mod health;
 mod logging;
 mod probe;
 mod probe_command;
+mod relay;
 mod scripted;
+mod streams;
+mod upstream;

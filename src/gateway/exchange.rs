@@ -15,7 +15,7 @@ use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserve
 #[derive(Debug)]
 pub(super) struct Exchange {
     observer: Option<HttpObserver>,
-    log: Option<Box<RequestLog>>,
+    log: Option<RequestLog>,
     in_flight: Option<InFlight>,
 }
 
@@ -25,7 +25,7 @@ impl Exchange {
         let observe = |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
         Self {
             observer: worker.metrics.as_ref().map(observe),
-            log: RequestLog::start(worker.shared.config.log, route, request_id).map(Box::new),
+            log: RequestLog::start(worker.shared.config.log, route, request_id),
             in_flight: None,
         }
     }

@@ -56,7 +56,6 @@ pub(super) async fn model_call(
 
     let mut dispatch = exchange.dispatch(&target, endpoint, peek.stream);
     let deadline = Deadline::new(worker, peek.stream);
-    let shutdown = worker.shared.lifecycle.cut.clone();
     let answer = async {
         let response = ask(worker, &target, request, &mut dispatch, &deadline).await?;
         exchange.dispatched();
@@ -66,7 +65,7 @@ pub(super) async fn model_call(
     tokio::select! {
         biased;
         answer = answer => answer,
-        () = shutdown.cancelled() => Err(super::draining()),
+        () = worker.cut.cancelled() => Err(super::draining()),
     }
 }
 
@@ -274,7 +273,7 @@ impl Call<'_> {
             events,
             first_by: self.deadline.at,
             idle: self.worker.shared.config.http.stream_idle,
-            cut: self.worker.shared.lifecycle.cut.clone().cancelled_owned(),
+            cut: self.worker.cut.clone().cancelled_owned(),
         };
         RelayBody::new(head, body, dispatch, setup)
     }

@@ -17,6 +17,8 @@ pub(super) struct Exchange {
     observer: Option<HttpObserver>,
     log: Option<RequestLog>,
     in_flight: Option<InFlight>,
+    /// The answer to HEAD has no body whose end could be seen.
+    bodiless: bool,
 }
 
 impl Exchange {
@@ -27,6 +29,7 @@ impl Exchange {
             observer: worker.metrics.as_ref().map(observe),
             log: RequestLog::start(worker.shared.config.log, route, request_id),
             in_flight: None,
+            bodiless: method == "HEAD",
         }
     }
 
@@ -84,6 +87,9 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.status = Some(status);
+        }
+        if self.bodiless {
+            self.ended(HttpOutcome::Ok);
         }
     }
 

@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use super::{Cli, completions};
 
 /// Folders that hold generated files and nothing else.
-pub const FOLDERS: &[&str] = &["completions", "man"];
+pub const FOLDERS: &[&str] = &["completions", "docs", "man"];
 
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -88,6 +88,7 @@ async fn serve(
     }
     let lifecycle = Arc::clone(&worker.shared.lifecycle);
     let stage = SharedStage::default();
+    let waiting = stage.clone();
     let socket = DeadlineStream::new(socket, worker.shared.config.server.timeouts, stage.clone());
     let service = service_fn(|request: Request<Incoming>| {
         stage.set(Stage::Request);
@@ -108,17 +109,26 @@ async fn serve(
             .half_close(false)
             .serve_connection(TokioIo::new(socket), service)
     );
-    let drained = lifecycle.draining.is_cancelled();
+    let accepted_draining = lifecycle.draining.is_cancelled();
     let ended = tokio::select! {
         biased;
-        ended = connection.as_mut() => ended,
-        () = lifecycle.draining.cancelled(), if !drained => {
+        ended = connection.as_mut() => Some(ended),
+        () = lifecycle.draining.cancelled(), if !accepted_draining => None,
+        () = lifecycle.closing.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-        () = lifecycle.closing.cancelled(), if drained => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => ended,
+                // Nobody waits for a head that may never be complete.
+                () = lifecycle.closing.cancelled() => match waiting.get() {
+                    Stage::FirstByte | Stage::Head => return,
+                    Stage::Request | Stage::Idle => connection.await,
+                },
+            }
         }
     };
     if let Err(error) = ended {

@@ -15,10 +15,10 @@ use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserve
 #[derive(Debug)]
 pub(super) struct Exchange {
     observer: Option<HttpObserver>,
-    log: Option<Box<RequestLog>>,
+    log: Option<RequestLog>,
     in_flight: Option<InFlight>,
-    /// A HEAD request: its answer is complete without its body.
-    head_only: bool,
+    /// The answer to HEAD has no body whose end could be seen.
+    bodiless: bool,
 }
 
 impl Exchange {
@@ -27,9 +27,9 @@ impl Exchange {
         let observe = |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
         Self {
             observer: worker.metrics.as_ref().map(observe),
-            log: RequestLog::start(worker.shared.config.log, route, request_id).map(Box::new),
+            log: RequestLog::start(worker.shared.config.log, route, request_id),
             in_flight: None,
-            head_only: method == "HEAD",
+            bodiless: method == "HEAD",
         }
     }
 
@@ -88,7 +88,7 @@ impl Exchange {
         if let Some(log) = &mut self.log {
             log.status = Some(status);
         }
-        if self.head_only {
+        if self.bodiless {
             self.ended(HttpOutcome::Ok);
         }
     }

@@ -88,11 +88,11 @@ fn request(
 }
 
 /// How long a provider may take: up to a time, and no longer than the process lasts.
-struct Deadline {
+struct Deadline<'a> {
     at: Instant,
     limit: Duration,
     waited_for: &'static str,
-    cut: CancellationToken,
+    cut: &'a CancellationToken,
 }
 
 /// Why a wait for a provider was given up.
@@ -101,12 +101,12 @@ enum GivenUp {
     ShuttingDown,
 }
 
-impl Deadline {
-    fn new(worker: &Worker, stream: bool) -> Self {
+impl<'a> Deadline<'a> {
+    fn new(worker: &'a Worker, stream: bool) -> Self {
         let http = &worker.shared.config.http;
         let (limit, waited_for) =
             if stream { (http.stream_first_event, "first event") } else { (http.timeout, "answer") };
-        Self { at: Instant::now() + limit, limit, waited_for, cut: worker.shared.lifecycle.cut.clone() }
+        Self { at: Instant::now() + limit, limit, waited_for, cut: &worker.cut }
     }
 
     async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, GivenUp> {
@@ -137,7 +137,7 @@ async fn ask(
     target: &ModelTarget,
     request: Request<Full<Bytes>>,
     dispatch: &mut Dispatch,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> Result<Response<Incoming>, GatewayError> {
     match deadline.within(worker.client.send(request)).await {
         Ok(Ok(response)) => {
@@ -162,7 +162,7 @@ struct Call<'a> {
     worker: &'a Worker,
     target: &'a ModelTarget,
     endpoint: Endpoint,
-    deadline: Deadline,
+    deadline: Deadline<'a>,
 }
 
 /// What was read of a body that is held: all of it, or as much as may be held.
@@ -290,7 +290,7 @@ impl Call<'_> {
             events,
             whole_by: self.deadline.at,
             idle: self.worker.shared.config.http.stream_idle,
-            cut: self.deadline.cut.clone().cancelled_owned(),
+            cut: self.worker.cut.clone().cancelled_owned(),
         };
         RelayBody::new(head, body, dispatch, setup)
     }

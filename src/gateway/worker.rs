@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
+use tokio_util::sync::CancellationToken;
 
 use super::auth::Access;
 use super::error::GatewayError;
@@ -36,6 +37,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) metrics: Option<WorkerMetrics>,
+    /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
+    pub(super) cut: CancellationToken,
     targets: Mutex<Targets>,
 }
 
@@ -66,7 +69,8 @@ impl ModelTarget {
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
-        Self { shared, client, metrics, targets: Mutex::default() }
+        let cut = shared.lifecycle.cut.child_token();
+        Self { shared, client, metrics, cut, targets: Mutex::default() }
     }
 
     /// What serves a model.

@@ -81,6 +81,7 @@ impl DispatchObserver {
 impl Drop for DispatchObserver {
     fn drop(&mut self) {
         let (status, kind) = match (self.ending, self.status) {
+            (Ending::CallerLeft, _) if std::thread::panicking() => (Some(500), StatusType::Error),
             (Ending::CallerLeft, _) => (Some(499), StatusType::Cancelled),
             (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
             (Ending::Complete | Ending::Failed, status) => (status, StatusType::Error),

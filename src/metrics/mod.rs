@@ -16,6 +16,7 @@ mod http;
 pub mod labels;
 pub mod parser;
 mod process;
+mod reference;
 mod series;
 pub mod worst_case;
 
@@ -40,6 +41,7 @@ pub use http::{HttpMethod, HttpObserver};
 pub use labels::{
     Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, Stream, Surface, TokenKind, Tokens,
 };
+pub use reference::reference;
 
 /// Part of everything that exists only while metrics are enabled.
 #[cfg(not(aurora_without_metrics))]

@@ -10,8 +10,18 @@ mod exposition;
 mod generated;
 mod health;
 mod logging;
+#[cfg(feature = "real-software")]
+mod nginx;
+#[cfg(feature = "real-software")]
+mod page;
 mod probe;
 mod probe_command;
+#[cfg(feature = "real-software")]
+mod prometheus;
+#[cfg(feature = "real-software")]
+mod readme;
+#[cfg(feature = "real-software")]
+mod real;
 mod relay;
 mod scripted;
 mod streams;

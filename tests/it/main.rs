@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
 mod aurora;
+mod caller;
 mod cli;
 mod config;
 mod demo;
@@ -11,3 +12,4 @@ mod logging;
 mod probe;
 mod probe_command;
 mod scripted;
+mod tls_upstream;

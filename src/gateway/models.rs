@@ -1,5 +1,8 @@
 //! `GET /v1/models`: what all providers serve, in OpenAI's form.
 
+use axum::body::Body;
+use axum::extract::{FromRequestParts as _, Path};
+use http::Request;
 use serde::Serialize;
 
 use super::error::GatewayError;
@@ -34,23 +37,24 @@ pub(super) fn list(worker: &Worker) -> Reply {
     json(&List { object: "list", data })
 }
 
-/// One model by either of its ids.
-pub(super) fn show(worker: &Worker, path: &str) -> Result<Reply, GatewayError> {
-    let prefix = format!("{}/v1/models/", worker.shared.config.server.base_path);
-    let id = path.strip_prefix(&prefix).unwrap_or_default();
+/// One model by either of its ids. OpenAI's SDK sends the slash of `provider/model` as `%2F`.
+pub(super) async fn show(worker: &Worker, request: Request<Body>) -> Result<Reply, GatewayError> {
+    let (mut head, _) = request.into_parts();
+    let id = Path::<String>::from_request_parts(&mut head, &()).await;
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     let models = worker.shared.providers.models();
     for (name, providers) in &models {
-        let by_bare_name = (id == name && providers.len() == 1).then(|| &providers[0]);
+        let by_bare_name = (id == *name && providers.len() == 1).then(|| &providers[0]);
         let by_full_name = || {
             providers.iter().find(|provider| {
                 id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
             })
         };
         if let Some(provider) = by_bare_name.or_else(by_full_name) {
-            return Ok(json(&model(id.to_owned(), provider)));
+            return Ok(json(&model(id, provider)));
         }
     }
-    Err(GatewayError::unknown_model(id))
+    Err(GatewayError::unknown_model(&id))
 }
 
 fn model(id: String, provider: &str) -> Model<'_> {

@@ -193,7 +193,7 @@ async fn answer(
             relay::model_call(worker, endpoint, received, exchange).await
         }
         Action::ListModels => Ok(models::list(worker)),
-        Action::ShowModel => models::show(worker, request.uri().path()),
+        Action::ShowModel => models::show(worker, request).await,
         Action::Unmatched | Action::Scrape | Action::Health | Action::Ready => Err(super::no_such_route()),
     }
 }

@@ -9,6 +9,8 @@ mod demo;
 mod generated;
 mod health;
 mod logging;
+#[cfg(feature = "real-software")]
+mod openai_sdk;
 mod probe;
 mod probe_command;
 mod scripted;

@@ -46,7 +46,7 @@ fn certificate() -> CertificateParams {
 }
 
 /// An OpenAI-shaped upstream behind a certificate that `issuer` signs. It has a thread of its own, for the tests wait.
-fn upstream(certificate: CertificateParams, issuer: &Authority) -> SocketAddr {
+fn upstream(certificate: &CertificateParams, issuer: &Authority) -> SocketAddr {
     let key = KeyPair::generate().unwrap();
     let chain = vec![certificate.signed_by(&key, issuer).unwrap().der().clone()];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -116,7 +116,7 @@ const LISTED: &str = "models: [tls-model]";
 #[tokio::test]
 async fn a_chat_and_a_stream_pass_when_the_authority_is_trusted() {
     let trusted = authority("Trusted");
-    let aurora = aurora(upstream(certificate(), &trusted), &trusted, LISTED);
+    let aurora = aurora(upstream(&certificate(), &trusted), &trusted, LISTED);
     assert_eq!(chat_through(&aurora, false).await, (StatusCode::OK, COMPLETION.to_owned()));
     assert_eq!(chat_through(&aurora, true).await, (StatusCode::OK, STREAM.to_owned()));
 }
@@ -142,7 +142,7 @@ async fn a_certificate_that_is_refused_is_a_502_that_says_why() {
         (elsewhere, &trusted, "its certificate is for another name"),
     ];
     for (certificate, issuer, why) in cases {
-        let aurora = aurora(upstream(certificate, issuer), &trusted, LISTED);
+        let aurora = aurora(upstream(&certificate, issuer), &trusted, LISTED);
         let envelope = format!(
             r#"{{"error":{{"message":"provider `secure`: TLS failed: {why}","type":"upstream_error","param":null,"code":"upstream_unreachable"}}}}"#
         );
@@ -169,7 +169,7 @@ async fn a_handshake_that_never_ends_is_given_up_within_the_connect_timeout() {
 #[tokio::test]
 async fn models_are_discovered_over_tls() {
     let trusted = authority("Trusted");
-    let aurora = aurora(upstream(certificate(), &trusted), &trusted, "");
+    let aurora = aurora(upstream(&certificate(), &trusted), &trusted, "");
     assert_eq!(aurora.line("models discovered")["models"], 1);
     let models = call(&aurora.url("/v1/models"), None, None).await;
     let model = |id| format!(r#"{{"id":"{id}","object":"model","created":0,"owned_by":"secure"}}"#);
@@ -180,7 +180,7 @@ async fn models_are_discovered_over_tls() {
 
 #[tokio::test]
 async fn discovery_says_why_an_untrusted_upstream_has_no_models() {
-    let aurora = aurora(upstream(certificate(), &authority("Stranger")), &authority("Trusted"), "");
+    let aurora = aurora(upstream(&certificate(), &authority("Stranger")), &authority("Trusted"), "");
     let line = aurora.line("models could not be discovered; the next try is in an hour");
     assert_eq!(line["error"], "TLS failed: its certificate is signed by nobody this machine trusts");
 }

@@ -4,6 +4,7 @@
 mod aurora;
 mod caller;
 mod cli;
+mod client;
 mod config;
 mod demo;
 mod exposition;
@@ -12,6 +13,8 @@ mod health;
 mod logging;
 #[cfg(feature = "real-software")]
 mod nginx;
+#[cfg(feature = "real-software")]
+mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
 mod probe;
@@ -25,4 +28,5 @@ mod real;
 mod relay;
 mod scripted;
 mod streams;
+mod tls_upstream;
 mod upstream;

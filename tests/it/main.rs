@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
 mod aurora;
+mod auth;
 mod caller;
 mod cli;
 mod client;
@@ -10,6 +11,7 @@ mod demo;
 mod exposition;
 mod generated;
 mod health;
+mod http_surface;
 mod logging;
 #[cfg(feature = "real-software")]
 mod nginx;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::aurora::PATIENCE;
 
@@ -137,14 +137,19 @@ impl Upstream {
     }
 }
 
+#[derive(Deserialize)]
+struct Named {
+    model: String,
+}
+
 impl State {
     fn converse(&self, mut connection: TcpStream, number: usize) {
         connection.set_nodelay(true).expect("a socket");
         let mut buffer = Vec::new();
         while let Some((head, body)) = read_request(&mut connection, &mut buffer) {
             let path = head.split(' ').nth(1).unwrap_or_default();
-            let model = serde_json::from_slice::<Value>(&body).ok();
-            let model = model.as_ref().and_then(|body| body["model"].as_str()).unwrap_or(path).to_owned();
+            let model =
+                serde_json::from_slice::<Named>(&body).map_or_else(|_| path.to_owned(), |body| body.model);
             let steps = self.script(&model);
             let call = Call { name: model, head, body, connection: number, over: None };
             let index = self.note(|calls| {

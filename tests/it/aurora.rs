@@ -71,18 +71,28 @@ impl Setup {
         self
     }
 
-    /// Starts it and waits until it listens.
-    pub(crate) fn start(self) -> Aurora {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_aurora"))
+    /// Runs it to its end; gives the exit code and what it wrote to stderr.
+    pub(crate) fn run(&self) -> (Option<i32>, String) {
+        let output = self.command().output().expect("the binary starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aurora"));
+        command
             .args(&self.arguments)
             .env_clear()
-            .envs(self.variables)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(self) -> Aurora {
+        let mut child = self.command().spawn().expect("the binary starts");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let log = Arc::new(Log::default());
         let writer = Arc::clone(&log);

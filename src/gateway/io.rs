@@ -163,6 +163,12 @@ impl AsyncWrite for DeadlineStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // With its response out, hyper does not read again before bytes arrive: the timer of the wait is set here.
+        if self.stage.get() == Stage::Idle
+            && let Poll::Ready(error) = self.poll_read_deadline(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 

@@ -9,7 +9,7 @@ use super::routes::ROUTES;
 use super::usage;
 use super::worker::ModelTarget;
 use crate::config::{Log, LogRequests};
-use crate::metrics::{Endpoint, HttpOutcome, Tokens};
+use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
 
 /// What the line will say; written on drop.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Drop for RequestLog {
                     provider = target.map(|target| target.upstream.provider.name.as_str()),
                     model = target.map(|target| &*target.model),
                     endpoint,
-                    status = self.status,
+                    status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST),
                     outcome = self.outcome.as_str(),
                     duration_ms = milliseconds(self.started.elapsed()),
                     ttft_ms = self.first_token.map(milliseconds),

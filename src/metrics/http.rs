@@ -11,7 +11,7 @@ use super::labels::{Answer, DisconnectStage, Endpoint, HttpOutcome, Label, Phase
 use super::{Shard, WorkerMetrics};
 
 /// Status of an exchange that ended before we sent one: the caller left (nginx's number for it).
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// A request method as a label value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

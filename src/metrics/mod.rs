@@ -39,7 +39,7 @@ pub use cardinality::Claim;
 pub use dispatch::DispatchObserver;
 pub use exposition::{TEXT_FORMAT, gzip};
 pub use handles::ModelMetrics;
-pub use http::{HttpMethod, HttpObserver};
+pub use http::{CLIENT_CLOSED_REQUEST, HttpMethod, HttpObserver};
 pub use labels::{
     Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, Stream, Surface, TokenKind, Tokens,
 };

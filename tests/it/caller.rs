@@ -145,6 +145,21 @@ impl Caller {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Whether the other side closes within this time; anything that comes is kept.
+    pub(crate) fn closes_within(&mut self, time: Duration) -> bool {
+        self.socket.set_read_timeout(Some(time)).expect("a socket");
+        let mut part = [0; 16 << 10];
+        let closed = loop {
+            match self.socket.read(&mut part) {
+                Ok(0) => break true,
+                Ok(read) => self.buffer.extend_from_slice(&part[..read]),
+                Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        };
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        closed
+    }
+
     /// No more from us, though we still read.
     pub(crate) fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write).expect("a socket");

@@ -15,7 +15,7 @@ pub(crate) const PROVIDER_KEY: &str = "canary-provider-key-0123456789";
 /// `config.yaml` for one provider `up` with the scripted models, locked and with metrics on; `server` is the inside of
 /// a flow mapping, `rest` top-level YAML.
 pub(crate) fn yaml(upstream: &Upstream, server: &str, rest: &str) -> String {
-    let models: Vec<String> = upstream.models().iter().map(|model| format!("\"{model}\"")).collect();
+    let models: Vec<String> = upstream.models().iter().map(|model| format!("{model:?}")).collect();
     let models = models.join(", ");
     let models = if models.is_empty() { String::new() } else { format!(", models: [{models}]") };
     format!(

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
+#![expect(clippy::too_many_lines, reason = "a table of cases reads best whole")]
 
 mod aurora;
 mod auth;
@@ -12,7 +13,9 @@ mod exposition;
 mod generated;
 mod health;
 mod http_surface;
+mod limits;
 mod logging;
+mod metrics_truth;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -28,7 +31,9 @@ mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+mod request_lines;
 mod scripted;
+mod shutdown;
 mod streams;
 mod tls_upstream;
 mod upstream;

@@ -1,8 +1,10 @@
 //! The TLS side of every client: one crypto provider, the machine's own certificates.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 /// Why no TLS configuration could be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,4 +47,47 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
+}
+
+/// Why a connection failed, when TLS is the reason. Names no address.
+#[must_use]
+pub fn failure(error: &(dyn Error + 'static)) -> Option<String> {
+    let reason = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
+    Some(match reason {
+        rustls::Error::InvalidCertificate(why) => format!("TLS failed: {}", certificate_reason(why)),
+        other => format!("TLS failed: {other}"),
+    })
+}
+
+fn certificate_reason(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::UnknownIssuer => "its certificate is signed by nobody this machine trusts",
+        CertificateError::BadSignature => {
+            "its certificate is signed with another key than that of its trusted namesake"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        CertificateError::Revoked => "its certificate is revoked",
+        _ => "its certificate was refused",
+    }
+}
+
+/// The error and what caused it, from the outside in; an [`io::Error`] hides what it wraps from `source`.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => (*error).source(),
+        }
+    })
+}
+
+/// The innermost cause: it never carries an address.
+pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    causes(error).last().unwrap_or(error)
 }

@@ -41,20 +41,19 @@ pub(super) fn list(worker: &Worker) -> Reply {
 /// One model by either of its ids; SDKs write the slash between provider and model as `%2F`.
 pub(super) async fn show(worker: &Worker, mut request: Request<Body>) -> Result<Reply, GatewayError> {
     let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
-    let id = id.as_str();
     let models = worker.shared.providers.models();
     for (name, providers) in &models {
-        let by_bare_name = (id == name && providers.len() == 1).then(|| &providers[0]);
+        let by_bare_name = (id == *name && providers.len() == 1).then(|| &providers[0]);
         let by_full_name = || {
             providers.iter().find(|provider| {
                 id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
             })
         };
         if let Some(provider) = by_bare_name.or_else(by_full_name) {
-            return Ok(json(&model(id.to_owned(), provider)));
+            return Ok(json(&model(id, provider)));
         }
     }
-    Err(GatewayError::unknown_model(id))
+    Err(GatewayError::unknown_model(&id))
 }
 
 fn model(id: String, provider: &str) -> Model<'_> {

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::Presence;
 use super::handles::ModelMetrics;
 use super::labels::{Endpoint, StatusType, TokenKind, Tokens};
+use super::presence::Presence;
 
 /// In flight from its creation to its drop, when it records everything else, once, whatever happened. Unless it is
 /// told how the call ended, the caller has left.

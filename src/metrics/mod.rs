@@ -15,7 +15,9 @@ mod handles;
 mod http;
 pub mod labels;
 pub mod parser;
+mod presence;
 mod process;
+mod reference;
 mod series;
 pub mod worst_case;
 
@@ -30,6 +32,7 @@ use cells::{Counter, Gauge, Histogram};
 use families::Family;
 use handles::{Handle, ModelHandles};
 use labels::{Label, UNKNOWN};
+use presence::Presence;
 use series::SeriesTable;
 
 pub use cardinality::Claim;
@@ -40,19 +43,20 @@ pub use http::{CLIENT_CLOSED_REQUEST, HttpMethod, HttpObserver};
 pub use labels::{
     Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, Stream, Surface, TokenKind, Tokens,
 };
+pub use reference::reference;
 
-/// Part of everything that exists only while metrics are enabled.
-#[cfg(not(aurora_without_metrics))]
-type Presence = ();
-#[cfg(not(aurora_without_metrics))]
-const fn present() -> Presence {}
-
-/// In the baseline that `bench/disabled-cost` compares with, no such value can exist, so the compiler drops every hook.
-#[cfg(aurora_without_metrics)]
-type Presence = std::convert::Infallible;
-#[cfg(aurora_without_metrics)]
-fn present() -> Presence {
-    unreachable!("this build has no metrics")
+/// Why there can be no metrics.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// This is the baseline that `bench/disabled_cost` compares with.
+    #[error(
+        "metrics are enabled, but this build has none (--cfg aurora_without_metrics): set METRICS_ENABLED=false or \
+         build without that flag"
+    )]
+    Absent,
+    /// The family table contradicts itself.
+    #[error("the table of metric families contradicts itself")]
+    Families(#[from] prometheus::Error),
 }
 
 /// The facts of this build, for `aurora_build_info`.
@@ -86,6 +90,7 @@ pub struct Setup<'a> {
 /// Every series of the process.
 #[derive(Debug)]
 pub struct Metrics {
+    presence: Presence,
     routes: Box<[Label]>,
     models: AdmittedModels,
     answers: SeriesTable<Counter>,
@@ -105,8 +110,8 @@ impl Metrics {
     /// An empty set with the zeros that `rate()` needs.
     ///
     /// # Errors
-    /// When the family table contradicts itself.
-    pub fn new(setup: &Setup) -> Result<Arc<Self>, prometheus::Error> {
+    /// When the family table contradicts itself, or this build has no metrics.
+    pub fn new(setup: &Setup) -> Result<Arc<Self>, MetricsError> {
         let counter = |family| SeriesTable::new(family, setup.workers, |_| Counter::default());
         let histogram = |family| {
             SeriesTable::new(family, setup.workers, |family: &Family| {
@@ -114,6 +119,7 @@ impl Metrics {
             })
         };
         let metrics = Self {
+            presence: Presence::IN_THIS_BUILD.ok_or(MetricsError::Absent)?,
             routes: setup.routes.iter().map(|route| Label::of_name(route)).collect(),
             models: AdmittedModels::new(setup.max_models),
             answers: counter(&families::ANSWERS),
@@ -195,7 +201,7 @@ impl Metrics {
                 phases: http::PhaseHandles::default(),
                 unknown_answers: Default::default(),
             }),
-            presence: present(),
+            presence: self.presence,
         }
     }
 }

@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Client, Response, StatusCode};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
+
+use crate::tls::{causes, client_config, client_config_without_roots, innermost};
 
 /// Bounds of one fetch.
 #[derive(Debug, Clone, Copy)]
@@ -122,9 +122,10 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Unreachable> {
 fn client(url: &Url, addresses: &[SocketAddr]) -> Result<Client, Unreachable> {
     let tls = |error: &(dyn Error + 'static)| Unreachable::Tls(innermost(error).to_string());
     let config = match url.scheme() {
-        "https" => crate::tls::client_config().map_err(|error| tls(&error))?,
-        _ => trusting_nobody().map_err(|error| tls(&error))?,
+        "https" => client_config(),
+        _ => client_config_without_roots(),
     };
+    let config = config.map_err(|error| tls(&error))?;
     Client::builder()
         .http1_only()
         .no_proxy()
@@ -135,13 +136,6 @@ fn client(url: &Url, addresses: &[SocketAddr]) -> Result<Client, Unreachable> {
         .resolve_to_addrs(url.host_str().unwrap_or_default(), addresses)
         .build()
         .map_err(|error| tls(&error))
-}
-
-/// For plain http: the client wants a configuration, the machine's certificates need not be read.
-fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 async fn receive(response: &mut Response, body: &mut Vec<u8>, max_size: usize) -> Result<(), BodyFault> {
@@ -174,21 +168,6 @@ fn decode(body: Vec<u8>, encoding: Option<&str>, max_size: usize) -> Result<Vec<
 
 fn header(response: &Response, name: HeaderName) -> Option<String> {
     response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
-
-/// The error and what caused it, from the outside in; an [`io::Error`] hides what it wraps from `source`.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
-            None => (*error).source(),
-        }
-    })
-}
-
-/// The innermost cause: it never carries the URL.
-fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    causes(error).last().unwrap_or(error)
 }
 
 fn explain(error: &reqwest::Error) -> Unreachable {

@@ -1,6 +1,6 @@
 //! The pooled HTTP client of one worker, and what can go wrong before an upstream's status line.
 
-use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +11,13 @@ use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::CertificateError;
 use tokio::net::TcpStream;
 use tower::BoxError;
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
+
+use crate::tls;
 
 /// An idle upstream connection is closed after this time: below the 60 s that common servers and load balancers
 /// keep theirs (nginx: 75 s, AWS load balancers: 60 s), so that we rarely meet one that is just being closed.
@@ -49,11 +50,11 @@ pub enum UpstreamError {
 impl Client {
     /// A client with an empty pool.
     #[must_use]
-    pub fn new(tls: rustls::ClientConfig, connect_timeout: Duration) -> Self {
+    pub fn new(config: rustls::ClientConfig, connect_timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
         let timed = Timeout::new(https.wrap_connector(tcp), connect_timeout);
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -74,41 +75,16 @@ impl Client {
         if !error.is_connect() {
             return UpstreamError::Broken(error);
         }
-        let mut cause = error.source();
-        let mut last = String::new();
-        while let Some(current) = cause {
-            if current.is::<Elapsed>() {
+        for cause in tls::causes(&error) {
+            if cause.is::<Elapsed>() {
                 return UpstreamError::ConnectTimeout(self.connect_timeout);
             }
-            if let Some(io) = current.downcast_ref::<std::io::Error>() {
-                if let Some(rustls::Error::InvalidCertificate(why)) =
-                    io.get_ref().and_then(|inner| inner.downcast_ref())
-                {
-                    return UpstreamError::Connect(certificate_reason(why));
-                }
-                if io.kind() == std::io::ErrorKind::ConnectionRefused {
-                    return UpstreamError::Connect("connection refused".into());
-                }
+            let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+            if kind == Some(io::ErrorKind::ConnectionRefused) {
+                return UpstreamError::Connect("connection refused".into());
             }
-            last = current.to_string();
-            cause = current.source();
         }
-        UpstreamError::Connect(format!("no connection: {last}"))
+        let reason = tls::failure(&error);
+        UpstreamError::Connect(reason.unwrap_or_else(|| format!("no connection: {}", tls::innermost(&error))))
     }
-}
-
-fn certificate_reason(why: &CertificateError) -> String {
-    let reason = match why {
-        CertificateError::UnknownIssuer => "its certificate is signed by nobody this machine trusts",
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name"
-        }
-        CertificateError::Revoked => "its certificate is revoked",
-        _ => "its certificate was refused",
-    };
-    format!("TLS failed: {reason}")
 }

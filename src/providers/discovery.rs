@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
 use super::{Providers, Upstream};
@@ -64,8 +64,9 @@ async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Ups
     let name = upstream.provider.name.as_str();
     match list(client, upstream).await {
         Ok(models) => {
-            tracing::debug!(provider = name, models = models.len(), "models discovered");
+            let count = models.len();
             providers.set_discovered(name, models);
+            tracing::debug!(provider = name, models = count, "models discovered");
         }
         Err(error) => {
             let error = format!("{error:#}");
@@ -84,15 +85,20 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
     if let Some((name, value)) = upstream.credential() {
         request = request.header(name, value);
     }
-    let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
+    let mut response = request.send().await.map_err(explain)?;
     let status = response.status();
     ensure!(status.is_success(), "the models endpoint answered {status}");
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+    while let Some(chunk) = response.chunk().await.map_err(explain)? {
         ensure!(body.len() + chunk.len() <= MAX_BYTES, "the list of models is over {MAX_BYTES} bytes");
         body.extend_from_slice(&chunk);
     }
     let list: ModelList =
         serde_json::from_slice(&body).context("the models endpoint sent no list of models")?;
     Ok(list.data.into_iter().map(|model| model.id).collect())
+}
+
+/// Without the URL, which may be long and is known from the configuration.
+fn explain(error: reqwest::Error) -> anyhow::Error {
+    tls::failure(&error).map_or_else(|| error.without_url().into(), |why| anyhow!(why))
 }

@@ -20,6 +20,7 @@ pub(crate) struct Setup {
     folder: TempDir,
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
+    shell: Option<String>,
 }
 
 /// A running instance; killed when it is dropped.
@@ -48,7 +49,7 @@ impl Setup {
     /// Bare `aurora`, with nothing set.
     pub(crate) fn bare() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        Self { folder, variables: Vec::new(), arguments: Vec::new() }
+        Self { folder, variables: Vec::new(), arguments: Vec::new(), shell: None }
     }
 
     /// Writes a file into the folder that the instance starts in.
@@ -71,23 +72,46 @@ impl Setup {
         self
     }
 
-    /// Runs it to its end; gives the exit code and what it wrote to stderr.
-    pub(crate) fn run(&self) -> (Option<i32>, String) {
-        let output = self.command().output().expect("the binary starts");
-        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    /// Started from a shell, after these lines, as `./bin/aurora`.
+    #[cfg(feature = "real-software")]
+    pub(crate) fn shell(mut self, lines: &str) -> Self {
+        let bin = self.folder.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder in the temporary folder");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_aurora"), bin.join("aurora")).expect("a link");
+        self.shell = Some(format!("{lines}\nexec ./bin/aurora \"$@\""));
+        self
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aurora"));
+        let mut command = match &self.shell {
+            Some(lines) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-e", "-c", lines, "sh"]);
+                shell
+            }
+            None => Command::new(env!("CARGO_BIN_EXE_aurora")),
+        };
+        command.args(&self.arguments).env_clear().envs(self.variables.clone());
         command
-            .args(&self.arguments)
-            .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// Runs it to its end, which is near because it refuses to start; gives the exit code and stderr.
+    pub(crate) fn refused(self) -> (Option<i32>, String) {
+        let mut child = self.command().spawn().expect("the binary starts");
+        let until = Instant::now() + PATIENCE;
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() > until {
+                drop(child.kill());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().expect("a child");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
     }
 
     /// Starts it and waits until it listens.

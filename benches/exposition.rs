@@ -1,0 +1,133 @@
+//! A scrape of 120,000 samples: our writer, the `prometheus` crate's encoder over the same numbers, and gzip.
+
+#![expect(clippy::expect_used, reason = "a benchmark ends where its ground gives way")]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aurora::metrics::parser::{Exposition, parse};
+use aurora::metrics::{
+    Build, Claim, DispatchObserver, Endpoint, Metrics, Setup,
+    families::{FAMILIES, Family, Kind},
+    gzip,
+};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
+
+const SAMPLES: usize = 120_000;
+/// Models that together make about as many samples: whole answers and streams at every endpoint, a tenth of them failed.
+const MODELS: usize = 352;
+
+/// A process that has seen every model at every endpoint, from two workers.
+fn filled() -> Arc<Metrics> {
+    let setup = Setup {
+        workers: 2,
+        routes: &["unmatched"],
+        providers: &["openai"],
+        models: &[],
+        max_models: MODELS,
+        build: Build { version: "0", revision: "0", rustc: "0" },
+    };
+    let metrics = Metrics::new(&setup).expect("a sound family table");
+    let workers = [metrics.worker(0), metrics.worker(1)];
+    for number in 0..MODELS {
+        let name = format!("provider-a/model-{number:04}-instruct");
+        for (which, worker) in workers.iter().enumerate() {
+            let model = worker.model("openai", &name, Some(Claim::Discovered));
+            for endpoint in Endpoint::ALL {
+                for stream in [false, true] {
+                    let started =
+                        Instant::now() - Duration::from_millis(37 * (number as u64 % 97) + which as u64);
+                    let mut observer = DispatchObserver::start(&model, *endpoint, stream, started);
+                    observer.answered(200);
+                    if stream {
+                        observer.first_token();
+                    }
+                    if number % 10 == 0 && which == 1 {
+                        observer.failed();
+                    } else {
+                        observer.completed();
+                    }
+                }
+            }
+        }
+    }
+    metrics
+}
+
+/// The same numbers in the crate's own registry.
+fn theirs(exposition: &Exposition) -> Registry {
+    let registry = Registry::new();
+    for family in FAMILIES {
+        let Some(shown) = exposition.family(family.name) else { continue };
+        let opts = Opts::new(family.name, family.help);
+        let rows = shown.samples.iter().map(|sample| {
+            let labels = family.labels.iter().map(|name| sample.label(name)).collect::<Vec<_>>();
+            (sample, labels)
+        });
+        match family.kind {
+            Kind::Counter => {
+                let vec = CounterVec::new(opts, family.labels).expect("a counter");
+                rows.for_each(|(sample, labels)| vec.with_label_values(&labels).inc_by(sample.value));
+                registry.register(Box::new(vec)).expect("a name of its own");
+            }
+            Kind::Gauge => {
+                let vec = GaugeVec::new(opts, family.labels).expect("a gauge");
+                rows.for_each(|(sample, labels)| vec.with_label_values(&labels).set(sample.value));
+                registry.register(Box::new(vec)).expect("a name of its own");
+            }
+            Kind::Histogram => {
+                registry.register(Box::new(histograms(opts, family, rows))).expect("a name of its own");
+            }
+        }
+    }
+    registry
+}
+
+fn histograms<'a>(
+    opts: Opts,
+    family: &Family,
+    rows: impl Iterator<Item = (&'a aurora::metrics::parser::Sample, Vec<&'a str>)>,
+) -> HistogramVec {
+    let edges = family.buckets.expect("a histogram").seconds;
+    let vec = HistogramVec::new(HistogramOpts::from(opts).buckets(edges.to_vec()), family.labels);
+    let vec = vec.expect("a histogram");
+    let mut below: HashMap<Vec<&str>, f64> = HashMap::new();
+    for (sample, labels) in rows.filter(|(sample, _)| sample.name.ends_with("_bucket")) {
+        let edge: f64 = sample.label("le").parse().unwrap_or(f64::INFINITY);
+        let seen = below.entry(labels.clone()).or_default();
+        let histogram = vec.with_label_values(&labels);
+        while *seen < sample.value {
+            histogram.observe(edge.min(1e6));
+            *seen += 1.0;
+        }
+    }
+    vec
+}
+
+fn scrape(criterion: &mut Criterion) {
+    let metrics = filled();
+    let text = metrics.render();
+    let exposition = parse(text.as_bytes()).expect("our own exposition");
+    let samples = exposition.samples();
+    assert!((SAMPLES..SAMPLES * 101 / 100).contains(&samples), "{samples} samples");
+    let registry = theirs(&exposition);
+    let encoder = TextEncoder::new();
+    let encoded = encoder.encode_to_string(&registry.gather()).expect("their own exposition");
+    let theirs = parse(encoded.as_bytes()).expect("an exposition");
+    assert_eq!(theirs.samples(), samples, "both show as many samples");
+
+    let mut group = criterion.benchmark_group("120,000 samples");
+    group.sample_size(20).throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("aurora", |bench| bench.iter(|| black_box(metrics.render())));
+    group.bench_function("prometheus TextEncoder", |bench| {
+        bench.iter(|| black_box(encoder.encode_to_string(&registry.gather()).expect("text")));
+    });
+    group.bench_function("gzip level 1", |bench| bench.iter(|| black_box(gzip(&text).expect("memory"))));
+    group.finish();
+}
+
+criterion_group!(exposition, scrape);
+criterion_main!(exposition);

@@ -124,8 +124,7 @@ pub(super) const NO_BODY: &str = "its answer has no body";
 
 /// Why a 2xx cannot be relayed, by its headers alone.
 pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) -> Option<String> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+    if is_encoded(headers) {
         return Some("its answer is compressed although it was asked not to".into());
     }
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
@@ -135,6 +134,12 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) 
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");
     (!is_json && !is_event_stream(headers))
         .then(|| format!("its answer is {kind}, not JSON or an event stream"))
+}
+
+/// Whether a body is compressed, although no upstream is asked to.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&str> {

@@ -224,15 +224,17 @@ impl Call<'_> {
         mut dispatch: Dispatch,
     ) -> Result<Reply, GatewayError> {
         let mut headers = headers::to_caller(head.headers);
-        let bytes = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
-            Held::Whole(bytes) => self.scrubbed(bytes),
-            Held::TooLarge(..) => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                let message =
-                    format!("it answered {} with an error text over {HELD_ERROR} bytes", head.status);
-                Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope())
+        let unreadable = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
+            Held::Whole(bytes) if !headers::is_encoded(&headers) => {
+                return Ok(Reply::held(head.status, headers, self.scrubbed(bytes), dispatch));
             }
+            Held::Whole(_) => "a compressed error text".to_owned(),
+            Held::TooLarge(..) => format!("an error text over {HELD_ERROR} bytes"),
         };
+        headers.remove(header::CONTENT_ENCODING);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let message = format!("it answered {} with {unreadable}", head.status);
+        let bytes = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
         Ok(Reply::held(head.status, headers, bytes, dispatch))
     }
 

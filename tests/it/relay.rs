@@ -293,15 +293,23 @@ fn what_is_no_answer_is_a_502_that_says_why() {
 }
 
 #[test]
-fn a_long_error_text_is_replaced() {
-    let long = |bytes: usize| answer("400 Bad Request", "content-type: text/plain\r\n", "x".repeat(bytes));
-    let upstream = Upstream::start().on("fits", long(64 << 10)).on("long", long((64 << 10) + 1));
+fn an_error_text_that_cannot_be_searched_for_our_key_is_replaced() {
+    let kind = "content-type: text/plain\r\n";
+    let long = |bytes: usize| answer("400 Bad Request", kind, "x".repeat(bytes));
+    let encoded = answer("503 Busy", &format!("{kind}content-encoding: gzip\r\nretry-after: 7\r\n"), "x");
+    let upstream =
+        Upstream::start().on("fits", long(64 << 10)).on("long", long((64 << 10) + 1)).on("encoded", encoded);
     let aurora = gateway(&upstream, "", "");
     assert_eq!(aurora.ask(chat_of("fits", false)).said(), (400, &*"x".repeat(64 << 10)));
-    let answer = aurora.ask(chat_of("long", false));
-    let message = "it answered 400 Bad Request with an error text over 65536 bytes";
-    assert_eq!(answer.said(), (400, &*envelope(message, "upstream_invalid_answer")));
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let long = "it answered 400 Bad Request with an error text over 65536 bytes";
+    let encoded = "it answered 503 Service Unavailable with a compressed error text";
+    for (model, status, message) in [("long", 400, long), ("encoded", 503, encoded)] {
+        let answer = aurora.ask(chat_of(model, false));
+        assert_eq!(answer.said(), (status, &*envelope(message, "upstream_invalid_answer")));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("content-encoding"), None);
+        assert_eq!(answer.header("retry-after"), (status == 503).then_some("7"));
+    }
 }
 
 #[test]

@@ -96,20 +96,20 @@ async fn serve(
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(error = error.to_string(), "TCP_NODELAY could not be set");
     }
-    let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    let lifecycle = &*worker.shared.lifecycle;
     let stage = SharedStage::default();
     let waiting = stage.clone();
     let socket = DeadlineStream::new(socket, worker.shared.config.server.timeouts, stage.clone());
     let service = service_fn(|request: Request<Incoming>| {
         stage.set(Stage::Request);
         let (mut router, stage) = (router.clone(), stage.clone());
-        let last = !within_cap || lifecycle.draining.is_cancelled();
         let mut request = request.map(Body::new);
         if !within_cap {
             request.extensions_mut().insert(BeyondCap);
         }
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
+            let last = !within_cap || lifecycle.draining.is_cancelled();
             Ok::<_, Infallible>(finished(response, stage, last))
         }
     });
@@ -119,7 +119,7 @@ async fn serve(
             .half_close(false)
             .serve_connection(TokioIo::new(socket), service)
     );
-    if let Some(Err(error)) = until_end(connection, &lifecycle, &waiting).await {
+    if let Some(Err(error)) = until_end(connection, lifecycle, &waiting).await {
         note_refused_head(&worker, &error);
     }
     drop(connected);

@@ -9,6 +9,7 @@ use super::routes::ROUTES;
 use super::usage;
 use super::worker::ModelTarget;
 use crate::config::{Log, LogRequests};
+use crate::metrics::labels::Label;
 use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
 
 /// What the line will say; written on drop.
@@ -58,6 +59,8 @@ impl Drop for RequestLog {
             return;
         }
         let target = self.target.as_deref();
+        // A caller may write anything of any length into it.
+        let model = target.map(|target| Label::of_name(&target.model));
         let (input_tokens, output_tokens) = self.tokens.as_ref().map(usage::totals).unzip();
         let endpoint = self.endpoint.map_or(ROUTES[self.route].template, Endpoint::as_str);
         macro_rules! line {
@@ -65,7 +68,7 @@ impl Drop for RequestLog {
                 tracing::$level!(
                     request_id = self.request_id.to_str().unwrap_or_default(),
                     provider = target.map(|target| target.upstream.provider.name.as_str()),
-                    model = target.map(|target| &*target.model),
+                    model = model.as_ref().map(Label::as_str),
                     endpoint,
                     status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST),
                     outcome = self.outcome.as_str(),

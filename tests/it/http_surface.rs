@@ -307,6 +307,11 @@ fn a_body_must_be_one_object_that_names_its_model() {
     }
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles("aurora_answers_total", &[format!("unknown caller_error {}", cases.len()).as_str()]);
+}
+
+#[test]
+fn whatever_else_an_object_holds_passes() {
+    let (upstream, aurora) = start();
     let deep = |depth: usize| format!("{{\"model\":\"m\",\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     let fine = [
         "{\"model\":\"m\",\"stream\":null,\"n\":1e400,\"big\":123456789012345678901234567890,\"x\":\"\\u0000\",\"x\":1}".to_owned(),

@@ -221,69 +221,56 @@ fn our_credential_refused_is_not_the_callers_401() {
     aurora.settles("aurora_answers_total", &["m upstream_error 1"]);
 }
 
-#[test]
-fn what_is_no_answer_is_a_502_that_says_why() {
+const NO_HEAD: &str = "the connection broke before an answer";
+
+/// Answers that are none, each with what is wrong with it.
+#[rustfmt::skip]
+fn useless_answers() -> Vec<(&'static str, Vec<Step>, &'static str)> {
     let kind = "content-type: application/json\r\n";
+    let chunked = "transfer-encoding: chunked\r\n";
     let raw = |text: String| vec![Step::Send(text.into_bytes()), Step::Close];
-    let many: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();
     let ok = |headers: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
+    let many: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();
+    let long = format!("x: {}\r\n", "y".repeat(1 << 20));
+    let upgrade = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    let (html, gzip) = ("content-type: text/html; charset=utf-8\r\n", format!("{kind}content-encoding: gzip\r\n"));
     let (not_json, no_body) = ("its answer is not JSON", "its answer has no body");
     let broke = "its connection broke inside the answer";
-    let no_head = "the connection broke before an answer";
-    let cases = [
-        (
-            "html",
-            answer("200 OK", "content-type: text/html; charset=utf-8\r\n", "<p>"),
-            "its answer is text/html, not JSON or an event stream",
-        ),
+    vec![
+        ("html", answer("200 OK", html, "<p>"), "its answer is text/html, not JSON or an event stream"),
         ("empty", answer("200 OK", kind, ""), no_body),
         ("no-content", raw("HTTP/1.1 204 No Content\r\n\r\n".into()), no_body),
-        ("empty-chunked", raw(ok(&format!("{kind}transfer-encoding: chunked\r\n")) + LAST_CHUNK), no_body),
+        ("empty-chunked", raw(ok(&format!("{kind}{chunked}")) + LAST_CHUNK), no_body),
         ("empty-stream", stream(&[]), no_body),
         ("garbage", answer("200 OK", kind, "{]"), not_json),
         ("half", answer("200 OK", kind, r#"{"choices":["#), not_json),
         ("two", answer("200 OK", kind, "{}{}"), not_json),
-        ("untyped-garbage", answer("200 OK", "", "hello"), not_json),
+        ("untyped", answer("200 OK", "", "hello"), not_json),
         ("short", raw(ok(&format!("{kind}content-length: 30\r\n")) + OK), broke),
-        (
-            "short-chunked",
-            raw(ok(&format!("{kind}transfer-encoding: chunked\r\n")) + "5\r\n{\"a\":\r\n"),
-            broke,
-        ),
-        (
-            "gzip",
-            answer("200 OK", "content-type: application/json\r\ncontent-encoding: gzip\r\n", OK),
-            "its answer is compressed although it was asked not to",
-        ),
-        (
-            "301",
-            answer("301 Moved Permanently", "location: http://127.0.0.1:1/\r\n", "{}"),
-            "it answered 301 Moved Permanently, which is never followed",
-        ),
-        (
-            "307",
-            answer("307 Temporary Redirect", "location: /v1/other\r\n", ""),
-            "it answered 307 Temporary Redirect, which is never followed",
-        ),
+        ("short-chunked", raw(ok(&format!("{kind}{chunked}")) + "5\r\n{\"a\":\r\n"), broke),
+        ("gzip", answer("200 OK", &gzip, OK), "its answer is compressed although it was asked not to"),
+        ("301", answer("301 Moved Permanently", "location: http://127.0.0.1:1/\r\n", "{}"), "it answered 301 Moved Permanently, which is never followed"),
+        ("307", answer("307 Temporary Redirect", "location: /v1/other\r\n", ""), "it answered 307 Temporary Redirect, which is never followed"),
         ("304", answer("304 Not Modified", "", ""), "it answered 304 Not Modified, which is never followed"),
-        ("silent-close", vec![Step::Close], no_head),
-        ("reset", vec![Step::Reset], no_head),
-        ("garbage-head", raw("SSH-2.0-OpenSSH\r\n\r\n".into()), no_head),
-        ("many-headers", raw(ok(&format!("{kind}{many}"))), no_head),
-        ("long-header", raw(ok(&format!("x: {}\r\n", "y".repeat(1 << 20)))), no_head),
-        (
-            "switching",
-            raw("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n".into()),
-            "it answered 101 Switching Protocols, which is never followed",
-        ),
-    ];
+        ("switching", raw(upgrade.into()), "it answered 101 Switching Protocols, which is never followed"),
+        ("silent-close", vec![Step::Close], NO_HEAD),
+        ("reset", vec![Step::Reset], NO_HEAD),
+        ("garbage-head", raw("SSH-2.0-OpenSSH\r\n\r\n".into()), NO_HEAD),
+        ("many-headers", raw(ok(&format!("{kind}{many}"))), NO_HEAD),
+        ("long-header", raw(ok(&long)), NO_HEAD),
+    ]
+}
+
+#[test]
+fn what_is_no_answer_is_a_502_that_says_why() {
+    let cases = useless_answers();
     let mut upstream = Upstream::start();
     for (name, steps, _) in &cases {
         upstream = upstream.on(name, steps.clone());
     }
     let aurora = gateway(&upstream, "", "");
     for (name, _, message) in &cases {
-        let code = if *message == no_head { "upstream_unreachable" } else { "upstream_invalid_answer" };
+        let code = if *message == NO_HEAD { "upstream_unreachable" } else { "upstream_invalid_answer" };
         let answer = aurora.ask(chat_of(name, false));
         assert_eq!((*name, answer.said()), (*name, (502, &*envelope(message, code))));
     }
@@ -306,15 +293,23 @@ fn what_is_no_answer_is_a_502_that_says_why() {
 }
 
 #[test]
-fn a_long_error_text_is_replaced() {
-    let long = |bytes: usize| answer("400 Bad Request", "content-type: text/plain\r\n", "x".repeat(bytes));
-    let upstream = Upstream::start().on("fits", long(64 << 10)).on("long", long((64 << 10) + 1));
+fn an_error_text_that_cannot_be_searched_for_our_key_is_replaced() {
+    let kind = "content-type: text/plain\r\n";
+    let long = |bytes: usize| answer("400 Bad Request", kind, "x".repeat(bytes));
+    let encoded = answer("503 Busy", &format!("{kind}content-encoding: gzip\r\nretry-after: 7\r\n"), "x");
+    let upstream =
+        Upstream::start().on("fits", long(64 << 10)).on("long", long((64 << 10) + 1)).on("encoded", encoded);
     let aurora = gateway(&upstream, "", "");
     assert_eq!(aurora.ask(chat_of("fits", false)).said(), (400, &*"x".repeat(64 << 10)));
-    let answer = aurora.ask(chat_of("long", false));
-    let message = "it answered 400 Bad Request with an error text over 65536 bytes";
-    assert_eq!(answer.said(), (400, &*envelope(message, "upstream_invalid_answer")));
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let long = "it answered 400 Bad Request with an error text over 65536 bytes";
+    let encoded = "it answered 503 Service Unavailable with a compressed error text";
+    for (model, status, message) in [("long", 400, long), ("encoded", 503, encoded)] {
+        let answer = aurora.ask(chat_of(model, false));
+        assert_eq!(answer.said(), (status, &*envelope(message, "upstream_invalid_answer")));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("content-encoding"), None);
+        assert_eq!(answer.header("retry-after"), (status == 503).then_some("7"));
+    }
 }
 
 #[test]

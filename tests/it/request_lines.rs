@@ -93,6 +93,16 @@ fn or_none() {
 }
 
 #[test]
+fn a_model_name_is_no_longer_in_a_line_than_in_a_label() {
+    let upstream = Upstream::start();
+    let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
+    let body = format!(r#"{{"model":"{}"}}"#, "é".repeat(100_000));
+    ask(&aurora, "long", "POST", "/v1/chat/completions", &key(), &body);
+    assert_eq!(aurora.line("request")["model"], "é".repeat(64));
+    assert_eq!(upstream.call(&"é".repeat(100_000)).body, body.as_bytes());
+}
+
+#[test]
 fn no_secret_is_in_any_output_whatever_fails() {
     let (second_key, in_url) = ("canary-second-key-0123456789", "canary-url-0123456789");
     let wrong = "canary-callers-own-0123456789";

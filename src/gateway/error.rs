@@ -39,7 +39,7 @@ pub(super) enum GatewayError {
     #[error("The body could not be read to its end.")]
     CallerLeft,
     /// A defect of ours.
-    #[error("internal error; the log has the details under this request id")]
+    #[error("internal error; please report it")]
     Internal,
 }
 
@@ -80,6 +80,34 @@ impl GatewayError {
             code: "model_not_found",
         }
     }
+
+    /// 503 while nobody is configured to serve any model.
+    pub(super) const NO_PROVIDER: Self = Self::Unavailable {
+        message: "No provider is configured: set OPENAI_API_KEY or another provider's key, or add one to config.yaml.",
+        code: "no_provider",
+    };
+    /// 503 while the gateway stops.
+    pub(super) const DRAINING: Self = Self::Unavailable {
+        message: "The gateway is shutting down; send the request again.",
+        code: "draining",
+    };
+    /// 503 over `server.max_in_flight`.
+    pub(super) const OVERLOADED: Self = Self::Unavailable {
+        message: "Too many requests are in flight (server.max_in_flight); send the request again.",
+        code: "too_many_in_flight",
+    };
+    /// 503 over `server.max_connections`.
+    pub(super) const TOO_MANY_CONNECTIONS: Self = Self::Unavailable {
+        message: "Too many connections are open (server.max_connections); send the request again.",
+        code: "too_many_connections",
+    };
+    /// 404 for whatever the route table does not have.
+    pub(super) const NO_SUCH_ROUTE: Self = Self::Refused {
+        status: StatusCode::NOT_FOUND,
+        message: Cow::Borrowed("There is no such route."),
+        param: None,
+        code: "unknown_route",
+    };
 
     /// No status line from the provider.
     pub(super) fn no_answer(provider: &str, error: &UpstreamError) -> Self {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::error::GatewayError;
 use super::lifecycle::InFlight;
 use super::request_log::RequestLog;
 use super::worker::{ModelTarget, Worker};
@@ -77,6 +78,13 @@ impl Exchange {
     pub(super) fn dispatched(&mut self) {
         if let Some(observer) = &mut self.observer {
             observer.dispatched();
+        }
+    }
+
+    /// There is no answer to relay, for this reason.
+    pub(super) fn refused(&mut self, refusal: &GatewayError) {
+        if let Some(log) = &mut self.log {
+            log.error = Some(refusal.to_string());
         }
     }
 

@@ -14,6 +14,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::ServerTimeouts;
 
+/// Longest time that a caller may take to close after us.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -57,12 +60,22 @@ pub(super) struct DeadlineStream {
     /// The stage that `read_timer` is set for.
     reading_in: Option<Stage>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while our side is closed and the caller's is not.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl DeadlineStream {
     pub(super) fn new(socket: TcpStream, timeouts: ServerTimeouts, stage: SharedStage) -> Self {
         let read_timer = Box::pin(sleep(timeouts.first_byte));
-        Self { socket, timeouts, stage, read_timer, reading_in: Some(Stage::FirstByte), write_timer: None }
+        Self {
+            socket,
+            timeouts,
+            stage,
+            read_timer,
+            reading_in: Some(Stage::FirstByte),
+            write_timer: None,
+            linger: None,
+        }
     }
 
     /// Bytes arrived: a connection that waited for a request now waits for the rest of its head.
@@ -159,7 +172,27 @@ impl AsyncWrite for DeadlineStream {
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
+    /// Closes our side, then reads what the caller is still sending until it closes too: a socket that is closed with
+    /// unread bytes in it resets the connection, and the caller may lose the answer that it has not read yet.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let this = &mut *self;
+        let timer = match &mut this.linger {
+            Some(timer) => timer,
+            None => {
+                std::task::ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+                this.linger.insert(Box::pin(sleep(LINGER)))
+            }
+        };
+        let mut unread = [0; 4096];
+        loop {
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut unread);
+            let read = std::task::ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

@@ -82,7 +82,7 @@ fn request(
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = target.address(endpoint);
+    *request.uri_mut() = target.upstream.address_of(endpoint);
     *request.headers_mut() = headers::to_upstream(headers, request_id, target.upstream.credential());
     request
 }
@@ -125,7 +125,7 @@ impl<'a> Deadline<'a> {
             }
             GivenUp::ShuttingDown => {
                 dispatch.note(DispatchObserver::failed);
-                super::draining()
+                GatewayError::DRAINING
             }
         }
     }
@@ -223,27 +223,32 @@ impl Call<'_> {
         body: Incoming,
         mut dispatch: Dispatch,
     ) -> Result<Reply, GatewayError> {
+        let encoded = headers::is_encoded(&head.headers);
         let mut headers = headers::to_caller(head.headers);
         let unreadable = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
-            Held::Whole(bytes) if !headers::is_encoded(&headers) => {
-                return Ok(Reply::held(head.status, headers, self.scrubbed(bytes), dispatch));
+            Held::Whole(bytes) if !encoded => {
+                let (headers, bytes) = self.scrubbed(headers, bytes);
+                return Ok(Reply::held(head.status, headers, bytes, dispatch));
             }
-            Held::Whole(_) => "a compressed error text".to_owned(),
-            Held::TooLarge(..) => format!("an error text over {HELD_ERROR} bytes"),
+            Held::Whole(_) => "in an encoding it was not asked for".to_owned(),
+            Held::TooLarge(..) => format!("with an error text over {HELD_ERROR} bytes"),
         };
         headers.remove(header::CONTENT_ENCODING);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let message = format!("it answered {} with {unreadable}", head.status);
-        let bytes = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
+        let message = format!("it answered {} {unreadable}", head.status);
+        let envelope = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
+        let (headers, bytes) = self.scrubbed(headers, envelope);
         Ok(Reply::held(head.status, headers, bytes, dispatch))
     }
 
     /// Our credential never reaches a caller, whatever an upstream writes into its errors.
-    fn scrubbed(&self, bytes: Bytes) -> Bytes {
-        let Some(key) = &self.target.upstream.provider.api_key else { return bytes };
+    fn scrubbed(&self, headers: HeaderMap, bytes: Bytes) -> (HeaderMap, Bytes) {
+        let Some(key) = &self.target.upstream.provider.api_key else { return (headers, bytes) };
         let key = key.expose().as_bytes();
-        if key.is_empty() || memchr::memmem::find(&bytes, key).is_none() {
-            return bytes;
+        let holds_key = |value: &[u8]| memchr::memmem::find(value, key).is_some();
+        let headers = headers::without(headers, |value| holds_key(value.as_bytes()));
+        if !holds_key(&bytes) {
+            return (headers, bytes);
         }
         let mut scrubbed = BytesMut::with_capacity(bytes.len());
         let mut from = 0;
@@ -253,7 +258,7 @@ impl Call<'_> {
             from = at + key.len();
         }
         scrubbed.extend_from_slice(&bytes[from..]);
-        scrubbed.freeze()
+        (headers, scrubbed.freeze())
     }
 
     /// Reads a body up to a limit, within the deadline of the call.
@@ -318,7 +323,7 @@ fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
     whole.freeze()
 }
 
-/// The `usage` of an answer, if any; `None` when the answer is not a JSON object.
+/// The `usage` of an answer, if any; `None` when the answer is neither a JSON object nor an array.
 fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
     #[derive(Deserialize)]
     struct Answer<'a> {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::error::GatewayError;
+use super::headers;
 
 /// The whole body, or the refusal that names the limit.
 pub(super) async fn read(
@@ -20,8 +21,7 @@ pub(super) async fn read(
     size_limit: usize,
     time_limit: Duration,
 ) -> Result<Bytes, GatewayError> {
-    let encoding = headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+    if headers::is_encoded(headers) {
         let message = "The body is encoded; send it as it is, without Content-Encoding.";
         return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.into(), "unsupported_encoding"));
     }

@@ -25,6 +25,8 @@ pub(super) struct RequestLog {
     pub(super) status: Option<u16>,
     pub(super) outcome: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
+    /// Why there was no answer to relay.
+    pub(super) error: Option<String>,
 }
 
 impl RequestLog {
@@ -41,6 +43,7 @@ impl RequestLog {
             status: None,
             outcome: HttpOutcome::Cancelled,
             tokens: None,
+            error: None,
         })
     }
 
@@ -74,6 +77,7 @@ impl Drop for RequestLog {
                     input_tokens,
                     output_tokens,
                     attempts = target.map(|_| 1),
+                    error = self.error,
                     "request"
                 )
             };

@@ -43,7 +43,11 @@ pub(super) fn tokens(usage: &RawValue) -> Option<Tokens> {
     if input.is_none() && output.is_none() && usage.total_tokens.is_none() {
         return None;
     }
-    let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
+    // A total alone is what went in: so some providers declare embeddings.
+    let (input, output) = match (input, output) {
+        (None, None) => (usage.total_tokens.unwrap_or(0), 0),
+        (input, output) => (input.unwrap_or(0), output.unwrap_or(0)),
+    };
     let input_details = usage.prompt_tokens_details.or(usage.input_tokens_details).unwrap_or_default();
     let output_details = usage.completion_tokens_details.or(usage.output_tokens_details).unwrap_or_default();
     // A total above its parts is reasoning that the provider left out of the completion (Gemini does).
@@ -104,6 +108,7 @@ mod tests {
             "prompt_tokens_details":{"cached_tokens":50,"audio_tokens":50},
             "completion_tokens_details":{"reasoning_tokens":9,"audio_tokens":9}}"#;
         assert_eq!(read(usage), Some([0, 10, 0, 0, 0, 10, 0]));
+        assert_eq!(read(r#"{"total_tokens":8}"#), Some([8, 0, 0, 0, 0, 0, 0]));
         assert_eq!(read("{}"), None);
         assert_eq!(read("null"), None);
         assert_eq!(read(r#"{"prompt_tokens":-1}"#), None);

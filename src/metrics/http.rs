@@ -223,6 +223,9 @@ impl HttpObserver {
 
 impl Drop for HttpObserver {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.outcome = HttpOutcome::Broken;
+        }
         let status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST);
         self.worker.exchange(self.route, self.method, status, self.outcome);
         if let Some(call) = self.call.take() {

@@ -60,7 +60,7 @@ pub(super) struct DeadlineStream {
     /// The stage that `read_timer` is set for.
     reading_in: Option<Stage>,
     write_timer: Option<Pin<Box<Sleep>>>,
-    /// Runs while our side is closed and the caller's is not.
+    /// Runs while our side is closed and the caller still sends.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
@@ -172,26 +172,25 @@ impl AsyncWrite for DeadlineStream {
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
-    /// Closes our side, then reads what the caller is still sending until it closes too: a socket that is closed with
-    /// unread bytes in it resets the connection, and the caller may lose the answer that it has not read yet.
+    /// Closes our side. Where the caller has sent more than was read, it may be in the middle of it and not have read
+    /// our answer yet, which a socket closed with unread bytes in it would take back by a reset: then what still comes
+    /// is read and dropped, until the caller closes too.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let timer = match &mut this.linger {
-            Some(timer) => timer,
-            None => {
-                std::task::ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
-                this.linger.insert(Box::pin(sleep(LINGER)))
-            }
-        };
+        std::task::ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
         let mut unread = [0; 4096];
         loop {
-            if timer.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
             let mut buffer = ReadBuf::new(&mut unread);
-            let read = std::task::ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
-                return Poll::Ready(Ok(()));
+            let read = Pin::new(&mut this.socket).poll_read(cx, &mut buffer);
+            match (read, &mut this.linger) {
+                (Poll::Ready(Ok(())), _) if !buffer.filled().is_empty() => {
+                    let timer = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+                    if timer.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                (Poll::Pending, Some(timer)) => return timer.as_mut().poll(cx).map(Ok),
+                (Poll::Ready(_), _) | (Poll::Pending, None) => return Poll::Ready(Ok(())),
             }
         }
     }

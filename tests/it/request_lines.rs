@@ -69,9 +69,9 @@ const FINE: [&str; 3] = [
 const FAILED: [&str; 6] = [
     r#"{"time":"T","level":"WARN","msg":"request","request_id":"r3","provider":"up","model":"cut","endpoint":"/chat/completions","status":200,"outcome":"broken","duration_ms":N,"ttft_ms":N,"attempts":1}"#,
     r#"{"time":"T","level":"WARN","msg":"request","request_id":"r4","provider":"up","model":"busy","endpoint":"/chat/completions","status":429,"outcome":"ok","duration_ms":N,"attempts":1}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","endpoint":"/chat/completions","status":404,"outcome":"ok","duration_ms":N}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r6","endpoint":"/v1/embeddings","status":401,"outcome":"ok","duration_ms":N}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r8","endpoint":"unmatched","status":404,"outcome":"ok","duration_ms":N}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","endpoint":"/chat/completions","status":404,"outcome":"ok","duration_ms":N,"error":"The model `none` does not exist: no provider lists it. GET /v1/models shows what is served."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r6","endpoint":"/v1/embeddings","status":401,"outcome":"ok","duration_ms":N,"error":"No key was sent: send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r8","endpoint":"unmatched","status":404,"outcome":"ok","duration_ms":N,"error":"There is no such route."}"#,
     r#"{"time":"T","level":"WARN","msg":"request","request_id":"r9","provider":"up","model":"stall","endpoint":"/responses","status":499,"outcome":"cancelled","duration_ms":N,"attempts":1}"#,
 ];
 

@@ -103,13 +103,15 @@ async fn serve(
     let service = service_fn(|request: Request<Incoming>| {
         stage.set(Stage::Request);
         let (mut router, stage) = (router.clone(), stage.clone());
-        let last = !within_cap || lifecycle.draining.is_cancelled();
+        let draining = &lifecycle.draining;
         let mut request = request.map(Body::new);
         if !within_cap {
             request.extensions_mut().insert(BeyondCap);
         }
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
+            // Asked only now: the answer may be the first to say that the gateway is draining.
+            let last = !within_cap || draining.is_cancelled();
             Ok::<_, Infallible>(finished(response, stage, last))
         }
     });

@@ -1,6 +1,5 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
-#![expect(clippy::too_many_lines, reason = "a table of cases reads best whole")]
 
 mod aurora;
 mod auth;

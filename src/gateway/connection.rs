@@ -96,14 +96,13 @@ async fn serve(
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(error = error.to_string(), "TCP_NODELAY could not be set");
     }
-    let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    let lifecycle = &*worker.shared.lifecycle;
     let stage = SharedStage::default();
     let waiting = stage.clone();
     let socket = DeadlineStream::new(socket, worker.shared.config.server.timeouts, stage.clone());
     let service = service_fn(|request: Request<Incoming>| {
         stage.set(Stage::Request);
         let (mut router, stage) = (router.clone(), stage.clone());
-        let draining = &lifecycle.draining;
         let mut request = request.map(Body::new);
         if !within_cap {
             request.extensions_mut().insert(BeyondCap);
@@ -111,7 +110,7 @@ async fn serve(
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
             // Asked only now: the answer may be the first to say that the gateway is draining.
-            let last = !within_cap || draining.is_cancelled();
+            let last = !within_cap || lifecycle.draining.is_cancelled();
             Ok::<_, Infallible>(finished(response, stage, last))
         }
     });
@@ -121,7 +120,7 @@ async fn serve(
             .half_close(false)
             .serve_connection(TokioIo::new(socket), service)
     );
-    if let Some(Err(error)) = until_end(connection, &lifecycle, &waiting).await {
+    if let Some(Err(error)) = until_end(connection, lifecycle, &waiting).await {
         note_refused_head(&worker, &error);
     }
     drop(connected);

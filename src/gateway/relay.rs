@@ -230,12 +230,12 @@ impl Call<'_> {
                 let (headers, bytes) = self.scrubbed(headers, bytes);
                 return Ok(Reply::held(head.status, headers, bytes, dispatch));
             }
-            Held::Whole(_) => "in an encoding it was not asked for".to_owned(),
-            Held::TooLarge(..) => format!("with an error text over {HELD_ERROR} bytes"),
+            Held::Whole(_) => "a compressed error text".to_owned(),
+            Held::TooLarge(..) => format!("an error text over {HELD_ERROR} bytes"),
         };
         headers.remove(header::CONTENT_ENCODING);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let message = format!("it answered {} {unreadable}", head.status);
+        let message = format!("it answered {} with {unreadable}", head.status);
         let envelope = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
         let (headers, bytes) = self.scrubbed(headers, envelope);
         Ok(Reply::held(head.status, headers, bytes, dispatch))

@@ -214,16 +214,12 @@ fn ready(worker: &Worker) -> Reply {
     reply
 }
 
-fn respond(reply: Reply, exchange: Option<Exchange>, request_id: HeaderValue) -> Response<Body> {
+fn respond(reply: Reply, mut exchange: Option<Exchange>, request_id: HeaderValue) -> Response<Body> {
     let Reply { status, headers, body, answer } = reply;
-    let body = ObservedBody::watch(
-        body,
-        exchange.map(|mut exchange| {
-            exchange.answered(status.as_u16(), answer);
-            exchange
-        }),
-    );
-    let mut response = Response::new(body);
+    if let Some(exchange) = &mut exchange {
+        exchange.answered(status.as_u16(), answer);
+    }
+    let mut response = Response::new(ObservedBody::watch(body, exchange));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.headers_mut().insert(headers::REQUEST_ID, request_id);

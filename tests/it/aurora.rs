@@ -101,7 +101,7 @@ impl Setup {
     }
 
     /// Runs it to its end, which is near because it refuses to start; gives the exit code and stderr.
-    pub(crate) fn run(&self) -> (Option<i32>, String) {
+    pub(crate) fn refused(self) -> (Option<i32>, String) {
         let mut child = self.command().spawn().expect("the binary starts");
         let until = Instant::now() + PATIENCE;
         while child.try_wait().expect("a child").is_none() {

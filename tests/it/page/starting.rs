@@ -122,7 +122,7 @@ pub(super) fn internal_example() {
     assert_eq!(aurora.address.port(), port);
     assert_eq!(get(&aurora, "/internal/prometheus").status, 401);
     assert_exposition(&get_with(&aurora, "/internal/prometheus", "a-master-key-of-the-page"));
-    let unset = Setup::bare().shell("").yaml(&yaml).run();
+    let unset = Setup::bare().shell("").yaml(&yaml).refused();
     let problem = "error config.yaml:3:15: server.master_key: ${AURORA_MASTER_KEY} is not set";
     assert!(unset.0 == Some(78) && unset.1.starts_with(problem), "{unset:?}");
 }

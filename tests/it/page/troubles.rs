@@ -75,7 +75,7 @@ pub(super) fn relative_endpoint_is_refused() {
                    \"metrics\", expected a path such as /metrics); write /metrics [bad-path]";
     for switch in ["true", "false"] {
         let setup = page("export METRICS_ENDPOINT=metrics").variable("METRICS_ENABLED", switch);
-        let (code, said) = setup.run();
+        let (code, said) = setup.refused();
         assert_eq!((code, said.lines().next()), (Some(78), Some(problem)));
     }
 }

@@ -258,7 +258,7 @@ fn a_port_in_use_is_an_error_that_says_so() {
                 "--port",
                 &address.port().to_string(),
             ])
-            .run();
+            .refused();
         assert_eq!(
             said,
             format!(

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+#[cfg(feature = "real-software")]
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ pub(crate) struct Aurora {
     child: Child,
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
+    #[cfg_attr(not(feature = "real-software"), expect(dead_code, reason = "held for its drop"))]
     folder: TempDir,
 }
 
@@ -142,6 +144,7 @@ impl Aurora {
         format!("http://{}{path}", self.address)
     }
 
+    #[cfg(feature = "real-software")]
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -1,4 +1,31 @@
-//! Aurora, an LLM gateway you can see through.
+//! Aurora, an LLM gateway you can see through: one binary that speaks the OpenAI API to callers, forwards to any
+//! configured provider, and exposes Prometheus metrics that are true on streams, bounded in size and practically free.
+//!
+//! # The path of one request
+//!
+//! ```text
+//! caller ── accept ──── route ──── auth ──── body ──── peek ──── target ──── ask ──── relay ── caller
+//!           connection  routes     auth      request_  peek      worker      relay    relay_body
+//!           io                               body                                     tap
+//! ```
+//!
+//! All of it is in [`gateway`]. The body passes as received in both directions; what Aurora wants to know it reads on
+//! the side. Two observers of [`metrics`], one for the exchange with the caller and one for the call to the provider,
+//! move along into the response body and record once, when they are dropped, whatever happened.
+//!
+//! # Modules
+//!
+//! - [`cli`]: clap types and one file per command; every command loads its settings through [`config`].
+//! - [`config`]: file, `.env`, environment and flags, each value with where it came from; knows no HTTP.
+//! - [`gateway`]: accept loop, routes, auth, handlers, relay, shutdown.
+//! - [`providers`]: the configured accounts, which of them serves a model, the upstream client, discovery.
+//! - [`metrics`]: families, cells, observers, label admission, exposition, and a parser for expositions.
+//! - [`probe`]: fetches a metrics endpoint and judges it.
+//! - [`demo`]: the embedded upstream of `serve --demo`.
+//! - [`logging`], [`terminal`], [`tls`], [`version`]: what their names say.
+//!
+//! Dependencies point one way: cli → gateway → providers → config, gateway → metrics, providers → metrics,
+//! probe → metrics (the parser).
 
 pub mod cli;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The checked-in files that are made from the code: completions and man pages.
+//! The checked-in files that are made from the code: completions, man pages and the references under `docs/`.
 //!
 //! `cargo run --example generate` rewrites them, a test compares them byte for byte. The clap tree they are made
 //! from carries the release but neither commit nor compiler, so they change only when the command line does.
@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use super::{Cli, completions};
 
 /// Folders that hold generated files and nothing else.
-pub const FOLDERS: &[&str] = &["completions", "man"];
+pub const FOLDERS: &[&str] = &["completions", "docs", "man"];
 
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub fn files() -> Vec<GeneratedFile> {
         Shell::value_variants().iter().map(|shell| completion(*shell)).collect();
     man_pages(&root, &mut files);
     files.push(GeneratedFile { path: "docs/configuration.md".into(), contents: crate::config::reference() });
+    files.push(GeneratedFile { path: "docs/metrics.md".into(), contents: crate::metrics::reference() });
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }

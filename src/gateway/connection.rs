@@ -18,12 +18,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use super::io::{DeadlineStream, SharedStage, Stage};
-use super::lifecycle::Connected;
+use super::lifecycle::{Connected, Lifecycle};
 use super::routes::UNMATCHED;
 use super::worker::Worker;
 use crate::metrics::{HttpMethod, HttpOutcome};
@@ -32,6 +34,8 @@ use crate::metrics::{HttpMethod, HttpOutcome};
 const RESERVED_CONNECTIONS: usize = 16;
 /// Largest request head; hyper answers 431 above it.
 const MAX_HEAD: usize = 64 << 10;
+/// Time for what a closing connection has sent already to be read and refused.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Pause after an accept failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -39,6 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub(super) async fn accept(listener: TcpListener, worker: Arc<Worker>, router: Router) {
     let connections = TaskTracker::new();
     let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    let mut failing = false;
     loop {
         if lifecycle.connections() >= worker.shared.limits.connections + RESERVED_CONNECTIONS {
             // The backlog holds the rest.
@@ -49,9 +54,14 @@ pub(super) async fn accept(listener: TcpListener, worker: Arc<Worker>, router: R
         }
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => spawn(&connections, socket, &worker, &router),
+                Ok((socket, _)) => {
+                    failing = false;
+                    spawn(&connections, socket, &worker, &router);
+                }
                 Err(error) => {
-                    tracing::warn!(error = error.to_string(), "a connection could not be accepted");
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(error = error.to_string(), "connections cannot be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -86,45 +96,65 @@ async fn serve(
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(error = error.to_string(), "TCP_NODELAY could not be set");
     }
-    let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    let lifecycle = &*worker.shared.lifecycle;
     let stage = SharedStage::default();
+    let waiting = stage.clone();
     let socket = DeadlineStream::new(socket, worker.shared.config.server.timeouts, stage.clone());
     let service = service_fn(|request: Request<Incoming>| {
         stage.set(Stage::Request);
         let (mut router, stage) = (router.clone(), stage.clone());
-        let last = !within_cap || lifecycle.draining.is_cancelled();
         let mut request = request.map(Body::new);
         if !within_cap {
             request.extensions_mut().insert(BeyondCap);
         }
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
+            let last = !within_cap || lifecycle.draining.is_cancelled();
             Ok::<_, Infallible>(finished(response, stage, last))
         }
     });
-    let mut connection = std::pin::pin!(
+    let connection = std::pin::pin!(
         http1::Builder::new()
             .max_buf_size(MAX_HEAD)
             .half_close(false)
             .serve_connection(TokioIo::new(socket), service)
     );
-    let drained = lifecycle.draining.is_cancelled();
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = lifecycle.draining.cancelled(), if !drained => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-        () = lifecycle.closing.cancelled(), if drained => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
+    if let Some(Err(error)) = until_end(connection, lifecycle, &waiting).await {
         note_refused_head(&worker, &error);
     }
     drop(connected);
+}
+
+/// Runs a connection to its end, through the end of the gateway; `None` when it was left in the middle of a head.
+async fn until_end<C: GracefulConnection>(
+    mut connection: Pin<&mut C>,
+    lifecycle: &Lifecycle,
+    waiting: &SharedStage,
+) -> Option<Result<(), C::Error>> {
+    if let Some(ended) = before(&lifecycle.draining, connection.as_mut()).await {
+        return Some(ended);
+    }
+    // One that has sent nothing yet may be about to: it gets its refusal.
+    if waiting.get() != Stage::FirstByte {
+        connection.as_mut().graceful_shutdown();
+    }
+    if let Some(ended) = before(&lifecycle.closing, connection.as_mut()).await {
+        return Some(ended);
+    }
+    match waiting.get() {
+        Stage::FirstByte => tokio::time::timeout(LAST_LOOK, connection).await.ok(),
+        Stage::Head => None,
+        Stage::Request | Stage::Idle => Some(connection.await),
+    }
+}
+
+/// The outcome of `work`, unless the token is cancelled before.
+async fn before<F: Future>(token: &CancellationToken, work: Pin<&mut F>) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        outcome = work => Some(outcome),
+        () = token.cancelled() => None,
+    }
 }
 
 /// A head that hyper could not parse got its answer from hyper itself.

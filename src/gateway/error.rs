@@ -35,8 +35,11 @@ pub(super) enum GatewayError {
     /// There was no usable answer from the provider.
     #[error("provider `{provider}`: {message}")]
     Upstream { provider: String, message: String, code: &'static str, timed_out: bool },
+    /// The connection ended inside the request; whoever may still read is told so.
+    #[error("The body could not be read to its end.")]
+    CallerLeft,
     /// A defect of ours.
-    #[error("internal error; the log has the details under this request id")]
+    #[error("internal error; please report it")]
     Internal,
 }
 
@@ -77,6 +80,34 @@ impl GatewayError {
             code: "model_not_found",
         }
     }
+
+    /// 503 while nobody is configured to serve any model.
+    pub(super) const NO_PROVIDER: Self = Self::Unavailable {
+        message: "No provider is configured: set OPENAI_API_KEY or another provider's key, or add one to config.yaml.",
+        code: "no_provider",
+    };
+    /// 503 while the gateway stops.
+    pub(super) const DRAINING: Self = Self::Unavailable {
+        message: "The gateway is shutting down; send the request again.",
+        code: "draining",
+    };
+    /// 503 over `server.max_in_flight`.
+    pub(super) const OVERLOADED: Self = Self::Unavailable {
+        message: "Too many requests are in flight (server.max_in_flight); send the request again.",
+        code: "too_many_in_flight",
+    };
+    /// 503 over `server.max_connections`.
+    pub(super) const TOO_MANY_CONNECTIONS: Self = Self::Unavailable {
+        message: "Too many connections are open (server.max_connections); send the request again.",
+        code: "too_many_connections",
+    };
+    /// 404 for whatever the route table does not have.
+    pub(super) const NO_SUCH_ROUTE: Self = Self::Refused {
+        status: StatusCode::NOT_FOUND,
+        message: Cow::Borrowed("There is no such route."),
+        param: None,
+        code: "unknown_route",
+    };
 
     /// No status line from the provider.
     pub(super) fn no_answer(provider: &str, error: &UpstreamError) -> Self {
@@ -119,6 +150,7 @@ impl GatewayError {
         match self {
             Self::Refused { status, .. } => *status,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::CallerLeft => StatusCode::BAD_REQUEST,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream { timed_out: false, .. } => StatusCode::BAD_GATEWAY,
@@ -129,6 +161,7 @@ impl GatewayError {
     fn answer(&self) -> Answer {
         match self {
             Self::Refused { .. } | Self::Unauthorized { .. } => Answer::CallerError,
+            Self::CallerLeft => Answer::Cancelled,
             Self::Unavailable { .. } | Self::Internal => Answer::GatewayError,
             Self::Upstream { .. } => Answer::UpstreamError,
         }
@@ -139,6 +172,7 @@ impl GatewayError {
         let (kind, param, code) = match self {
             Self::Refused { param, code, .. } => ("invalid_request_error", *param, Some(*code)),
             Self::Unauthorized { .. } => ("authentication_error", None, Some("invalid_api_key")),
+            Self::CallerLeft => ("invalid_request_error", None, Some("incomplete_body")),
             Self::Unavailable { code, .. } => ("server_error", None, Some(*code)),
             Self::Upstream { code, .. } => ("upstream_error", None, Some(*code)),
             Self::Internal => ("server_error", None, Some("internal_error")),
@@ -156,7 +190,7 @@ impl GatewayError {
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, RETRY_SOON);
             }
-            Self::Refused { .. } | Self::Upstream { .. } | Self::Internal => {}
+            Self::Refused { .. } | Self::Upstream { .. } | Self::CallerLeft | Self::Internal => {}
         }
         Reply::full(self.status(), headers, Bytes::from(self.envelope()), self.answer())
     }

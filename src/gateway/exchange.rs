@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::error::GatewayError;
 use super::lifecycle::InFlight;
 use super::request_log::RequestLog;
 use super::worker::{ModelTarget, Worker};
@@ -15,8 +16,10 @@ use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserve
 #[derive(Debug)]
 pub(super) struct Exchange {
     observer: Option<HttpObserver>,
-    log: Option<Box<RequestLog>>,
+    log: Option<RequestLog>,
     in_flight: Option<InFlight>,
+    /// The answer to HEAD has no body whose end could be seen.
+    bodiless: bool,
 }
 
 impl Exchange {
@@ -25,8 +28,9 @@ impl Exchange {
         let observe = |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
         Self {
             observer: worker.metrics.as_ref().map(observe),
-            log: RequestLog::start(worker.shared.config.log, route, request_id).map(Box::new),
+            log: RequestLog::start(worker.shared.config.log, route, request_id),
             in_flight: None,
+            bodiless: method == "HEAD",
         }
     }
 
@@ -77,6 +81,13 @@ impl Exchange {
         }
     }
 
+    /// There is no answer to relay, for this reason.
+    pub(super) fn refused(&mut self, refusal: &GatewayError) {
+        if let Some(log) = &mut self.log {
+            log.error = Some(refusal.to_string());
+        }
+    }
+
     /// Our status is decided, and what it means.
     pub(super) fn answered(&mut self, status: u16, answer: Answer) {
         if let Some(observer) = &mut self.observer {
@@ -84,6 +95,9 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.status = Some(status);
+        }
+        if self.bodiless {
+            self.ended(HttpOutcome::Ok);
         }
     }
 

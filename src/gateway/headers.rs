@@ -4,7 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 /// Identifies a request in the answer, the log and upstream.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -57,7 +57,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     });
     given.cloned().unwrap_or_else(|| {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        let id = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+        // Without the shared counter of `now_v7`, at whose lock all workers would meet.
+        let id = Uuid::new_v7(Timestamp::now(NoContext)).hyphenated().encode_lower(&mut text);
         HeaderValue::from_str(id).unwrap_or(IDENTITY)
     })
 }
@@ -119,14 +120,31 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
 }
 
+/// Why an answer without a body is no answer.
+pub(super) const NO_BODY: &str = "its answer has no body";
+
+/// Whether a body is compressed or otherwise encoded.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// The headers whose values do not meet a condition.
+pub(super) fn without(headers: HeaderMap, unwanted: impl Fn(&HeaderValue) -> bool) -> HeaderMap {
+    if !headers.values().any(&unwanted) {
+        return headers;
+    }
+    let kept = headers.iter().filter(|(_, value)| !unwanted(value));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Why a 2xx cannot be relayed, by its headers alone.
 pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) -> Option<String> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+    if is_encoded(headers) {
         return Some("its answer is compressed although it was asked not to".into());
     }
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
-        return Some("its answer has no body".into());
+        return Some(NO_BODY.into());
     }
     let kind = media_type(headers)?;
     let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");

@@ -14,6 +14,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::ServerTimeouts;
 
+/// Longest time that a caller may take to close after us.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -57,12 +60,22 @@ pub(super) struct DeadlineStream {
     /// The stage that `read_timer` is set for.
     reading_in: Option<Stage>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while our side is closed and the caller still sends.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl DeadlineStream {
     pub(super) fn new(socket: TcpStream, timeouts: ServerTimeouts, stage: SharedStage) -> Self {
         let read_timer = Box::pin(sleep(timeouts.first_byte));
-        Self { socket, timeouts, stage, read_timer, reading_in: Some(Stage::FirstByte), write_timer: None }
+        Self {
+            socket,
+            timeouts,
+            stage,
+            read_timer,
+            reading_in: Some(Stage::FirstByte),
+            write_timer: None,
+            linger: None,
+        }
     }
 
     /// Bytes arrived: a connection that waited for a request now waits for the rest of its head.
@@ -150,10 +163,35 @@ impl AsyncWrite for DeadlineStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // With its response out, hyper does not read again before bytes arrive: the timer of the wait is set here.
+        if self.stage.get() == Stage::Idle
+            && let Poll::Ready(error) = self.poll_read_deadline(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
+    /// Closes our side. Where the caller has sent more than was read, it may be in the middle of it and not have read
+    /// our answer yet, which a socket closed with unread bytes in it would take back by a reset: then what still comes
+    /// is read and dropped, until the caller closes too.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let this = &mut *self;
+        std::task::ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+        let mut unread = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut unread);
+            let read = Pin::new(&mut this.socket).poll_read(cx, &mut buffer);
+            match (read, &mut this.linger) {
+                (Poll::Ready(Ok(())), _) if !buffer.filled().is_empty() => {
+                    let timer = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+                    if timer.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                (Poll::Pending, Some(timer)) => return timer.as_mut().poll(cx).map(Ok),
+                (Poll::Ready(_), _) | (Poll::Pending, None) => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }

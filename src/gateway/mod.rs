@@ -20,31 +20,28 @@ mod request_body;
 mod request_log;
 mod routes;
 mod scrape;
+mod shutdown;
 mod tap;
 mod usage;
 mod worker;
+mod workers;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::metrics::{Build, Metrics, Setup};
 use crate::providers::{Client, Providers, discover_forever};
 use crate::{tls, version};
 use auth::Access;
-use error::GatewayError;
 use lifecycle::Lifecycle;
 use routes::ROUTES;
+use shutdown::Signals;
 use worker::{Shared, Worker};
-
-/// Time for last words to be written after the grace period.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+use workers::Workers;
 
 /// A gateway whose address is bound and whose workers can start.
 #[derive(Debug)]
@@ -52,6 +49,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     listeners: Vec<TcpListener>,
     address: SocketAddr,
+    tls: rustls::ClientConfig,
 }
 
 /// How a run ended.
@@ -67,20 +65,29 @@ pub enum Ended {
 }
 
 impl Gateway {
-    /// Binds the address and makes everything ready that can fail.
+    /// Binds the address and makes everything ready that the configuration can make fail.
     ///
     /// # Errors
-    /// A port in use, a host that is no address of this machine, a provider that cannot be called.
+    /// A port in use, a host that is no address of this machine, a provider that cannot be called, a machine that
+    /// trusts no certificate while a provider needs one.
     pub fn bind(config: Config) -> anyhow::Result<Self> {
         let limits = listen::limits(&config.server);
         let listeners = listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
+        let tls = client_tls(&config)?;
         let providers = Arc::new(Providers::new(&config.providers)?);
         let metrics = if config.metrics.enabled { Some(metrics(&config)?) } else { None };
         let access = Access::new(config.server.master_key.as_ref());
-        let shared =
-            Shared { access, providers, metrics, lifecycle: Arc::new(Lifecycle::default()), limits, config };
-        Ok(Self { shared: Arc::new(shared), listeners, address })
+        let shared = Shared {
+            access,
+            providers,
+            metrics,
+            rendering: Semaphore::new(1),
+            lifecycle: Arc::new(Lifecycle::default()),
+            limits,
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared), listeners, address, tls })
     }
 
     /// Where it listens.
@@ -98,31 +105,36 @@ impl Gateway {
     /// Serves until SIGINT or SIGTERM.
     ///
     /// # Errors
-    /// When a worker cannot be started.
+    /// When a worker cannot be started, or ends by itself.
     pub fn run(self) -> anyhow::Result<Ended> {
-        let runtime = runtime()?;
-        let mut signals = runtime.block_on(async { Signals::new() })?;
-        let tls = client_tls(&self.shared.config)?;
+        let runtime = workers::runtime()?;
+        let ended = runtime.block_on(self.serve());
+        // A name that is still being looked up does not hold the end up.
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn serve(self) -> anyhow::Result<Ended> {
+        let mut signals = Signals::new()?;
         self.announce();
-        let mut workers = Vec::new();
+        let mut workers = Workers::new();
         for (index, listener) in self.listeners.into_iter().enumerate() {
-            let client = Client::new(tls.clone(), self.shared.config.http.connect_timeout);
+            let client = Client::new(self.tls.clone(), self.shared.config.http.connect_timeout);
             let metrics = self.shared.metrics.as_ref().map(|metrics| metrics.worker(index));
-            let worker = Arc::new(Worker::new(Arc::clone(&self.shared), client, metrics));
-            let start = thread::Builder::new().name(format!("worker-{index}"));
-            workers.push(
-                start.spawn(move || work(listener, worker)).context("a worker thread could not start")?,
-            );
+            workers.start(listener, Worker::new(Arc::clone(&self.shared), client, metrics))?;
         }
-        runtime.block_on(async {
-            let discovery = tokio::spawn(discover_forever(Arc::clone(&self.shared.providers)));
-            signals.next().await;
-            discovery.abort();
-            tokio::select! {
-                cut = stop(&self.shared, &workers) => Ok(Ended::Drained { cut }),
-                () = signals.next() => Ok(Ended::AtOnce),
+        let discovery = tokio::spawn(discover_forever(Arc::clone(&self.shared.providers), self.tls));
+        tokio::select! {
+            () = signals.next() => {}
+            ended = workers.one_ended() => {
+                return ended.and(Err(anyhow::anyhow!("a worker ended although nobody asked it to")));
             }
-        })
+        }
+        discovery.abort();
+        tokio::select! {
+            cut = shutdown::stop(&self.shared, &mut workers) => Ok(Ended::Drained { cut }),
+            () = signals.next() => Ok(Ended::AtOnce),
+        }
     }
 
     fn announce(&self) {
@@ -172,89 +184,4 @@ fn metrics(config: &Config) -> anyhow::Result<Arc<Metrics>> {
 fn client_tls(config: &Config) -> anyhow::Result<rustls::ClientConfig> {
     let needed = config.providers.iter().any(|provider| provider.base_url.scheme() == "https");
     Ok(if needed { tls::client_config()? } else { tls::client_config_without_roots()? })
-}
-
-fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime could be made")
-}
-
-/// The life of one worker thread.
-fn work(listener: TcpListener, worker: Arc<Worker>) -> anyhow::Result<()> {
-    let router = routes::router(&worker);
-    runtime()?.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        connection::accept(listener, worker, router).await;
-        Ok(())
-    })
-}
-
-/// Drains and stops; returns how many requests were cut off.
-async fn stop(shared: &Shared, workers: &[thread::JoinHandle<anyhow::Result<()>>]) -> usize {
-    let (lifecycle, shutdown) = (&shared.lifecycle, shared.config.server.shutdown);
-    lifecycle.leave();
-    tracing::info!(in_flight = lifecycle.in_flight(), "shutting down");
-    tokio::time::sleep(shutdown.delay).await;
-    lifecycle.draining.cancel();
-    let mut cut = 0;
-    let drained = async {
-        lifecycle.idle().await;
-        lifecycle.closing.cancel();
-        finished(workers).await;
-    };
-    if tokio::time::timeout(shutdown.grace, drained).await.is_err() {
-        cut = lifecycle.in_flight();
-        lifecycle.closing.cancel();
-        lifecycle.cut.cancel();
-        drop(tokio::time::timeout(LAST_WORDS, finished(workers)).await);
-    }
-    tracing::info!(cut, "stopped");
-    cut
-}
-
-async fn finished(workers: &[thread::JoinHandle<anyhow::Result<()>>]) {
-    while !workers.iter().all(thread::JoinHandle::is_finished) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// SIGINT and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-fn draining() -> GatewayError {
-    GatewayError::Unavailable {
-        message: "The gateway is shutting down; send the request again.",
-        code: "draining",
-    }
-}
-
-fn overloaded() -> GatewayError {
-    GatewayError::Unavailable {
-        message: "Too many requests are in flight (server.max_in_flight); send the request again.",
-        code: "too_many_in_flight",
-    }
-}
-
-fn no_such_route() -> GatewayError {
-    GatewayError::Refused {
-        status: http::StatusCode::NOT_FOUND,
-        message: "There is no such route.".into(),
-        param: None,
-        code: "unknown_route",
-    }
 }

@@ -1,7 +1,8 @@
 //! `GET /v1/models`: what all providers serve, in OpenAI's form.
 
+use axum::RequestExt as _;
 use axum::body::Body;
-use axum::extract::{FromRequestParts as _, Path};
+use axum::extract::Path;
 use http::Request;
 use serde::Serialize;
 
@@ -37,11 +38,9 @@ pub(super) fn list(worker: &Worker) -> Reply {
     json(&List { object: "list", data })
 }
 
-/// One model by either of its ids. OpenAI's SDK sends the slash of `provider/model` as `%2F`.
-pub(super) async fn show(worker: &Worker, request: Request<Body>) -> Result<Reply, GatewayError> {
-    let (mut head, _) = request.into_parts();
-    let id = Path::<String>::from_request_parts(&mut head, &()).await;
-    let id = id.map(|Path(id)| id).unwrap_or_default();
+/// One model by either of its ids; SDKs write the slash between provider and model as `%2F`.
+pub(super) async fn show(worker: &Worker, mut request: Request<Body>) -> Result<Reply, GatewayError> {
+    let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
     let models = worker.shared.providers.models();
     for (name, providers) in &models {
         let by_bare_name = (id == *name && providers.len() == 1).then(|| &providers[0]);

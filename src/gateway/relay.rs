@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::error::GatewayError;
 use super::exchange::{Dispatch, Exchange};
@@ -56,18 +57,10 @@ pub(super) async fn model_call(
 
     let mut dispatch = exchange.dispatch(&target, endpoint, peek.stream);
     let deadline = Deadline::new(worker, peek.stream);
-    let shutdown = worker.shared.lifecycle.cut.clone();
-    let answer = async {
-        let response = ask(worker, &target, request, &mut dispatch, &deadline).await?;
-        exchange.dispatched();
-        let call = Call { worker, target: &target, endpoint, deadline };
-        call.answer(response, dispatch, exchange).await
-    };
-    tokio::select! {
-        biased;
-        answer = answer => answer,
-        () = shutdown.cancelled() => Err(super::draining()),
-    }
+    let response = ask(worker, &target, request, &mut dispatch, &deadline).await?;
+    exchange.dispatched();
+    let call = Call { worker, target: &target, endpoint, deadline };
+    call.answer(response, dispatch, exchange).await
 }
 
 async fn peek(body: &Bytes) -> Result<Peek, GatewayError> {
@@ -89,29 +82,52 @@ fn request(
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = target.address(endpoint);
+    *request.uri_mut() = target.upstream.address_of(endpoint);
     *request.headers_mut() = headers::to_upstream(headers, request_id, target.upstream.credential());
     request
 }
 
-/// How long a provider may take.
-struct Deadline {
+/// How long a provider may take: up to a time, and no longer than the process lasts.
+struct Deadline<'a> {
     at: Instant,
     limit: Duration,
     waited_for: &'static str,
+    cut: &'a CancellationToken,
 }
 
-impl Deadline {
-    fn new(worker: &Worker, stream: bool) -> Self {
+/// Why a wait for a provider was given up.
+enum GivenUp {
+    TooLate,
+    ShuttingDown,
+}
+
+impl<'a> Deadline<'a> {
+    fn new(worker: &'a Worker, stream: bool) -> Self {
         let http = &worker.shared.config.http;
         let (limit, waited_for) =
             if stream { (http.stream_first_event, "first event") } else { (http.timeout, "answer") };
-        Self { at: Instant::now() + limit, limit, waited_for }
+        Self { at: Instant::now() + limit, limit, waited_for, cut: &worker.cut }
     }
 
-    fn missed(&self, target: &ModelTarget, dispatch: &mut Dispatch) -> GatewayError {
-        dispatch.note(DispatchObserver::timed_out);
-        GatewayError::timeout(&target.upstream.provider.name, self.waited_for, self.limit)
+    async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, GivenUp> {
+        tokio::select! {
+            biased;
+            result = timeout_at(self.at, wait) => result.map_err(|_| GivenUp::TooLate),
+            () = self.cut.cancelled() => Err(GivenUp::ShuttingDown),
+        }
+    }
+
+    fn missed(&self, why: &GivenUp, target: &ModelTarget, dispatch: &mut Dispatch) -> GatewayError {
+        match why {
+            GivenUp::TooLate => {
+                dispatch.note(DispatchObserver::timed_out);
+                GatewayError::timeout(&target.upstream.provider.name, self.waited_for, self.limit)
+            }
+            GivenUp::ShuttingDown => {
+                dispatch.note(DispatchObserver::failed);
+                GatewayError::DRAINING
+            }
+        }
     }
 }
 
@@ -121,9 +137,9 @@ async fn ask(
     target: &ModelTarget,
     request: Request<Full<Bytes>>,
     dispatch: &mut Dispatch,
-    deadline: &Deadline,
+    deadline: &Deadline<'_>,
 ) -> Result<Response<Incoming>, GatewayError> {
-    match timeout_at(deadline.at, worker.client.send(request)).await {
+    match deadline.within(worker.client.send(request)).await {
         Ok(Ok(response)) => {
             let status = response.status().as_u16();
             dispatch.note(|observer| observer.answered(status));
@@ -137,7 +153,7 @@ async fn ask(
             tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
             Err(refusal)
         }
-        Err(_) => Err(deadline.missed(target, dispatch)),
+        Err(why) => Err(deadline.missed(&why, target, dispatch)),
     }
 }
 
@@ -146,7 +162,7 @@ struct Call<'a> {
     worker: &'a Worker,
     target: &'a ModelTarget,
     endpoint: Endpoint,
-    deadline: Deadline,
+    deadline: Deadline<'a>,
 }
 
 /// What was read of a body that is held: all of it, or as much as may be held.
@@ -178,11 +194,11 @@ impl Call<'_> {
             return Err(self.useless(&mut dispatch, reason));
         }
         let headers = headers::to_caller(head.headers);
-        if headers::is_event_stream(&headers) {
-            let body = self.relay(VecDeque::new(), body, dispatch, true);
-            return Ok(Reply::relayed(head.status, headers, body));
-        }
-        match self.hold(body, HELD_ANSWER, &mut dispatch).await? {
+        let events = headers::is_event_stream(&headers);
+        // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
+        let held = if events { 0 } else { HELD_ANSWER };
+        match self.hold(body, held, &mut dispatch).await? {
+            Held::Whole(bytes) if bytes.is_empty() => Err(self.useless(&mut dispatch, headers::NO_BODY)),
             Held::Whole(bytes) => {
                 let Some(usage) = json_usage(&bytes) else {
                     return Err(self.useless(&mut dispatch, "its answer is not JSON"));
@@ -194,7 +210,7 @@ impl Call<'_> {
                 Ok(Reply::held(head.status, headers, bytes, dispatch))
             }
             Held::TooLarge(parts, rest) => {
-                let body = self.relay(parts, rest, dispatch, false);
+                let body = self.relay(parts, rest, dispatch, events);
                 Ok(Reply::relayed(head.status, headers, body))
             }
         }
@@ -207,25 +223,32 @@ impl Call<'_> {
         body: Incoming,
         mut dispatch: Dispatch,
     ) -> Result<Reply, GatewayError> {
+        let encoded = headers::is_encoded(&head.headers);
         let mut headers = headers::to_caller(head.headers);
-        let bytes = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
-            Held::Whole(bytes) => self.scrubbed(bytes),
-            Held::TooLarge(..) => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                let message =
-                    format!("it answered {} with an error text over {HELD_ERROR} bytes", head.status);
-                Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope())
+        let unreadable = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
+            Held::Whole(bytes) if !encoded => {
+                let (headers, bytes) = self.scrubbed(headers, bytes);
+                return Ok(Reply::held(head.status, headers, bytes, dispatch));
             }
+            Held::Whole(_) => "a compressed error text".to_owned(),
+            Held::TooLarge(..) => format!("an error text over {HELD_ERROR} bytes"),
         };
+        headers.remove(header::CONTENT_ENCODING);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let message = format!("it answered {} with {unreadable}", head.status);
+        let envelope = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
+        let (headers, bytes) = self.scrubbed(headers, envelope);
         Ok(Reply::held(head.status, headers, bytes, dispatch))
     }
 
     /// Our credential never reaches a caller, whatever an upstream writes into its errors.
-    fn scrubbed(&self, bytes: Bytes) -> Bytes {
-        let Some(key) = &self.target.upstream.provider.api_key else { return bytes };
+    fn scrubbed(&self, headers: HeaderMap, bytes: Bytes) -> (HeaderMap, Bytes) {
+        let Some(key) = &self.target.upstream.provider.api_key else { return (headers, bytes) };
         let key = key.expose().as_bytes();
-        if key.is_empty() || memchr::memmem::find(&bytes, key).is_none() {
-            return bytes;
+        let holds_key = |value: &[u8]| memchr::memmem::find(value, key).is_some();
+        let headers = headers::without(headers, |value| holds_key(value.as_bytes()));
+        if !holds_key(&bytes) {
+            return (headers, bytes);
         }
         let mut scrubbed = BytesMut::with_capacity(bytes.len());
         let mut from = 0;
@@ -235,7 +258,7 @@ impl Call<'_> {
             from = at + key.len();
         }
         scrubbed.extend_from_slice(&bytes[from..]);
-        scrubbed.freeze()
+        (headers, scrubbed.freeze())
     }
 
     /// Reads a body up to a limit, within the deadline of the call.
@@ -248,13 +271,13 @@ impl Call<'_> {
         let mut parts = VecDeque::new();
         let mut size = 0;
         loop {
-            let frame = match timeout_at(self.deadline.at, body.frame()).await {
+            let frame = match self.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(_))) => {
                     return Err(self.useless(dispatch, "its connection broke inside the answer"));
                 }
                 Ok(None) => return Ok(Held::Whole(joined(parts, size))),
-                Err(_) => return Err(self.deadline.missed(self.target, dispatch)),
+                Err(why) => return Err(self.deadline.missed(&why, self.target, dispatch)),
             };
             let Ok(bytes) = frame.into_data() else { continue };
             size += bytes.len();
@@ -272,9 +295,9 @@ impl Call<'_> {
         let setup = RelaySetup {
             endpoint: self.endpoint,
             events,
-            first_by: self.deadline.at,
+            whole_by: self.deadline.at,
             idle: self.worker.shared.config.http.stream_idle,
-            cut: self.worker.shared.lifecycle.cut.clone().cancelled_owned(),
+            cut: self.worker.cut.clone().cancelled_owned(),
         };
         RelayBody::new(head, body, dispatch, setup)
     }
@@ -300,7 +323,7 @@ fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
     whole.freeze()
 }
 
-/// The `usage` of an answer, if any; `None` when the answer is not a JSON object.
+/// The `usage` of an answer, if any; `None` when the answer is neither a JSON object nor an array.
 fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
     #[derive(Deserialize)]
     struct Answer<'a> {

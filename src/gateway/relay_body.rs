@@ -27,8 +27,9 @@ pub(super) struct RelayBody {
     /// Reads along, where the body is a stream of events.
     tap: Option<Tap>,
     endpoint: Endpoint,
-    silence: Pin<Box<Sleep>>,
-    /// Longest silence between two reads.
+    /// Until when to wait for the next event, or for the whole of any other body.
+    patience: Pin<Box<Sleep>>,
+    /// Longest silence inside a stream.
     idle: Duration,
     /// Resolves when the grace period of a shutdown is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -45,8 +46,9 @@ enum Break {
 }
 
 impl Break {
-    const fn code_and_message(self) -> (&'static str, &'static str) {
-        match self {
+    /// Type, code and message of the error that the caller is sent.
+    const fn words(self) -> [&'static str; 3] {
+        let (code, message) = match self {
             Self::Upstream => {
                 ("upstream_error", "the provider's connection broke in the middle of the answer")
             }
@@ -54,8 +56,15 @@ impl Break {
                 ("upstream_truncated", "the provider ended the stream before the answer was complete")
             }
             Self::Silent => ("upstream_timeout", "the provider fell silent in the middle of the answer"),
-            Self::Shutdown => ("shutting_down", "the gateway is shutting down; send the request again"),
-        }
+            Self::Shutdown => {
+                return [
+                    "server_error",
+                    "shutting_down",
+                    "the gateway is shutting down; send the request again",
+                ];
+            }
+        };
+        ["upstream_error", code, message]
     }
 }
 
@@ -64,8 +73,9 @@ pub(super) struct RelaySetup {
     pub(super) endpoint: Endpoint,
     /// Whether the body is a stream of events.
     pub(super) events: bool,
-    /// When the first read must have come.
-    pub(super) first_by: Instant,
+    /// When a body that is no stream must be complete.
+    pub(super) whole_by: Instant,
+    /// Longest silence inside a stream.
     pub(super) idle: Duration,
     pub(super) cut: WaitForCancellationFutureOwned,
 }
@@ -77,13 +87,14 @@ impl RelayBody {
         dispatch: Dispatch,
         setup: RelaySetup,
     ) -> Self {
+        let until = if setup.events { Instant::now() + setup.idle } else { setup.whole_by };
         Self {
             head,
             upstream,
             dispatch,
             tap: setup.events.then(|| Tap::new(setup.endpoint)),
             endpoint: setup.endpoint,
-            silence: Box::pin(tokio::time::sleep_until(setup.first_by)),
+            patience: Box::pin(tokio::time::sleep_until(until)),
             idle: setup.idle,
             cut: Box::pin(setup.cut),
             outcome: None,
@@ -112,6 +123,7 @@ impl RelayBody {
         exchange: Option<&mut Exchange>,
     ) -> Poll<Option<io::Result<Bytes>>> {
         if let Some(bytes) = self.head.pop_front() {
+            self.passed(&bytes, exchange);
             return Poll::Ready(Some(Ok(bytes)));
         }
         loop {
@@ -125,38 +137,43 @@ impl RelayBody {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                 }
-                Poll::Ready(Some(Err(_))) => return self.broken(Break::Upstream),
-                Poll::Ready(None) => return self.upstream_ended(),
+                Poll::Ready(Some(Err(_))) => return self.over(Some(Break::Upstream), exchange),
+                Poll::Ready(None) => return self.over(None, exchange),
                 Poll::Pending => {
                     let why = ready!(self.poll_patience(cx));
-                    return self.broken(why);
+                    return self.over(Some(why), exchange);
                 }
             }
         }
     }
 
-    fn passed(&mut self, bytes: &[u8], mut exchange: Option<&mut Exchange>) {
-        self.silence.as_mut().reset(Instant::now() + self.idle);
-        if let Some(tap) = &mut self.tap {
-            let had_token = tap.first_token;
-            tap.read(bytes);
-            if tap.first_token && !had_token {
-                self.dispatch.note(DispatchObserver::first_token);
-                if let Some(exchange) = exchange.as_deref_mut() {
-                    exchange.first_token();
-                }
-            }
-            if tap.ended
-                && let Some(tokens) = tap.tokens.take()
-            {
-                if let Some(exchange) = exchange {
-                    exchange.tokens(&tokens);
-                }
-                self.dispatch.note(|observer| observer.tokens(tokens));
+    fn passed(&mut self, bytes: &[u8], exchange: Option<&mut Exchange>) {
+        if self.tap.is_some() {
+            self.patience.as_mut().reset(Instant::now() + self.idle);
+            self.read_along(bytes, exchange);
+        }
+        if self.head.is_empty() && self.upstream.is_end_stream() && self.is_whole() {
+            self.complete();
+        }
+    }
+
+    fn read_along(&mut self, bytes: &[u8], mut exchange: Option<&mut Exchange>) {
+        let Some(tap) = &mut self.tap else { return };
+        let had_token = tap.first_token;
+        tap.read(bytes);
+        if tap.first_token && !had_token {
+            self.dispatch.note(DispatchObserver::first_token);
+            if let Some(exchange) = exchange.as_deref_mut() {
+                exchange.first_token();
             }
         }
-        if self.upstream.is_end_stream() && self.is_whole() {
-            self.complete();
+        if tap.ended
+            && let Some(tokens) = tap.tokens.take()
+        {
+            if let Some(exchange) = exchange {
+                exchange.tokens(&tokens);
+            }
+            self.dispatch.note(|observer| observer.tokens(tokens));
         }
     }
 
@@ -169,55 +186,60 @@ impl RelayBody {
         self.outcome = Some(HttpOutcome::Ok);
     }
 
-    fn upstream_ended(&mut self) -> Poll<Option<io::Result<Bytes>>> {
-        match &self.tap {
-            _ if self.is_whole() => {
-                self.complete();
-                Poll::Ready(None)
-            }
-            // The upstream has told the caller itself.
-            Some(tap) if tap.reported_error => {
-                self.dispatch.note(DispatchObserver::failed);
-                self.outcome = Some(HttpOutcome::Broken);
-                Poll::Ready(None)
-            }
-            _ => self.broken(Break::Truncated),
+    /// No more comes from upstream, as it should be or for a reason. What comes after the last event of a stream, be
+    /// it a reset, is no failure of its answer.
+    fn over(
+        &mut self,
+        why: Option<Break>,
+        exchange: Option<&mut Exchange>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        let inside_event = self.tap.as_ref().is_some_and(Tap::is_inside_event);
+        if inside_event {
+            // Some providers leave out the blank line after their last event.
+            self.read_along(b"\n\n", exchange);
         }
+        match (&self.tap, why) {
+            (None, None) => self.complete(),
+            // The upstream has told the caller itself.
+            (Some(tap), _) if tap.reported_error => self.fail(),
+            (Some(tap), _) if tap.ended => self.complete(),
+            (_, why) => return self.broken(why.unwrap_or(Break::Truncated), inside_event),
+        }
+        Poll::Ready(None)
+    }
+
+    fn fail(&mut self) {
+        self.dispatch.note(DispatchObserver::failed);
+        self.outcome = Some(HttpOutcome::Broken);
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Break> {
-        if self.silence.as_mut().poll(cx).is_ready() {
+        if self.patience.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Break::Silent);
         }
         self.cut.as_mut().poll(cx).map(|()| Break::Shutdown)
     }
 
     /// Ends a stream with an event that says why; any other body can only break off.
-    fn broken(&mut self, why: Break) -> Poll<Option<io::Result<Bytes>>> {
-        match why {
-            Break::Silent => self.dispatch.note(DispatchObserver::timed_out),
-            Break::Upstream | Break::Truncated | Break::Shutdown => {
-                self.dispatch.note(DispatchObserver::failed);
-            }
+    fn broken(&mut self, why: Break, inside_event: bool) -> Poll<Option<io::Result<Bytes>>> {
+        self.fail();
+        let words = why.words();
+        if self.tap.is_none() {
+            return Poll::Ready(Some(Err(io::Error::other(words[2]))));
         }
-        self.outcome = Some(HttpOutcome::Broken);
-        let (code, message) = why.code_and_message();
-        let Some(tap) = &self.tap else {
-            return Poll::Ready(Some(Err(io::Error::other(message))));
-        };
-        let apart = if tap.is_inside_event() { "\n\n" } else { "" };
-        Poll::Ready(Some(Ok(Bytes::from(format!("{apart}{}", error_event(self.endpoint, code, message))))))
+        let apart = if inside_event { "\n\n" } else { "" };
+        Poll::Ready(Some(Ok(Bytes::from(format!("{apart}{}", error_event(self.endpoint, words))))))
     }
 }
 
 /// An error as an event of the endpoint's own shape.
-fn error_event(endpoint: Endpoint, code: &str, message: &str) -> String {
+fn error_event(endpoint: Endpoint, [kind, code, message]: [&str; 3]) -> String {
     if endpoint == Endpoint::Responses {
         let error = serde_json::json!({"type": "error", "code": code, "message": message, "param": null});
         return format!("event: error\ndata: {error}\n\n");
     }
     let error = serde_json::json!({
-        "error": {"message": message, "type": "upstream_error", "param": null, "code": code}
+        "error": {"message": message, "type": kind, "param": null, "code": code}
     });
     format!("data: {error}\n\n")
 }

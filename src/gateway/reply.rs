@@ -95,6 +95,9 @@ impl ObservedBody {
 
     fn end(&mut self, outcome: HttpOutcome) {
         self.ended = true;
+        if let ReplyBody::Full(FullBody { dispatch: Some(dispatch), .. }) = &mut self.body {
+            dispatch.note(DispatchObserver::completed);
+        }
         if let Some(exchange) = &mut self.exchange {
             exchange.ended(outcome);
         }
@@ -116,9 +119,6 @@ impl http_body::Body for ObservedBody {
         match &mut this.body {
             ReplyBody::Full(full) => {
                 let bytes = std::mem::take(&mut full.bytes);
-                if let Some(dispatch) = &mut full.dispatch {
-                    dispatch.note(DispatchObserver::completed);
-                }
                 this.end(HttpOutcome::Ok);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }

@@ -1,15 +1,18 @@
 //! Reads a request's body: bounded in size and time.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::error::GatewayError;
+use super::headers;
 
 /// The whole body, or the refusal that names the limit.
 pub(super) async fn read(
@@ -18,8 +21,7 @@ pub(super) async fn read(
     size_limit: usize,
     time_limit: Duration,
 ) -> Result<Bytes, GatewayError> {
-    let encoding = headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+    if headers::is_encoded(headers) {
         let message = "The body is encoded; send it as it is, without Content-Encoding.";
         return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.into(), "unsupported_encoding"));
     }
@@ -40,9 +42,7 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            GatewayError::invalid("The body could not be read to its end.", None, "incomplete_body")
-        })?;
+        let frame = frame.map_err(|error| unreadable(&error))?;
         let Ok(bytes) = frame.into_data() else { continue };
         if first.len() + whole.len() + bytes.len() > size_limit {
             return Err(too_large(size_limit));
@@ -58,6 +58,19 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
         }
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// Chunks that are none are the request's fault; without them the connection broke.
+fn unreadable(error: &axum::Error) -> GatewayError {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(current) = cause {
+        let kind = current.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) = kind {
+            return GatewayError::invalid("The body's chunks are malformed.", None, "malformed_body");
+        }
+        cause = current.source();
+    }
+    GatewayError::CallerLeft
 }
 
 fn too_large(limit: usize) -> GatewayError {

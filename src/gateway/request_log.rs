@@ -9,7 +9,8 @@ use super::routes::ROUTES;
 use super::usage;
 use super::worker::ModelTarget;
 use crate::config::{Log, LogRequests};
-use crate::metrics::{Endpoint, HttpOutcome, Tokens};
+use crate::metrics::labels::Label;
+use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
 
 /// What the line will say; written on drop.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct RequestLog {
     pub(super) status: Option<u16>,
     pub(super) outcome: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
+    /// Why there was no answer to relay.
+    pub(super) error: Option<String>,
 }
 
 impl RequestLog {
@@ -40,6 +43,7 @@ impl RequestLog {
             status: None,
             outcome: HttpOutcome::Cancelled,
             tokens: None,
+            error: None,
         })
     }
 
@@ -55,6 +59,8 @@ impl Drop for RequestLog {
             return;
         }
         let target = self.target.as_deref();
+        // A caller may write anything of any length into it.
+        let model = target.map(|target| Label::of_name(&target.model));
         let (input_tokens, output_tokens) = self.tokens.as_ref().map(usage::totals).unzip();
         let endpoint = self.endpoint.map_or(ROUTES[self.route].template, Endpoint::as_str);
         macro_rules! line {
@@ -62,15 +68,16 @@ impl Drop for RequestLog {
                 tracing::$level!(
                     request_id = self.request_id.to_str().unwrap_or_default(),
                     provider = target.map(|target| target.upstream.provider.name.as_str()),
-                    model = target.map(|target| &*target.model),
+                    model = model.as_ref().map(Label::as_str),
                     endpoint,
-                    status = self.status,
+                    status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST),
                     outcome = self.outcome.as_str(),
                     duration_ms = milliseconds(self.started.elapsed()),
                     ttft_ms = self.first_token.map(milliseconds),
                     input_tokens,
                     output_tokens,
                     attempts = target.map(|_| 1),
+                    error = self.error,
                     "request"
                 )
             };

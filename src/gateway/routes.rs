@@ -150,7 +150,12 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
             AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(GatewayError::Internal))
         }
     };
-    respond(reply.unwrap_or_else(GatewayError::into_reply), Some(exchange), request_id)
+    if let Err(refusal) = &reply {
+        exchange.refused(refusal);
+    }
+    // An exchange that is dropped before it is answered notes that its caller left.
+    let exchange = (!matches!(reply, Err(GatewayError::CallerLeft))).then_some(exchange);
+    respond(reply.unwrap_or_else(GatewayError::into_reply), exchange, request_id)
 }
 
 fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<(), GatewayError> {
@@ -179,13 +184,13 @@ async fn answer(
         exchange.model_call(endpoint);
     }
     if lifecycle.draining.is_cancelled() {
-        return Err(super::draining());
+        return Err(GatewayError::DRAINING);
     }
-    let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or_else(super::overloaded)?;
-    exchange.hold(in_flight);
     if request.extensions().get::<BeyondCap>().is_some() {
-        return Err(super::overloaded());
+        return Err(GatewayError::TOO_MANY_CONNECTIONS);
     }
+    let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or(GatewayError::OVERLOADED)?;
+    exchange.hold(in_flight);
     match route.action {
         Action::Call(endpoint) => {
             let (head, body) = request.into_parts();
@@ -194,7 +199,9 @@ async fn answer(
         }
         Action::ListModels => Ok(models::list(worker)),
         Action::ShowModel => models::show(worker, request).await,
-        Action::Unmatched | Action::Scrape | Action::Health | Action::Ready => Err(super::no_such_route()),
+        Action::Unmatched | Action::Scrape | Action::Health | Action::Ready => {
+            Err(GatewayError::NO_SUCH_ROUTE)
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use crate::metrics::{Answer, TEXT_FORMAT, gzip};
 /// Renders the exposition off the worker, so that requests do not wait for it.
 pub(super) async fn scrape(worker: &Worker, headers: &HeaderMap) -> Reply {
     let Some(metrics) = worker.shared.metrics.clone() else {
-        return super::no_such_route().into_reply();
+        return GatewayError::NO_SUCH_ROUTE.into_reply();
+    };
+    let Ok(_turn) = worker.shared.rendering.acquire().await else {
+        return GatewayError::Internal.into_reply();
     };
     let compress = accepts_gzip(headers);
     let rendered = tokio::task::spawn_blocking(move || {

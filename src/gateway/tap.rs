@@ -112,7 +112,10 @@ impl Tap {
 
     fn keep(&mut self, rest: &[u8]) {
         if rest.len() > MAX_EVENT {
-            self.too_long = true;
+            if !self.too_long {
+                self.too_long = true;
+                self.ended |= self.endpoint == Endpoint::Responses && begins_last_response_event(rest);
+            }
             // Enough to see the blank line that ends the event.
             self.unfinished = rest[rest.len() - 3..].to_vec();
         } else {
@@ -196,6 +199,20 @@ impl Choice<'_> {
     }
 }
 
+/// The last event of a response carries all of it and may be too long to be read: its name says what it is.
+fn begins_last_response_event(event: &[u8]) -> bool {
+    let start = &event[..event.len().min(128)];
+    [
+        "response.completed\"",
+        "response.completed\n",
+        "response.completed\r",
+        "response.incomplete",
+        "response.failed",
+    ]
+    .iter()
+    .any(|name| memchr::memmem::find(start, name.as_bytes()).is_some())
+}
+
 /// Whether a member says anything.
 fn is_filled(value: Option<&RawValue>) -> bool {
     value.is_some_and(|value| !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
@@ -259,6 +276,20 @@ mod tests {
         assert_eq!(seen(&tap), (true, false, None));
         tap.read(b"data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}\n\n");
         assert_eq!(seen(&tap), (true, true, Some((1, 2))));
+    }
+
+    #[test]
+    fn a_response_over_the_limit_ends_its_stream() {
+        let mut tap = Tap::new(Endpoint::Responses);
+        let event = format!(
+            "event: response.completed\ndata: {{\"type\":\"response.completed\",\"response\":\"{}\"}}\n\n",
+            "x".repeat(2 * MAX_EVENT)
+        );
+        let (start, end) = event.as_bytes().split_at(MAX_EVENT + 1);
+        tap.read(start);
+        tap.read(end);
+        assert_eq!(seen(&tap), (false, true, None));
+        assert!(!tap.is_inside_event());
     }
 
     #[test]

@@ -5,19 +5,20 @@ use serde_json::value::RawValue;
 
 use crate::metrics::{TokenKind, Tokens};
 
-/// `usage` of chat and text completions, embeddings (`prompt_tokens`, …) and of responses (`input_tokens`, …).
+/// `usage` of chat and text completions, embeddings (`prompt_tokens`, …) and of responses (`input_tokens`, …). Some
+/// providers send both, the second all zeros.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Usage {
-    #[serde(alias = "input_tokens")]
     prompt_tokens: Option<u64>,
-    #[serde(alias = "output_tokens")]
+    input_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     total_tokens: Option<u64>,
-    #[serde(alias = "input_tokens_details")]
     prompt_tokens_details: Option<InputDetails>,
-    #[serde(alias = "output_tokens_details")]
+    input_tokens_details: Option<InputDetails>,
     completion_tokens_details: Option<OutputDetails>,
+    output_tokens_details: Option<OutputDetails>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -37,15 +38,18 @@ struct OutputDetails {
 /// Reads a `usage` object; `None` when it declares no tokens.
 pub(super) fn tokens(usage: &RawValue) -> Option<Tokens> {
     let usage: Usage = serde_json::from_str(usage.get()).ok()?;
-    if usage.prompt_tokens.is_none() && usage.completion_tokens.is_none() && usage.total_tokens.is_none() {
+    let (input, output) =
+        (usage.prompt_tokens.or(usage.input_tokens), usage.completion_tokens.or(usage.output_tokens));
+    if input.is_none() && output.is_none() && usage.total_tokens.is_none() {
         return None;
     }
-    let (input_details, output_details) = (
-        usage.prompt_tokens_details.unwrap_or_default(),
-        usage.completion_tokens_details.unwrap_or_default(),
-    );
-    let input = usage.prompt_tokens.unwrap_or(0);
-    let output = usage.completion_tokens.unwrap_or(0);
+    // A total alone is what went in: so some providers declare embeddings.
+    let (input, output) = match (input, output) {
+        (None, None) => (usage.total_tokens.unwrap_or(0), 0),
+        (input, output) => (input.unwrap_or(0), output.unwrap_or(0)),
+    };
+    let input_details = usage.prompt_tokens_details.or(usage.input_tokens_details).unwrap_or_default();
+    let output_details = usage.completion_tokens_details.or(usage.output_tokens_details).unwrap_or_default();
     // A total above its parts is reasoning that the provider left out of the completion (Gemini does).
     let surplus = usage.total_tokens.unwrap_or(0).saturating_sub(input.saturating_add(output));
 
@@ -104,6 +108,7 @@ mod tests {
             "prompt_tokens_details":{"cached_tokens":50,"audio_tokens":50},
             "completion_tokens_details":{"reasoning_tokens":9,"audio_tokens":9}}"#;
         assert_eq!(read(usage), Some([0, 10, 0, 0, 0, 10, 0]));
+        assert_eq!(read(r#"{"total_tokens":8}"#), Some([8, 0, 0, 0, 0, 0, 0]));
         assert_eq!(read("{}"), None);
         assert_eq!(read("null"), None);
         assert_eq!(read(r#"{"prompt_tokens":-1}"#), None);

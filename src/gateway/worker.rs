@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::Uri;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::auth::Access;
 use super::error::GatewayError;
 use super::lifecycle::Lifecycle;
 use crate::config::Config;
-use crate::metrics::{Claim, Endpoint, Metrics, ModelMetrics, WorkerMetrics};
-use crate::providers::{Client, Listing, Providers, Unresolved, UnusableProvider, Upstream};
+use crate::metrics::{Claim, Metrics, ModelMetrics, WorkerMetrics};
+use crate::providers::{Client, Listing, Providers, Unresolved, Upstream};
 
 /// Shared by all workers.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Shared {
     pub(super) access: Access,
     pub(super) providers: Arc<Providers>,
     pub(super) metrics: Option<Arc<Metrics>>,
+    /// One exposition is rendered at a time, however many ask for it.
+    pub(super) rendering: Semaphore,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) limits: Limits,
 }
@@ -36,6 +39,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) metrics: Option<WorkerMetrics>,
+    /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
+    pub(super) cut: CancellationToken,
     targets: Mutex<Targets>,
 }
 
@@ -54,19 +59,12 @@ pub(super) struct ModelTarget {
     /// The model by the provider's own name.
     pub(super) model: Arc<str>,
     pub(super) metrics: Option<ModelMetrics>,
-    addresses: Vec<Uri>,
-}
-
-impl ModelTarget {
-    /// Where an operation is asked for.
-    pub(super) fn address(&self, endpoint: Endpoint) -> Uri {
-        self.addresses[endpoint as usize].clone()
-    }
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
-        Self { shared, client, metrics, targets: Mutex::default() }
+        let cut = shared.lifecycle.cut.child_token();
+        Self { shared, client, metrics, cut, targets: Mutex::default() }
     }
 
     /// What serves a model.
@@ -90,11 +88,7 @@ impl Worker {
     fn resolve(&self, requested: &str) -> Result<(Arc<ModelTarget>, bool), GatewayError> {
         let target = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
             Unresolved::UnknownModel => GatewayError::unknown_model(requested),
-            Unresolved::NoProvider => GatewayError::Unavailable {
-                message: "No provider is configured: set OPENAI_API_KEY or another provider's key, or add one to \
-                          config.yaml.",
-                code: "no_provider",
-            },
+            Unresolved::NoProvider => GatewayError::NO_PROVIDER,
         })?;
         let claim = match target.listing {
             Listing::Configured => Some(Claim::Configured),
@@ -104,12 +98,7 @@ impl Worker {
         let provider = &target.upstream.provider.name;
         let metrics = self.metrics.as_ref().map(|metrics| metrics.model(provider, &target.model, claim));
         let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
-        let addresses = Endpoint::ALL.iter().map(|endpoint| target.upstream.address(endpoint.as_str()));
-        let addresses = addresses.collect::<Result<_, UnusableProvider>>().map_err(|error| {
-            tracing::error!(error = error.to_string(), "a provider has no valid address");
-            GatewayError::Internal
-        })?;
-        let target = ModelTarget { upstream: target.upstream, model: target.model, metrics, addresses };
+        let target = ModelTarget { upstream: target.upstream, model: target.model, metrics };
         Ok((Arc::new(target), lasting))
     }
 }

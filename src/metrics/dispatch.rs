@@ -71,9 +71,9 @@ impl DispatchObserver {
         self.ending = Ending::Failed;
     }
 
-    /// Our own patience ended. Before a status it is counted as 504, after it as a broken answer.
+    /// Our own patience ended before there was anything to relay: counted as 504, whatever status had come.
     pub fn timed_out(&mut self) {
-        self.status.get_or_insert(504);
+        self.status = Some(504);
         self.ending = Ending::Failed;
     }
 }
@@ -81,6 +81,7 @@ impl DispatchObserver {
 impl Drop for DispatchObserver {
     fn drop(&mut self) {
         let (status, kind) = match (self.ending, self.status) {
+            (Ending::CallerLeft, _) if std::thread::panicking() => (Some(500), StatusType::Error),
             (Ending::CallerLeft, _) => (Some(499), StatusType::Cancelled),
             (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
             (Ending::Complete | Ending::Failed, status) => (status, StatusType::Error),

@@ -11,7 +11,7 @@ use super::labels::{Answer, DisconnectStage, Endpoint, HttpOutcome, Label, Phase
 use super::{Shard, WorkerMetrics};
 
 /// Status of an exchange that ended before we sent one: the caller left (nginx's number for it).
-const CLIENT_CLOSED_REQUEST: u16 = 499;
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// A request method as a label value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -223,6 +223,9 @@ impl HttpObserver {
 
 impl Drop for HttpObserver {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.outcome = HttpOutcome::Broken;
+        }
         let status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST);
         self.worker.exchange(self.route, self.method, status, self.outcome);
         if let Some(call) = self.call.take() {

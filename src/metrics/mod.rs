@@ -17,6 +17,7 @@ pub mod labels;
 pub mod parser;
 mod presence;
 mod process;
+mod reference;
 mod series;
 pub mod worst_case;
 
@@ -38,10 +39,11 @@ pub use cardinality::Claim;
 pub use dispatch::DispatchObserver;
 pub use exposition::{TEXT_FORMAT, gzip};
 pub use handles::ModelMetrics;
-pub use http::{HttpMethod, HttpObserver};
+pub use http::{CLIENT_CLOSED_REQUEST, HttpMethod, HttpObserver};
 pub use labels::{
     Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, Stream, Surface, TokenKind, Tokens,
 };
+pub use reference::reference;
 
 /// Why there can be no metrics.
 #[derive(Debug, thiserror::Error)]

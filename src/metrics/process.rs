@@ -1,8 +1,9 @@
 //! The `process_*` families, read from /proc at each scrape. (The `prometheus` crate's own collector truncates CPU
 //! time to whole seconds.)
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
@@ -12,6 +13,8 @@ use super::families::{self, Family, Kind};
 /// Collects the facts of this process.
 pub(super) struct Process {
     descriptors: Vec<Desc>,
+    /// Kept open, so that it can be read when no more files can be opened.
+    stat: File,
     /// Seconds since the epoch; does not change.
     started: f64,
 }
@@ -31,18 +34,22 @@ impl Process {
         let describe =
             |family: &&Family| Desc::new(family.name.into(), family.help.into(), vec![], Default::default());
         let descriptors = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;
-        Ok(Self { descriptors, started: start_time().unwrap_or(0.0) })
+        let stat =
+            File::open("/proc/self/stat").map_err(|error| prometheus::Error::Msg(error.to_string()))?;
+        let started = start_time(&stat).unwrap_or(0.0);
+        Ok(Self { descriptors, stat, started })
     }
 
     fn facts(&self) -> io::Result<[f64; 7]> {
-        let stat = Stat::read()?;
-        let descriptors = fs::read_dir("/proc/self/fd")?.count();
+        let stat = Stat::read(&self.stat)?;
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let limit = limit.map_or(f64::INFINITY, as_float);
+        // The directory is itself open while it is read; where it cannot be opened, all are in use.
+        let open = fs::read_dir("/proc/self/fd").map_or(limit, |files| as_float(files.count() as u64 - 1));
         Ok([
             as_float(stat.cpu_ticks) / as_float(rustix::param::clock_ticks_per_second()),
-            limit.map_or(f64::INFINITY, as_float),
-            // The directory is itself open while it is read.
-            as_float(descriptors.saturating_sub(1) as u64),
+            limit,
+            open,
             as_float(stat.resident_pages) * as_float(rustix::param::page_size() as u64),
             self.started,
             as_float(stat.threads),
@@ -94,8 +101,10 @@ struct Stat {
 }
 
 impl Stat {
-    fn read() -> io::Result<Self> {
-        let stat = fs::read_to_string("/proc/self/stat")?;
+    fn read(file: &File) -> io::Result<Self> {
+        let mut text = [0; 1024];
+        let length = file.read_at(&mut text, 0)?;
+        let stat = String::from_utf8_lossy(&text[..length]);
         // The second field, the program's name in parentheses, may hold spaces: count from its end.
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split_whitespace().collect();
         let field = |number: usize| -> io::Result<u64> {
@@ -114,11 +123,11 @@ impl Stat {
 }
 
 /// When the process started, in Unix seconds: boot time and ticks since.
-fn start_time() -> io::Result<f64> {
+fn start_time(stat: &File) -> io::Result<f64> {
     let kernel = fs::read_to_string("/proc/stat")?;
     let boot = kernel.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
     let boot = boot.ok_or_else(|| io::Error::other("/proc/stat: no btime"))?;
-    let ticks = Stat::read()?.start_ticks;
+    let ticks = Stat::read(stat)?.start_ticks;
     Ok(as_float(boot) + as_float(ticks) / as_float(rustix::param::clock_ticks_per_second()))
 }
 

@@ -23,6 +23,9 @@ use crate::tls;
 /// keep theirs (nginx: 75 s, AWS load balancers: 60 s), so that we rarely meet one that is just being closed.
 const IDLE: Duration = Duration::from_secs(50);
 
+/// Most bytes of an answer that wait for a slow caller, and the largest head of one.
+const MAX_HELD: usize = 64 << 10;
+
 /// Opens connections, TLS handshake included, within a time limit.
 type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
@@ -57,6 +60,7 @@ impl Client {
         let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
         let timed = Timeout::new(https.wrap_connector(tcp), connect_timeout);
         let inner = legacy::Client::builder(TokioExecutor::new())
+            .http1_max_buf_size(MAX_HELD)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(Connector::new(timed));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use serde::Deserialize;
 
-use super::{Providers, Upstream};
+use super::{Providers, Upstream, address};
 use crate::tls;
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -27,15 +27,15 @@ struct Model {
 
 /// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged and the
 /// last list stays.
-pub async fn discover_forever(providers: Arc<Providers>) {
+pub async fn discover_forever(providers: Arc<Providers>, tls: rustls::ClientConfig) {
     let asked: Vec<_> = providers.upstreams().iter().filter(|it| it.provider.models.is_empty()).collect();
     if asked.is_empty() {
         return;
     }
-    let client = match client(&asked) {
+    let client = match client(tls) {
         Ok(client) => client,
         Err(error) => {
-            tracing::warn!(error = format!("{error:#}"), "models cannot be discovered");
+            tracing::warn!(error = error.to_string(), "models cannot be discovered");
             return;
         }
     };
@@ -46,18 +46,14 @@ pub async fn discover_forever(providers: Arc<Providers>) {
     }
 }
 
-fn client(asked: &[&Arc<Upstream>]) -> anyhow::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
+fn client(tls: rustls::ClientConfig) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_max_idle_per_host(0)
-        .timeout(TIMEOUT);
-    if asked.iter().any(|upstream| upstream.provider.base_url.scheme() == "https") {
-        builder = builder.tls_backend_preconfigured(tls::client_config()?);
-    } else {
-        builder = builder.tls_backend_preconfigured(tls::client_config_without_roots()?);
-    }
-    Ok(builder.build()?)
+        .timeout(TIMEOUT)
+        .tls_backend_preconfigured(tls)
+        .build()
 }
 
 async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Upstream) {
@@ -80,7 +76,7 @@ async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Ups
 }
 
 async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
-    let address = upstream.address("/models")?.to_string();
+    let address = address(&upstream.provider, "/models")?.to_string();
     let mut request = client.get(address);
     if let Some((name, value)) = upstream.credential() {
         request = request.header(name, value);
@@ -93,8 +89,9 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
         ensure!(body.len() + chunk.len() <= MAX_BYTES, "the list of models is over {MAX_BYTES} bytes");
         body.extend_from_slice(&chunk);
     }
+    // What it sent instead is not for the log: it may hold anything.
     let list: ModelList =
-        serde_json::from_slice(&body).context("the models endpoint sent no list of models")?;
+        serde_json::from_slice(&body).map_err(|_| anyhow!("the models endpoint sent no list of models"))?;
     Ok(list.data.into_iter().map(|model| model.id).collect())
 }
 

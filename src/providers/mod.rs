@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
 use crate::config::{Credential, Provider};
+use crate::metrics::Endpoint;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
@@ -21,6 +22,8 @@ pub struct Upstream {
     /// Its configuration.
     pub provider: Arc<Provider>,
     credential: Option<(HeaderName, HeaderValue)>,
+    /// By endpoint.
+    addresses: Vec<Uri>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -49,7 +52,12 @@ impl Upstream {
             value.set_sensitive(true);
             Ok((name, value))
         });
-        Ok(Self { provider: Arc::clone(provider), credential: credential.transpose()? })
+        let addresses = Endpoint::ALL.iter().map(|endpoint| address(provider, endpoint.as_str()));
+        Ok(Self {
+            provider: Arc::clone(provider),
+            credential: credential.transpose()?,
+            addresses: addresses.collect::<Result<_, _>>()?,
+        })
     }
 
     /// The header that carries our credential.
@@ -58,18 +66,21 @@ impl Upstream {
         self.credential.as_ref().map(|(name, value)| (name, value))
     }
 
-    /// The address of an operation, `path` with its leading slash.
-    ///
-    /// # Errors
-    /// When the base URL and the path make no URI.
-    pub fn address(&self, path: &str) -> Result<Uri, UnusableProvider> {
-        let base = self.provider.base_url.as_str().trim_end_matches('/');
-        let address = match &self.provider.api_version {
-            Some(version) => format!("{base}{path}?api-version={version}"),
-            None => format!("{base}{path}"),
-        };
-        address.parse().map_err(|source| UnusableProvider::Address(self.provider.name.clone(), source))
+    /// Where an operation is asked for.
+    #[must_use]
+    pub fn address_of(&self, endpoint: Endpoint) -> Uri {
+        self.addresses[endpoint as usize].clone()
     }
+}
+
+/// The address of an operation, `path` with its leading slash.
+fn address(provider: &Provider, path: &str) -> Result<Uri, UnusableProvider> {
+    let base = provider.base_url.as_str().trim_end_matches('/');
+    let address = match &provider.api_version {
+        Some(version) => format!("{base}{path}?api-version={version}"),
+        None => format!("{base}{path}"),
+    };
+    address.parse().map_err(|source| UnusableProvider::Address(provider.name.clone(), source))
 }
 
 /// What serves a model.
@@ -151,8 +162,10 @@ impl Providers {
         let discovered = self.discovered();
         if let Some((name, model)) = requested.split_once('/')
             && let Some(upstream) = self.upstreams.iter().find(|upstream| upstream.provider.name == name)
+            // A provider may also list a name with such a prefix, as OpenRouter does.
+            && let Some(target) = target(upstream, model, &discovered)
         {
-            return target(upstream, model, &discovered).ok_or(Unresolved::UnknownModel);
+            return Ok(target);
         }
         let candidates =
             self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));

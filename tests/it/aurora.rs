@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ pub(crate) struct Setup {
     folder: TempDir,
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
+    shell: Option<String>,
 }
 
 /// A running instance; killed when it is dropped.
@@ -34,6 +36,7 @@ pub(crate) struct Aurora {
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    ended: AtomicBool,
 }
 
 impl Setup {
@@ -46,7 +49,7 @@ impl Setup {
     /// Bare `aurora`, with nothing set.
     pub(crate) fn bare() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        Self { folder, variables: Vec::new(), arguments: Vec::new() }
+        Self { folder, variables: Vec::new(), arguments: Vec::new(), shell: None }
     }
 
     /// Writes a file into the folder that the instance starts in.
@@ -69,18 +72,51 @@ impl Setup {
         self
     }
 
-    /// Starts it and waits until it listens.
-    pub(crate) fn start(self) -> Aurora {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_aurora"))
-            .args(&self.arguments)
-            .env_clear()
-            .envs(self.variables)
+    /// Started from a shell, after these lines, as `./bin/aurora`.
+    #[cfg(feature = "real-software")]
+    pub(crate) fn shell(mut self, lines: &str) -> Self {
+        let bin = self.folder.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder in the temporary folder");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_aurora"), bin.join("aurora")).expect("a link");
+        self.shell = Some(format!("{lines}\nexec ./bin/aurora \"$@\""));
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match &self.shell {
+            Some(lines) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-e", "-c", lines, "sh"]);
+                shell
+            }
+            None => Command::new(env!("CARGO_BIN_EXE_aurora")),
+        };
+        command.args(&self.arguments).env_clear().envs(self.variables.clone());
+        command
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end, which is near because it refuses to start; gives the exit code and stderr.
+    pub(crate) fn refused(self) -> (Option<i32>, String) {
+        let mut child = self.command().spawn().expect("the binary starts");
+        let until = Instant::now() + PATIENCE;
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() > until {
+                drop(child.kill());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().expect("a child");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(self) -> Aurora {
+        let mut child = self.command().spawn().expect("the binary starts");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let log = Arc::new(Log::default());
         let writer = Arc::clone(&log);
@@ -89,6 +125,8 @@ impl Setup {
                 writer.lines.lock().expect("not poisoned").push(line);
                 writer.grown.notify_all();
             }
+            writer.ended.store(true, Ordering::SeqCst);
+            writer.grown.notify_all();
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut aurora = Aurora { address, child, log, reader: Some(reader), folder: self.folder };
@@ -127,7 +165,8 @@ impl Aurora {
                 return found;
             }
             let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "not in the log: {lines:#?}");
+            let over = left.is_zero() || self.log.ended.load(Ordering::SeqCst);
+            assert!(!over, "not in the log: {lines:#?}");
             lines = self.log.grown.wait_timeout(lines, left).expect("not poisoned").0;
         }
     }

@@ -2,16 +2,37 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
 mod aurora;
+mod auth;
 mod caller;
 mod cli;
+mod client;
 mod config;
 mod demo;
+mod exposition;
 mod generated;
 mod health;
+mod http_surface;
+mod limits;
 mod logging;
+mod metrics_truth;
+#[cfg(feature = "real-software")]
+mod nginx;
 #[cfg(feature = "real-software")]
 mod openai_sdk;
+#[cfg(feature = "real-software")]
+mod page;
 mod probe;
 mod probe_command;
+#[cfg(feature = "real-software")]
+mod prometheus;
+#[cfg(feature = "real-software")]
+mod readme;
+#[cfg(feature = "real-software")]
+mod real;
+mod relay;
+mod request_lines;
 mod scripted;
+mod shutdown;
+mod streams;
 mod tls_upstream;
+mod upstream;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aurora::metrics::parser::{Exposition, Kind, parse};
 
 use crate::aurora::{Aurora, PATIENCE, Setup};
-use crate::caller::call;
+use crate::client::call;
 
 const KEY: &str = "a-master-key-for-the-sdk";
 

@@ -1,0 +1,55 @@
+//! From the signal to the end: not ready, drained, closed, cut.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::worker::Shared;
+use super::workers::Workers;
+
+/// Time for last words to be written after the grace period.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Drains and stops; returns how many requests were cut off.
+pub(super) async fn stop(shared: &Shared, workers: &mut Workers) -> usize {
+    let (lifecycle, shutdown) = (&shared.lifecycle, shared.config.server.shutdown);
+    lifecycle.leave();
+    tracing::info!(in_flight = lifecycle.in_flight(), "shutting down");
+    tokio::time::sleep(shutdown.delay).await;
+    lifecycle.draining.cancel();
+    let mut cut = 0;
+    let drained = async {
+        lifecycle.idle().await;
+        lifecycle.closing.cancel();
+        workers.all_ended().await;
+    };
+    if tokio::time::timeout(shutdown.grace, drained).await.is_err() {
+        cut = lifecycle.in_flight();
+        lifecycle.closing.cancel();
+        lifecycle.cut.cancel();
+        // Who does not read its last words in this time does not get them.
+        drop(tokio::time::timeout(LAST_WORDS, workers.all_ended()).await);
+    }
+    tracing::info!(cut, "stopped");
+    cut
+}
+
+/// SIGINT and SIGTERM.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Takes both over; call it inside a runtime.
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

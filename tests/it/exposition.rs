@@ -1,0 +1,74 @@
+//! What an instance's metrics say.
+
+use std::time::{Duration, Instant};
+
+use crate::aurora::Aurora;
+use crate::caller::{Caller, key, request};
+use crate::upstream::Upstream;
+
+/// Counts are settled when an observer drops, which may be a moment after the caller has the last byte.
+const SETTLED_WITHIN: Duration = Duration::from_secs(3);
+
+/// The scripted provider's key.
+pub(crate) const PROVIDER_KEY: &str = "canary-provider-key-0123456789";
+
+/// `config.yaml` for one provider `up` with the scripted models, locked and with metrics on; `server` is the inside of
+/// a flow mapping, `rest` top-level YAML.
+pub(crate) fn yaml(upstream: &Upstream, server: &str, rest: &str) -> String {
+    let models: Vec<String> = upstream.models().iter().map(|model| format!("{model:?}")).collect();
+    let models = models.join(", ");
+    let models = if models.is_empty() { String::new() } else { format!(", models: [{models}]") };
+    format!(
+        "server: {{master_key: {key}, {server}}}\n\
+         metrics: {{enabled: true}}\n\
+         {rest}\n\
+         providers:\n  up: {{type: openai_compatible, base_url: \"http://{address}/v1\", api_key: {PROVIDER_KEY}{models}}}\n",
+        key = crate::caller::MASTER_KEY,
+        address = upstream.address,
+    )
+}
+
+/// An instance in front of the scripted provider, see [`yaml`].
+pub(crate) fn gateway(upstream: &Upstream, server: &str, rest: &str) -> Aurora {
+    crate::aurora::Setup::new().yaml(&yaml(upstream, server, rest)).start()
+}
+
+impl Aurora {
+    /// The exposition.
+    pub(crate) fn scrape(&self) -> String {
+        let mut caller = Caller::connect(self.address);
+        caller.send(request("GET", "/metrics", &key(), ""));
+        let answer = caller.answer();
+        assert_eq!(answer.status, 200);
+        answer.text().to_owned()
+    }
+
+    /// Samples of a family that are not zero, each as its label values and its value.
+    pub(crate) fn counts(&self, family: &str) -> Vec<String> {
+        self.scrape().lines().filter_map(|line| compact(line, family)).collect()
+    }
+
+    /// Waits until a family's samples that are not zero are these.
+    pub(crate) fn settles(&self, family: &str, expected: &[&str]) {
+        let until = Instant::now() + SETTLED_WITHIN;
+        let mut counts = self.counts(family);
+        while counts != expected && Instant::now() < until {
+            counts = self.counts(family);
+        }
+        assert_eq!(counts, expected, "{family}");
+    }
+}
+
+/// `name{a="x",b="y"} 2` as `x y 2`.
+fn compact(line: &str, family: &str) -> Option<String> {
+    let (labels, value) = line.strip_prefix(family)?.strip_prefix('{')?.rsplit_once("} ")?;
+    if value == "0" {
+        return None;
+    }
+    let mut text = String::new();
+    for label in labels.split("\",") {
+        text.push_str(label.split_once("=\"")?.1.trim_end_matches('"'));
+        text.push(' ');
+    }
+    Some(text + value)
+}

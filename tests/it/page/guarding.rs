@@ -1,0 +1,70 @@
+//! Who may read the metrics.
+
+use super::{assert_absent, assert_exposition, get, get_with, page};
+use crate::aurora::{Aurora, Setup};
+use crate::nginx::{self, Nginx, PASSWORD};
+use crate::real::curl;
+
+const KEY: &str = "a-master-key-of-the-page";
+
+fn enabled() -> Setup {
+    page("export METRICS_ENABLED=true")
+}
+
+fn locked() -> Aurora {
+    enabled().variable("AURORA_MASTER_KEY", KEY).start()
+}
+
+pub(super) fn key_opens() {
+    let aurora = locked();
+    let refused = get(&aurora, "/metrics");
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!(get_with(&aurora, "/metrics", "another-key").status, 401);
+    assert_exposition(&get_with(&aurora, "/metrics", KEY));
+}
+
+pub(super) fn like_other_endpoints() {
+    let aurora = locked();
+    for path in ["/metrics", "/v1/models"] {
+        assert_eq!(get(&aurora, path).status, 401, "{path}");
+        assert_eq!(get_with(&aurora, path, KEY).status, 200, "{path}");
+        assert_eq!(
+            curl(&aurora.url(path), &["--header", &format!("x-api-key: {KEY}")]).status,
+            200,
+            "{path}"
+        );
+    }
+}
+
+pub(super) fn open_without_a_key() {
+    let aurora = enabled().start();
+    assert_exposition(&get(&aurora, "/metrics"));
+    assert_exposition(&get_with(&aurora, "/metrics", "whatever a scraper sends"));
+}
+
+pub(super) fn internal_path() {
+    let aurora = enabled().yaml("metrics:\n  endpoint: \"/internal/prometheus\" # Harder to guess\n").start();
+    assert_exposition(&get(&aurora, "/internal/prometheus"));
+    assert_absent(&get(&aurora, "/metrics"));
+}
+
+pub(super) fn bound_to_one_address() {
+    let aurora = enabled().variable("AURORA_HOST", "127.0.0.1").start();
+    assert_exposition(&get(&aurora, "/metrics"));
+    let elsewhere = std::net::TcpStream::connect(("127.0.0.2", aurora.address.port()));
+    assert_eq!(elsewhere.err().map(|error| error.kind()), Some(std::io::ErrorKind::ConnectionRefused));
+}
+
+pub(super) fn nginx_without_a_key() {
+    let aurora = enabled().start();
+    let nginx = Nginx::start(nginx::as_printed(), &aurora);
+    assert_eq!(curl(&nginx.url("/metrics"), &[]).status, 401);
+    assert_exposition(&curl(&nginx.url("/metrics"), &PASSWORD));
+}
+
+pub(super) fn nginx_with_a_key() {
+    let aurora = locked();
+    let nginx = Nginx::start(nginx::as_printed(), &aurora);
+    let refused = curl(&nginx.url("/metrics"), &PASSWORD);
+    assert_eq!((refused.status, refused.body), (401, nginx::refusal()));
+}

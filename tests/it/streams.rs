@@ -1,0 +1,449 @@
+//! Streams: how they pass, how they break, and what happens when the caller leaves.
+
+use std::time::{Duration, Instant};
+
+use crate::aurora::{Aurora, Setup};
+use crate::caller::{Caller, chat_of, post};
+use crate::exposition::{gateway, yaml};
+use crate::upstream::{Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, opening, stream};
+
+const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
+const HELLO: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n";
+const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const USAGE: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2,\"total_tokens\":6}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+
+/// The last word of a stream that broke.
+fn last_word(code: &str, message: &str) -> String {
+    format!(
+        "data: {{\"error\":{{\"code\":\"{code}\",\"message\":\"{message}\",\"param\":null,\"type\":\"upstream_error\"}}}}\n\n"
+    )
+}
+
+fn truncated() -> String {
+    last_word("upstream_truncated", "the provider ended the stream before the answer was complete")
+}
+
+fn broke() -> String {
+    last_word("upstream_error", "the provider's connection broke in the middle of the answer")
+}
+
+fn then(mut steps: Vec<Step>, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    steps.extend(more);
+    steps
+}
+
+/// Asks for a stream and reads its head.
+fn begin(aurora: &Aurora, model: &str) -> Caller {
+    let mut caller = aurora.caller();
+    caller.send(chat_of(model, true));
+    assert_eq!(caller.head().status, 200);
+    caller
+}
+
+#[test]
+fn an_event_reaches_the_caller_before_the_next_is_produced() {
+    let gates = [Gate::default(), Gate::default()];
+    let upstream = Upstream::start().on(
+        "m",
+        then(
+            opening(&[ROLE]),
+            [
+                Step::Await(gates[0].clone()),
+                Step::Send(chunk(HELLO)),
+                Step::Await(gates[1].clone()),
+                Step::Send(chunk(DONE)),
+                Step::Send(LAST_CHUNK.into()),
+            ],
+        ),
+    );
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = begin(&aurora, "m");
+    assert_eq!(caller.read_until("\n\n"), ROLE);
+    aurora.settles("aurora_requests_in_flight", &["up /chat/completions true 1"]);
+    assert_eq!(aurora.counts("aurora_time_to_first_token_seconds_count"), [""; 0]);
+    gates[0].open();
+    assert_eq!(caller.read_until("\n\n"), HELLO);
+    gates[1].open();
+    assert_eq!(caller.read_until("\n\n"), DONE);
+    assert_eq!(caller.chunk(), Some(Vec::new()));
+    aurora.settles("aurora_requests_in_flight", &[]);
+    aurora.settles("aurora_time_to_first_token_seconds_count", &["up m /chat/completions 1"]);
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 200 success true 1"]);
+}
+
+#[test]
+fn a_stream_passes_byte_for_byte() {
+    let odd = ": a comment\r\n\r\nevent: x\ndata:{\"choices\":[{\"delta\":{\"reasoning\":\"h\\u00e9é\"}}]}\r\nid: 1\r\n\r\n";
+    let whole = [odd, ROLE, HELLO, STOP, USAGE, DONE].concat();
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n";
+    let sized = format!("{head}content-length: {}\r\n\r\n{whole}", whole.len());
+    let unsized_ = format!("{head}\r\n{whole}");
+    let upstream = Upstream::start()
+        .on("parts", stream(&[odd, ROLE, HELLO, STOP, USAGE, DONE]))
+        .on("sized", vec![Step::Send(sized.into_bytes())])
+        .on("until-close", vec![Step::Send(unsized_.into_bytes()), Step::Close]);
+    let aurora = gateway(&upstream, "", "");
+    for model in upstream.models() {
+        let answer = aurora.ask(chat_of(&model, true));
+        assert_eq!((&model, answer.said(), answer.whole), (&model, (200, whole.as_str()), true));
+        assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+        if model != "parts" {
+            assert_eq!(answer.header("content-type"), Some("text/event-stream; charset=utf-8"));
+            assert_eq!(answer.header("cache-control"), Some("no-cache"));
+        }
+    }
+    aurora.settles(
+        "aurora_tokens_total",
+        &[
+            "up parts input uncached 4",
+            "up parts output text 2",
+            "up sized input uncached 4",
+            "up sized output text 2",
+            "up until-close input uncached 4",
+            "up until-close output text 2",
+        ],
+    );
+}
+
+#[test]
+fn a_stream_that_breaks_ends_with_one_error_event() {
+    let half = &HELLO[..30];
+    let [unchunked, reset] = [[Step::Close], [Step::Reset]];
+    let whole = |parts: &[&str]| stream(parts);
+    let cases = [
+        ("no-end", whole(&[ROLE, HELLO]), truncated()),
+        ("comment", whole(&[": hi\n\n"]), truncated()),
+        ("half-event", whole(&[half]), format!("\n\n{}", truncated())),
+        ("half-done", whole(&["data: [DO"]), format!("\n\n{}", truncated())),
+        ("fin", then(opening(&[ROLE, HELLO]), unchunked.clone()), broke()),
+        ("fin-in-event", then(opening(&[half]), unchunked), format!("\n\n{}", broke())),
+        (
+            "stall",
+            then(opening(&[HELLO]), [Step::Stall]),
+            last_word("upstream_timeout", "the provider fell silent in the middle of the answer"),
+        ),
+    ];
+    let sent =
+        ["no-end", "comment", "half-event", "half-done", "fin", "fin-in-event", "stall"].map(
+            |name| match name {
+                "no-end" | "fin" => [ROLE, HELLO].concat(),
+                "comment" => ": hi\n\n".into(),
+                "half-event" | "fin-in-event" => half.to_owned(),
+                "half-done" => "data: [DO".to_owned(),
+                _ => HELLO.to_owned(),
+            },
+        );
+    let gate = Gate::default();
+    let mut upstream = Upstream::start()
+        .on("reset", then(opening(&[HELLO]), [Step::Await(gate.clone())].into_iter().chain(reset)));
+    for (name, steps, _) in &cases {
+        upstream = upstream.on(name, steps.clone());
+    }
+    let aurora = gateway(&upstream, "", "http: {stream_idle: 300ms}");
+    for ((name, _, ending), sent) in cases.iter().zip(&sent) {
+        let begun = Instant::now();
+        let answer = aurora.ask(chat_of(name, true));
+        assert_eq!((*name, answer.said(), answer.whole), (*name, (200, &*format!("{sent}{ending}")), true));
+        let limit = Duration::from_millis(if *name == "stall" { 800 } else { 500 });
+        assert!(begun.elapsed() < limit, "{name}: took {:?}", begun.elapsed());
+    }
+    let mut caller = begin(&aurora, "reset");
+    assert_eq!(caller.read_until("\n\n"), HELLO);
+    gate.open();
+    assert_eq!(caller.read_until("\n\n"), broke());
+    assert_eq!(caller.chunk(), Some(Vec::new()));
+    let mut names: Vec<&str> = cases.iter().map(|(name, ..)| *name).chain(["reset"]).collect();
+    names.sort_unstable();
+    let expected = |shape: &dyn Fn(&str) -> String| names.iter().map(|name| shape(name)).collect::<Vec<_>>();
+    let requests = expected(&|name| format!("up {name} /chat/completions 200 error true 1"));
+    aurora.settles("aurora_requests_total", &requests.iter().map(String::as_str).collect::<Vec<_>>());
+    let answers = expected(&|name| format!("{name} broken_stream 1"));
+    aurora.settles("aurora_answers_total", &answers.iter().map(String::as_str).collect::<Vec<_>>());
+    aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 broken 8"]);
+    assert_eq!(aurora.counts("aurora_tokens_total"), [""; 0]);
+}
+
+#[test]
+fn a_stream_that_has_said_its_last_is_complete_however_its_connection_ends() {
+    let done = [HELLO, STOP, USAGE, DONE];
+    let upstream = Upstream::start()
+        .on("finish-only", stream(&[HELLO, STOP]))
+        .on("done-only", stream(&[HELLO, DONE]))
+        .on("no-blank-line", stream(&[HELLO, "data: [DONE]"]))
+        .on("one-line-feed", stream(&[HELLO, "data: [DONE]\n"]))
+        .on("no-last-chunk", then(opening(&done), [Step::Close]))
+        .on("reset", then(opening(&done), [Step::Reset]))
+        .on("stays-open", then(opening(&done), [Step::Stall]))
+        .on("own-error", stream(&[HELLO, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]))
+        .on("own-error-fin", then(opening(&["data: {\"error\":\"x\"}\n\n"]), [Step::Close]));
+    let aurora = gateway(&upstream, "", "http: {stream_idle: 300ms}");
+    let ask = |model: &str| {
+        let answer = aurora.ask(chat_of(model, true));
+        assert!(answer.whole, "{model}");
+        answer.text().to_owned()
+    };
+    assert_eq!(ask("finish-only"), [HELLO, STOP].concat());
+    assert_eq!(ask("done-only"), [HELLO, DONE].concat());
+    assert_eq!(ask("no-blank-line"), [HELLO, "data: [DONE]"].concat());
+    assert_eq!(ask("one-line-feed"), [HELLO, "data: [DONE]\n"].concat());
+    assert_eq!(ask("no-last-chunk"), done.concat());
+    assert_eq!(ask("stays-open"), done.concat());
+    let success = |name: &str| format!("up {name} /chat/completions 200 success true 1");
+    let names = ["done-only", "finish-only", "no-blank-line", "no-last-chunk", "one-line-feed", "stays-open"];
+    let names = names.map(success);
+    aurora.settles("aurora_requests_total", &names.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ask("own-error"), [HELLO, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"].concat());
+    assert_eq!(ask("own-error-fin"), "data: {\"error\":\"x\"}\n\n");
+    aurora.settles(
+        "aurora_http_requests_total",
+        &["/v1/chat/completions POST 200 broken 2", "/v1/chat/completions POST 200 ok 6"],
+    );
+}
+
+#[test]
+fn a_stream_of_single_bytes_reads_like_any_other() {
+    let whole = [ROLE, HELLO, STOP, USAGE, DONE].concat();
+    let bytes: Vec<Step> = whole.bytes().map(|byte| Step::Send(chunk([byte]))).collect();
+    let steps = then(then(opening(&[]), bytes), [Step::Send(LAST_CHUNK.into())]);
+    let upstream = Upstream::start().on("m", steps);
+    let aurora = gateway(&upstream, "", "");
+    let answer = aurora.ask(chat_of("m", true));
+    assert_eq!((answer.said(), answer.whole), ((200, &*whole), true));
+    aurora.settles("aurora_tokens_total", &["up m input uncached 4", "up m output text 2"]);
+    aurora.settles("aurora_time_to_first_token_seconds_count", &["up m /chat/completions 1"]);
+}
+
+#[test]
+fn an_event_longer_than_is_held_passes_unread() {
+    let long =
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(200 << 10));
+    let upstream = Upstream::start()
+        .on("long", stream(&[&long, USAGE, DONE]))
+        .on("cut", then(opening(&[&long[..long.len() - 1]]), [Step::Close]));
+    let aurora = gateway(&upstream, "", "");
+    let answer = aurora.ask(chat_of("long", true));
+    assert!(answer.said() == (200, &*[&long, USAGE, DONE].concat()), "{} bytes", answer.body.len());
+    assert!(answer.whole);
+    aurora.settles("aurora_tokens_total", &["up long input uncached 4", "up long output text 2"]);
+    assert_eq!(aurora.counts("aurora_time_to_first_token_seconds_count"), [""; 0]);
+    let answer = aurora.ask(chat_of("cut", true));
+    assert!(
+        answer.text().ends_with(&format!("\"}}}}]}}\n\n\n{}", broke())),
+        "{}",
+        &answer.text()[answer.body.len() - 300..]
+    );
+}
+
+#[test]
+fn responses_have_their_own_shape() {
+    let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
+    let end = |kind: &str| {
+        format!(
+            "event: response.{kind}\ndata: {{\"type\":\"response.{kind}\",\"response\":{{\"usage\":{{\"input_tokens\":5,\
+             \"input_tokens_details\":{{\"cached_tokens\":2}},\"output_tokens\":7,\"output_tokens_details\":\
+             {{\"reasoning_tokens\":3}},\"total_tokens\":12}}}}}}\n\n"
+        )
+    };
+    let (completed, incomplete) = (end("completed"), end("incomplete"));
+    let upstream = Upstream::start()
+        .on("completed", stream(&[delta, &completed]))
+        .on("incomplete", stream(&[delta, &incomplete]))
+        .on("cut", stream(&[delta]))
+        .on(
+            "whole",
+            json(r#"{"object":"response","usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}"#),
+        );
+    let aurora = gateway(&upstream, "", "");
+    let ask = |model: &str| {
+        let body = format!(r#"{{"model":"{model}","stream":{},"input":"x"}}"#, model != "whole");
+        let answer = aurora.ask(post("/v1/responses", body));
+        assert_eq!((answer.status, answer.whole), (200, true));
+        answer.text().to_owned()
+    };
+    assert_eq!(ask("completed"), format!("{delta}{completed}"));
+    assert_eq!(ask("incomplete"), format!("{delta}{incomplete}"));
+    assert_eq!(
+        ask("cut"),
+        format!(
+            "{delta}event: error\ndata: {{\"code\":\"upstream_truncated\",\"message\":\"the provider ended the stream \
+             before the answer was complete\",\"param\":null,\"type\":\"error\"}}\n\n"
+        )
+    );
+    ask("whole");
+    let tokens = |name: &str| {
+        format!(
+            "up {name} input cache_read 2/up {name} input uncached 3/up {name} output reasoning 3/up {name} output text 4"
+        )
+    };
+    let expected = [
+        tokens("completed"),
+        tokens("incomplete"),
+        "up whole input uncached 5/up whole output text 7".into(),
+    ];
+    aurora.settles(
+        "aurora_tokens_total",
+        &expected.iter().flat_map(|lines| lines.split('/')).collect::<Vec<_>>(),
+    );
+    aurora.settles(
+        "aurora_time_to_first_token_seconds_count",
+        &["up completed /responses 1", "up cut /responses 1", "up incomplete /responses 1"],
+    );
+}
+
+/// How a caller goes.
+#[derive(Clone, Copy, Debug)]
+enum Leaving {
+    Closes,
+    Resets,
+    HalfCloses,
+}
+
+const WAYS: [Leaving; 3] = [Leaving::Closes, Leaving::Resets, Leaving::HalfCloses];
+
+/// Leaves, and expects the upstream's connection to end within a second.
+fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &str) {
+    let left = Instant::now();
+    let kept = match how {
+        Leaving::Closes => {
+            drop(caller);
+            None
+        }
+        Leaving::Resets => {
+            caller.reset();
+            None
+        }
+        Leaving::HalfCloses => {
+            caller.half_close();
+            Some(caller)
+        }
+    };
+    let over = upstream.over(model);
+    assert!(over - left < Duration::from_secs(1), "{model}, {how:?}: took {:?}", over - left);
+    drop(kept);
+}
+
+#[test]
+fn a_caller_that_leaves_ends_the_call_at_every_stage() {
+    let first = "x".repeat(300 << 10);
+    let body = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{first}", first.len() * 2);
+    for how in WAYS {
+        let upstream = Upstream::start()
+            .on("before-headers", vec![Step::Stall])
+            .on("before-answer", vec![Step::Stall])
+            .on("before-token", then(opening(&[ROLE]), [Step::Stall]))
+            .on("mid-stream", then(opening(&[ROLE, HELLO]), [Step::Stall]))
+            .on("mid-body", vec![Step::Send(body.clone().into_bytes()), Step::Stall]);
+        let aurora = gateway(&upstream, "", "");
+        for model in ["before-headers", "before-answer"] {
+            let mut caller = aurora.caller();
+            caller.send(chat_of(model, model == "before-headers"));
+            upstream.call(model);
+            leave(caller, how, &upstream, model);
+        }
+        for (model, until) in [("before-token", "assistant"), ("mid-stream", "Hello")] {
+            let mut caller = begin(&aurora, model);
+            caller.read_until(until);
+            leave(caller, how, &upstream, model);
+        }
+        let mut caller = aurora.caller();
+        caller.send(chat_of("mid-body", false));
+        caller.head();
+        caller.take(1 << 10);
+        leave(caller, how, &upstream, "mid-body");
+        aurora.settles(
+            "aurora_requests_total",
+            &[
+                "up before-answer /chat/completions 499 cancelled false 1",
+                "up before-headers /chat/completions 499 cancelled true 1",
+                "up before-token /chat/completions 499 cancelled true 1",
+                "up mid-body /chat/completions 499 cancelled false 1",
+                "up mid-stream /chat/completions 499 cancelled true 1",
+            ],
+        );
+        aurora.settles(
+            "aurora_client_disconnects_total",
+            &[
+                "/chat/completions before_first_token 1",
+                "/chat/completions before_headers 2",
+                "/chat/completions mid_stream 2",
+            ],
+        );
+        aurora.settles(
+            "aurora_http_requests_total",
+            &["/v1/chat/completions POST 200 cancelled 3", "/v1/chat/completions POST 499 cancelled 2"],
+        );
+        aurora.settles("aurora_requests_in_flight", &[]);
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_before_its_body_is_complete() {
+    for how in WAYS {
+        let upstream = Upstream::start().on("m", json("{}"));
+        let aurora = gateway(&upstream, "", "");
+        let mut caller = aurora.caller();
+        let whole = chat_of("m", false);
+        caller.send(&whole[..whole.len() - 1]);
+        match how {
+            Leaving::Closes => drop(caller),
+            Leaving::Resets => caller.reset(),
+            Leaving::HalfCloses => {
+                caller.half_close();
+                caller.closed();
+            }
+        }
+        aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 499 cancelled 1"]);
+        aurora.settles("aurora_client_disconnects_total", &["/chat/completions before_headers 1"]);
+        aurora.settles("aurora_answers_total", &["unknown cancelled 1"]);
+        assert_eq!(upstream.calls().len(), 0);
+    }
+}
+
+fn resident(aurora: &Aurora) -> f64 {
+    let line = aurora.scrape();
+    let line = line.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    line.and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
+}
+
+#[test]
+fn a_caller_that_does_not_read_stops_the_upstream_and_is_cut() {
+    let event = chunk(HELLO.repeat(100));
+    let upstream = Upstream::start().on("m", then(opening(&[HELLO]), [Step::Pour(event)]));
+    let yaml = yaml(&upstream, "timeouts: {write: 400ms}", "");
+    let aurora = Setup::new().yaml(&yaml).start();
+    let before = resident(&aurora);
+    let mut caller = aurora.caller().narrow();
+    caller.send(chat_of("m", true));
+    upstream.call("m");
+    let begun = Instant::now();
+    let over = upstream.over("m") - begun;
+    assert!((Duration::from_millis(350)..Duration::from_secs(3)).contains(&over), "after {over:?}");
+    assert!(resident(&aurora) < before + f64::from(16 << 20), "{before} grew to {}", resident(&aurora));
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 499 cancelled true 1"]);
+    aurora.settles("aurora_client_disconnects_total", &["/chat/completions mid_stream 1"]);
+}
+
+#[test]
+fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours() {
+    let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let pour = |head: &str| vec![Step::Send(head.into()), Step::Pour(chunk("x".repeat(64 << 10)))];
+    let upstream = Upstream::start().on("body", pour(json)).on("event", pour(STREAM_HEAD));
+    let aurora = gateway(&upstream, "", "http: {timeout: 300ms}");
+    let before = resident(&aurora);
+    let mut caller = begin(&aurora, "event");
+    for _ in 0..100 {
+        assert!(caller.chunk().is_some_and(|part| !part.is_empty()));
+    }
+    leave(caller, Leaving::Closes, &upstream, "event");
+    let answer = aurora.ask(chat_of("body", false));
+    assert_eq!((answer.status, answer.whole), (200, false));
+    assert!(resident(&aurora) < before + f64::from(64 << 20), "{before} grew to {}", resident(&aurora));
+    aurora.settles(
+        "aurora_requests_total",
+        &["up body /chat/completions 200 error false 1", "up event /chat/completions 499 cancelled true 1"],
+    );
+}

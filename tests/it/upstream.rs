@@ -1,0 +1,289 @@
+//! A scripted provider on loopback: each model (or path, where a request names none) has its script of exact bytes; what
+//! was received is kept byte for byte, and it sees when its caller hangs up.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::aurora::PATIENCE;
+
+/// How often a waiting script looks whether its caller is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The server; its threads end with the test process.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    scripts: Mutex<Vec<(String, Vec<Step>)>>,
+    calls: Mutex<Vec<Call>>,
+    changed: Condvar,
+}
+
+/// One part of a script.
+#[derive(Clone)]
+pub(crate) enum Step {
+    /// These bytes, at once.
+    Send(Vec<u8>),
+    /// Nothing until the gate opens.
+    Await(Gate),
+    /// Nothing, ever.
+    Stall,
+    /// These bytes again and again, as fast as they are taken.
+    Pour(Vec<u8>),
+    /// The connection ends with a FIN.
+    Close,
+    /// The connection ends with a reset.
+    Reset,
+}
+
+/// Lets a test say when a script goes on.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// One request as it was received.
+#[derive(Clone)]
+pub(crate) struct Call {
+    /// Name of the script that answered it.
+    pub(crate) name: String,
+    /// Everything before the blank line.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// Number of the connection it came on.
+    pub(crate) connection: usize,
+    over: Option<Instant>,
+}
+
+impl Call {
+    /// The header lines, sorted.
+    pub(crate) fn headers(&self) -> Vec<&str> {
+        let mut lines: Vec<&str> = self.head.lines().skip(1).collect();
+        lines.sort_unstable();
+        lines
+    }
+}
+
+impl Upstream {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for (number, connection) in listener.incoming().enumerate() {
+                let (state, connection) = (Arc::clone(&shared), connection.expect("accepted"));
+                thread::spawn(move || state.converse(connection, number));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Sets what a model (or path) is answered with.
+    pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
+        self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
+        self
+    }
+
+    /// The scripted models, in their order.
+    pub(crate) fn models(&self) -> Vec<String> {
+        let scripts = self.state.scripts.lock().expect("not poisoned");
+        scripts.iter().map(|(name, _)| name.clone()).filter(|name| !name.starts_with('/')).collect()
+    }
+
+    /// Every request so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.state.calls.lock().expect("not poisoned").clone()
+    }
+
+    /// The first call of a script, waited for.
+    pub(crate) fn call(&self, name: &str) -> Call {
+        self.wait(name, |call| Some(call.clone()))
+    }
+
+    /// When the connection of a call ended, from whichever side, waited for.
+    pub(crate) fn over(&self, name: &str) -> Instant {
+        self.wait(name, |call| call.over)
+    }
+
+    fn wait<T>(&self, name: &str, wanted: impl Fn(&Call) -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        let mut calls = self.state.calls.lock().expect("not poisoned");
+        loop {
+            if let Some(found) = calls.iter().filter(|call| call.name == name).find_map(&wanted) {
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "upstream: {name} was waited for in vain");
+            calls = self.state.changed.wait_timeout(calls, left).expect("not poisoned").0;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    model: String,
+}
+
+impl State {
+    fn converse(&self, mut connection: TcpStream, number: usize) {
+        connection.set_nodelay(true).expect("a socket");
+        let mut buffer = Vec::new();
+        while let Some((head, body)) = read_request(&mut connection, &mut buffer) {
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let model =
+                serde_json::from_slice::<Named>(&body).map_or_else(|_| path.to_owned(), |body| body.model);
+            let steps = self.script(&model);
+            let call = Call { name: model, head, body, connection: number, over: None };
+            let index = self.note(|calls| {
+                calls.push(call);
+                calls.len() - 1
+            });
+            if !play(&mut connection, steps) {
+                self.note(|calls| calls[index].over = Some(Instant::now()));
+                return;
+            }
+        }
+    }
+
+    fn script(&self, name: &str) -> Vec<Step> {
+        let scripts = self.scripts.lock().expect("not poisoned");
+        let script = scripts.iter().find(|(scripted, _)| scripted == name).map(|(_, steps)| steps.clone());
+        script.unwrap_or_else(|| {
+            answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
+        })
+    }
+
+    fn note<T>(&self, change: impl FnOnce(&mut Vec<Call>) -> T) -> T {
+        let mut calls = self.calls.lock().expect("not poisoned");
+        let result = change(&mut calls);
+        self.changed.notify_all();
+        result
+    }
+}
+
+/// Plays a script; false when the connection is over.
+fn play(connection: &mut TcpStream, steps: Vec<Step>) -> bool {
+    for step in steps {
+        let there = match step {
+            Step::Send(bytes) => connection.write_all(&bytes).is_ok(),
+            Step::Await(gate) => wait(connection, || gate.is_open()),
+            Step::Stall => wait(connection, || false),
+            Step::Pour(bytes) => {
+                while connection.write_all(&bytes).is_ok() {}
+                false
+            }
+            Step::Close => {
+                // The caller may have closed first.
+                drop(connection.shutdown(Shutdown::Both));
+                return false;
+            }
+            Step::Reset => {
+                socket2::SockRef::from(&*connection).set_linger(Some(Duration::ZERO)).expect("a socket");
+                return false;
+            }
+        };
+        if !there {
+            return false;
+        }
+    }
+    true
+}
+
+/// Waits for `done`; false when the caller hung up before.
+fn wait(connection: &mut TcpStream, done: impl Fn() -> bool) -> bool {
+    connection.set_read_timeout(Some(LOOK_EVERY)).expect("a socket");
+    while !done() {
+        match connection.peek(&mut [0]) {
+            Ok(0) => return false,
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return false;
+            }
+            _ => {}
+        }
+    }
+    connection.set_read_timeout(None).expect("a socket");
+    true
+}
+
+/// The next request; `None` when the connection ends.
+fn read_request(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Vec<u8>)> {
+    let mut part = [0; 16 << 10];
+    let mut more = |buffer: &mut Vec<u8>| {
+        let read = connection.read(&mut part).ok().filter(|read| *read > 0)?;
+        buffer.extend_from_slice(&part[..read]);
+        Some(())
+    };
+    let end = loop {
+        if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
+            break end;
+        }
+        more(buffer)?;
+    };
+    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    buffer.drain(..end + 4);
+    while buffer.len() < length {
+        more(buffer)?;
+    }
+    Some((head, buffer.drain(..length).collect()))
+}
+
+/// A whole answer with a length; `headers` are lines with their ends.
+pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<Step> {
+    let body = body.as_ref();
+    let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
+    vec![Step::Send([head.as_bytes(), body].concat())]
+}
+
+/// 200 with JSON.
+pub(crate) fn json(body: &str) -> Vec<Step> {
+    answer("200 OK", "content-type: application/json\r\n", body)
+}
+
+/// The head of a stream of events.
+pub(crate) const STREAM_HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// The end of a chunked body.
+pub(crate) const LAST_CHUNK: &str = "0\r\n\r\n";
+
+/// Bytes as one chunk.
+pub(crate) fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let bytes = bytes.as_ref();
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+/// A stream's head and these parts of its body, each in a chunk of its own.
+pub(crate) fn opening(parts: &[&str]) -> Vec<Step> {
+    let mut bytes = STREAM_HEAD.as_bytes().to_vec();
+    for part in parts {
+        bytes.extend(chunk(part));
+    }
+    vec![Step::Send(bytes)]
+}
+
+/// A whole stream.
+pub(crate) fn stream(parts: &[&str]) -> Vec<Step> {
+    let mut steps = opening(parts);
+    steps.push(Step::Send(LAST_CHUNK.into()));
+    steps
+}

@@ -109,6 +109,7 @@ async fn serve(
         }
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
+            // Asked only now: the answer may be the first to say that the gateway is draining.
             let last = !within_cap || lifecycle.draining.is_cancelled();
             Ok::<_, Infallible>(finished(response, stage, last))
         }

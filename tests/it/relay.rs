@@ -302,7 +302,7 @@ fn an_error_text_that_cannot_be_searched_for_our_key_is_replaced() {
     let aurora = gateway(&upstream, "", "");
     assert_eq!(aurora.ask(chat_of("fits", false)).said(), (400, &*"x".repeat(64 << 10)));
     let long = "it answered 400 Bad Request with an error text over 65536 bytes";
-    let encoded = "it answered 503 Service Unavailable with a compressed error text";
+    let encoded = "it answered 503 Service Unavailable in an encoding it was not asked for";
     for (model, status, message) in [("long", 400, long), ("encoded", 503, encoded)] {
         let answer = aurora.ask(chat_of(model, false));
         assert_eq!(answer.said(), (status, &*envelope(message, "upstream_invalid_answer")));

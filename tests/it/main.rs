@@ -3,6 +3,7 @@
 
 mod aurora;
 mod auth;
+mod bad_requests;
 mod caller;
 mod cli;
 mod client;
@@ -12,9 +13,11 @@ mod exposition;
 mod generated;
 mod health;
 mod http_surface;
+mod leaving;
 mod limits;
 mod logging;
 mod metrics_truth;
+mod model_labels;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -36,3 +39,4 @@ mod shutdown;
 mod streams;
 mod tls_upstream;
 mod upstream;
+mod upstream_faults;

@@ -1,0 +1,129 @@
+//! Which model names become label values.
+
+use std::time::{Duration, Instant};
+
+use crate::aurora::{Aurora, Setup};
+use crate::caller::{MASTER_KEY, chat_of};
+use crate::exposition::PROVIDER_KEY;
+use crate::metrics_truth::ANSWERED;
+use crate::upstream::{Upstream, answer, json, stream};
+
+const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
+
+/// An instance whose provider has no configured models.
+fn unlisted(upstream: &Upstream, metrics: &str) -> Aurora {
+    let text = format!(
+        "server: {{master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true{metrics}}}\nlog: {{level: debug}}\n\
+         providers: {{up: {{type: openai_compatible, base_url: \"http://{}/v1\", api_key: {PROVIDER_KEY}}}}}\n",
+        upstream.address
+    );
+    Setup::new().yaml(&text).start()
+}
+
+fn good(names: std::ops::Range<usize>) -> Upstream {
+    names.fold(Upstream::start(), |upstream, n| upstream.on(&format!("good-{n:02}"), json(ANSWERED)))
+}
+
+#[test]
+fn a_name_earns_its_label_by_an_answer_and_twenty_do_per_provider() {
+    let upstream = good(0..25).on("cut", stream(&[HELLO])).on("busy", answer("429 Slow Down", "", "{}"));
+    let aurora = unlisted(&upstream, "");
+    let mut caller = aurora.caller();
+    let mut ask = |model: &str, streamed| {
+        caller.send(chat_of(model, streamed));
+        caller.answer().status
+    };
+    assert_eq!((ask("cut", true), ask("busy", false), ask("no-such", false)), (200, 429, 404));
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up unknown /chat/completions 200 error true 1",
+            "up unknown /chat/completions 404 error false 1",
+            "up unknown /chat/completions 429 error false 1",
+        ],
+    );
+    for n in 0..25 {
+        assert_eq!(ask(&format!("good-{n:02}"), false), 200);
+        assert_eq!(ask(&format!("up/good-{n:02}"), false), 200);
+    }
+    let mut expected: Vec<String> =
+        (0..20).map(|n| format!("up good-{n:02} /chat/completions 200 success false 2")).collect();
+    expected.extend([
+        "up unknown /chat/completions 200 error true 1".into(),
+        "up unknown /chat/completions 200 success false 10".into(),
+        "up unknown /chat/completions 404 error false 1".into(),
+        "up unknown /chat/completions 429 error false 1".into(),
+    ]);
+    aurora.settles("aurora_requests_total", &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ask("busy", true), 429);
+    let counted = |samples: &str| samples.lines().count();
+    aurora.settles("aurora_requests_in_flight", &[]);
+    let before = counted(&aurora.scrape());
+    for n in 0..1000 {
+        assert_eq!(ask(&format!("junk-{n}"), false), 404);
+    }
+    let junk = || {
+        aurora
+            .counts("aurora_requests_total")
+            .contains(&"up unknown /chat/completions 404 error false 1001".into())
+    };
+    let until = Instant::now() + Duration::from_secs(3);
+    while !junk() {
+        assert!(Instant::now() < until, "not all requests are counted");
+    }
+    assert_eq!(counted(&aurora.scrape()), before);
+}
+
+#[test]
+fn beyond_the_cap_on_models_a_name_is_other() {
+    let upstream = good(0..4).on("busy", answer("429 Slow Down", "", "{}"));
+    let aurora = unlisted(&upstream, ", max_models: 2");
+    for n in 0..4 {
+        assert_eq!(aurora.ask(chat_of(&format!("good-{n:02}"), false)).status, 200);
+    }
+    assert_eq!(aurora.ask(chat_of("busy", false)).status, 429);
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up good-00 /chat/completions 200 success false 1",
+            "up good-01 /chat/completions 200 success false 1",
+            "up other /chat/completions 200 success false 2",
+            "up unknown /chat/completions 429 error false 1",
+        ],
+    );
+    aurora.settles(
+        "aurora_answers_total",
+        &["good-00 ok 1", "good-01 ok 1", "other ok 2", "unknown rate_limited 1"],
+    );
+    aurora.settles(
+        "aurora_tokens_total",
+        &[
+            "up good-00 input uncached 3",
+            "up good-00 output text 2",
+            "up good-01 input uncached 3",
+            "up good-01 output text 2",
+            "up other input uncached 6",
+            "up other output text 4",
+        ],
+    );
+}
+
+#[test]
+fn a_discovered_name_has_its_label_from_its_first_use() {
+    let upstream = Upstream::start()
+        .on("/v1/models", json(r#"{"object":"list","data":[{"id":"listed"},{"id":"also"}]}"#))
+        .on("listed", answer("500 Oops", "", "{}"));
+    let aurora = unlisted(&upstream, "");
+    aurora.line("models discovered");
+    assert!(
+        upstream.call("/v1/models").headers().contains(&&*format!("authorization: Bearer {PROVIDER_KEY}"))
+    );
+    assert_eq!(aurora.counts("aurora_requests_total"), [""; 0]);
+    assert_eq!(aurora.get("/v1/models/listed").status, 200);
+    assert_eq!(aurora.ask(chat_of("listed", false)).status, 500);
+    assert_eq!(aurora.ask(chat_of("not-listed", false)).status, 404);
+    aurora.settles(
+        "aurora_requests_total",
+        &["up listed /chat/completions 500 error false 1", "up unknown /chat/completions 404 error false 1"],
+    );
+}

@@ -18,36 +18,43 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const MAX_REQUEST_ID: usize = 128;
 
 /// Headers that end at each hop (RFC 9110, 7.6.1) or are ours to write.
-const DROPPED_BOTH_WAYS: [HeaderName; 11] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::CONTENT_LENGTH,
-    REQUEST_ID,
-];
+fn ends_here(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "x-request-id"
+    )
+}
 
 /// What only concerns the caller and us.
-const DROPPED_TO_UPSTREAM: [HeaderName; 9] = [
-    header::HOST,
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::EXPECT,
-    header::ACCEPT_ENCODING,
-    header::FORWARDED,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-real-ip"),
-];
+fn is_for_us(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "authorization"
+            | "cookie"
+            | "expect"
+            | "accept-encoding"
+            | "forwarded"
+            | "x-api-key"
+            | "api-key"
+            | "x-real-ip"
+    ) || name.starts_with("x-forwarded-")
+}
 
 /// What only concerns the upstream and us.
-const DROPPED_TO_CALLER: [HeaderName; 3] =
-    [header::SET_COOKIE, HeaderName::from_static("alt-svc"), header::STRICT_TRANSPORT_SECURITY];
+fn is_for_upstreams_client(name: &str) -> bool {
+    matches!(name, "set-cookie" | "alt-svc" | "strict-transport-security")
+}
 
 /// A caller's id, if it is at most 128 visible ASCII characters, or a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
@@ -69,15 +76,7 @@ pub(super) fn to_upstream(
     request_id: HeaderValue,
     credential: Option<(&HeaderName, &HeaderValue)>,
 ) -> HeaderMap {
-    drop_hop_by_hop(&mut headers);
-    for name in &DROPPED_TO_UPSTREAM {
-        headers.remove(name);
-    }
-    let forwarded: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
-    for name in forwarded {
-        headers.remove(name);
-    }
+    remove(&mut headers, is_for_us);
     headers.insert(header::ACCEPT_ENCODING, IDENTITY);
     headers.insert(REQUEST_ID, request_id);
     if let Some((name, value)) = credential {
@@ -89,10 +88,7 @@ pub(super) fn to_upstream(
 /// The upstream's headers as they go to the caller.
 pub(super) fn to_caller(mut headers: HeaderMap) -> HeaderMap {
     let upstream_id = headers.remove(REQUEST_ID);
-    drop_hop_by_hop(&mut headers);
-    for name in &DROPPED_TO_CALLER {
-        headers.remove(name);
-    }
+    remove(&mut headers, is_for_upstreams_client);
     if let Some(id) = upstream_id {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
@@ -102,15 +98,14 @@ pub(super) fn to_caller(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in DROPPED_BOTH_WAYS.iter().chain(&named) {
+/// Removes what ends at this hop, what `Connection` names, and what else is unwanted. One pass over the names that are
+/// there is cheaper than a lookup for each that could be.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
+    let here = headers.keys().filter(|name| ends_here(name.as_str()) || unwanted(name.as_str())).cloned();
+    let removed: Vec<HeaderName> = named.chain(here).collect();
+    for name in removed {
         headers.remove(name);
     }
 }

@@ -256,6 +256,9 @@ fn demo_provider(demo: &Demo, settings: &mut Vec<EffectiveSetting>) -> Provider 
         api_key: None,
         api_version: None,
         models: demo.models.clone(),
+        inject_usage: false,
+        resilience: settings::RESILIENCE,
+        prices: BTreeMap::new(),
     }
 }
 

@@ -23,8 +23,10 @@ mod variables;
 mod warnings;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +73,14 @@ pub struct Config {
     pub log: Log,
     /// How upstreams are called.
     pub http: Http,
+    /// What a failing upstream leads to, where its provider does not say otherwise.
+    pub resilience: Resilience,
     /// Providers, in the order that decides ambiguous models: YAML order, then discovered ones by name.
     pub providers: Vec<Arc<Provider>>,
+    /// Routes: names that callers may ask for, and what serves them.
+    pub routes: Vec<Route>,
+    /// Every file that a secret was read from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -108,6 +116,8 @@ pub struct Server {
     pub base_path: String,
     /// The key that opens everything; `None` leaves the gateway open.
     pub master_key: Option<Secret>,
+    /// Keys that open the API and nothing else, all valid at once.
+    pub keys: Vec<NamedKey>,
     /// Worker threads, each with its own runtime and listener.
     pub workers: NonZeroUsize,
     /// Largest request body, in bytes.
@@ -120,6 +130,15 @@ pub struct Server {
     pub timeouts: ServerTimeouts,
     /// How the server stops.
     pub shutdown: Shutdown,
+}
+
+/// A key of the API with the name its use is counted under.
+#[derive(Debug, Clone)]
+pub struct NamedKey {
+    /// Name of the caller.
+    pub name: String,
+    /// The key.
+    pub key: Secret,
 }
 
 /// Deadlines of a caller's connection.
@@ -153,8 +172,14 @@ pub struct Metrics {
     pub enabled: bool,
     /// Path of the endpoint, as configured: a leading slash, no trailing one, without the base path.
     pub endpoint: String,
+    /// Own listener of the endpoint, host and port; then it is served there only, without the base path.
+    pub listen: Option<(String, u16)>,
+    /// A credential that opens the endpoint and nothing else.
+    pub token: Option<Secret>,
     /// (provider, model) pairs that get a label value of their own.
     pub max_models: usize,
+    /// Label sets of one family before names fold into `other`.
+    pub max_series: usize,
 }
 
 /// What is written to stderr.
@@ -191,7 +216,7 @@ pub enum LogRequests {
 }
 
 /// How upstreams are called.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Http {
     /// The whole dispatch of a request that does not stream.
     pub timeout: Duration,
@@ -201,6 +226,85 @@ pub struct Http {
     pub stream_first_event: Duration,
     /// Silence inside a stream.
     pub stream_idle: Duration,
+    /// Proxies on the way to upstreams.
+    pub proxy: Proxy,
+    /// PEM file of certificates that are trusted beside the machine's own.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Proxies on the way to upstreams.
+#[derive(Debug, Clone, Default)]
+pub struct Proxy {
+    /// For `http` upstreams.
+    pub http: Option<Url>,
+    /// For `https` upstreams, by CONNECT.
+    pub https: Option<Url>,
+    /// Hosts, domains and networks that are called directly, as `NO_PROXY` lists them.
+    pub no_proxy: Vec<String>,
+}
+
+/// What a failing upstream leads to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resilience {
+    /// The same target again.
+    pub retry: Retry,
+    /// No more calls for a while.
+    pub circuit_breaker: CircuitBreaker,
+}
+
+/// When the same target is asked again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// Attempts after the first; 0 is none.
+    pub max_retries: u32,
+    /// Pause before the first retry.
+    pub initial_backoff: Duration,
+    /// Longest pause.
+    pub max_backoff: Duration,
+    /// What each pause is multiplied with for the next, at least 1.
+    pub backoff_factor: f64,
+    /// Share of a pause that is random, 0 to 1.
+    pub jitter_factor: f64,
+}
+
+/// When a provider is not called any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CircuitBreaker {
+    /// Failed requests in a row that open it; 0 never does.
+    pub failure_threshold: u32,
+    /// Successful probes in a row that close it.
+    pub success_threshold: u32,
+    /// From opening to the first probe.
+    pub timeout: Duration,
+}
+
+/// A name that callers may ask for, and what serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The model as callers name it.
+    pub model: String,
+    /// In the order of preference; never empty.
+    pub targets: Vec<RouteTarget>,
+    /// Which target is asked first.
+    pub strategy: Strategy,
+}
+
+/// A model of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTarget {
+    /// Name of the provider.
+    pub provider: String,
+    /// The model by the provider's own name.
+    pub model: String,
+}
+
+/// Which target of a route is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The first; the others are fallbacks.
+    First,
+    /// Each in turn; the others are fallbacks, in their order from there.
+    RoundRobin,
 }
 
 /// One configured account at one upstream.
@@ -218,6 +322,25 @@ pub struct Provider {
     pub api_version: Option<String>,
     /// The models it serves; empty asks the provider.
     pub models: Vec<String>,
+    /// Whether streams are asked to declare their usage where the caller did not ask.
+    pub inject_usage: bool,
+    /// What its failures lead to.
+    pub resilience: Resilience,
+    /// Prices by model.
+    pub prices: BTreeMap<String, Prices>,
+}
+
+/// What a model costs, in picodollars (10⁻¹² USD) per token: a USD per million tokens is 1,000,000 of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prices {
+    /// Input that no cache served.
+    pub input: u64,
+    /// Output.
+    pub output: u64,
+    /// Input read from the provider's cache.
+    pub cache_read: u64,
+    /// Input written to the provider's cache.
+    pub cache_write: u64,
 }
 
 /// How a provider wants its credential.
@@ -246,6 +369,8 @@ pub struct ProviderType {
     pub credential: Credential,
     /// Default `api-version` query parameter.
     pub default_api_version: Option<&'static str>,
+    /// Default of `inject_usage`: whether it is known to take `stream_options.include_usage`.
+    pub inject_usage: bool,
 }
 
 /// A value that is never printed.

@@ -42,6 +42,7 @@ const fn row(name: &'static str, env_prefix: &'static str, base_url: &'static st
         needs_key: true,
         credential: Credential::Bearer,
         default_api_version: None,
+        inject_usage: false,
     }
 }
 

@@ -11,7 +11,7 @@ use super::problem::{Fault, Layer, Place, Problems, Severity};
 use super::provider_types::{OPENAI_COMPATIBLE, PROVIDER_TYPES, provider_type};
 use super::raw::{Content, Given, RawProvider, references};
 use super::variables::Variables;
-use super::{EffectiveSetting, Provider, ProviderType, Secret, Server, base_url, files, setting};
+use super::{EffectiveSetting, Provider, ProviderType, Secret, Server, base_url, files, setting, settings};
 
 /// A provider before it is checked.
 struct Draft {
@@ -142,6 +142,9 @@ impl Builder<'_> {
             api_key: api_key?,
             api_version,
             models,
+            inject_usage: draft.kind.inject_usage,
+            resilience: settings::RESILIENCE,
+            prices: BTreeMap::new(),
         };
         self.show(draft, &provider);
         Some(provider)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::paths;
 use super::problem::Severity;
 use super::setting::{Default, Setting, Slot, Word};
-use super::{Config, LogFormat, LogRequests};
+use super::{CircuitBreaker, Config, LogFormat, LogRequests, Resilience, Retry};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TIMEOUT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(86_400));
@@ -302,15 +302,28 @@ pub(super) const SETTINGS: &[Setting] = &[
     later("routes", &[]),
 ];
 
+/// No retry, no breaker.
+pub(super) const RESILIENCE: Resilience = Resilience {
+    retry: Retry {
+        max_retries: 0,
+        initial_backoff: SECOND,
+        max_backoff: SECOND,
+        backoff_factor: 1.0,
+        jitter_factor: 0.0,
+    },
+    circuit_breaker: CircuitBreaker { failure_threshold: 0, success_threshold: 1, timeout: SECOND },
+};
+
 /// A configuration before its defaults are read; what [`Default::Derived`] stands for is already right.
 pub(super) fn blank() -> Config {
-    use super::{Http, Log, Metrics, Server, ServerTimeouts, Shutdown};
+    use super::{Http, Log, Metrics, Proxy, Server, ServerTimeouts, Shutdown};
     Config {
         server: Server {
             host: String::new(),
             port: 0,
             base_path: String::new(),
             master_key: None,
+            keys: Vec::new(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             body_size_limit: 0,
             max_connections: None,
@@ -324,14 +337,26 @@ pub(super) fn blank() -> Config {
             },
             shutdown: Shutdown { delay: SECOND, grace: SECOND },
         },
-        metrics: Metrics { enabled: false, endpoint: String::new(), max_models: 0 },
+        metrics: Metrics {
+            enabled: false,
+            endpoint: String::new(),
+            listen: None,
+            token: None,
+            max_models: 0,
+            max_series: 4000,
+        },
         log: Log { format: LogFormat::Auto, level: tracing::Level::INFO, requests: LogRequests::Errors },
         http: Http {
             timeout: SECOND,
             connect_timeout: SECOND,
             stream_first_event: SECOND,
             stream_idle: SECOND,
+            proxy: Proxy::default(),
+            ca_file: None,
         },
+        resilience: RESILIENCE,
         providers: Vec::new(),
+        routes: Vec::new(),
+        secret_files: Vec::new(),
     }
 }

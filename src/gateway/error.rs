@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::reply::Reply;
-use crate::metrics::Answer;
+use crate::metrics::{Answer, Rejection};
 use crate::providers::UpstreamError;
 
 /// When to try again after a refusal of ours that has nothing to do with the request.
@@ -155,6 +155,23 @@ impl GatewayError {
             Self::Upstream { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream { timed_out: false, .. } => StatusCode::BAD_GATEWAY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Why the request was turned away before any provider was asked, where it was.
+    pub(super) fn rejection(&self) -> Option<Rejection> {
+        match self {
+            Self::Refused { code: "unknown_route", .. }
+            | Self::Unauthorized { .. }
+            | Self::Upstream { .. }
+            | Self::CallerLeft
+            | Self::Internal => None,
+            Self::Refused { code: "model_not_found", .. } => Some(Rejection::ModelNotFound),
+            Self::Refused { code: "body_too_large", .. } => Some(Rejection::BodyTooLarge),
+            Self::Refused { .. } => Some(Rejection::InvalidRequest),
+            Self::Unavailable { code: "draining", .. } => Some(Rejection::Draining),
+            Self::Unavailable { code: "no_provider", .. } => Some(Rejection::NoProvider),
+            Self::Unavailable { .. } => Some(Rejection::Concurrency),
         }
     }
 

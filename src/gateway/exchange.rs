@@ -49,7 +49,21 @@ impl Exchange {
         }
     }
 
-    /// The body was read and understood.
+    /// From here on the caller's body is waited for.
+    pub(super) fn body_awaited(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.body_awaited();
+        }
+    }
+
+    /// The caller's body is here.
+    pub(super) fn body_read(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.body_read();
+        }
+    }
+
+    /// The body was understood.
     pub(super) fn decoded(&mut self, stream: bool) {
         if let Some(observer) = &mut self.observer {
             observer.decoded(stream);
@@ -70,7 +84,7 @@ impl Exchange {
             return Dispatch(None);
         };
         let now = Instant::now();
-        observer.prepared(model, now);
+        observer.prepared(model, None, now);
         Dispatch(Some(DispatchObserver::start(model, endpoint, stream, now)))
     }
 
@@ -78,6 +92,20 @@ impl Exchange {
     pub(super) fn dispatched(&mut self) {
         if let Some(observer) = &mut self.observer {
             observer.dispatched();
+        }
+    }
+
+    /// An answer that is held back until it is whole is whole.
+    pub(super) fn received(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.received();
+        }
+    }
+
+    /// So many bytes of the answer were handed over.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if let Some(observer) = &mut self.observer {
+            observer.sent(bytes);
         }
     }
 
@@ -112,7 +140,10 @@ impl Exchange {
     }
 
     /// The provider declared its use.
-    pub(super) fn tokens(&mut self, tokens: &Tokens) {
+    pub(super) fn used(&mut self, tokens: &Tokens) {
+        if let Some(observer) = &mut self.observer {
+            observer.used(tokens);
+        }
         if let Some(log) = &mut self.log {
             log.tokens = Some(*tokens);
         }

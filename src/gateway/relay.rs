@@ -22,7 +22,8 @@ use super::reply::Reply;
 use super::request_body;
 use super::worker::{ModelTarget, Worker};
 use super::{headers, usage};
-use crate::metrics::{DispatchObserver, Endpoint};
+use crate::metrics::{DispatchObserver, Endpoint, UsageSource};
+use crate::providers::UpstreamError;
 
 /// An answer up to this size is held until it is known to be JSON.
 const HELD_ANSWER: usize = 256 << 10;
@@ -47,7 +48,9 @@ pub(super) async fn model_call(
 ) -> Result<Reply, GatewayError> {
     let server = &worker.shared.config.server;
     let Received { headers, request_id, body } = received;
+    exchange.body_awaited();
     let body = request_body::read(&headers, body, server.body_size_limit, server.timeouts.body).await?;
+    exchange.body_read();
     let peek = peek(&body).await?;
     exchange.decoded(peek.stream);
 
@@ -124,7 +127,7 @@ impl<'a> Deadline<'a> {
                 GatewayError::timeout(&target.upstream.provider.name, self.waited_for, self.limit)
             }
             GivenUp::ShuttingDown => {
-                dispatch.note(DispatchObserver::failed);
+                dispatch.note(DispatchObserver::cut);
                 GatewayError::DRAINING
             }
         }
@@ -139,6 +142,7 @@ async fn ask(
     dispatch: &mut Dispatch,
     deadline: &Deadline<'_>,
 ) -> Result<Response<Incoming>, GatewayError> {
+    dispatch.note(DispatchObserver::attempt);
     match deadline.within(worker.client.send(request)).await {
         Ok(Ok(response)) => {
             let status = response.status().as_u16();
@@ -148,8 +152,11 @@ async fn ask(
         Ok(Err(error)) => {
             let provider = &target.upstream.provider.name;
             let refusal = GatewayError::no_answer(provider, &error);
-            let timed_out = refusal.status() == StatusCode::GATEWAY_TIMEOUT;
-            dispatch.note(if timed_out { DispatchObserver::timed_out } else { DispatchObserver::failed });
+            dispatch.note(match error {
+                UpstreamError::ConnectTimeout(_) => DispatchObserver::timed_out,
+                UpstreamError::Connect(_) => DispatchObserver::unreachable,
+                UpstreamError::Broken(_) => DispatchObserver::failed,
+            });
             tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
             Err(refusal)
         }
@@ -185,7 +192,7 @@ impl Call<'_> {
                 return Err(GatewayError::credentials(self.provider()));
             }
             status if status.is_client_error() || status.is_server_error() => {
-                return self.error(head, body, dispatch).await;
+                return self.error(head, body, dispatch, exchange).await;
             }
             status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
             status => headers::refusal(status, &head.headers, &body),
@@ -200,12 +207,13 @@ impl Call<'_> {
         match self.hold(body, held, &mut dispatch).await? {
             Held::Whole(bytes) if bytes.is_empty() => Err(self.useless(&mut dispatch, headers::NO_BODY)),
             Held::Whole(bytes) => {
+                exchange.received();
                 let Some(usage) = json_usage(&bytes) else {
                     return Err(self.useless(&mut dispatch, "its answer is not JSON"));
                 };
                 if let Some(tokens) = usage.and_then(usage::tokens) {
-                    exchange.tokens(&tokens);
-                    dispatch.note(|observer| observer.tokens(tokens));
+                    exchange.used(&tokens);
+                    dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
                 }
                 Ok(Reply::held(head.status, headers, bytes, dispatch))
             }
@@ -222,11 +230,13 @@ impl Call<'_> {
         head: http::response::Parts,
         body: Incoming,
         mut dispatch: Dispatch,
+        exchange: &mut Exchange,
     ) -> Result<Reply, GatewayError> {
         let encoded = headers::is_encoded(&head.headers);
         let mut headers = headers::to_caller(head.headers);
         let unreadable = match self.hold(body, HELD_ERROR, &mut dispatch).await? {
             Held::Whole(bytes) if !encoded => {
+                exchange.received();
                 let (headers, bytes) = self.scrubbed(headers, bytes);
                 return Ok(Reply::held(head.status, headers, bytes, dispatch));
             }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::auth::Access;
 use super::error::GatewayError;
 use super::lifecycle::Lifecycle;
-use crate::config::Config;
-use crate::metrics::{Claim, Metrics, ModelMetrics, WorkerMetrics};
+use crate::config::{Config, Provider};
+use crate::metrics::{Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics};
 use crate::providers::{Client, Listing, Providers, Unresolved, Upstream};
 
 /// Shared by all workers.
@@ -84,6 +84,24 @@ impl Worker {
         Ok(target)
     }
 
+    fn pricing(&self, provider: &Provider, model: &str) -> Pricing {
+        let Some(prices) = provider.prices.get(model) else {
+            let providers = &self.shared.config.providers;
+            let any = providers.iter().any(|provider| !provider.prices.is_empty());
+            return if any { Pricing::NoPrice } else { Pricing::Off };
+        };
+        let mut by_kind = TokenPrices::default();
+        for kind in TokenKind::ALL {
+            by_kind[*kind as usize] = match kind {
+                TokenKind::InputUncached | TokenKind::InputAudio => prices.input,
+                TokenKind::InputCacheRead => prices.cache_read,
+                TokenKind::InputCacheWrite => prices.cache_write,
+                TokenKind::OutputText | TokenKind::OutputReasoning | TokenKind::OutputAudio => prices.output,
+            };
+        }
+        Pricing::Price(by_kind)
+    }
+
     /// Resolves a model anew; the flag says whether the result may be kept.
     fn resolve(&self, requested: &str) -> Result<(Arc<ModelTarget>, bool), GatewayError> {
         let target = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
@@ -96,7 +114,9 @@ impl Worker {
             Listing::Unlisted => None,
         };
         let provider = &target.upstream.provider.name;
-        let metrics = self.metrics.as_ref().map(|metrics| metrics.model(provider, &target.model, claim));
+        let pricing = self.pricing(&target.upstream.provider, &target.model);
+        let metrics =
+            self.metrics.as_ref().map(|metrics| metrics.model(provider, &target.model, claim, pricing));
         let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
         let target = ModelTarget { upstream: target.upstream, model: target.model, metrics };
         Ok((Arc::new(target), lasting))

@@ -12,6 +12,7 @@ mod io;
 mod lifecycle;
 mod listen;
 mod models;
+mod negotiation;
 mod peek;
 mod relay;
 mod relay_body;
@@ -30,7 +31,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::logging::DroppedLines;
@@ -81,8 +81,15 @@ impl Gateway {
         let live = live(&lifecycle, limits, dropped_lines);
         let metrics = if config.metrics.enabled { Some(metrics(&config, live)?) } else { None };
         let access = Access::new(config.server.master_key.as_ref());
-        let shared =
-            Shared { access, providers, metrics, rendering: Semaphore::new(1), lifecycle, limits, config };
+        let shared = Shared {
+            access,
+            providers,
+            metrics,
+            renders: Arc::new(scrape::Renders::new()),
+            lifecycle,
+            limits,
+            config,
+        };
         Ok(Self { shared: Arc::new(shared), listeners, address, tls })
     }
 

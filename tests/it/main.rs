@@ -4,12 +4,14 @@
 mod aurora;
 mod auth;
 mod bad_requests;
+mod bounds;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod formats;
 mod generated;
 mod health;
 mod http_surface;

@@ -2,7 +2,7 @@
 //!
 //! `request` holds the hooks of the three request families (in flight, duration, count) as a dispatch calls them, and
 //! the same three families of the `prometheus` crate, by label values and by handles resolved beforehand; each reads
-//! the clock once. `every family` is all that a successful call counts, with six reads. `clock` is one read, to be
+//! the clock once. `every family` is all that a successful call counts, with ten reads. `clock` is one read, to be
 //! subtracted as often. `two threads` does the same work on two threads at once, each with the handles of a worker of
 //! its own (the `prometheus` crate has one set of handles for all); a figure is the time per request of one thread.
 
@@ -14,8 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aurora::metrics::{
-    Answer, Build, Claim, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Metrics,
-    ModelMetrics, Setup, TokenKind, Tokens, WorkerMetrics, families::FAMILIES,
+    Answer, Build, Claim, Configured, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome,
+    Live, Metrics, ModelMetrics, Pricing, Setup, TokenKind, Tokens, UsageSource, WorkerMetrics,
+    families::FAMILIES,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{
@@ -32,18 +33,22 @@ fn workers() -> (Arc<Metrics>, Vec<Ours>) {
     let setup = Setup {
         workers: 2,
         routes: &["unmatched", "/v1/chat/completions"],
-        providers: &["openai"],
-        models: &[("openai", "gpt-4o-mini")],
         max_models: 200,
         build: Build { version: "0", revision: "0", rustc: "0" },
+        live: Box::new(Live::default),
+        configured: Configured {
+            providers: &[("openai", "openai")],
+            models: &[("openai", "gpt-4o-mini")],
+            ..Configured::default()
+        },
     };
-    let metrics = Metrics::new(&setup).expect("a sound family table");
+    let metrics = Metrics::new(setup).expect("a sound family table");
     let ours = |index| {
         let worker = metrics.worker(index);
-        let model = worker.model("openai", "gpt-4o-mini", Some(Claim::Configured));
+        let model = worker.model("openai", "gpt-4o-mini", Some(Claim::Configured), Pricing::Off);
         Ours { worker, model }
     };
-    let workers = (0..setup.workers).map(ours).collect();
+    let workers = (0..2).map(ours).collect();
     (metrics, workers)
 }
 
@@ -59,14 +64,20 @@ impl Ours {
     fn every_family(&self) {
         let mut http = HttpObserver::start(black_box(&self.worker), 1, HttpMethod::Post, Instant::now());
         http.model_call(Endpoint::ChatCompletions);
+        http.body_awaited();
+        http.body_read();
         http.decoded(false);
         let now = Instant::now();
-        http.prepared(&self.model, now);
+        http.prepared(&self.model, None, now);
         let mut dispatch = DispatchObserver::start(&self.model, Endpoint::ChatCompletions, false, now);
+        dispatch.attempt();
         dispatch.answered(200);
         http.dispatched();
-        dispatch.tokens(TOKENS);
+        http.received();
+        http.used(&TOKENS);
+        dispatch.used(TOKENS, UsageSource::Native);
         http.answered(200, Answer::Ok);
+        http.sent(1024);
         dispatch.completed();
         http.ended(HttpOutcome::Ok);
     }
@@ -105,7 +116,7 @@ impl Theirs {
         let opts = |name| Opts::new(name, family(name).help);
         let (in_flight, duration, requests) =
             ("aurora_requests_in_flight", "aurora_request_duration_seconds", "aurora_requests_total");
-        let edges = family(duration).buckets.expect("a histogram").seconds.to_vec();
+        let edges = family(duration).buckets.expect("a histogram").upper.to_vec();
         let histogram = HistogramOpts::from(opts(duration)).buckets(edges);
         Self {
             in_flight: IntGaugeVec::new(opts(in_flight), family(in_flight).labels).expect("a gauge"),

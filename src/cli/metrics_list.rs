@@ -75,7 +75,7 @@ impl Row {
             r#type: kind.name(),
             unit,
             labels,
-            buckets: buckets.map(|buckets| buckets.seconds),
+            buckets: buckets.map(|buckets| buckets.upper),
             worst_case_series: worst_case::series(family, bounds),
             help,
         }

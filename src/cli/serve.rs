@@ -46,12 +46,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
         refuse(&loaded.problems, context.terminal);
         return Ok(Outcome::Misconfigured);
     };
-    let _log = logging::init(&config.log, context.terminal)?;
+    let log = logging::init(&config.log, context.terminal)?;
     for problem in &loaded.problems {
         tracing::warn!(problem = problem.to_string(), "configuration");
     }
     let has_key = config.server.master_key.is_some();
-    let gateway = Gateway::bind(config)?;
+    let gateway = Gateway::bind(config, log.dropped_lines())?;
     if args.demo {
         context.terminal.print(&next_steps(gateway.address(), &gateway.metrics_path(), has_key))?;
     }

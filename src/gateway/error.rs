@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::reply::Reply;
-use crate::metrics::Answer;
+use crate::metrics::{Answer, Rejection};
 use crate::providers::UpstreamError;
 
 /// When to try again after a refusal of ours that has nothing to do with the request.
@@ -158,6 +158,23 @@ impl GatewayError {
         }
     }
 
+    /// Why the request was turned away before any provider was asked, where it was.
+    pub(super) fn rejection(&self) -> Option<Rejection> {
+        match self {
+            Self::Refused { code: "unknown_route", .. }
+            | Self::Unauthorized { .. }
+            | Self::Upstream { .. }
+            | Self::CallerLeft
+            | Self::Internal => None,
+            Self::Refused { code: "model_not_found", .. } => Some(Rejection::ModelNotFound),
+            Self::Refused { code: "body_too_large", .. } => Some(Rejection::BodyTooLarge),
+            Self::Refused { .. } => Some(Rejection::InvalidRequest),
+            Self::Unavailable { code: "draining", .. } => Some(Rejection::Draining),
+            Self::Unavailable { code: "no_provider", .. } => Some(Rejection::NoProvider),
+            Self::Unavailable { .. } => Some(Rejection::Concurrency),
+        }
+    }
+
     fn answer(&self) -> Answer {
         match self {
             Self::Refused { .. } | Self::Unauthorized { .. } => Answer::CallerError,
@@ -189,6 +206,10 @@ impl GatewayError {
             }
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, RETRY_SOON);
+            }
+            // The rest of the body is not waited for, so nothing can follow it.
+            Self::Refused { code: "body_too_large" | "body_timeout" | "unsupported_encoding", .. } => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Refused { .. } | Self::Upstream { .. } | Self::CallerLeft | Self::Internal => {}
         }

@@ -8,8 +8,10 @@ use http::HeaderValue;
 
 use super::error::GatewayError;
 use super::lifecycle::InFlight;
+use super::operation::Operation;
 use super::request_log::RequestLog;
-use super::worker::{ModelTarget, Worker};
+use super::targets::{ModelTarget, Targets};
+use super::worker::Worker;
 use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Tokens};
 
 /// One exchange with a caller, from its head to the last byte of its answer.
@@ -49,7 +51,21 @@ impl Exchange {
         }
     }
 
-    /// The body was read and understood.
+    /// From here on the caller's body is waited for.
+    pub(super) fn body_awaited(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.body_awaited();
+        }
+    }
+
+    /// The caller's body is here.
+    pub(super) fn body_read(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.body_read();
+        }
+    }
+
+    /// The body was understood.
     pub(super) fn decoded(&mut self, stream: bool) {
         if let Some(observer) = &mut self.observer {
             observer.decoded(stream);
@@ -59,9 +75,9 @@ impl Exchange {
     /// A target was found: from here to the last byte its provider is being asked.
     pub(super) fn dispatch(
         &mut self,
+        targets: &Targets,
         target: &Arc<ModelTarget>,
-        endpoint: Endpoint,
-        stream: bool,
+        operation: &Operation,
     ) -> Dispatch {
         if let Some(log) = &mut self.log {
             log.target = Some(Arc::clone(target));
@@ -70,14 +86,28 @@ impl Exchange {
             return Dispatch(None);
         };
         let now = Instant::now();
-        observer.prepared(model, now);
-        Dispatch(Some(DispatchObserver::start(model, endpoint, stream, now)))
+        observer.prepared(model, targets.alias_metrics(), now);
+        Dispatch(Some(DispatchObserver::start(model, operation.endpoint, operation.stream, now)))
     }
 
     /// The upstream's headers arrived.
     pub(super) fn dispatched(&mut self) {
         if let Some(observer) = &mut self.observer {
             observer.dispatched();
+        }
+    }
+
+    /// An answer that is held back until it is whole is whole.
+    pub(super) fn received(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.received();
+        }
+    }
+
+    /// So many bytes of the answer were handed over.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if let Some(observer) = &mut self.observer {
+            observer.sent(bytes);
         }
     }
 
@@ -112,7 +142,10 @@ impl Exchange {
     }
 
     /// The provider declared its use.
-    pub(super) fn tokens(&mut self, tokens: &Tokens) {
+    pub(super) fn used(&mut self, tokens: &Tokens) {
+        if let Some(observer) = &mut self.observer {
+            observer.used(tokens);
+        }
         if let Some(log) = &mut self.log {
             log.tokens = Some(*tokens);
         }

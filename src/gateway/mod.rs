@@ -3,8 +3,11 @@
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
 //! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call.
 
+mod answer;
+mod attempts;
 mod auth;
 mod connection;
+mod deadline;
 mod error;
 mod exchange;
 mod headers;
@@ -12,6 +15,7 @@ mod io;
 mod lifecycle;
 mod listen;
 mod models;
+mod operation;
 mod peek;
 mod relay;
 mod relay_body;
@@ -22,6 +26,7 @@ mod routes;
 mod scrape;
 mod shutdown;
 mod tap;
+mod targets;
 mod usage;
 mod worker;
 mod workers;
@@ -33,14 +38,15 @@ use anyhow::Context as _;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::metrics::{Build, Metrics, Setup};
+use crate::logging::DroppedLines;
+use crate::metrics::{Build, Configured, Live, LiveFacts, Metrics, Setup};
 use crate::providers::{Client, Providers, discover_forever};
 use crate::{tls, version};
 use auth::Access;
 use lifecycle::Lifecycle;
 use routes::ROUTES;
 use shutdown::Signals;
-use worker::{Shared, Worker};
+use worker::{Limits, Shared, Worker};
 use workers::Workers;
 
 /// A gateway whose address is bound and whose workers can start.
@@ -70,23 +76,18 @@ impl Gateway {
     /// # Errors
     /// A port in use, a host that is no address of this machine, a provider that cannot be called, a machine that
     /// trusts no certificate while a provider needs one.
-    pub fn bind(config: Config) -> anyhow::Result<Self> {
+    pub fn bind(config: Config, dropped_lines: DroppedLines) -> anyhow::Result<Self> {
         let limits = listen::limits(&config.server);
         let listeners = listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
         let tls = client_tls(&config)?;
-        let providers = Arc::new(Providers::new(&config.providers)?);
-        let metrics = if config.metrics.enabled { Some(metrics(&config)?) } else { None };
+        let providers = Arc::new(Providers::new(&config, None)?);
+        let lifecycle = Arc::new(Lifecycle::default());
+        let live = live(&lifecycle, limits, dropped_lines);
+        let metrics = if config.metrics.enabled { Some(metrics(&config, live)?) } else { None };
         let access = Access::new(config.server.master_key.as_ref());
-        let shared = Shared {
-            access,
-            providers,
-            metrics,
-            rendering: Semaphore::new(1),
-            lifecycle: Arc::new(Lifecycle::default()),
-            limits,
-            config,
-        };
+        let shared =
+            Shared { access, providers, metrics, rendering: Semaphore::new(1), lifecycle, limits, config };
         Ok(Self { shared: Arc::new(shared), listeners, address, tls })
     }
 
@@ -156,14 +157,30 @@ impl Gateway {
 /// How many routes there are, as the label `route` counts them.
 pub const ROUTE_COUNT: usize = routes::COUNT;
 
+/// What a scrape asks the gateway for.
+fn live(lifecycle: &Arc<Lifecycle>, limits: Limits, dropped_lines: DroppedLines) -> LiveFacts {
+    let lifecycle = Arc::clone(lifecycle);
+    Box::new(move || {
+        let (in_flight, connections) = (lifecycle.in_flight(), lifecycle.connections());
+        Live {
+            in_flight,
+            in_flight_limit: limits.in_flight,
+            active_connections: in_flight.min(connections),
+            idle_connections: connections.saturating_sub(in_flight),
+            log_lines_dropped: dropped_lines.count(),
+        }
+    })
+}
+
 /// Every family, with zeros for what the configuration names.
-fn metrics(config: &Config) -> anyhow::Result<Arc<Metrics>> {
+fn metrics(config: &Config, live: LiveFacts) -> anyhow::Result<Arc<Metrics>> {
     let path = config.metrics_path();
     let routes: Vec<&str> = ROUTES
         .iter()
         .map(|route| if route.action == routes::Action::Scrape { path.as_str() } else { route.template })
         .collect();
-    let providers: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+    let providers: Vec<(&str, &str)> =
+        config.providers.iter().map(|provider| (provider.name.as_str(), provider.kind.name)).collect();
     let models: Vec<(&str, &str)> = config
         .providers
         .iter()
@@ -172,12 +189,12 @@ fn metrics(config: &Config) -> anyhow::Result<Arc<Metrics>> {
     let setup = Setup {
         workers: config.server.workers.get(),
         routes: &routes,
-        providers: &providers,
-        models: &models,
         max_models: config.metrics.max_models,
         build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
+        live,
+        configured: Configured { providers: &providers, models: &models, ..Configured::default() },
     };
-    Ok(Metrics::new(&setup)?)
+    Ok(Metrics::new(setup)?)
 }
 
 /// Trust is read only where a provider is called over TLS.

@@ -16,7 +16,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::exchange::{Dispatch, Exchange};
 use super::tap::Tap;
-use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome};
+use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, UsageSource};
 
 /// See the module.
 pub(super) struct RelayBody {
@@ -84,9 +84,12 @@ impl RelayBody {
     pub(super) fn new(
         head: VecDeque<Bytes>,
         upstream: Incoming,
-        dispatch: Dispatch,
+        mut dispatch: Dispatch,
         setup: RelaySetup,
     ) -> Self {
+        if setup.events {
+            dispatch.note(DispatchObserver::streaming);
+        }
         let until = if setup.events { Instant::now() + setup.idle } else { setup.whole_by };
         Self {
             head,
@@ -171,9 +174,9 @@ impl RelayBody {
             && let Some(tokens) = tap.tokens.take()
         {
             if let Some(exchange) = exchange {
-                exchange.tokens(&tokens);
+                exchange.used(&tokens);
             }
-            self.dispatch.note(|observer| observer.tokens(tokens));
+            self.dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
         }
     }
 

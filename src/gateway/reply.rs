@@ -119,11 +119,17 @@ impl http_body::Body for ObservedBody {
         match &mut this.body {
             ReplyBody::Full(full) => {
                 let bytes = std::mem::take(&mut full.bytes);
+                if let Some(exchange) = &mut this.exchange {
+                    exchange.sent(bytes.len());
+                }
                 this.end(HttpOutcome::Ok);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             ReplyBody::Relay(relay) => {
                 let frame = std::task::ready!(relay.poll_bytes(cx, this.exchange.as_mut()));
+                if let (Some(Ok(bytes)), Some(exchange)) = (&frame, &mut this.exchange) {
+                    exchange.sent(bytes.len());
+                }
                 if let Some(outcome) = relay.outcome() {
                     this.end(outcome);
                 }

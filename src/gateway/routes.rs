@@ -147,15 +147,26 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
         Some(refusal) => Err(refusal),
         None => {
             let answer = answer(&worker, route, request, &request_id, &mut exchange);
-            AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(GatewayError::Internal))
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
+            answer.unwrap_or_else(|_| Err(panicked(&worker)))
         }
     };
     if let Err(refusal) = &reply {
         exchange.refused(refusal);
+        if let (Some(metrics), Some(reason)) = (&worker.metrics, refusal.rejection()) {
+            metrics.process().rejected(reason);
+        }
     }
     // An exchange that is dropped before it is answered notes that its caller left.
     let exchange = (!matches!(reply, Err(GatewayError::CallerLeft))).then_some(exchange);
     respond(reply.unwrap_or_else(GatewayError::into_reply), exchange, request_id)
+}
+
+fn panicked(worker: &Worker) -> GatewayError {
+    if let Some(metrics) = &worker.metrics {
+        metrics.process().panicked();
+    }
+    GatewayError::Internal
 }
 
 fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<(), GatewayError> {
@@ -166,7 +177,7 @@ fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<
     };
     worker.shared.access.check(surface, request.headers()).map_err(|failure| {
         if let Some(metrics) = &worker.metrics {
-            metrics.auth_failure(surface, failure);
+            metrics.process().auth_failed(surface, failure);
         }
         auth::refusal(surface, failure)
     })

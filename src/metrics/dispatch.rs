@@ -1,13 +1,13 @@
-//! The observer of one call to a provider.
+//! The observer of one dispatch: the attempts at one target for one request.
 
 use std::time::Instant;
 
 use super::handles::ModelMetrics;
-use super::labels::{Endpoint, StatusType, TokenKind, Tokens};
+use super::labels::{Attempt, Endpoint, RetryReason, StatusType, StreamOutcome, Tokens, UsageSource};
 use super::presence::Presence;
 
 /// In flight from its creation to its drop, when it records everything else, once, whatever happened. Unless it is
-/// told how the call ended, the caller has left.
+/// told how the dispatch ended, the caller has left.
 #[derive(Debug)]
 pub struct DispatchObserver {
     model: ModelMetrics,
@@ -16,8 +16,11 @@ pub struct DispatchObserver {
     started: Instant,
     status: Option<u16>,
     ending: Ending,
-    first_token_nanos: Option<u64>,
-    tokens: Option<Tokens>,
+    /// Attempts that ended, by [`Attempt`].
+    attempts: [u16; Attempt::COUNT],
+    attempting: bool,
+    events: Option<Box<Events>>,
+    used: Option<(Tokens, UsageSource)>,
     _presence: Presence,
 }
 
@@ -26,10 +29,31 @@ enum Ending {
     CallerLeft,
     Complete,
     Failed,
+    Unreachable,
+    TimedOut,
+    Cut,
+}
+
+/// What is noted of a stream of events.
+#[derive(Debug)]
+struct Events {
+    outcome: StreamOutcome,
+    last: Option<Instant>,
+    longest_gap: u64,
+    first_token: Option<Instant>,
+    tokens: u64,
+}
+
+impl Events {
+    fn progress(&mut self, at: Instant) {
+        if let Some(last) = self.last.replace(at) {
+            self.longest_gap = self.longest_gap.max(nanos_between(last, at));
+        }
+    }
 }
 
 impl DispatchObserver {
-    /// The call starts at `started`.
+    /// The dispatch starts at `started`.
     #[must_use]
     pub fn start(model: &ModelMetrics, endpoint: Endpoint, stream: bool, started: Instant) -> Self {
         model.handles.call(endpoint, stream).in_flight.add(1);
@@ -40,10 +64,31 @@ impl DispatchObserver {
             started,
             status: None,
             ending: Ending::CallerLeft,
-            first_token_nanos: None,
-            tokens: None,
+            attempts: [0; Attempt::COUNT],
+            attempting: false,
+            events: None,
+            used: None,
             _presence: model.handles.worker.presence,
         }
+    }
+
+    /// An attempt starts.
+    pub fn attempt(&mut self) {
+        self.attempting = true;
+        self.status = None;
+    }
+
+    /// The attempt ended like this: another follows, or its status alone does not tell.
+    pub fn attempt_ended(&mut self, outcome: Attempt) {
+        if std::mem::take(&mut self.attempting) {
+            self.attempts[outcome as usize] += 1;
+        }
+    }
+
+    /// The same target will be asked again.
+    pub fn retried(&mut self, reason: RetryReason) {
+        let worker = &self.model.handles.worker;
+        worker.metrics.retried(self.model.handles.provider.as_str(), reason);
     }
 
     /// The upstream's status line arrived.
@@ -51,30 +96,127 @@ impl DispatchObserver {
         self.status = Some(status);
     }
 
+    /// The body is a stream of events, and it is relayed as it comes.
+    pub fn streaming(&mut self) {
+        self.events = Some(Box::new(Events {
+            outcome: StreamOutcome::ClientDisconnect,
+            last: None,
+            longest_gap: 0,
+            first_token: None,
+            tokens: 0,
+        }));
+    }
+
+    /// An event of the stream arrived.
+    pub fn progress(&mut self, at: Instant) {
+        if let Some(events) = &mut self.events {
+            events.progress(at);
+        }
+    }
+
     /// The first event with content, reasoning or a tool call arrived.
     pub fn first_token(&mut self) {
-        self.first_token_nanos.get_or_insert_with(|| nanos_since(self.started));
+        if let Some(events) = &mut self.events {
+            events.first_token.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// This many output tokens came by the stream.
+    pub fn paced(&mut self, tokens: u64) {
+        if let Some(events) = &mut self.events {
+            events.tokens = tokens;
+        }
+    }
+
+    /// How the stream ended; anything but its end is a failure.
+    pub fn stream_ended(&mut self, outcome: StreamOutcome) {
+        if let Some(events) = &mut self.events {
+            events.outcome = outcome;
+            if outcome == StreamOutcome::Timeout {
+                events.progress(Instant::now());
+            }
+        }
+        self.ending = match outcome {
+            StreamOutcome::Completed => Ending::Complete,
+            StreamOutcome::ClientDisconnect => Ending::CallerLeft,
+            StreamOutcome::UpstreamError | StreamOutcome::UpstreamTruncated => Ending::Failed,
+            StreamOutcome::Timeout => Ending::TimedOut,
+            StreamOutcome::Shutdown => Ending::Cut,
+        };
     }
 
     /// The provider declared what it counted.
-    pub fn tokens(&mut self, tokens: Tokens) {
-        self.tokens = Some(tokens);
+    pub fn used(&mut self, tokens: Tokens, source: UsageSource) {
+        self.used = Some((tokens, source));
     }
 
     /// The answer was received whole.
     pub fn completed(&mut self) {
-        self.ending = Ending::Complete;
+        self.stream_ended(StreamOutcome::Completed);
     }
 
-    /// The call failed: before a status this is `network_error`, after it a broken or useless answer.
+    /// The upstream failed: before a status this is `network_error`, after it a broken or useless answer.
     pub fn failed(&mut self) {
         self.ending = Ending::Failed;
+    }
+
+    /// There was no connection.
+    pub fn unreachable(&mut self) {
+        self.status = None;
+        self.ending = Ending::Unreachable;
     }
 
     /// Our own patience ended before there was anything to relay: counted as 504, whatever status had come.
     pub fn timed_out(&mut self) {
         self.status = Some(504);
+        self.ending = Ending::TimedOut;
+    }
+
+    /// The provider's breaker lets nothing through.
+    pub fn breaker_open(&mut self) {
+        self.attempts[Attempt::BreakerOpen as usize] += 1;
+        self.status = Some(503);
         self.ending = Ending::Failed;
+    }
+
+    /// The gateway stops.
+    pub fn cut(&mut self) {
+        self.ending = Ending::Cut;
+    }
+
+    /// How the attempt ended that is still open.
+    fn last_attempt(&self) -> Attempt {
+        match (self.ending, self.status) {
+            (Ending::CallerLeft | Ending::Cut, _) => Attempt::Cancelled,
+            (Ending::Unreachable, _) => Attempt::ConnectError,
+            (Ending::TimedOut, _) => Attempt::Timeout,
+            (Ending::Complete, Some(status)) => Attempt::of_status(status),
+            (Ending::Failed, Some(status)) if status >= 400 => Attempt::of_status(status),
+            (Ending::Failed | Ending::Complete, _) => Attempt::ServerError,
+        }
+    }
+
+    fn record_attempts(&mut self) {
+        if self.attempting {
+            self.attempt_ended(self.last_attempt());
+        }
+        for (outcome, count) in Attempt::ALL.iter().zip(self.attempts) {
+            if count > 0 {
+                self.model.handles.attempts(*outcome, u64::from(count));
+            }
+        }
+    }
+
+    fn record_events(&self, events: &Events) {
+        let handles = &self.model.handles;
+        handles.stream(events.outcome, events.longest_gap);
+        let Some(first) = events.first_token else { return };
+        handles.first_token(self.endpoint, nanos_between(self.started, first));
+        if let Some(last) = events.last
+            && events.tokens >= 2
+        {
+            handles.time_per_token(nanos_between(first, last) / (events.tokens - 1));
+        }
     }
 }
 
@@ -84,20 +226,17 @@ impl Drop for DispatchObserver {
             (Ending::CallerLeft, _) if std::thread::panicking() => (Some(500), StatusType::Error),
             (Ending::CallerLeft, _) => (Some(499), StatusType::Cancelled),
             (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
-            (Ending::Complete | Ending::Failed, status) => (status, StatusType::Error),
+            (_, status) => (status, StatusType::Error),
         };
-        let at = (self.endpoint, self.stream);
         self.model.handles.call(self.endpoint, self.stream).in_flight.add(-1);
         self.model.settle(kind == StatusType::Success);
-        let handles = &self.model.handles;
-        handles.record(at, status, kind, nanos_since(self.started));
-        if let Some(nanos) = self.first_token_nanos {
-            handles.first_token(self.endpoint, nanos);
+        self.model.handles.record((self.endpoint, self.stream), status, kind, nanos_since(self.started));
+        self.record_attempts();
+        if let Some(events) = &self.events {
+            self.record_events(events);
         }
-        for (kind, count) in TokenKind::ALL.iter().zip(self.tokens.into_iter().flatten()) {
-            if count > 0 {
-                handles.tokens(*kind, count);
-            }
+        if self.endpoint.bears_tokens() && self.status.is_some_and(|status| (200..300).contains(&status)) {
+            self.model.used(self.used);
         }
     }
 }

@@ -20,6 +20,9 @@ use super::series::SeriesTable;
 /// `Content-Type` of [`Metrics::render`].
 pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How many make a dollar.
+const PICODOLLARS: u64 = 1_000_000_000_000;
+
 /// A family, ready to be written in its place.
 type Rendered = (&'static str, String);
 
@@ -28,7 +31,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut families = self.hot_families();
-        for family in self.cold.gather() {
+        for family in self.cold.registry.gather() {
             if let Some(rendered) = cold_family(&family) {
                 families.push(rendered);
             }
@@ -44,12 +47,24 @@ impl Metrics {
     fn hot_families(&self) -> Vec<Rendered> {
         vec![
             counters(&self.answers),
+            counters(&self.attempts),
+            counters(&self.caller_requests),
+            counters(&self.caller_tokens),
+            counters(&self.cost),
             counters(&self.http_requests),
             counters(&self.requests),
+            counters(&self.streams),
             counters(&self.tokens),
+            counters(&self.unpriced),
+            counters(&self.usage_reports),
             gauges(&self.requests_in_flight),
+            histograms(&self.http_duration),
+            histograms(&self.overhead),
             histograms(&self.phase_duration),
             histograms(&self.request_duration),
+            histograms(&self.response_size),
+            histograms(&self.stream_max_gap),
+            histograms(&self.time_per_output_token),
             histograms(&self.time_to_first_token),
         ]
     }
@@ -73,9 +88,11 @@ fn head(family: &Family) -> String {
 }
 
 fn counters(table: &SeriesTable<Counter>) -> Rendered {
+    let scale = if table.family.unit == "usd" { PICODOLLARS } else { 1 };
     let mut text = head(table.family);
     for (labels, cells) in table.snapshot() {
         let sum: u64 = cells.iter().filter_map(|cell| cell.get()).map(|cell| cell.value()).sum();
+        let sum = Scaled { value: sum, scale };
         sample(&mut text, table.family.name, "", &label_text(table.family.labels, &labels), sum);
     }
     (table.family.name, text)
@@ -93,7 +110,7 @@ fn gauges(table: &SeriesTable<Gauge>) -> Rendered {
 fn histograms(table: &SeriesTable<Histogram>) -> Rendered {
     let mut text = head(table.family);
     let Some(buckets) = table.family.buckets else { return (table.family.name, text) };
-    let edges: Vec<String> = buckets.seconds.iter().map(f64::to_string).collect();
+    let edges: Vec<String> = buckets.upper.iter().map(f64::to_string).collect();
     for (labels, cells) in table.snapshot() {
         let mut totals = Totals::default();
         for cell in cells.iter().filter_map(|cell| cell.get()) {
@@ -116,16 +133,24 @@ fn histogram(text: &mut String, family: &Family, labels: &str, edges: &[String],
         text.push_str(number.format(cumulative));
         text.push('\n');
     }
-    sample(text, family.name, "_sum", labels, Seconds(totals.sum));
+    let scale = family.buckets.map_or(1, |buckets| buckets.scale);
+    sample(text, family.name, "_sum", labels, Scaled { value: totals.sum, scale });
     sample(text, family.name, "_count", labels, cumulative);
 }
 
-/// A sum of nanoseconds, shown in seconds without rounding.
-struct Seconds(u64);
+/// A whole number of parts, `scale` (a power of ten) of them to one, shown without rounding.
+struct Scaled {
+    value: u64,
+    scale: u64,
+}
 
-impl std::fmt::Display for Seconds {
+impl std::fmt::Display for Scaled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+        if self.scale == 1 {
+            return self.value.fmt(f);
+        }
+        let digits = self.scale.ilog10() as usize;
+        write!(f, "{}.{:0digits$}", self.value / self.scale, self.value % self.scale)
     }
 }
 

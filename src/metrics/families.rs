@@ -26,12 +26,14 @@ impl Kind {
     }
 }
 
-/// Bucket edges: as the exposition shows them, in seconds, and as observations are compared, in nanoseconds.
+/// Bucket edges: as the exposition shows them, and as observations are compared: nanoseconds for seconds, else as shown.
 #[derive(Debug)]
 pub struct Buckets {
-    /// Upper edges in seconds, ascending, without `+Inf`.
-    pub seconds: &'static [f64],
+    /// Upper edges in the family's unit, ascending, without `+Inf`.
+    pub upper: &'static [f64],
     pub(super) edges: &'static [u64],
+    /// What one unit is in observations.
+    pub(super) scale: u64,
 }
 
 /// One row of the contract.
@@ -51,46 +53,68 @@ pub struct Family {
     pub help: &'static str,
 }
 
-/// Whole nanoseconds of edges given in seconds.
+/// Nanoseconds of a second.
+const SECONDS: u64 = 1_000_000_000;
+/// Bytes are observed as they are.
+const BYTES: u64 = 1;
+
+/// Edges as whole observations.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
     reason = "edges are positive and far below the 584 years that fit; evaluated at compile time"
 )]
-const fn nanoseconds<const N: usize>(seconds: [f64; N]) -> [u64; N] {
+const fn observed<const N: usize>(upper: [f64; N], scale: u64) -> [u64; N] {
     assert!(N <= MAX_EDGES);
     let mut edges = [0; N];
     let mut i = 0;
     while i < N {
-        edges[i] = (seconds[i] * 1e9 + 0.5) as u64;
+        edges[i] = (upper[i] * scale as f64 + 0.5) as u64;
         i += 1;
     }
     edges
 }
 
 macro_rules! buckets {
-    ($(#[$doc:meta])* $name:ident: $($edge:literal)+) => {
+    ($(#[$doc:meta])* $name:ident $scale:ident: $($edge:literal)+) => {
         $(#[$doc])*
         pub static $name: Buckets = {
-            const SECONDS: &[f64] = &[$($edge),+];
-            static EDGES: [u64; SECONDS.len()] = nanoseconds([$($edge),+]);
-            Buckets { seconds: SECONDS, edges: &EDGES }
+            const UPPER: &[f64] = &[$($edge),+];
+            static EDGES: [u64; UPPER.len()] = observed([$($edge),+], $scale);
+            Buckets { upper: UPPER, edges: &EDGES, scale: $scale }
         };
     };
 }
 
 buckets! {
     /// Whole answers: embeddings take tens of milliseconds, reasoning models minutes.
-    DURATION: 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.0 3.0 5.0 10.0 20.0 30.0 60.0 120.0 300.0 600.0
+    DURATION SECONDS: 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.0 3.0 5.0 10.0 20.0 30.0 60.0 120.0 300.0 600.0
 }
 buckets! {
     /// First tokens: the range in which people notice a wait, up to the longest reasoning pause.
-    TTFT: 0.025 0.05 0.1 0.25 0.5 0.75 1.0 1.5 2.0 3.0 5.0 10.0 20.0 30.0 60.0 120.0 300.0
+    TTFT SECONDS: 0.025 0.05 0.1 0.25 0.5 0.75 1.0 1.5 2.0 3.0 5.0 10.0 20.0 30.0 60.0 120.0 300.0
+}
+buckets! {
+    /// Time per output token: from a small model on fast hardware to one that is barely alive.
+    TPOT SECONDS: 0.001 0.0025 0.005 0.01 0.015 0.025 0.05 0.075 0.1 0.15 0.25 0.5 1.0 2.5
+}
+buckets! {
+    /// Silences inside a stream: from a hiccup to the default of `http.stream_idle`.
+    GAP SECONDS: 0.05 0.1 0.25 0.5 1.0 2.0 5.0 10.0 30.0 60.0 120.0 300.0
 }
 buckets! {
     /// Phases: from the gateway's own microseconds to a whole answer.
-    PHASE: 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 30.0 60.0
+    PHASE SECONDS: 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 30.0 60.0
         120.0 300.0 600.0
+}
+buckets! {
+    /// What the gateway itself costs: tens of microseconds, unless something is wrong.
+    OVERHEAD SECONDS: 0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 5.0
+}
+buckets! {
+    /// Sizes: from an error to a batch of embeddings, each edge four times the one before.
+    SIZE BYTES: 256.0 1024.0 4096.0 16384.0 65536.0 262144.0 1048576.0 4194304.0 16777216.0 67108864.0
 }
 
 macro_rules! families {
@@ -111,18 +135,67 @@ macro_rules! families {
 
 families! {
     ANSWERS = "aurora_answers_total" Counter "" ["model" "outcome"] None,
-        "Authenticated model calls by how they ended for the caller.";
+        "Authenticated model calls by requested model and by how they ended for the caller.";
     AUTH_FAILURES = "aurora_auth_failures_total" Counter "" ["surface" "reason"] None,
         "Requests refused for their credential.";
     BUILD_INFO = "aurora_build_info" Gauge "" ["version" "revision" "rustc"] None,
         "Always 1; the build that runs. Replicas add up to the number of replicas.";
+    CALLER_REQUESTS = "aurora_caller_requests_total" Counter "" ["caller"] None,
+        "Authenticated model calls by the name of their key.";
+    CALLER_TOKENS = "aurora_caller_tokens_total" Counter "" ["caller" "direction"] None,
+        "Tokens as declared by the provider, by the name of the caller's key.";
+    BREAKER_STATE = "aurora_circuit_breaker_state" Gauge "" ["provider" "state"] None,
+        "1 for the state the provider's breaker is in. Replicas add up to the number of replicas in it.";
+    BREAKER_TRANSITIONS = "aurora_circuit_breaker_transitions_total" Counter "" ["provider" "to"] None,
+        "Changes of the state of a provider's breaker.";
     CLIENT_DISCONNECTS = "aurora_client_disconnects_total" Counter "" ["endpoint" "stage"] None,
         "Callers that left before their answer was complete.";
+    CONFIG_INFO = "aurora_config_info" Gauge "" ["hash"] None,
+        "Always 1; a digest of the effective configuration without its secrets, alike on replicas that are configured alike.";
+    RELOAD_TIME = "aurora_config_last_reload_success_timestamp_seconds" Gauge "seconds" [] None,
+        "When the configuration in effect was loaded, in Unix time. Not meaningful as a sum over replicas.";
+    RELOAD_SUCCESSFUL = "aurora_config_last_reload_successful" Gauge "" [] None,
+        "1 if the last attempt to load the configuration succeeded, 0 if it was refused. Not meaningful as a sum over replicas.";
+    COST = "aurora_cost_usd_total" Counter "usd" ["provider" "model"] None,
+        "What the declared tokens cost at the configured prices.";
+    FALLBACKS = "aurora_fallbacks_total" Counter "" ["from_provider" "to_provider" "outcome"] None,
+        "Requests that went on to the next target of their route, by how that one ended.";
+    OVERHEAD_SECONDS = "aurora_gateway_overhead_seconds" Histogram "seconds" ["endpoint" "stream"] Some(&OVERHEAD),
+        "Time the gateway itself added to an answer, waiting for callers and providers aside.";
     PHASE_DURATION = "aurora_gateway_phase_duration_seconds" Histogram "seconds"
         ["endpoint" "phase" "status" "stream"] Some(&PHASE),
         "Time spent in each phase of a model call.";
+    HTTP_CONNECTIONS = "aurora_http_connections" Gauge "" ["state"] None,
+        "Open connections of callers.";
+    HTTP_DURATION = "aurora_http_request_duration_seconds" Histogram "seconds" ["route" "status_class"]
+        Some(&DURATION),
+        "Time from a request's head to the last byte of its answer, as the caller sees it.";
+    HTTP_IN_FLIGHT = "aurora_http_requests_in_flight" Gauge "" [] None,
+        "HTTP requests being served, which is what load shedding looks at.";
+    HTTP_IN_FLIGHT_LIMIT = "aurora_http_requests_in_flight_limit" Gauge "" [] None,
+        "Requests in flight at which new ones are refused.";
     HTTP_REQUESTS = "aurora_http_requests_total" Counter "" ["route" "method" "status_code" "outcome"] None,
         "HTTP requests received, health checks and authorised scrapes aside.";
+    RESPONSE_SIZE = "aurora_http_response_size_bytes" Histogram "bytes" ["route"] Some(&SIZE),
+        "Bytes of response bodies as sent.";
+    LOG_LINES_DROPPED = "aurora_log_lines_dropped_total" Counter "" [] None,
+        "Log lines that stderr did not take.";
+    LABEL_OVERFLOW = "aurora_metrics_label_overflow_total" Counter "" ["family" "reason"] None,
+        "Observations whose model or provider was counted as other.";
+    LABEL_SETS = "aurora_metrics_label_sets" Gauge "" ["family"] None,
+        "Label sets that the family has. Not meaningful as a sum over replicas.";
+    LABEL_SETS_LIMIT = "aurora_metrics_label_sets_limit" Gauge "" ["family"] None,
+        "Label sets from which on names fold into other. Not meaningful as a sum over replicas.";
+    SCRAPES = "aurora_metrics_scrapes_total" Counter "" ["format" "code"] None,
+        "Authorised scrapes answered.";
+    PANICS = "aurora_panics_total" Counter "" [] None,
+        "Requests that met a defect of the gateway.";
+    DISCOVERY_TIME = "aurora_provider_discovery_last_success_timestamp_seconds" Gauge "seconds" ["provider"] None,
+        "When the provider last listed its models, in Unix time; 0 before that. Not meaningful as a sum over replicas.";
+    PROVIDER_INFO = "aurora_provider_info" Gauge "" ["provider" "type"] None,
+        "Always 1; the type of each configured provider. Replicas add up to the number of replicas.";
+    REJECTED = "aurora_rejected_requests_total" Counter "" ["reason"] None,
+        "Requests turned away before any provider was asked, credentials aside.";
     REQUEST_DURATION = "aurora_request_duration_seconds" Histogram "seconds"
         ["provider" "model" "endpoint" "stream" "status_type"] Some(&DURATION),
         "Time from dispatch to the last byte of the answer.";
@@ -131,11 +204,25 @@ families! {
     REQUESTS = "aurora_requests_total" Counter ""
         ["provider" "model" "endpoint" "status_code" "status_type" "stream"] None,
         "Requests dispatched to a provider by how they ended.";
+    RETRIES = "aurora_retries_total" Counter "" ["provider" "reason"] None,
+        "Attempts after the first at the same target, by why.";
+    STREAM_GAP = "aurora_stream_max_gap_seconds" Histogram "seconds" ["provider" "model"] Some(&GAP),
+        "The longest silence inside each stream.";
+    STREAMS = "aurora_streams_total" Counter "" ["provider" "model" "outcome"] None,
+        "Streams that began, by how they ended.";
+    TPOT_SECONDS = "aurora_time_per_output_token_seconds" Histogram "seconds" ["provider" "model"] Some(&TPOT),
+        "Time per output token after the first, of streams that declare their usage.";
     TTFT_SECONDS = "aurora_time_to_first_token_seconds" Histogram "seconds" ["provider" "model" "endpoint"]
         Some(&TTFT),
         "Time from dispatch to the first event with content, reasoning or a tool call.";
     TOKENS = "aurora_tokens_total" Counter "" ["provider" "model" "direction" "kind"] None,
         "Tokens as declared by the provider; kinds do not overlap.";
+    UNPRICED = "aurora_unpriced_requests_total" Counter "" ["provider" "reason"] None,
+        "Answers that the cost leaves out; moves only where prices are configured.";
+    ATTEMPTS = "aurora_upstream_attempts_total" Counter "" ["provider" "model" "outcome"] None,
+        "Attempts at a provider, retries one by one, by how each ended.";
+    USAGE_REPORTS = "aurora_usage_reports_total" Counter "" ["provider" "source"] None,
+        "Answers that bear tokens, by where their counts come from.";
     PROCESS_CPU = "process_cpu_seconds_total" Counter "seconds" [] None,
         "User and system CPU time of the process.";
     PROCESS_MAX_FDS = "process_max_fds" Gauge "" [] None,

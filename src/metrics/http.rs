@@ -1,13 +1,16 @@
 //! The observer of one exchange with a caller.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::cells::{Counter, Histogram};
 use super::dispatch::nanos_between;
-use super::handles::{Handle, ModelMetrics};
-use super::labels::{Answer, DisconnectStage, Endpoint, HttpOutcome, Label, Phase, Stream, UNKNOWN};
+use super::handles::{AliasMetrics, CallerMetrics, Handle, ModelMetrics};
+use super::labels::{
+    Answer, DisconnectStage, Endpoint, HttpOutcome, Label, Phase, StatusClass, Stream, Tokens, UNKNOWN,
+};
+use super::series::Series;
 use super::{Shard, WorkerMetrics};
 
 /// Status of an exchange that ended before we sent one: the caller left (nginx's number for it).
@@ -69,12 +72,18 @@ impl HttpMethod {
 pub(super) struct RouteHandles {
     /// POST, 200, ok.
     posted: Handle<Counter>,
-    others: Mutex<HashMap<(HttpMethod, u16, HttpOutcome), Arc<Counter>>>,
+    others: Mutex<HashMap<(HttpMethod, u16, HttpOutcome), Series<Counter>>>,
+    duration: [Handle<Histogram>; StatusClass::COUNT],
+    size: Handle<Histogram>,
 }
 
 /// Handles of the phase durations, by endpoint, phase, success and stream.
 #[derive(Debug, Default)]
 pub(super) struct PhaseHandles([[[[Handle<Histogram>; Stream::COUNT]; 2]; Phase::COUNT]; Endpoint::COUNT]);
+
+/// Handles of the overhead, by endpoint and stream.
+#[derive(Debug, Default)]
+pub(super) struct OverheadHandles([[Handle<Histogram>; Stream::COUNT]; Endpoint::COUNT]);
 
 /// Records once, when it is dropped: the exchange, and for a model call its answer and its phases. Unless it is told
 /// that the response was complete or broke, the caller has left.
@@ -86,6 +95,7 @@ pub struct HttpObserver {
     started: Instant,
     status: Option<u16>,
     outcome: HttpOutcome,
+    sent: usize,
     call: Option<ModelCall>,
 }
 
@@ -95,11 +105,37 @@ struct ModelCall {
     endpoint: Endpoint,
     stream: Stream,
     model: Option<ModelMetrics>,
+    alias: Option<AliasMetrics>,
+    caller: Option<CallerMetrics>,
+    tokens: Option<Tokens>,
     answer: Answer,
+    marks: Marks,
+    first_token: bool,
+}
+
+/// When a model call passed from one hand to the next.
+#[derive(Debug, Default)]
+struct Marks {
+    /// We began to wait for the body.
+    body_awaited: Option<Instant>,
+    body_read: Option<Instant>,
     decoded: Option<Instant>,
     prepared: Option<Instant>,
     dispatched: Option<Instant>,
-    first_token: bool,
+    /// A held answer was whole.
+    received: Option<Instant>,
+    answered: Option<Instant>,
+}
+
+impl Marks {
+    /// What the gateway itself took until its headers, in nanoseconds; `None` without an answer of a provider.
+    fn overhead(&self, started: Instant) -> Option<u64> {
+        let dispatched = self.dispatched?;
+        let decoded =
+            nanos_between(started, self.body_awaited?) + nanos_between(self.body_read?, self.decoded?);
+        let prepared = nanos_between(self.decoded?, self.prepared?);
+        Some(decoded + prepared + nanos_between(self.received.unwrap_or(dispatched), self.answered?))
+    }
 }
 
 impl HttpObserver {
@@ -113,6 +149,7 @@ impl HttpObserver {
             started,
             status: None,
             outcome: HttpOutcome::Cancelled,
+            sent: 0,
             call: None,
         }
     }
@@ -123,35 +160,75 @@ impl HttpObserver {
             endpoint,
             stream: Stream::Unknown,
             model: None,
+            alias: None,
+            caller: None,
+            tokens: None,
             answer: Answer::GatewayError,
-            decoded: None,
-            prepared: None,
-            dispatched: None,
+            marks: Marks::default(),
             first_token: false,
         });
     }
 
-    /// The body was read and understood.
+    /// The key was this caller's.
+    pub fn caller(&mut self, caller: &CallerMetrics) {
+        if let Some(call) = &mut self.call {
+            call.caller = Some(caller.clone());
+        }
+    }
+
+    fn mark(&mut self, mark: impl FnOnce(&mut Marks) -> &mut Option<Instant>) {
+        if let Some(call) = &mut self.call {
+            *mark(&mut call.marks) = Some(Instant::now());
+        }
+    }
+
+    /// From here on the caller's body is waited for.
+    pub fn body_awaited(&mut self) {
+        self.mark(|marks| &mut marks.body_awaited);
+    }
+
+    /// The caller's body is here.
+    pub fn body_read(&mut self) {
+        self.mark(|marks| &mut marks.body_read);
+    }
+
+    /// The body was understood.
     pub fn decoded(&mut self, stream: bool) {
+        self.mark(|marks| &mut marks.decoded);
         if let Some(call) = &mut self.call {
             call.stream = stream.into();
-            call.decoded = Some(Instant::now());
         }
     }
 
-    /// A target was found and the upstream body is ready.
-    pub fn prepared(&mut self, model: &ModelMetrics, at: Instant) {
+    /// A target was found and the upstream body is ready. `alias` is the configured route that the caller asked for.
+    pub fn prepared(&mut self, model: &ModelMetrics, alias: Option<&AliasMetrics>, at: Instant) {
         if let Some(call) = &mut self.call {
             call.model = Some(model.clone());
-            call.prepared = Some(at);
+            call.alias = alias.cloned();
+            call.marks.prepared.get_or_insert(at);
         }
     }
 
-    /// The upstream's headers arrived.
+    /// The headers of the upstream's answer arrived.
     pub fn dispatched(&mut self) {
+        self.mark(|marks| &mut marks.dispatched);
+    }
+
+    /// An answer that is held back until it is whole is whole.
+    pub fn received(&mut self) {
+        self.mark(|marks| &mut marks.received);
+    }
+
+    /// The provider declared its use.
+    pub fn used(&mut self, tokens: &Tokens) {
         if let Some(call) = &mut self.call {
-            call.dispatched = Some(Instant::now());
+            call.tokens = Some(*tokens);
         }
+    }
+
+    /// So many bytes of the answer's body were handed over.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes;
     }
 
     /// The first token of a stream is on its way to the caller.
@@ -164,6 +241,7 @@ impl HttpObserver {
     /// Our status line is decided, and what it means for the caller.
     pub fn answered(&mut self, status: u16, answer: Answer) {
         self.status = Some(status);
+        self.mark(|marks| &mut marks.answered);
         if let Some(call) = &mut self.call {
             call.answer = answer;
         }
@@ -174,19 +252,20 @@ impl HttpObserver {
         self.outcome = outcome;
     }
 
-    fn record_call(&self, mut call: ModelCall) {
+    fn record_call(&self, mut call: ModelCall, now: Instant) {
         let answer = match self.outcome {
             HttpOutcome::Ok => call.answer,
             HttpOutcome::Broken => Answer::BrokenStream,
             HttpOutcome::Cancelled => Answer::Cancelled,
         };
         let fine = matches!(answer, Answer::Ok | Answer::OkAfterRetry | Answer::OkAfterFallback);
-        match &mut call.model {
-            Some(model) => {
+        match (&call.alias, &mut call.model) {
+            (Some(alias), _) => alias.answer(answer),
+            (None, Some(model)) => {
                 model.settle(fine);
                 model.handles.answer(answer);
             }
-            None => self.worker.unknown_answer(answer),
+            (None, None) => self.worker.unknown_answer(answer),
         }
         if self.outcome == HttpOutcome::Cancelled {
             let stage = match (self.status, call.first_token, call.stream) {
@@ -194,25 +273,30 @@ impl HttpObserver {
                 (Some(_), false, Stream::Yes) => DisconnectStage::BeforeFirstToken,
                 _ => DisconnectStage::MidStream,
             };
-            self.worker.disconnect(call.endpoint, stage);
+            self.worker.metrics.disconnected(call.endpoint, stage);
         }
-        self.record_phases(&call, fine);
+        if let Some(caller) = &call.caller {
+            caller.record(call.tokens.as_ref());
+        }
+        if let Some(nanos) = call.marks.overhead(self.started) {
+            self.worker.overhead(call.endpoint, call.stream).observe(nanos);
+        }
+        self.record_phases(&call, fine, now);
     }
 
     /// Every phase that was entered, the last one as an error when the call ended inside it.
-    fn record_phases(&self, call: &ModelCall, fine: bool) {
-        let now = Instant::now();
+    fn record_phases(&self, call: &ModelCall, fine: bool, now: Instant) {
         let record = |phase, fine, stream, from, to| {
             self.worker.phase(call.endpoint, phase, fine, stream).observe(nanos_between(from, to));
         };
         let mut from = self.started;
-        let marks = [
-            (Phase::Decode, call.decoded, Stream::Unknown),
-            (Phase::Prepare, call.prepared, call.stream),
-            (Phase::ProviderDispatch, call.dispatched, call.stream),
+        let phases = [
+            (Phase::Decode, call.marks.decoded, Stream::Unknown),
+            (Phase::Prepare, call.marks.prepared, call.stream),
+            (Phase::ProviderDispatch, call.marks.dispatched, call.stream),
             (Phase::ResponseWrite, fine.then_some(now), call.stream),
         ];
-        for (phase, mark, stream) in marks {
+        for (phase, mark, stream) in phases {
             record(phase, mark.is_some(), stream, from, mark.unwrap_or(now));
             let Some(mark) = mark else { break };
             from = mark;
@@ -226,10 +310,15 @@ impl Drop for HttpObserver {
         if std::thread::panicking() {
             self.outcome = HttpOutcome::Broken;
         }
+        let now = Instant::now();
         let status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST);
         self.worker.exchange(self.route, self.method, status, self.outcome);
+        self.worker.exchange_took(self.route, status, nanos_between(self.started, now));
+        if self.status.is_some() {
+            self.worker.exchange_sent(self.route, self.sent);
+        }
         if let Some(call) = self.call.take() {
-            self.record_call(call);
+            self.record_call(call, now);
         }
     }
 }
@@ -240,16 +329,16 @@ impl WorkerMetrics {
         let handles = &self.http[route];
         let key = (method, status, outcome);
         if key == (HttpMethod::Post, 200, HttpOutcome::Ok) {
-            handles.posted.get_or_init(|| self.exchange_cell(route, key)).add(1);
+            handles.posted.get_or_init(|| self.exchange_series(route, key)).add(1);
             return;
         }
         let mut others = handles.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.entry(key).or_insert_with(|| self.exchange_cell(route, key)).add(1);
+        others.entry(key).or_insert_with(|| self.exchange_series(route, key)).add(1);
     }
 }
 
 impl Shard {
-    fn exchange_cell(&self, route: usize, key: (HttpMethod, u16, HttpOutcome)) -> Arc<Counter> {
+    fn exchange_series(&self, route: usize, key: (HttpMethod, u16, HttpOutcome)) -> Series<Counter> {
         let (method, status, outcome) = key;
         let labels = [
             self.metrics.routes[route].clone(),
@@ -257,19 +346,38 @@ impl Shard {
             Label::of_name(&status.to_string()),
             outcome.into(),
         ];
-        self.metrics.http_requests.cell(self.worker, &labels)
+        self.metrics.http_requests.series(self.worker, &labels)
+    }
+
+    fn exchange_took(&self, route: usize, status: u16, nanos: u64) {
+        let class = StatusClass::of(status);
+        let labels = || [self.metrics.routes[route].clone(), class.into()];
+        let series = || self.metrics.http_duration.series(self.worker, &labels());
+        self.http[route].duration[class as usize].get_or_init(series).observe(nanos);
+    }
+
+    fn exchange_sent(&self, route: usize, bytes: usize) {
+        let route_label = &self.metrics.routes[route..=route];
+        let series = || self.metrics.response_size.series(self.worker, route_label);
+        self.http[route].size.get_or_init(series).observe(bytes as u64);
+    }
+
+    fn overhead(&self, endpoint: Endpoint, stream: Stream) -> &Series<Histogram> {
+        let labels = || [endpoint.into(), stream.into()];
+        let series = || self.metrics.overhead.series(self.worker, &labels());
+        self.overheads.0[endpoint as usize][stream as usize].get_or_init(series)
     }
 
     fn unknown_answer(&self, answer: Answer) {
-        self.unknown_answers[answer as usize].get_or_init(|| self.answers_cell(&UNKNOWN, answer)).add(1);
+        self.unknown_answers[answer as usize].get_or_init(|| self.answers(&UNKNOWN, answer)).add(1);
     }
 
-    fn phase(&self, endpoint: Endpoint, phase: Phase, fine: bool, stream: Stream) -> &Histogram {
+    fn phase(&self, endpoint: Endpoint, phase: Phase, fine: bool, stream: Stream) -> &Series<Histogram> {
         let slot = &self.phases.0[endpoint as usize][phase as usize][usize::from(fine)][stream as usize];
         slot.get_or_init(|| {
             let status = if fine { "success" } else { "error" };
             let labels = [endpoint.into(), phase.into(), Label::Static(status), stream.into()];
-            self.metrics.phase_duration.cell(self.worker, &labels)
+            self.metrics.phase_duration.series(self.worker, &labels)
         })
     }
 }

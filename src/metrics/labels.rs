@@ -95,16 +95,55 @@ macro_rules! label_set {
 }
 
 label_set! {
-    /// The operation of a model call.
+    /// The operation that a provider is asked for; operations below an id are counted with it.
     Endpoint {
         /// Chat completions.
         ChatCompletions = "/chat/completions",
         /// Text completions.
         Completions = "/completions",
-        /// Embeddings.
-        Embeddings = "/embeddings",
         /// Responses.
         Responses = "/responses",
+        /// One stored response: its state, its items, its cancellation.
+        Response = "/responses/{id}",
+        /// Embeddings.
+        Embeddings = "/embeddings",
+        /// Reranking.
+        Rerank = "/rerank",
+        /// Messages, in Anthropic's format.
+        Messages = "/messages",
+        /// Tokens a message would have.
+        CountTokens = "/messages/count_tokens",
+        /// Moderations.
+        Moderations = "/moderations",
+        /// Images from text.
+        ImageGenerations = "/images/generations",
+        /// Speech from text.
+        Speech = "/audio/speech",
+        /// Text from speech.
+        Transcriptions = "/audio/transcriptions",
+        /// Uploaded files.
+        Files = "/files",
+        /// One file and its content.
+        File = "/files/{id}",
+        /// Batches.
+        Batches = "/batches",
+        /// One batch and its cancellation.
+        Batch = "/batches/{id}",
+        /// The provider's own list of models.
+        Models = "/models",
+        /// Whatever else a provider has.
+        Other = "other",
+    }
+}
+
+impl Endpoint {
+    /// Whether its answers declare the tokens they used.
+    #[must_use]
+    pub const fn bears_tokens(self) -> bool {
+        matches!(
+            self,
+            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings | Self::Messages
+        )
     }
 }
 
@@ -199,6 +238,176 @@ label_set! {
         BeforeFirstToken = "before_first_token",
         /// Part of the answer.
         MidStream = "mid_stream",
+    }
+}
+
+label_set! {
+    /// Why a request was turned away before any provider was asked.
+    Rejection {
+        /// Too many requests in flight or connections open.
+        Concurrency = "concurrency",
+        /// The gateway is shutting down.
+        Draining = "draining",
+        /// The body is over the limit.
+        BodyTooLarge = "body_too_large",
+        /// The request cannot be understood.
+        InvalidRequest = "invalid_request",
+        /// Nobody serves the model.
+        ModelNotFound = "model_not_found",
+        /// There is nobody to ask.
+        NoProvider = "no_provider",
+    }
+}
+
+label_set! {
+    /// How one attempt at a provider ended.
+    Attempt {
+        /// A complete answer with a status below 400.
+        Success = "success",
+        /// A status from 400 that is the caller's doing.
+        ClientError = "client_error",
+        /// 401 or 403: our credential.
+        Unauthorized = "unauthorized",
+        /// 402, or a 429 for want of quota.
+        Quota = "quota",
+        /// 429 for too many requests.
+        RateLimited = "rate_limited",
+        /// A status from 500, or an answer that is none.
+        ServerError = "server_error",
+        /// Our patience ended.
+        Timeout = "timeout",
+        /// No connection.
+        ConnectError = "connect_error",
+        /// The caller left.
+        Cancelled = "cancelled",
+        /// Not made: the breaker is open.
+        BreakerOpen = "breaker_open",
+    }
+}
+
+impl Attempt {
+    /// What a final status says of its attempt.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            0..400 => Self::Success,
+            401 | 403 => Self::Unauthorized,
+            402 => Self::Quota,
+            429 => Self::RateLimited,
+            400..500 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+label_set! {
+    /// How a stream ended.
+    StreamOutcome {
+        /// At its end.
+        Completed = "completed",
+        /// The caller left.
+        ClientDisconnect = "client_disconnect",
+        /// The provider reported an error inside it.
+        UpstreamError = "upstream_error",
+        /// It broke off.
+        UpstreamTruncated = "upstream_truncated",
+        /// The provider fell silent.
+        Timeout = "timeout",
+        /// The gateway stopped.
+        Shutdown = "shutdown",
+    }
+}
+
+label_set! {
+    /// Where the token counts of an answer come from.
+    UsageSource {
+        /// The provider declared them, unasked or because the caller asked.
+        Native = "native",
+        /// The provider declared them because we asked.
+        Injected = "injected",
+        /// Nobody declared them.
+        Missing = "missing",
+    }
+}
+
+label_set! {
+    /// Why an answer has no price.
+    Unpriced {
+        /// Its model has none in the configuration.
+        NoPrice = "no_price",
+        /// Its tokens are not known.
+        NoUsage = "no_usage",
+    }
+}
+
+label_set! {
+    /// Why the same target was asked again.
+    RetryReason {
+        /// No connection, or one that broke before an answer.
+        ConnectError = "connect_error",
+        /// 429.
+        RateLimited = "rate_limited",
+        /// 502, 503 or 504.
+        ServerError = "server_error",
+    }
+}
+
+label_set! {
+    /// State of a circuit breaker.
+    BreakerState {
+        /// Requests pass.
+        Closed = "closed",
+        /// None does.
+        Open = "open",
+        /// One at a time does, as a probe.
+        HalfOpen = "half_open",
+    }
+}
+
+label_set! {
+    /// Why an observation counts under `other`.
+    Overflow {
+        /// `metrics.max_models` pairs have a label value of their own.
+        MaxModels = "max_models",
+        /// The family has `metrics.max_series` label sets.
+        MaxSeries = "max_series",
+    }
+}
+
+label_set! {
+    /// What an open connection of a caller is doing.
+    ConnectionState {
+        /// A request is being read or answered.
+        Active = "active",
+        /// It waits for the next request.
+        Idle = "idle",
+    }
+}
+
+label_set! {
+    /// First digit of a response status.
+    StatusClass {
+        /// 2xx.
+        Success = "2xx",
+        /// 3xx.
+        Redirect = "3xx",
+        /// 4xx, 499 included.
+        CallerError = "4xx",
+        /// 5xx.
+        ServerError = "5xx",
+    }
+}
+
+impl StatusClass {
+    /// The class of a status.
+    #[must_use]
+    pub const fn of(status: u16) -> Self {
+        match status {
+            0..300 => Self::Success,
+            300..400 => Self::Redirect,
+            400..500 => Self::CallerError,
+            _ => Self::ServerError,
+        }
     }
 }
 

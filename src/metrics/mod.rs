@@ -8,6 +8,7 @@
 
 mod cardinality;
 mod cells;
+mod cold;
 mod dispatch;
 mod exposition;
 pub mod families;
@@ -25,23 +26,23 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
-
 use cardinality::AdmittedModels;
 use cells::{Counter, Gauge, Histogram};
+use cold::Cold;
 use families::Family;
 use handles::{Handle, ModelHandles};
-use labels::{Label, UNKNOWN};
+use labels::{Label, UNKNOWN, Unpriced};
 use presence::Presence;
 use series::SeriesTable;
 
 pub use cardinality::Claim;
 pub use dispatch::DispatchObserver;
 pub use exposition::{TEXT_FORMAT, gzip};
-pub use handles::ModelMetrics;
+pub use handles::{AliasMetrics, CallerMetrics, ModelMetrics, Pricing, TokenPrices};
 pub use http::{CLIENT_CLOSED_REQUEST, HttpMethod, HttpObserver};
 pub use labels::{
-    Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, Stream, Surface, TokenKind, Tokens,
+    Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, HttpOutcome, Phase, Rejection,
+    RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens, UsageSource,
 };
 pub use reference::reference;
 
@@ -70,21 +71,55 @@ pub struct Build {
     pub rustc: &'static str,
 }
 
+/// What is read at each scrape from those who keep count of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Live {
+    /// Requests being served.
+    pub in_flight: usize,
+    /// How many may be.
+    pub in_flight_limit: usize,
+    /// Connections with a request.
+    pub active_connections: usize,
+    /// Connections without one.
+    pub idle_connections: usize,
+    /// Log lines that stderr did not take, since the start.
+    pub log_lines_dropped: u64,
+}
+
+/// Reads the facts of this moment.
+pub type LiveFacts = Box<dyn Fn() -> Live + Send + Sync>;
+
 /// What the metrics of a process are made for.
-#[derive(Debug)]
 pub struct Setup<'a> {
     /// How many workers record.
     pub workers: usize,
     /// Routes by their template, in the order of the gateway's route table.
     pub routes: &'a [&'a str],
-    /// Providers by name.
-    pub providers: &'a [&'a str],
-    /// Configured (provider, model) pairs, in file order.
-    pub models: &'a [(&'a str, &'a str)],
     /// Most pairs with a label value of their own.
     pub max_models: usize,
     /// The build.
     pub build: Build,
+    /// What a scrape asks for.
+    pub live: LiveFacts,
+    /// What the configuration names.
+    pub configured: Configured<'a>,
+}
+
+/// What a configuration names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Configured<'a> {
+    /// Providers by name, with their type.
+    pub providers: &'a [(&'a str, &'a str)],
+    /// (provider, model) pairs, in file order.
+    pub models: &'a [(&'a str, &'a str)],
+    /// (provider, model) pairs that routes lead to.
+    pub targets: &'a [(&'a str, &'a str)],
+    /// Names of routes.
+    pub aliases: &'a [&'a str],
+    /// Names of callers.
+    pub callers: &'a [&'a str],
+    /// Digest of the configuration without its secrets.
+    pub hash: &'a str,
 }
 
 /// Every series of the process.
@@ -94,16 +129,26 @@ pub struct Metrics {
     routes: Box<[Label]>,
     models: AdmittedModels,
     answers: SeriesTable<Counter>,
+    attempts: SeriesTable<Counter>,
+    caller_requests: SeriesTable<Counter>,
+    caller_tokens: SeriesTable<Counter>,
+    cost: SeriesTable<Counter>,
+    http_duration: SeriesTable<Histogram>,
     http_requests: SeriesTable<Counter>,
+    overhead: SeriesTable<Histogram>,
     phase_duration: SeriesTable<Histogram>,
     request_duration: SeriesTable<Histogram>,
     requests: SeriesTable<Counter>,
     requests_in_flight: SeriesTable<Gauge>,
+    response_size: SeriesTable<Histogram>,
+    stream_max_gap: SeriesTable<Histogram>,
+    streams: SeriesTable<Counter>,
+    time_per_output_token: SeriesTable<Histogram>,
     time_to_first_token: SeriesTable<Histogram>,
     tokens: SeriesTable<Counter>,
-    auth_failures: IntCounterVec,
-    client_disconnects: IntCounterVec,
-    cold: Registry,
+    unpriced: SeriesTable<Counter>,
+    usage_reports: SeriesTable<Counter>,
+    cold: Cold,
 }
 
 impl Metrics {
@@ -111,8 +156,9 @@ impl Metrics {
     ///
     /// # Errors
     /// When the family table contradicts itself, or this build has no metrics.
-    pub fn new(setup: &Setup) -> Result<Arc<Self>, MetricsError> {
+    pub fn new(setup: Setup) -> Result<Arc<Self>, MetricsError> {
         let counter = |family| SeriesTable::new(family, setup.workers, |_| Counter::default());
+        let gauge = |family| SeriesTable::new(family, setup.workers, |_| Gauge::default());
         let histogram = |family| {
             SeriesTable::new(family, setup.workers, |family: &Family| {
                 Histogram::new(family.buckets.unwrap_or(&families::DURATION))
@@ -123,70 +169,75 @@ impl Metrics {
             routes: setup.routes.iter().map(|route| Label::of_name(route)).collect(),
             models: AdmittedModels::new(setup.max_models),
             answers: counter(&families::ANSWERS),
+            attempts: counter(&families::ATTEMPTS),
+            caller_requests: counter(&families::CALLER_REQUESTS),
+            caller_tokens: counter(&families::CALLER_TOKENS),
+            cost: counter(&families::COST),
+            http_duration: histogram(&families::HTTP_DURATION),
             http_requests: counter(&families::HTTP_REQUESTS),
+            overhead: histogram(&families::OVERHEAD_SECONDS),
             phase_duration: histogram(&families::PHASE_DURATION),
             request_duration: histogram(&families::REQUEST_DURATION),
             requests: counter(&families::REQUESTS),
-            requests_in_flight: SeriesTable::new(&families::REQUESTS_IN_FLIGHT, setup.workers, |_| {
-                Gauge::default()
-            }),
+            requests_in_flight: gauge(&families::REQUESTS_IN_FLIGHT),
+            response_size: histogram(&families::RESPONSE_SIZE),
+            stream_max_gap: histogram(&families::STREAM_GAP),
+            streams: counter(&families::STREAMS),
+            time_per_output_token: histogram(&families::TPOT_SECONDS),
             time_to_first_token: histogram(&families::TTFT_SECONDS),
             tokens: counter(&families::TOKENS),
-            auth_failures: cold_counter(&families::AUTH_FAILURES)?,
-            client_disconnects: cold_counter(&families::CLIENT_DISCONNECTS)?,
-            cold: Registry::new(),
+            unpriced: counter(&families::UNPRICED),
+            usage_reports: counter(&families::USAGE_REPORTS),
+            cold: Cold::new(setup.build, setup.live)?,
         };
-        metrics.register_cold(setup.build)?;
-        metrics.zeros(setup);
+        metrics.configure(&setup.configured);
         Ok(Arc::new(metrics))
     }
 
-    fn register_cold(&self, build: Build) -> Result<(), prometheus::Error> {
-        let info = IntGaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
-        info.with_label_values(&[build.version, build.revision, build.rustc]).set(1);
-        self.cold.register(Box::new(info))?;
-        self.cold.register(Box::new(self.auth_failures.clone()))?;
-        self.cold.register(Box::new(self.client_disconnects.clone()))?;
-        self.cold.register(Box::new(process::Process::new()?))
-    }
-
-    /// Counters appear before their first event: `rate()` cannot see the step from nothing to one.
-    fn zeros(&self, setup: &Setup) {
-        for surface in Surface::ALL {
-            for reason in AuthFailure::ALL {
-                self.auth_failures.with_label_values(&[surface.as_str(), reason.as_str()]);
-            }
-        }
-        for endpoint in Endpoint::ALL {
-            for stage in DisconnectStage::ALL {
-                self.client_disconnects.with_label_values(&[endpoint.as_str(), stage.as_str()]);
-            }
-        }
-        for (provider, model) in setup.models {
+    /// Takes over what a configuration names: at the start, and whenever another one takes effect. Its models are
+    /// admitted, and counters appear before their first event: `rate()` cannot see the step from nothing to one.
+    pub fn configure(&self, configured: &Configured) {
+        self.cold.configure(configured);
+        for (provider, model) in configured.models.iter().chain(configured.targets) {
             self.models.admit(provider, model, Claim::Configured);
         }
-        let unknown = setup.providers.iter().map(|provider| (*provider, UNKNOWN));
-        let configured = setup.models.iter().map(|(provider, model)| (*provider, Label::of_name(model)));
-        for (provider, model) in unknown.chain(configured) {
-            for stream in ["false", "true"] {
-                self.requests.appear(&[
-                    Label::of_name(provider),
-                    model.clone(),
-                    Endpoint::ChatCompletions.into(),
-                    Label::Static("200"),
-                    Label::Static("success"),
-                    Label::Static(stream),
-                ]);
-            }
-            self.zero_answers(&model);
+        for (provider, _) in configured.providers {
+            let provider = Label::of_name(provider);
+            appear(&self.usage_reports, std::slice::from_ref(&provider), UsageSource::ALL);
+            appear(&self.unpriced, std::slice::from_ref(&provider), Unpriced::ALL);
+            self.pair_appears(&[provider, UNKNOWN]);
         }
-        self.zero_answers(&UNKNOWN);
+        for (provider, model) in configured.models.iter().chain(configured.targets) {
+            self.pair_appears(&[Label::of_name(provider), Label::of_name(model)]);
+        }
+        for alias in configured.aliases {
+            appear(&self.answers, &[Label::of_name(alias)], Answer::ALL);
+        }
+        appear(&self.answers, &[UNKNOWN], Answer::ALL);
+        for caller in configured.callers {
+            let caller = Label::of_name(caller);
+            self.caller_requests.appear(std::slice::from_ref(&caller));
+            for direction in ["input", "output"] {
+                self.caller_tokens.appear(&[caller.clone(), Label::Static(direction)]);
+            }
+        }
     }
 
-    fn zero_answers(&self, model: &Label) {
-        for answer in Answer::ALL {
-            self.answers.appear(&[model.clone(), (*answer).into()]);
+    fn pair_appears(&self, pair: &[Label; 2]) {
+        let [provider, model] = pair;
+        for stream in ["false", "true"] {
+            self.requests.appear(&[
+                provider.clone(),
+                model.clone(),
+                Endpoint::ChatCompletions.into(),
+                Label::Static("200"),
+                Label::Static("success"),
+                Label::Static(stream),
+            ]);
         }
+        appear(&self.attempts, pair, Attempt::ALL);
+        appear(&self.streams, pair, StreamOutcome::ALL);
+        appear(&self.answers, std::slice::from_ref(model), Answer::ALL);
     }
 
     /// The cells of one worker. Call it once per worker: two holders of one worker would lose counts.
@@ -199,6 +250,9 @@ impl Metrics {
                 models: Mutex::default(),
                 http: self.routes.iter().map(|_| http::RouteHandles::default()).collect(),
                 phases: http::PhaseHandles::default(),
+                overheads: http::OverheadHandles::default(),
+                aliases: Mutex::default(),
+                callers: Mutex::default(),
                 unknown_answers: Default::default(),
             }),
             presence: self.presence,
@@ -229,20 +283,35 @@ pub struct Shard {
     models: Mutex<HashMap<(String, String), Arc<ModelHandles>>>,
     http: Box<[http::RouteHandles]>,
     phases: http::PhaseHandles,
+    overheads: http::OverheadHandles,
+    aliases: Mutex<HashMap<String, AliasMetrics>>,
+    callers: Mutex<HashMap<String, CallerMetrics>>,
     unknown_answers: [Handle<Counter>; Answer::COUNT],
 }
 
 impl WorkerMetrics {
+    /// The metrics of the process.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// The handles of a (provider, model) pair. Without a claim the name must have been admitted before; a name
     /// that is not counts as `unknown` until it earns its place.
     #[must_use]
-    pub fn model(&self, provider: &str, model: &str, claim: Option<Claim>) -> ModelMetrics {
+    pub fn model(&self, provider: &str, model: &str, claim: Option<Claim>, pricing: Pricing) -> ModelMetrics {
         let label = match claim {
             Some(claim) => self.metrics.models.admit(provider, model, claim),
             None => self.metrics.models.find(provider, model),
         };
         let candidate = label.is_none().then(|| Arc::from(model));
-        ModelMetrics::new(self.handles(provider, label.unwrap_or(UNKNOWN)), candidate)
+        ModelMetrics::new(self.handles(provider, label.unwrap_or(UNKNOWN)), candidate, pricing)
+    }
+
+    /// The handles of a provider's calls that name no model.
+    #[must_use]
+    pub fn no_model(&self, provider: &str) -> ModelMetrics {
+        ModelMetrics::new(self.handles(provider, UNKNOWN), None, Pricing::Off)
     }
 
     fn handles(&self, provider: &str, model: Label) -> Arc<ModelHandles> {
@@ -253,20 +322,24 @@ impl WorkerMetrics {
         )
     }
 
-    /// Counts a refused credential.
-    pub fn auth_failure(&self, surface: Surface, reason: AuthFailure) {
-        self.metrics.auth_failures.with_label_values(&[surface.as_str(), reason.as_str()]).inc();
+    /// The handles of a configured route.
+    #[must_use]
+    pub fn alias(&self, name: &str) -> AliasMetrics {
+        let mut aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        aliases.entry(name.to_owned()).or_insert_with(|| AliasMetrics::new(self.clone(), name)).clone()
     }
 
-    fn disconnect(&self, endpoint: Endpoint, stage: DisconnectStage) {
-        self.metrics.client_disconnects.with_label_values(&[endpoint.as_str(), stage.as_str()]).inc();
+    /// The handles of a caller by the configured name of its key.
+    #[must_use]
+    pub fn caller(&self, name: &str) -> CallerMetrics {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.entry(name.to_owned()).or_insert_with(|| CallerMetrics::new(self, name)).clone()
     }
 }
 
-fn opts(family: &Family) -> Opts {
-    Opts::new(family.name, family.help)
-}
-
-fn cold_counter(family: &Family) -> Result<IntCounterVec, prometheus::Error> {
-    IntCounterVec::new(opts(family), family.labels)
+/// Makes one series for each value of a family's last label appear.
+fn appear<C, L: Copy + Into<Label>>(table: &SeriesTable<C>, first: &[Label], last: &[L]) {
+    for value in last {
+        table.appear(&[first, &[(*value).into()]].concat());
+    }
 }

@@ -42,7 +42,7 @@ pub fn reference() -> String {
     page.push_str("| family | edges |\n| --- | --- |\n");
     for family in FAMILIES {
         if let Some(buckets) = family.buckets {
-            let edges: Vec<String> = buckets.seconds.iter().map(ToString::to_string).collect();
+            let edges: Vec<String> = buckets.upper.iter().map(ToString::to_string).collect();
             page.push_str(&format!("| `{}` | {} |\n", family.name, edges.join(" ")));
         }
     }

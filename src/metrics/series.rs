@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::cells::{Counter, Gauge, Histogram};
 use super::families::Family;
 use super::labels::Label;
 
@@ -18,15 +19,37 @@ pub(super) struct SeriesTable<C> {
     series: Mutex<BTreeMap<Arc<[Label]>, Cells<C>>>,
 }
 
+/// One worker's hold on a series.
+#[derive(Debug)]
+pub(super) struct Series<C>(Arc<C>);
+
+impl Series<Counter> {
+    pub(super) fn add(&self, n: u64) {
+        self.0.add(n);
+    }
+}
+
+impl Series<Gauge> {
+    pub(super) fn add(&self, n: i64) {
+        self.0.add(n);
+    }
+}
+
+impl Series<Histogram> {
+    pub(super) fn observe(&self, value: u64) {
+        self.0.observe(value);
+    }
+}
+
 impl<C> SeriesTable<C> {
     pub(super) fn new(family: &'static Family, workers: usize, new_cell: fn(&Family) -> C) -> Self {
         Self { family, new_cell, workers, series: Mutex::default() }
     }
 
-    /// The cell that `worker` writes for a label set.
-    pub(super) fn cell(&self, worker: usize, labels: &[Label]) -> Arc<C> {
+    /// What `worker` records a label set with.
+    pub(super) fn series(&self, worker: usize, labels: &[Label]) -> Series<C> {
         let cells = self.cells(labels);
-        Arc::clone(cells[worker].get_or_init(|| Arc::new((self.new_cell)(self.family))))
+        Series(Arc::clone(cells[worker].get_or_init(|| Arc::new((self.new_cell)(self.family)))))
     }
 
     /// Makes a series appear with the value zero.

@@ -36,7 +36,7 @@ pub fn series(family: &Family, bounds: Bounds) -> u64 {
 /// count.
 #[must_use]
 pub fn samples(family: &Family, bounds: Bounds) -> u64 {
-    let per_series = family.buckets.map_or(1, |buckets| count(buckets.seconds.len()) + 3);
+    let per_series = family.buckets.map_or(1, |buckets| count(buckets.upper.len()) + 3);
     series(family, bounds) * per_series
 }
 

@@ -47,7 +47,7 @@ impl<'a> Deadline<'a> {
                 let message = format!("no {} within {:?}", self.waited_for, self.limit);
                 GatewayError::upstream(provider, Fault::TimedOut, message)
             }
-            GivenUp::ShuttingDown => GatewayError::DRAINING,
+            GivenUp::ShuttingDown => GatewayError::CUT,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -132,6 +132,11 @@ impl GatewayError {
         message: "The gateway is shutting down; send the request again.",
         code: "draining",
     };
+    /// 503 for what was under way when the grace period ended.
+    pub(super) const CUT: Self = Self::Unavailable {
+        message: "The gateway is shutting down; send the request again.",
+        code: "shutting_down",
+    };
     /// 503 over `server.max_in_flight`.
     pub(super) const OVERLOADED: Self = Self::Unavailable {
         message: "Too many requests are in flight (server.max_in_flight); send the request again.",
@@ -193,6 +198,7 @@ impl GatewayError {
     pub(super) fn rejection(&self) -> Option<Rejection> {
         match self {
             Self::Refused { code: "unknown_route", .. }
+            | Self::Unavailable { code: "shutting_down", .. }
             | Self::Unauthorized { .. }
             | Self::Upstream { .. }
             | Self::CallerLeft
@@ -242,6 +248,10 @@ impl GatewayError {
                 // In whole seconds, not before it is worth while.
                 let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, seconds.into());
+            }
+            // The rest of the body is not waited for, so nothing can follow it.
+            Self::Refused { code: "body_too_large" | "body_timeout" | "unsupported_encoding", .. } => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Refused { .. } | Self::Upstream { .. } | Self::CallerLeft | Self::Internal => {}
         }

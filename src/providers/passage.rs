@@ -57,7 +57,7 @@ impl Upstream {
         match state {
             BreakerState::Open => tracing::warn!(provider, "circuit breaker opened"),
             BreakerState::HalfOpen => {
-                tracing::info!(provider, "circuit breaker half open: one request probes")
+                tracing::info!(provider, "circuit breaker half open: one request probes");
             }
             BreakerState::Closed => tracing::info!(provider, "circuit breaker closed"),
         }

@@ -28,6 +28,7 @@ mod shutdown;
 mod tap;
 mod targets;
 mod usage;
+mod verdict;
 mod worker;
 mod workers;
 

@@ -9,8 +9,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -55,14 +53,15 @@ pub(super) async fn model_call(
     exchange.decoded(peek.stream);
 
     let target = worker.target(&peek.model)?;
-    let body = peek.body_for(&target.model, body);
+    let injected = peek.lacks_usage(endpoint) && target.upstream.provider.inject_usage;
+    let body = peek.body_for(&target.model, injected, body);
     let request = request(&target, endpoint, headers, request_id, body);
 
     let mut dispatch = exchange.dispatch(&target, endpoint, peek.stream);
     let deadline = Deadline::new(worker, peek.stream);
     let response = ask(worker, &target, request, &mut dispatch, &deadline).await?;
     exchange.dispatched();
-    let call = Call { worker, target: &target, endpoint, deadline };
+    let call = Call { worker, target: &target, endpoint, injected, deadline };
     call.answer(response, dispatch, exchange).await
 }
 
@@ -169,6 +168,8 @@ struct Call<'a> {
     worker: &'a Worker,
     target: &'a ModelTarget,
     endpoint: Endpoint,
+    /// Aurora asked for the stream's usage, the caller did not.
+    injected: bool,
     deadline: Deadline<'a>,
 }
 
@@ -208,10 +209,10 @@ impl Call<'_> {
             Held::Whole(bytes) if bytes.is_empty() => Err(self.useless(&mut dispatch, headers::NO_BODY)),
             Held::Whole(bytes) => {
                 exchange.received();
-                let Some(usage) = json_usage(&bytes) else {
+                let Some(declared) = usage::of_answer(&bytes) else {
                     return Err(self.useless(&mut dispatch, "its answer is not JSON"));
                 };
-                if let Some(tokens) = usage.and_then(usage::tokens) {
+                if let Some(tokens) = declared {
                     exchange.used(&tokens);
                     dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
                 }
@@ -305,6 +306,7 @@ impl Call<'_> {
         let setup = RelaySetup {
             endpoint: self.endpoint,
             events,
+            injected: self.injected,
             whole_by: self.deadline.at,
             idle: self.worker.shared.config.http.stream_idle,
             cut: self.worker.cut.clone().cancelled_owned(),
@@ -331,15 +333,4 @@ fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
         whole.extend_from_slice(&part);
     }
     whole.freeze()
-}
-
-/// The `usage` of an answer, if any; `None` when the answer is neither a JSON object nor an array.
-fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
-    #[derive(Deserialize)]
-    struct Answer<'a> {
-        #[serde(borrow, default)]
-        usage: Option<&'a RawValue>,
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    serde_json::from_str::<Answer>(text).ok().map(|answer| answer.usage)
 }

@@ -171,7 +171,7 @@ impl RelayBody {
         let now = Instant::now();
         self.patience.as_mut().reset(now + self.idle);
         let (events, had_token) = (tap.seen().events, tap.seen().first_token);
-        let passed = tap.read(bytes);
+        let passed = tap.read(&bytes);
         let is_whole = tap.seen().ended && !tap.seen().reported_error && !tap.holds();
         if tap.seen().events > events {
             self.dispatch.note(|observer| observer.progress(now.into_std()));

@@ -172,22 +172,22 @@ impl Tap {
     }
 
     /// Reads the next bytes of the stream and returns those that go on to the caller now.
-    pub fn read(&mut self, bytes: Bytes) -> Bytes {
+    pub fn read(&mut self, bytes: &Bytes) -> Bytes {
         let before = self.unfinished.len();
         if before == 0 {
-            let cut = self.cut(&bytes, 0);
+            let cut = self.cut(bytes, 0);
             let rest = &bytes[cut.rest..];
             self.held = self.may_be_withheld(rest);
-            let passed = self.passed(&bytes, &bytes, 0, &cut);
+            let passed = self.passed(bytes, bytes, 0, &cut);
             self.keep(rest);
             return passed;
         }
         let mut whole = std::mem::take(&mut self.unfinished);
-        whole.extend_from_slice(&bytes);
+        whole.extend_from_slice(bytes);
         let unsent = if self.held { 0 } else { before };
         let cut = self.cut(&whole, before);
         self.held = (self.held || cut.rest > 0) && self.may_be_withheld(&whole[cut.rest..]);
-        let passed = self.passed(&bytes, &whole, unsent, &cut);
+        let passed = self.passed(bytes, &whole, unsent, &cut);
         whole.drain(..cut.rest);
         if self.long.is_some() || whole.len() > MAX_EVENT {
             self.keep(&whole);

@@ -19,18 +19,21 @@ fn chat() -> Tap {
 fn pass(tap: &mut Tap, parts: &[&[u8]]) -> Vec<u8> {
     let mut passed = Vec::new();
     for part in parts {
-        passed.extend_from_slice(&tap.read(Bytes::copy_from_slice(part)));
+        passed.extend_from_slice(&tap.read(&Bytes::copy_from_slice(part)));
     }
     passed.extend_from_slice(&tap.end());
     passed
 }
 
 fn read(tap: &mut Tap, text: &str) -> String {
-    String::from_utf8(tap.read(Bytes::copy_from_slice(text.as_bytes())).to_vec()).unwrap()
+    String::from_utf8(tap.read(&Bytes::copy_from_slice(text.as_bytes())).to_vec()).unwrap()
 }
 
-/// First token, end, and the final declaration as input, output and paced tokens.
-fn seen(tap: &mut Tap) -> (bool, bool, Option<(u64, u64, Option<u64>)>) {
+/// Input, output and paced tokens.
+type Counts = (u64, u64, Option<u64>);
+
+/// First token, end, and the final declaration.
+fn seen(tap: &mut Tap) -> (bool, bool, Option<Counts>) {
     let declared = tap.declared().map(|declared| {
         let (input, output) = crate::gateway::usage::totals(&declared.tokens);
         (input, output, declared.paced)
@@ -137,7 +140,7 @@ fn a_response_over_the_limit_ends_its_stream_and_declares_its_use() {
         for size in [1000, MAX_EVENT + 1, event.len() - 2, event.len()] {
             let mut tap = Tap::new(Endpoint::Responses, false);
             for part in event.as_bytes().chunks(size) {
-                assert_eq!(tap.read(Bytes::copy_from_slice(part)), part);
+                assert_eq!(tap.read(&Bytes::copy_from_slice(part)), part);
                 assert!(tap.unfinished.len() <= MAX_EVENT);
             }
             assert_eq!(seen(&mut tap), (false, true, Some((1, 2, None))), "{name} in parts of {size}");
@@ -152,7 +155,7 @@ fn an_event_over_the_limit_passes_unread_and_the_next_is_read() {
         let mut tap = Tap::new(Endpoint::ChatCompletions, withholds);
         read(&mut tap, "data: {\"choices\":[{\"delta\":{\"content\":\"");
         for _ in 0..100 {
-            assert_eq!(tap.read(Bytes::from_static(&[b'x'; 1024])).len(), 1024);
+            assert_eq!(tap.read(&Bytes::from_static(&[b'x'; 1024])).len(), 1024);
         }
         assert_eq!(tap.unfinished.len(), 3);
         read(&mut tap, "\"}}]}\n");
@@ -332,7 +335,7 @@ proptest! {
             let mut tap = Tap::new(endpoint, withholds);
             let mut passed = Vec::new();
             for part in parts {
-                passed.extend_from_slice(&tap.read(Bytes::from(part)));
+                passed.extend_from_slice(&tap.read(&Bytes::from(part)));
                 prop_assert!(tap.unfinished.len() <= MAX_EVENT);
             }
             passed.extend_from_slice(&tap.end());

@@ -13,6 +13,7 @@ mod exposition;
 mod generated;
 mod health;
 mod http_surface;
+mod invariants;
 mod leaving;
 mod limits;
 mod logging;

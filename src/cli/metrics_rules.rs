@@ -15,8 +15,8 @@ pub struct Args {
     /// Name of the scrape job
     #[arg(long, default_value = monitoring::JOB, value_parser = job, value_name = "NAME")]
     job: String,
-    /// A rule file, or a manifest of the Prometheus Operator
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    /// prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     format: Format,
 }
 

@@ -36,6 +36,8 @@ mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+#[cfg(feature = "real-software")]
+mod replicas;
 mod request_lines;
 mod scripted;
 mod shutdown;

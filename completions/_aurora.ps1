@@ -139,13 +139,13 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         }
         'aurora;metrics;rules' {
             [CompletionResult]::new('--job', '--job', [CompletionResultType]::ParameterName, 'Name of the scrape job')
-            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'A rule file, or a manifest of the Prometheus Operator')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour: auto, always, never [default: auto]')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
         'aurora;metrics;dashboard' {

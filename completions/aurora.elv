@@ -125,13 +125,13 @@ set edit:completion:arg-completer[aurora] = {|@words|
         }
         &'aurora;metrics;rules'= {
             cand --job 'Name of the scrape job'
-            cand --format 'A rule file, or a manifest of the Prometheus Operator'
+            cand --format 'prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator'
             cand -c 'Configuration file [default: config.yaml]'
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'
             cand --color 'When to colour: auto, always, never [default: auto]'
-            cand -h 'Print help (see more with ''--help'')'
-            cand --help 'Print help (see more with ''--help'')'
+            cand -h 'Print help'
+            cand --help 'Print help'
         }
         &'aurora;metrics;dashboard'= {
             cand -c 'Configuration file [default: config.yaml]'

@@ -112,14 +112,14 @@ always\t'Even in a pipe'
 never\t'Nowhere'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l job -d 'Name of the scrape job' -r
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l format -d 'A rule file, or a manifest of the Prometheus Operator' -r -f -a "prometheus\t'As `rule_files` of Prometheus names it'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l format -d 'prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator' -r -f -a "prometheus\t'As `rule_files` of Prometheus names it'
 prometheusrule\t'A `PrometheusRule`'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l env-file -d 'File of environment variables [default: .env]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Nowhere'"
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l env-file -d 'File of environment variables [default: .env]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'

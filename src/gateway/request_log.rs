@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 
 use super::routes::ROUTES;
+use super::targets::ModelTarget;
 use super::usage;
-use super::worker::ModelTarget;
 use crate::config::{Log, LogRequests};
 use crate::metrics::labels::Label;
 use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
@@ -21,7 +21,10 @@ pub(super) struct RequestLog {
     started: Instant,
     first_token: Option<Duration>,
     pub(super) endpoint: Option<Endpoint>,
+    /// The last target that was asked.
     pub(super) target: Option<Arc<ModelTarget>>,
+    /// How often any target was asked.
+    pub(super) attempts: u32,
     pub(super) status: Option<u16>,
     pub(super) outcome: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
@@ -40,6 +43,7 @@ impl RequestLog {
             first_token: None,
             endpoint: None,
             target: None,
+            attempts: 0,
             status: None,
             outcome: HttpOutcome::Cancelled,
             tokens: None,
@@ -60,7 +64,7 @@ impl Drop for RequestLog {
         }
         let target = self.target.as_deref();
         // A caller may write anything of any length into it.
-        let model = target.map(|target| Label::of_name(&target.model));
+        let model = target.and_then(|target| target.model.as_deref()).map(Label::of_name);
         let (input_tokens, output_tokens) = self.tokens.as_ref().map(usage::totals).unzip();
         let endpoint = self.endpoint.map_or(ROUTES[self.route].template, Endpoint::as_str);
         macro_rules! line {
@@ -76,7 +80,7 @@ impl Drop for RequestLog {
                     ttft_ms = self.first_token.map(milliseconds),
                     input_tokens,
                     output_tokens,
-                    attempts = target.map(|_| 1),
+                    attempts = target.map(|_| self.attempts),
                     error = self.error,
                     "request"
                 )

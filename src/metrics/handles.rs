@@ -18,14 +18,14 @@ pub(super) type Handle<C> = OnceLock<Series<C>>;
 pub type TokenPrices = [u64; TokenKind::COUNT];
 
 /// What the tokens of a target cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pricing {
     /// Nobody asked: no price stands in the configuration.
     Off,
     /// Other models have prices, this one has none.
     NoPrice,
     /// This much.
-    Price(TokenPrices),
+    Price(Arc<TokenPrices>),
 }
 
 /// The metrics of one target at one worker.
@@ -59,7 +59,7 @@ impl ModelMetrics {
     pub(super) fn settle(&mut self, earned: bool) {
         let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return };
         let claim = earned.then_some(Claim::Earned);
-        let settled = handles.worker.model(handles.provider.as_str(), name, claim, *pricing);
+        let settled = handles.worker.model(handles.provider.as_str(), name, claim, pricing.clone());
         *self = settled;
     }
 
@@ -83,7 +83,7 @@ impl ModelMetrics {
             Pricing::Off => {}
             Pricing::NoPrice => handles.unpriced(Unpriced::NoPrice),
             Pricing::Price(prices) => {
-                let costs = tokens.iter().zip(prices).map(|(count, price)| count.wrapping_mul(*price));
+                let costs = tokens.iter().zip(prices.iter()).map(|(count, price)| count.wrapping_mul(*price));
                 handles.cost(costs.fold(0, u64::wrapping_add));
             }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aurora::metrics::parser::{self, Exposition, Kind as FamilyKind};
 
 use crate::aurora::{Aurora, PATIENCE, Setup};
-use crate::caller::{Caller, MASTER_KEY, chat_of, key, post, request};
+use crate::caller::{Caller, MASTER_KEY, chat_of, request};
 use crate::exposition::PROVIDER_KEY;
 use crate::upstream::{LAST_CHUNK, Step, Upstream, answer, json, opening, stream};
 
@@ -37,43 +37,63 @@ enum Leaves {
     With(&'static str),
 }
 
+/// What one request adds to a series: family, labels, how much.
+type Added = (&'static str, String, u64);
+
 /// One kind of request: how it is sent, how often, and what each one adds to which series.
 struct Kind {
-    /// Of a hundred.
+    /// Of a hundred; none is once for each caller.
     share: usize,
-    send: Box<dyn Fn(usize) -> Vec<u8> + Sync>,
+    what: What,
     leaves: Leaves,
     status: u16,
-    adds: Box<dyn Fn(usize) -> Vec<(&'static str, String, u64)> + Sync>,
+}
+
+enum What {
+    /// A chat of a model that is dispatched once; `#` in its name is the number of the caller.
+    Chat { model: &'static str, streams: bool, ends: Ends },
+    /// A request that no provider sees: method, path, header lines, body.
+    Refused { request: [&'static str; 4], adds: &'static [(&'static str, &'static str)] },
+}
+
+/// A chat whose caller waits for the answer.
+const fn chat(share: usize, model: &'static str, streams: bool, ends: Ends) -> Kind {
+    Kind { share, what: What::Chat { model, streams, ends }, leaves: Leaves::Never, status: ends.status }
+}
+
+/// A chat whose caller leaves.
+const fn leaving(share: usize, model: &'static str, leaves: Leaves, ends: Ends) -> Kind {
+    let streams = matches!(leaves, Leaves::With(_));
+    Kind { share, what: What::Chat { model, streams, ends }, leaves, status: ends.status }
+}
+
+const fn refused(
+    share: usize,
+    status: u16,
+    request: [&'static str; 4],
+    adds: &'static [(&'static str, &'static str)],
+) -> Kind {
+    Kind { share, what: What::Refused { request, adds }, leaves: Leaves::Never, status }
 }
 
 impl Kind {
-    /// A chat of a model that is dispatched once.
-    fn chat(share: usize, model: &'static str, streams: bool, ends: Ends) -> Self {
-        Self {
-            share,
-            send: Box::new(move |caller| chat_of(&model.replace('#', &caller.to_string()), streams)),
-            leaves: Leaves::Never,
-            status: ends.status,
-            adds: Box::new(move |caller| ends.adds(&model.replace('#', &caller.to_string()), streams)),
+    fn request(&self, caller: usize) -> Vec<u8> {
+        match &self.what {
+            What::Chat { model, streams, .. } => chat_of(&model.replace('#', &caller.to_string()), *streams),
+            What::Refused { request: [method, path, headers, body], .. } => {
+                request(method, path, &headers.replace("KEY", MASTER_KEY), body)
+            }
         }
     }
 
-    fn leaving(self, leaves: Leaves) -> Self {
-        Self { leaves, ..self }
-    }
-
-    /// A request that no provider sees.
-    fn refused(share: usize, status: u16, request: Vec<u8>, adds: &[(&'static str, &'static str)]) -> Self {
-        let adds = adds.to_vec();
-        Self {
-            share,
-            send: Box::new(move |_| request.clone()),
-            leaves: Leaves::Never,
-            status,
-            adds: Box::new(move |_| {
+    fn adds(&self, caller: usize) -> Vec<Added> {
+        match &self.what {
+            What::Chat { model, streams, ends } => {
+                ends.adds(&model.replace('#', &caller.to_string()), *streams)
+            }
+            What::Refused { adds, .. } => {
                 adds.iter().map(|(family, labels)| (*family, (*labels).to_owned(), 1)).collect()
-            }),
+            }
         }
     }
 }
@@ -124,10 +144,9 @@ const LEFT: Ends = Ends {
     stream: Some("client_disconnect"),
     ..UNCOUNTED
 };
-const FAILED: Ends = Ends { usage: None, tokens: None, ..OK };
 
 impl Ends {
-    fn adds(&self, model: &str, streams: bool) -> Vec<(&'static str, String, u64)> {
+    fn adds(&self, model: &str, streams: bool) -> Vec<Added> {
         let endpoint = "/chat/completions";
         let kind = self.request.split(' ').nth(1).expect("two words");
         let mut adds = vec![
@@ -170,194 +189,66 @@ const EXACT: [&str; 11] = [
     "aurora_upstream_attempts_total",
 ];
 
-fn chats() -> Vec<Kind> {
-    vec![
-        Kind::chat(35, "ok", false, OK),
-        Kind::chat(14, "streamed", true, STREAMED),
-        Kind::chat(4, "uncounted", false, UNCOUNTED),
-        Kind::chat(
-            3,
-            "refused",
-            false,
-            Ends {
-                status: 400,
-                http: "400 ok",
-                answer: "caller_error",
-                request: "400 error",
-                attempt: "client_error",
-                ..FAILED
-            },
-        ),
-        Kind::chat(
-            3,
-            "limited",
-            true,
-            Ends {
-                status: 429,
-                http: "429 ok",
-                answer: "rate_limited",
-                request: "429 error",
-                attempt: "rate_limited",
-                ..FAILED
-            },
-        ),
-        Kind::chat(
-            3,
-            "failing",
-            false,
-            Ends {
-                status: 500,
-                http: "500 ok",
-                answer: "upstream_error",
-                request: "500 error",
-                attempt: "server_error",
-                ..FAILED
-            },
-        ),
-        Kind::chat(
-            2,
-            "locked",
-            false,
-            Ends {
-                status: 502,
-                http: "502 ok",
-                answer: "upstream_error",
-                request: "401 error",
-                attempt: "unauthorized",
-                ..FAILED
-            },
-        ),
-        Kind::chat(
-            2,
-            "page",
-            false,
-            Ends {
-                status: 502,
-                http: "502 ok",
-                answer: "upstream_error",
-                request: "200 error",
-                attempt: "server_error",
-                ..UNCOUNTED
-            },
-        ),
-        Kind::chat(
-            0,
-            "silent",
-            false,
-            Ends {
-                status: 504,
-                http: "504 ok",
-                answer: "upstream_error",
-                request: "504 error",
-                attempt: "timeout",
-                ..FAILED
-            },
-        ),
-        Kind::chat(3, "truncated", true, BROKEN),
-        Kind::chat(2, "reset", true, BROKEN),
-        Kind::chat(2, "apologetic", true, Ends { stream: Some("upstream_error"), ..BROKEN }),
-        Kind::chat(
-            2,
-            "leave-#",
-            false,
-            Ends {
-                http: "499 cancelled",
-                stream: None,
-                usage: None,
-                disconnect: Some("before_headers"),
-                ..LEFT
-            },
-        )
-        .leaving(Leaves::BeforeHeaders),
-        Kind::chat(2, "role", true, Ends { disconnect: Some("before_first_token"), ..LEFT })
-            .leaving(Leaves::With(ROLE)),
-        Kind::chat(2, "hello", true, Ends { disconnect: Some("mid_stream"), ..LEFT })
-            .leaving(Leaves::With(HELLO)),
-    ]
+/// A status that the provider gave and the caller got.
+const fn failed(status: u16, http: &'static str, request: &'static str, answer: &'static str) -> Ends {
+    Ends { status, http, answer, request, usage: None, tokens: None, ..OK }
 }
 
-fn refusals() -> Vec<Kind> {
-    let chat_path = "/v1/chat/completions";
-    let wrong = request("POST", chat_path, "authorization: Bearer wrong\r\n", "{}");
-    let odd = request("POST", chat_path, "authorization: wrong\r\n", "{}");
-    let large = request("POST", chat_path, &format!("{}content-length: 99999999\r\n", key()), "");
-    let invalid = ("aurora_rejected_requests_total", "invalid_request");
-    let answered = ("aurora_answers_total", "unknown caller_error");
-    vec![
-        Kind::refused(
-            4,
-            404,
-            chat_of("nobody-has-this", false),
-            &[
-                ("aurora_http_requests_total", "/v1/chat/completions POST 404 ok"),
-                ("aurora_rejected_requests_total", "model_not_found"),
-                answered,
-            ],
-        ),
-        Kind::refused(
-            3,
-            400,
-            post(chat_path, "{\"model\":"),
-            &[("aurora_http_requests_total", "/v1/chat/completions POST 400 ok"), invalid, answered],
-        ),
-        Kind::refused(
-            1,
-            413,
-            large,
-            &[
-                ("aurora_http_requests_total", "/v1/chat/completions POST 413 ok"),
-                ("aurora_rejected_requests_total", "body_too_large"),
-                answered,
-            ],
-        ),
-        Kind::refused(
-            4,
-            401,
-            wrong,
-            &[
-                ("aurora_http_requests_total", "/v1/chat/completions POST 401 ok"),
-                ("aurora_auth_failures_total", "api invalid"),
-            ],
-        ),
-        Kind::refused(
-            2,
-            401,
-            odd,
-            &[
-                ("aurora_http_requests_total", "/v1/chat/completions POST 401 ok"),
-                ("aurora_auth_failures_total", "api malformed"),
-            ],
-        ),
-        Kind::refused(
-            2,
-            401,
-            request("GET", "/metrics", "", ""),
-            &[
-                ("aurora_http_requests_total", "/metrics GET 401 ok"),
-                ("aurora_auth_failures_total", "metrics missing"),
-            ],
-        ),
-        Kind::refused(
-            1,
-            404,
-            request("GET", "/nowhere", &key(), ""),
-            &[("aurora_http_requests_total", "unmatched GET 404 ok")],
-        ),
-        Kind::refused(
-            1,
-            405,
-            request("BREW", "/v1/chat/completions", &key(), ""),
-            &[("aurora_http_requests_total", "/v1/chat/completions other 405 ok")],
-        ),
-        Kind::refused(
-            2,
-            200,
-            request("GET", "/v1/models", &key(), ""),
-            &[("aurora_http_requests_total", "/v1/models GET 200 ok")],
-        ),
-        Kind::refused(1, 200, request("GET", "/health", "", ""), &[]),
-    ]
-}
+const REFUSED: Ends = failed(400, "400 ok", "400 error", "caller_error");
+const LIMITED: Ends = failed(429, "429 ok", "429 error", "rate_limited");
+const FAILING: Ends = failed(500, "500 ok", "500 error", "upstream_error");
+const LOCKED: Ends = failed(502, "502 ok", "401 error", "upstream_error");
+const USELESS: Ends = failed(502, "502 ok", "200 error", "upstream_error");
+const SILENT: Ends = failed(504, "504 ok", "504 error", "upstream_error");
+const APOLOGETIC: Ends = Ends { stream: Some("upstream_error"), ..BROKEN };
+const GONE: Ends =
+    Ends { http: "499 cancelled", stream: None, usage: None, disconnect: Some("before_headers"), ..LEFT };
+const BEFORE_TOKEN: Ends = Ends { disconnect: Some("before_first_token"), ..LEFT };
+const MID_STREAM: Ends = Ends { disconnect: Some("mid_stream"), ..LEFT };
+
+const PATH: &str = "/v1/chat/completions";
+const OPEN: &str = "authorization: Bearer KEY\r\n";
+const LARGE: &str = "authorization: Bearer KEY\r\ncontent-length: 99999999\r\n";
+const WRONG: &str = "authorization: Bearer wrong\r\n";
+const ODD: &str = "authorization: wrong\r\n";
+
+const HTTP: &str = "aurora_http_requests_total";
+const ANSWERS: &str = "aurora_answers_total";
+const REJECTED: &str = "aurora_rejected_requests_total";
+const AUTH: &str = "aurora_auth_failures_total";
+const TURNED_AWAY: (&str, &str) = (ANSWERS, "unknown caller_error");
+
+#[rustfmt::skip]
+const KINDS: [Kind; 25] = [
+    chat(35, "ok", false, OK),
+    chat(14, "streamed", true, STREAMED),
+    chat(3, "uncounted", false, UNCOUNTED),
+    chat(3, "refused", false, Ends { attempt: "client_error", ..REFUSED }),
+    chat(3, "limited", true, Ends { attempt: "rate_limited", ..LIMITED }),
+    chat(3, "failing", false, Ends { attempt: "server_error", ..FAILING }),
+    chat(2, "locked", false, Ends { attempt: "unauthorized", ..LOCKED }),
+    chat(2, "page", false, Ends { attempt: "server_error", usage: Some("missing"), ..USELESS }),
+    chat(0, "silent", false, Ends { attempt: "timeout", ..SILENT }),
+    chat(3, "truncated", true, BROKEN),
+    chat(2, "reset", true, BROKEN),
+    chat(2, "apologetic", true, APOLOGETIC),
+    leaving(2, "leave-#", Leaves::BeforeHeaders, GONE),
+    leaving(2, "role", Leaves::With(ROLE), BEFORE_TOKEN),
+    leaving(2, "hello", Leaves::With(HELLO), MID_STREAM),
+    refused(4, 404, ["POST", PATH, OPEN, r#"{"model":"nobody-has-this"}"#],
+        &[(HTTP, "/v1/chat/completions POST 404 ok"), (REJECTED, "model_not_found"), TURNED_AWAY]),
+    refused(4, 400, ["POST", PATH, OPEN, "{\"model\":"],
+        &[(HTTP, "/v1/chat/completions POST 400 ok"), (REJECTED, "invalid_request"), TURNED_AWAY]),
+    refused(1, 413, ["POST", PATH, LARGE, ""],
+        &[(HTTP, "/v1/chat/completions POST 413 ok"), (REJECTED, "body_too_large"), TURNED_AWAY]),
+    refused(4, 401, ["POST", PATH, WRONG, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok"), (AUTH, "api invalid")]),
+    refused(2, 401, ["POST", PATH, ODD, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok"), (AUTH, "api malformed")]),
+    refused(2, 401, ["GET", "/metrics", "", ""], &[(HTTP, "/metrics GET 401 ok"), (AUTH, "metrics missing")]),
+    refused(1, 404, ["GET", "/nowhere", OPEN, ""], &[(HTTP, "unmatched GET 404 ok")]),
+    refused(1, 405, ["BREW", PATH, OPEN, ""], &[(HTTP, "/v1/chat/completions other 405 ok")]),
+    refused(2, 200, ["GET", "/v1/models", OPEN, ""], &[(HTTP, "/v1/models GET 200 ok")]),
+    refused(1, 200, ["GET", "/health", "", ""], &[]),
+];
 
 fn upstream() -> Upstream {
     let refuse = |status: &str| answer(status, JSON, r#"{"error":{"message":"no"}}"#);
@@ -403,27 +294,27 @@ fn gateway(upstream: &Upstream) -> Aurora {
 }
 
 /// The order in which a caller sends the kinds: every kind as often as its share says, well mixed.
-fn order(kinds: &[Kind], caller: usize) -> Vec<usize> {
+fn order(caller: usize) -> Vec<usize> {
     let shares: Vec<usize> =
-        kinds.iter().enumerate().flat_map(|(index, kind)| std::iter::repeat_n(index, kind.share)).collect();
+        KINDS.iter().enumerate().flat_map(|(index, kind)| std::iter::repeat_n(index, kind.share)).collect();
     assert_eq!(shares.len(), 100);
     // 37 and 100 have no common factor, so each hundred visits every share once.
     let turns = (0..REQUESTS / CALLERS).map(|turn| shares[(turn * 37 + caller * 11 + turn / 100) % 100]);
     let mut order: Vec<usize> = turns.collect();
     // Our patience takes seconds, so each caller tries it once, at a time of its own.
-    let slow = kinds.iter().position(|kind| kind.share == 0).expect("one kind is slow");
+    let slow = KINDS.iter().position(|kind| kind.share == 0).expect("one kind is slow");
     order.insert(40 + caller * 73, slow);
     order
 }
 
 /// Sends all of one caller's requests, one after another, on as few connections as the answers allow.
-fn send_all(aurora: &Aurora, upstream: &Upstream, kinds: &[Kind], caller: usize) {
+fn send_all(aurora: &Aurora, upstream: &Upstream, caller: usize) {
     let mut connection: Option<Caller> = None;
     let mut left = 0;
-    for index in order(kinds, caller) {
-        let kind = &kinds[index];
+    for index in order(caller) {
+        let kind = &KINDS[index];
         let mut open = connection.take().unwrap_or_else(|| aurora.caller());
-        open.send((kind.send)(caller));
+        open.send(kind.request(caller));
         match kind.leaves {
             Leaves::BeforeHeaders => {
                 left += 1;
@@ -484,14 +375,13 @@ fn watch(aurora: &Aurora, stop: &AtomicBool) -> usize {
 fn every_number_is_accounted_for() {
     let upstream = upstream();
     let aurora = gateway(&upstream);
-    let kinds: Vec<Kind> = chats().into_iter().chain(refusals()).collect();
     let stop = AtomicBool::new(false);
     let scrapes = thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&aurora, &stop));
         let callers: Vec<_> = (0..CALLERS)
             .map(|caller| {
-                let (aurora, upstream, kinds) = (&aurora, &upstream, &kinds);
-                scope.spawn(move || send_all(aurora, upstream, kinds, caller))
+                let (aurora, upstream) = (&aurora, &upstream);
+                scope.spawn(move || send_all(aurora, upstream, caller))
             })
             .collect();
         let ended: Vec<_> = callers.into_iter().map(thread::ScopedJoinHandle::join).collect();
@@ -503,8 +393,8 @@ fn every_number_is_accounted_for() {
 
     let mut expected: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
     for caller in 0..CALLERS {
-        for index in order(&kinds, caller) {
-            for (family, labels, count) in (kinds[index].adds)(caller) {
+        for index in order(caller) {
+            for (family, labels, count) in KINDS[index].adds(caller) {
                 *expected.entry(family).or_default().entry(labels).or_default() += count;
             }
         }

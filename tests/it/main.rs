@@ -28,6 +28,8 @@ mod nginx;
 mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
+#[cfg(feature = "real-software")]
+mod parsers;
 mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]

@@ -72,6 +72,14 @@ def build(cfg="", target="target"):
     return os.path.join(folder, "release")
 
 
+def example(name):
+    """Builds an example in release; gives its path."""
+    folder = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "--example", name]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return os.path.join(folder, "release", "examples", name)
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -56,7 +56,7 @@ fn repeat(what: &str, times: u64) -> anyhow::Result<()> {
 
 /// About 120,000 samples, rendered and compressed.
 fn page(what: &str, times: u64) -> anyhow::Result<()> {
-    let (metrics, _) = filled(640);
+    let (metrics, _) = filled(1_345);
     let text = metrics.render(Format::OpenMetrics);
     let samples = text.lines().filter(|line| !line.starts_with('#')).count();
     let started = Instant::now();

@@ -13,17 +13,44 @@ Names, labels, types and bucket edges change in a minor release only, with a lin
 
 ## Families
 
+A family is shown once it has a series. Counters of few label values are there from the start with zeros, so that `rate()`
+sees their first event; histograms come with their first observation, those of callers with `server.keys`, and the cost with
+configured prices. Over replicas, counters and histograms add up, and so do gauges that do not say otherwise.
+
+";
+
+const BUCKETS: &str = "
+## Buckets
+
+Upper edges in the unit of the family; each histogram also has `+Inf`. OpenMetrics writes an edge of 1 as `1.0`, so never
+match `le` literally.
+
 ";
 
 const NAMES: &str = "
 ## Label values
 
 A value that a caller chooses becomes a label value only once it is admitted, so the number of series is bounded.
-`provider` is the configured name. `model` is the name sent upstream: configured models count under their own name from the
-start, other names once the upstream lists them or answers them with success; before that they count as `unknown`, and past
-`metrics.max_models` as `other`. `status_code` is the upstream's status, `network_error` when there was none, `504` when
-Aurora's patience ended, `499` when the caller left. `route` is the path of the route, `unmatched` for any other path.
-`method` is the request's, `other` for an unusual one.
+
+- `provider` is the configured name.
+- `model` is the name sent upstream, without control characters and cut to 128 bytes. Configured models count under their own
+  name from the start, others once the provider lists them or answers them with success, the latter at most 20 per provider;
+  before that they count as `unknown`. In `aurora_answers_total` it is the name that was asked for: a configured route's, else
+  the model's.
+- Past `metrics.max_models` (provider, model) pairs a model counts as `other`.
+- A family with a `model` that has `metrics.max_series` label sets counts what is new under the model `other`, and where that is
+  new too under the provider `other`. All other labels stay as they are, so sums and error ratios stay exact.
+  `aurora_metrics_label_overflow_total` counts each observation that either cap folded, by family and reason;
+  `aurora_metrics_label_sets` and `aurora_metrics_label_sets_limit` say how near a family is. Without a `model` the
+  configuration alone bounds a family, and it has no limit.
+- `status_code` is the upstream's status, `network_error` when there was none, `504` when Aurora's patience ended, `503` when
+  the breaker was open, `499` when the caller left. In the families of HTTP it is the status that the caller got.
+- `route` is the path of the route, `unmatched` for any other path.
+- `caller` is the configured name of the key, `master` for the master key.
+- `version`, `revision` and `rustc` are facts of the build, `hash` one of the configuration, `type` the provider's, and `family`
+  the name of a family.
+
+These labels take no other values:
 
 ";
 
@@ -31,16 +58,17 @@ Aurora's patience ended, `499` when the caller left. `route` is the path of the 
 #[must_use]
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
-    page.push_str("| family | type | labels | meaning |\n| --- | --- | --- | --- |\n");
-    for Family { name, kind, labels, help, .. } in FAMILIES {
-        page.push_str(&format!("| `{name}` | {} | {} | {help} |\n", kind.name(), codes(labels)));
+    page.push_str("| family | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for Family { name, kind, unit, labels, help, .. } in FAMILIES {
+        let (kind, unit) = (kind.name(), if unit.is_empty() { "-" } else { unit });
+        page.push_str(&format!("| `{name}` | {kind} | {unit} | {} | {help} |\n", codes(labels)));
     }
-    page.push_str("\n## Buckets\n\nUpper edges in seconds; each histogram also has `+Inf`.\n\n");
-    page.push_str("| family | edges |\n| --- | --- |\n");
-    for family in FAMILIES {
-        if let Some(buckets) = family.buckets {
+    page.push_str(BUCKETS);
+    page.push_str("| family | unit | edges |\n| --- | --- | --- |\n");
+    for Family { name, unit, buckets, .. } in FAMILIES {
+        if let Some(buckets) = buckets {
             let edges: Vec<String> = buckets.upper.iter().map(ToString::to_string).collect();
-            page.push_str(&format!("| `{}` | {} |\n", family.name, edges.join(" ")));
+            page.push_str(&format!("| `{name}` | {unit} | {} |\n", edges.join(" ")));
         }
     }
     page.push_str(NAMES);
@@ -70,9 +98,12 @@ fn closed_sets() -> Vec<ClosedSet> {
     sets
 }
 
+/// Each word once: there are audio tokens in both directions.
 fn codes(words: &[&str]) -> String {
     if words.is_empty() {
         return "-".to_owned();
     }
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
+    let first = |(place, word): &(usize, &&str)| !words[..*place].contains(word);
+    let codes = words.iter().enumerate().filter(first).map(|(_, word)| format!("`{word}`"));
+    codes.collect::<Vec<_>>().join(" ")
 }

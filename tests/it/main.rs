@@ -44,6 +44,7 @@ mod request_lines;
 mod scripted;
 mod shapes;
 mod shutdown;
+mod stream_truth;
 mod streams;
 mod tls_upstream;
 mod upstream;

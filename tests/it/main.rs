@@ -23,6 +23,10 @@ mod metrics_truth;
 mod model_labels;
 mod monitoring;
 #[cfg(feature = "real-software")]
+mod monitoring_commands;
+#[cfg(feature = "real-software")]
+mod monitoring_real;
+#[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
 mod openai_sdk;

@@ -28,6 +28,7 @@ mod shutdown;
 mod tap;
 mod targets;
 mod usage;
+mod verdict;
 mod worker;
 mod workers;
 
@@ -190,6 +191,7 @@ fn metrics(config: &Config, live: LiveFacts) -> anyhow::Result<Arc<Metrics>> {
         workers: config.server.workers.get(),
         routes: &routes,
         max_models: config.metrics.max_models,
+        max_series: config.metrics.max_series,
         build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
         live,
         configured: Configured { providers: &providers, models: &models, ..Configured::default() },

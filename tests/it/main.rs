@@ -21,6 +21,7 @@ mod limits;
 mod logging;
 mod metrics_truth;
 mod model_labels;
+mod monitoring;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -31,6 +32,7 @@ mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
+mod promql;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
@@ -42,6 +44,7 @@ mod request_lines;
 mod scripted;
 #[cfg(feature = "real-software")]
 mod sdk;
+mod shapes;
 mod shutdown;
 mod streams;
 mod tls_upstream;

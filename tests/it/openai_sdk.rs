@@ -62,7 +62,7 @@ fn the_provider_sees_a_stream_closed_and_a_caller_out_of_patience() {
 #[test]
 fn the_demo_answers_it_too() {
     let setup = Setup::new().arguments(&["--demo"]).variable("AURORA_MASTER_KEY", MASTER_KEY);
-    let aurora = setup.start();
+    let aurora = setup.variable("RETRY_MAX_RETRIES", "0").start();
     let said = python_says("openai_demo.py", &[&aurora.url("/v1")]);
     assert_as_expected("openai_demo.said.txt", &said);
     assert_as_expected("openai_demo.counted.txt", &settled(&aurora, "openai_demo.counted.txt"));

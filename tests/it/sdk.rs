@@ -35,7 +35,7 @@ pub(crate) struct Run {
 }
 
 /// Aurora tries each request once and gives no provider up, so that every answer is the SDK's to judge.
-const ONE_TRY: &str = "";
+const ONE_TRY: &str = "resilience: {retry: {max_retries: 0}, circuit_breaker: {failure_threshold: 0}}";
 
 /// Statuses that a provider refuses with, and the types it gives them.
 const REFUSALS: [(&str, &str); 9] = [
@@ -119,16 +119,22 @@ impl Sdk {
         fs::read_to_string(folder().join(self.name).join(name)).expect("a script")
     }
 
+    /// The scripts of what both SDKs are tried with.
     fn troubles(&self, upstream: Upstream) -> Upstream {
         let [whole, events] = self.usual.map(|name| self.script(name));
         let events = self::events(&events);
         let endless = || [opening(&events[..events.len() / 2]), vec![Step::Stall]].concat();
         let kind = "content-type: application/json\r\n";
-        let limited = format!("{kind}retry-after: 1\r\nretry-after-ms: 20\r\n");
+        // As a number with a fraction, which only SDKs read.
+        let limited = format!("{kind}retry-after: 0.6\r\n");
+        let facts = format!(
+            "{kind}x-ratelimit-remaining-requests: 59\r\nx-request-id: req_of_the_provider\r\nrequest-id: req_of_the_provider\r\n"
+        );
         let upstream = upstream
             .on("broken", [opening(&events[..events.len() / 2]), vec![Step::Close]].concat())
             .on("endless-sync", endless())
             .on("endless-async", endless())
+            .on("facts", answer("200 OK", &facts, &whole))
             .on("garbage", json("<html>"))
             .on("limited", answer("429 Too Many Requests", &limited, refusal("rate_limit_error", "429")))
             .on("parallel", stream(&events))

@@ -106,9 +106,9 @@ async def structured_stream(client, mode):
 @feature("raw responses", "headers, request ids")
 async def raw(client, mode):
     given = {"x-request-id": troubles.REQUEST_ID}
-    options = {"model": "messages", "messages": QUESTION, "max_tokens": ROOM, "extra_headers": given}
+    options = {"model": "facts", "messages": QUESTION, "max_tokens": ROOM, "extra_headers": given}
     raw = await done(client.messages.with_raw_response.create(**options))
-    for name in ("x-request-id", "request-id", "x-aurora-provider", "x-aurora-model", "content-type"):
+    for name in ("x-request-id", "request-id", "x-aurora-provider", "x-aurora-model", "x-ratelimit-remaining-requests"):
         yield f"{name}: {raw.headers.get(name)}"
     answer = await done(raw.parse())
     yield f"parsed: {answer.content[0].text}, request id {answer._request_id}"

@@ -127,8 +127,8 @@ async def structured_stream(client, mode):
 @feature("raw responses", "headers, request ids kept and made")
 async def raw(client, mode):
     given = {"x-request-id": troubles.REQUEST_ID}
-    raw = await done(client.chat.completions.with_raw_response.create(model="chat", messages=QUESTION, extra_headers=given))
-    for name in ("x-request-id", "x-aurora-provider", "x-aurora-model", "openai-processing-ms", "content-type"):
+    raw = await done(client.chat.completions.with_raw_response.create(model="facts", messages=QUESTION, extra_headers=given))
+    for name in ("x-request-id", "x-aurora-provider", "x-aurora-model", "x-upstream-request-id", "x-ratelimit-remaining-requests"):
         yield f"{name}: {raw.headers.get(name)}"
     yield f"parsed: {(await done(raw.parse())).choices[0].message.content}"
     made = (await done(ask(client, "chat")))._request_id

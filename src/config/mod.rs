@@ -4,6 +4,7 @@
 //! problems at once and keeps where each value came from. This module knows no HTTP.
 
 mod base_url;
+mod digest;
 mod discovery;
 mod dotenv;
 mod files;

@@ -2,6 +2,7 @@
 
 mod client;
 mod discovery;
+mod egress;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use crate::metrics::Endpoint;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use egress::{Egress, EgressError};
 
 /// A provider, with what every call to it needs made ready once.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ impl Shared {
             config.metrics.enabled.then(|| observed::metrics(&config, &access, &lifecycle, dropped_lines));
         Ok(Self {
             access,
-            providers: Arc::new(Providers::new(&config.providers)?),
+            providers: Arc::new(Providers::new(&config, None)?),
             metrics: metrics.transpose()?,
             egress: Egress::new(&config, None)?,
             rendering: Arc::new(Semaphore::new(1)),
@@ -65,7 +65,7 @@ impl Shared {
     pub(super) fn renewed(&self, config: Config) -> anyhow::Result<Self> {
         Ok(Self {
             access: Access::new(&config),
-            providers: Arc::new(Providers::new(&config.providers)?),
+            providers: Arc::new(Providers::new(&config, Some(&self.providers))?),
             metrics: self.metrics.clone(),
             egress: Egress::new(&config, Some(&self.egress))?,
             rendering: Arc::clone(&self.rendering),

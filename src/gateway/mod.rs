@@ -5,9 +5,12 @@
 //! What follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
 //! keep what they began with.
 
+mod answer;
+mod attempts;
 mod auth;
 mod connection;
 mod current;
+mod deadline;
 mod error;
 mod exchange;
 mod headers;
@@ -17,6 +20,7 @@ mod listen;
 mod metrics_listener;
 mod models;
 mod observed;
+mod operation;
 mod peek;
 mod relay;
 mod relay_body;
@@ -29,6 +33,7 @@ mod scrape;
 mod shutdown;
 mod station;
 mod tap;
+mod targets;
 mod usage;
 mod worker;
 mod workers;

@@ -88,7 +88,7 @@ impl Discovery<'_> {
 }
 
 async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
-    let address = address(&upstream.provider, "/models")?.to_string();
+    let address = address(&upstream.provider, "/models", None)?.to_string();
     let mut request = client.get(address);
     if let Some((name, value)) = upstream.credential() {
         request = request.header(name, value);

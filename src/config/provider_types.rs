@@ -11,22 +11,25 @@ pub(super) const OPENAI_COMPATIBLE: &ProviderType = &ProviderType {
 
 /// Every provider type, in the order of the reference.
 pub const PROVIDER_TYPES: &[ProviderType] = &[
-    row("openai", "OPENAI", "https://api.openai.com/v1"),
-    row("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1"),
+    declaring_usage(row("openai", "OPENAI", "https://api.openai.com/v1")),
+    declaring_usage(row("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1")),
     row("gemini", "GEMINI", "https://generativelanguage.googleapis.com/v1beta/openai"),
-    row("groq", "GROQ", "https://api.groq.com/openai/v1"),
-    row("deepseek", "DEEPSEEK", "https://api.deepseek.com"),
-    row("openrouter", "OPENROUTER", "https://openrouter.ai/api/v1"),
-    row("xai", "XAI", "https://api.x.ai/v1"),
+    declaring_usage(row("groq", "GROQ", "https://api.groq.com/openai/v1")),
+    declaring_usage(row("deepseek", "DEEPSEEK", "https://api.deepseek.com")),
+    declaring_usage(row("openrouter", "OPENROUTER", "https://openrouter.ai/api/v1")),
+    declaring_usage(row("xai", "XAI", "https://api.x.ai/v1")),
     row("zai", "ZAI", "https://api.z.ai/api/paas/v4"),
     row("minimax", "MINIMAX", "https://api.minimax.io/v1"),
-    ProviderType { needs_key: false, ..row("ollama", "OLLAMA", "http://localhost:11434/v1") },
-    ProviderType { needs_key: false, ..row("vllm", "VLLM", "http://localhost:8000/v1") },
+    ProviderType {
+        needs_key: false,
+        ..declaring_usage(row("ollama", "OLLAMA", "http://localhost:11434/v1"))
+    },
+    ProviderType { needs_key: false, ..declaring_usage(row("vllm", "VLLM", "http://localhost:8000/v1")) },
     ProviderType {
         default_base_url: None,
         credential: Credential::ApiKeyHeader,
         default_api_version: Some("2024-10-21"),
-        ..row("azure", "AZURE", "")
+        ..declaring_usage(row("azure", "AZURE", ""))
     },
     ProviderType { default_base_url: None, ..row("oracle", "ORACLE", "") },
     row("jina", "JINA", "https://api.jina.ai/v1"),
@@ -44,6 +47,11 @@ const fn row(name: &'static str, env_prefix: &'static str, base_url: &'static st
         default_api_version: None,
         inject_usage: false,
     }
+}
+
+/// A row whose public documentation lists `stream_options.include_usage`.
+const fn declaring_usage(row: ProviderType) -> ProviderType {
+    ProviderType { inject_usage: true, ..row }
 }
 
 /// The row of that name.

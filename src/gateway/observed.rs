@@ -30,6 +30,7 @@ pub(super) fn metrics(
             workers: stations,
             routes: &routes,
             max_models: config.metrics.max_models,
+            max_series: config.metrics.max_series,
             build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
             live,
             configured: *configured,
@@ -53,12 +54,18 @@ pub(super) fn with_configured<T>(config: &Config, access: &Access, told: impl Fn
         .flat_map(|route| &route.targets)
         .map(|target| (target.provider.as_str(), target.model.as_str()))
         .collect();
+    let priced: Vec<(&str, &str)> = config
+        .providers
+        .iter()
+        .flat_map(|provider| provider.prices.keys().map(|model| (provider.name.as_str(), model.as_str())))
+        .collect();
     let aliases: Vec<&str> = config.routes.iter().map(|route| route.model.as_str()).collect();
     let callers: Vec<&str> = access.names().collect();
     told(&Configured {
         providers: &providers,
         models: &models,
         targets: &targets,
+        priced: &priced,
         aliases: &aliases,
         callers: &callers,
         hash: &config.digest(),

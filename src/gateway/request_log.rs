@@ -23,7 +23,10 @@ pub(super) struct RequestLog {
     /// Whose key it was.
     pub(super) caller: Option<Arc<str>>,
     pub(super) endpoint: Option<Endpoint>,
+    /// The last target that was asked.
     pub(super) target: Option<Arc<ModelTarget>>,
+    /// How often any target was asked.
+    pub(super) attempts: u32,
     pub(super) status: Option<u16>,
     pub(super) outcome: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
@@ -43,6 +46,7 @@ impl RequestLog {
             caller: None,
             endpoint: None,
             target: None,
+            attempts: 0,
             status: None,
             outcome: HttpOutcome::Cancelled,
             tokens: None,
@@ -80,7 +84,7 @@ impl Drop for RequestLog {
                     ttft_ms = self.first_token.map(milliseconds),
                     input_tokens,
                     output_tokens,
-                    attempts = target.map(|_| 1),
+                    attempts = target.map(|_| self.attempts),
                     error = self.error,
                     "request"
                 )

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::PROXY_AUTHORIZATION;
-use http::{Request, Response, Uri};
+use http::{Extensions, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower::BoxError;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
 
 use super::egress::{Dialler, Egress, NoWay, Proxies, Wire};
+use super::watched::{History, Watched};
 use crate::tls;
 
 /// An idle upstream connection is closed after this time: below the 60 s that common servers and load balancers
@@ -27,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(50);
 const MAX_HELD: usize = 64 << 10;
 
 /// Opens connections, a proxy's part and the TLS handshake included, within a time limit.
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<Wire>, BoxError>;
+type Connector = BoxCloneSyncService<Uri, TokioIo<Watched<MaybeHttpsStream<Wire>>>, BoxError>;
 
 /// Calls upstreams; its connections belong to one worker.
 #[derive(Debug, Clone)]
@@ -46,10 +47,18 @@ pub enum UpstreamError {
     /// No connection.
     #[error("{0}")]
     Connect(String),
-    /// The connection broke before a status line.
-    #[error("the connection broke before an answer")]
+    /// The connection had served before and was closed by the time of this request: another one may do.
+    #[error("{BROKEN}")]
+    Stale(#[source] legacy::Error),
+    /// The connection broke, and nothing of an answer had come.
+    #[error("{BROKEN}")]
     Broken(#[source] legacy::Error),
+    /// What came was no head of an answer, or not all of one.
+    #[error("{BROKEN}")]
+    Garbled(#[source] legacy::Error),
 }
+
+const BROKEN: &str = "the connection broke before an answer";
 
 impl Client {
     /// A client with an empty pool.
@@ -58,7 +67,7 @@ impl Client {
         let connect_timeout = egress.connect_timeout();
         let https = HttpsConnectorBuilder::new().with_tls_config(egress.tls.clone());
         let https = https.https_or_http().enable_http1().wrap_connector(Dialler::new(egress.proxies.clone()));
-        let timed = Timeout::new(https, connect_timeout);
+        let timed = Timeout::new(https, connect_timeout).map_response(Watched::new);
         let inner = legacy::Client::builder(TokioExecutor::new())
             .http1_max_buf_size(MAX_HELD)
             .pool_timer(TokioTimer::new())
@@ -80,7 +89,7 @@ impl Client {
 
     fn explain(&self, error: legacy::Error) -> UpstreamError {
         if !error.is_connect() {
-            return UpstreamError::Broken(error);
+            return broken(error);
         }
         let mut way = "";
         for cause in tls::causes(&error) {
@@ -99,5 +108,18 @@ impl Client {
         UpstreamError::Connect(
             reason.unwrap_or_else(|| format!("{way}no connection: {}", tls::innermost(&error))),
         )
+    }
+}
+
+/// How far an exchange had come whose connection broke.
+fn broken(error: legacy::Error) -> UpstreamError {
+    let mut extras = Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extras);
+    }
+    match extras.get::<History>() {
+        Some(history) if history.is_answered() => UpstreamError::Garbled(error),
+        Some(history) if history.is_stale() => UpstreamError::Stale(error),
+        _ => UpstreamError::Broken(error),
     }
 }

@@ -38,6 +38,7 @@ mod relay;
 mod replicas;
 mod request_lines;
 mod scripted;
+mod shapes;
 mod shutdown;
 mod streams;
 mod tls_upstream;

@@ -5,6 +5,7 @@
 
 mod base_url;
 mod demo;
+mod digest;
 mod discovery;
 mod dotenv;
 mod drafts;

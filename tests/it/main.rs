@@ -4,12 +4,14 @@
 mod aurora;
 mod auth;
 mod bad_requests;
+mod breaker;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod fallbacks;
 mod generated;
 mod health;
 mod http_surface;
@@ -37,6 +39,7 @@ mod relay;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod retries;
 mod scripted;
 mod shutdown;
 mod streams;

@@ -96,7 +96,8 @@ impl Upstream {
         Self { address, state }
     }
 
-    /// Sets what a model (or path) is answered with.
+    /// Sets what a model (or path) is answered with. Given again, it is what the next call of that name gets; the last
+    /// one stays.
     pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
         self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
         self
@@ -105,7 +106,10 @@ impl Upstream {
     /// The scripted models, in their order.
     pub(crate) fn models(&self) -> Vec<String> {
         let scripts = self.state.scripts.lock().expect("not poisoned");
-        scripts.iter().map(|(name, _)| name.clone()).filter(|name| !name.starts_with('/')).collect()
+        let mut models: Vec<String> = scripts.iter().map(|(name, _)| name.clone()).collect();
+        models.dedup();
+        models.retain(|name| !name.starts_with('/'));
+        models
     }
 
     /// Every request so far.
@@ -116,6 +120,17 @@ impl Upstream {
     /// The first call of a script, waited for.
     pub(crate) fn call(&self, name: &str) -> Call {
         self.wait(name, |call| Some(call.clone()))
+    }
+
+    /// Waits until so many requests have come.
+    pub(crate) fn called(&self, times: usize) {
+        let until = Instant::now() + PATIENCE;
+        let mut calls = self.state.calls.lock().expect("not poisoned");
+        while calls.len() < times {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "upstream: {} of {times} calls", calls.len());
+            calls = self.state.changed.wait_timeout(calls, left).expect("not poisoned").0;
+        }
     }
 
     /// When the connection of a call ended, from whichever side, waited for.
@@ -158,12 +173,13 @@ impl State {
             let path = head.split(' ').nth(1).unwrap_or_default();
             let model =
                 serde_json::from_slice::<Named>(&body).map_or_else(|_| path.to_owned(), |body| body.model);
-            let steps = self.script(&model);
-            let call = Call { name: model, head, body, connection: number, over: None };
-            let index = self.note(|calls| {
+            let call = Call { name: model.clone(), head, body, connection: number, over: None };
+            let (index, turn) = self.note(|calls| {
+                let turn = calls.iter().filter(|call| call.name == model).count();
                 calls.push(call);
-                calls.len() - 1
+                (calls.len() - 1, turn)
             });
+            let steps = self.script(&model, turn);
             if !play(&mut connection, steps) {
                 self.note(|calls| calls[index].over = Some(Instant::now()));
                 return;
@@ -171,10 +187,10 @@ impl State {
         }
     }
 
-    fn script(&self, name: &str) -> Vec<Step> {
+    fn script(&self, name: &str, turn: usize) -> Vec<Step> {
         let scripts = self.scripts.lock().expect("not poisoned");
-        let script = scripts.iter().find(|(scripted, _)| scripted == name).map(|(_, steps)| steps.clone());
-        script.unwrap_or_else(|| {
+        let of_name = || scripts.iter().filter(|(scripted, _)| scripted == name).map(|(_, steps)| steps);
+        of_name().nth(turn).or_else(|| of_name().last()).cloned().unwrap_or_else(|| {
             answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
         })
     }

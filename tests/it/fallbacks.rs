@@ -212,7 +212,7 @@ fn the_targets_of_a_pool_take_turns() {
     let upstreams = [(); 3].map(|()| Upstream::start().on("m", json(OK)));
     let [a, b, c] = &upstreams;
     let pool = "{targets: [a/m, b/m, c/m], strategy: round_robin}";
-    let aurora = gateways(&[("a", a, ""), ("b", b, ""), ("c", c, "")], &format!("{}", route(pool)));
+    let aurora = gateways(&[("a", a, ""), ("b", b, ""), ("c", c, "")], &route(pool));
     let order: Vec<String> = (0..6)
         .map(|_| aurora.ask(chat_of("smart", false)).header("x-aurora-provider").unwrap().to_owned())
         .collect();

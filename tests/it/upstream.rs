@@ -190,7 +190,7 @@ impl State {
     fn script(&self, name: &str, turn: usize) -> Vec<Step> {
         let scripts = self.scripts.lock().expect("not poisoned");
         let of_name = || scripts.iter().filter(|(scripted, _)| scripted == name).map(|(_, steps)| steps);
-        of_name().nth(turn).or_else(|| of_name().last()).cloned().unwrap_or_else(|| {
+        of_name().nth(turn).or_else(|| of_name().next_back()).cloned().unwrap_or_else(|| {
             answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
         })
     }

@@ -21,6 +21,7 @@ mod limits;
 mod logging;
 mod metrics_truth;
 mod model_labels;
+mod monitoring;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -31,6 +32,7 @@ mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
+mod promql;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
@@ -41,6 +43,7 @@ mod replicas;
 mod request_lines;
 mod retries;
 mod scripted;
+mod shapes;
 mod shutdown;
 mod streams;
 mod tls_upstream;

@@ -83,10 +83,10 @@ impl Gateway {
         let listeners = listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
         let tls = client_tls(&config)?;
-        let providers = Arc::new(Providers::new(&config, None)?);
         let lifecycle = Arc::new(Lifecycle::default());
         let live = live(&lifecycle, limits, dropped_lines);
         let metrics = if config.metrics.enabled { Some(metrics(&config, live)?) } else { None };
+        let providers = Arc::new(Providers::new(&config, metrics.as_ref(), None)?);
         let access = Access::new(config.server.master_key.as_ref());
         let shared =
             Shared { access, providers, metrics, rendering: Semaphore::new(1), lifecycle, limits, config };

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::aurora::{Aurora, PATIENCE};
 use crate::caller::{Answer, chat_of};
 use crate::exposition::{gateway, gateways};
-use crate::upstream::{Step, Upstream, answer, json};
+use crate::streams::{HELLO, ROLE};
+use crate::upstream::{Step, Upstream, answer, json, opening, stream};
 
 const OK: &str = r#"{"choices":[]}"#;
 const OPEN: &str = r#"{"error":{"message":"provider `up`: it failed too often in a row and is left alone for now (circuit breaker)","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
@@ -148,6 +149,25 @@ fn silence_and_nonsense_are_failures() {
     let aurora = gateway(&upstream, "", &format!("{}\nhttp: {{timeout: 100ms}}", breaker(2, 1, "30s")));
     assert_eq!([(); 3].map(|()| aurora.ask(chat_of("m", false)).status), [504, 502, 503]);
     assert_eq!(upstream.calls().len(), 2);
+}
+
+#[test]
+fn a_stream_that_breaks_is_a_failure_and_its_beginning_no_success() {
+    let broken = || vec![opening(&[ROLE, HELLO])[0].clone(), Step::Reset];
+    let upstream = Upstream::start()
+        .on("m", broken())
+        .on("m", stream(&[ROLE, HELLO, "data: [DONE]\n\n"]))
+        .on("m", broken())
+        .on("m", failure("500 Oops"))
+        .on("m", json(OK));
+    let aurora = gateway(&upstream, "", &breaker(2, 1, "30s"));
+    let answers = [(); 5].map(|()| {
+        let answer = aurora.ask(chat_of("m", true));
+        aurora.settles("aurora_requests_in_flight", &[]);
+        answer.status
+    });
+    assert_eq!(answers, [200, 200, 200, 500, 503]);
+    assert_eq!(upstream.calls().len(), 4);
 }
 
 #[test]

@@ -7,12 +7,14 @@ mod aurora;
 mod auth;
 mod bad_requests;
 mod bounds;
+mod breaker;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod fallbacks;
 mod formats;
 mod generated;
 mod health;
@@ -47,6 +49,7 @@ mod relay;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod retries;
 mod scripted;
 #[cfg(feature = "real-software")]
 mod sdk;

@@ -47,7 +47,11 @@ pub fn reference() -> String {
         .map(|setting| [code(setting.key), setting.expected(), default(setting), setting.help.to_owned()]);
     table(&mut page, ["key", "value", "default", "meaning"], keys);
     page.push_str(PROVIDERS);
-    table(&mut page, ["type", "variables", "base_url", "key"], PROVIDER_TYPES.iter().map(provider_row));
+    table(
+        &mut page,
+        ["type", "variables", "base_url", "key", "endpoints"],
+        PROVIDER_TYPES.iter().map(provider_row),
+    );
     page.push_str("\n## Not in this build yet\n\nThese are refused, so that nobody believes them to work; those marked * only warn in the environment.\n\n");
     let coming = SETTINGS.iter().filter_map(|setting| match setting.slot {
         Slot::Later(severity) => Some((setting, severity)),
@@ -95,14 +99,16 @@ fn help(setting: &Setting, name: &str) -> String {
     }
 }
 
-fn provider_row(row: &ProviderType) -> [String; 4] {
+fn provider_row(row: &ProviderType) -> [String; 5] {
     let version = row.default_api_version.map(|version| format!(", `api_version` defaults to {version}"));
     let variables = format!("`{}_…`{}", row.env_prefix, version.unwrap_or_default());
     let header = match row.credential {
         Credential::Bearer => "`Authorization: Bearer`",
         Credential::ApiKeyHeader => "`api-key`",
-        Credential::XApiKey => "`x-api-key`",
+        Credential::Anthropic => "`x-api-key`, `Authorization: Bearer` on `/chat/completions`",
     };
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
-    [code(row.name), variables, row.default_base_url.map_or_else(|| "required".to_owned(), code), key]
+    let base_url = row.default_base_url.map_or_else(|| "required".to_owned(), code);
+    let endpoints = row.speaks.iter().map(|endpoint| code(endpoint)).collect::<Vec<_>>().join(" ");
+    [code(row.name), variables, base_url, key, endpoints]
 }

@@ -6,6 +6,9 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::metrics::Endpoint;
+use crate::providers::Upstream;
+
 /// Identifies a request in the answer, the log and upstream.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The provider's own id of a request, where it uses our header's name.
@@ -47,6 +50,7 @@ fn is_for_us(name: &str) -> bool {
             | "forwarded"
             | "x-api-key"
             | "api-key"
+            | "x-goog-api-key"
             | "x-real-ip"
     ) || name.starts_with("x-forwarded-")
 }
@@ -74,13 +78,17 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
 pub(super) fn to_upstream(
     mut headers: HeaderMap,
     request_id: HeaderValue,
-    credential: Option<(&HeaderName, &HeaderValue)>,
+    upstream: &Upstream,
+    endpoint: Endpoint,
 ) -> HeaderMap {
     remove(&mut headers, is_for_us);
     headers.insert(header::ACCEPT_ENCODING, IDENTITY);
     headers.insert(REQUEST_ID, request_id);
-    if let Some((name, value)) = credential {
+    if let Some((name, value)) = upstream.credential(endpoint) {
         headers.insert(name, value.clone());
+    }
+    if let Some((name, value)) = upstream.required_header(endpoint) {
+        headers.entry(name).or_insert(value);
     }
     headers
 }

@@ -56,7 +56,8 @@ pub(super) async fn model_call(
 
     let target = worker.target(&peek.model)?;
     let body = peek.body_for(&target.model, body);
-    let request = request(&target, endpoint, headers, request_id, body);
+    let request = request(&target, endpoint, headers, request_id, body)
+        .ok_or_else(|| GatewayError::unknown_model(&peek.model))?;
 
     let mut dispatch = exchange.dispatch(&target, endpoint, peek.stream);
     let deadline = Deadline::new(worker, peek.stream);
@@ -82,12 +83,13 @@ fn request(
     headers: HeaderMap,
     request_id: HeaderValue,
     body: Bytes,
-) -> Request<Full<Bytes>> {
+) -> Option<Request<Full<Bytes>>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = target.upstream.address_of(endpoint);
-    *request.headers_mut() = headers::to_upstream(headers, request_id, target.upstream.credential());
-    request
+    let upstream = &target.upstream;
+    *request.uri_mut() = upstream.address(endpoint, endpoint.as_str(), None, Some(&target.model))?;
+    *request.headers_mut() = headers::to_upstream(headers, request_id, upstream, endpoint);
+    Some(request)
 }
 
 /// How long a provider may take: up to a time, and no longer than the process lasts.

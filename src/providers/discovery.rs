@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
-use super::{Providers, Upstream, address};
+use super::{Providers, Upstream};
+use crate::metrics::Endpoint;
 use crate::tls;
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -28,7 +29,9 @@ struct Model {
 /// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged and the
 /// last list stays.
 pub async fn discover_forever(providers: Arc<Providers>, tls: rustls::ClientConfig) {
-    let asked: Vec<_> = providers.upstreams().iter().filter(|it| it.provider.models.is_empty()).collect();
+    let is_asked =
+        |it: &&Arc<Upstream>| it.provider.models.is_empty() && it.provider.kind.models_path.is_some();
+    let asked: Vec<_> = providers.upstreams().iter().filter(is_asked).collect();
     if asked.is_empty() {
         return;
     }
@@ -76,9 +79,12 @@ async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Ups
 }
 
 async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
-    let address = address(&upstream.provider, "/models")?.to_string();
-    let mut request = client.get(address);
-    if let Some((name, value)) = upstream.credential() {
+    let address = upstream.models_address().context("its models endpoint has no valid address")?;
+    let mut request = client.get(address.to_string());
+    if let Some((name, value)) = upstream.credential(Endpoint::Models) {
+        request = request.header(name, value);
+    }
+    if let Some((name, value)) = upstream.required_header(Endpoint::Models) {
         request = request.header(name, value);
     }
     let mut response = request.send().await.map_err(explain)?;

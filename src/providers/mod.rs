@@ -1,5 +1,6 @@
 //! The configured providers: which of them serves a model, and how they are called.
 
+mod address;
 mod client;
 mod discovery;
 
@@ -7,10 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
+use address::{Addresses, Identity};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
-use crate::config::{Credential, Provider};
+use crate::config::Provider;
 use crate::metrics::Endpoint;
 
 pub use client::{Client, UpstreamError};
@@ -21,9 +23,9 @@ pub use discovery::discover_forever;
 pub struct Upstream {
     /// Its configuration.
     pub provider: Arc<Provider>,
-    credential: Option<(HeaderName, HeaderValue)>,
-    /// By endpoint.
-    addresses: Vec<Uri>,
+    identity: Identity,
+    addresses: Addresses,
+    speaks: [bool; Endpoint::COUNT],
 }
 
 /// Why a configured provider cannot be called at all.
@@ -41,46 +43,58 @@ pub enum UnusableProvider {
 
 impl Upstream {
     fn new(provider: &Arc<Provider>) -> Result<Self, UnusableProvider> {
-        let credential = provider.api_key.as_ref().map(|key| {
-            let (name, text) = match provider.kind.credential {
-                Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-                Credential::ApiKeyHeader => (HeaderName::from_static("api-key"), key.expose().to_owned()),
-                Credential::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
-            };
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|source| UnusableProvider::Key(provider.name.clone(), source))?;
-            value.set_sensitive(true);
-            Ok((name, value))
-        });
-        let addresses = Endpoint::ALL.iter().map(|endpoint| address(provider, endpoint.as_str()));
+        let mut speaks = [false; Endpoint::COUNT];
+        for endpoint in Endpoint::ALL {
+            speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
+        }
         Ok(Self {
             provider: Arc::clone(provider),
-            credential: credential.transpose()?,
-            addresses: addresses.collect::<Result<_, _>>()?,
+            identity: Identity::new(provider)?,
+            addresses: Addresses::new(provider)?,
+            speaks,
         })
+    }
+
+    /// Whether it is known to have an endpoint.
+    #[must_use]
+    pub fn speaks(&self, endpoint: Endpoint) -> bool {
+        self.speaks[endpoint as usize]
     }
 
     /// The header that carries our credential.
     #[must_use]
-    pub fn credential(&self) -> Option<(&HeaderName, &HeaderValue)> {
-        self.credential.as_ref().map(|(name, value)| (name, value))
+    pub fn credential(&self, endpoint: Endpoint) -> Option<(&HeaderName, &HeaderValue)> {
+        self.identity.credential(endpoint)
     }
 
-    /// Where an operation is asked for.
+    /// A header that it wants, unless the caller sends its own.
     #[must_use]
-    pub fn address_of(&self, endpoint: Endpoint) -> Uri {
-        self.addresses[endpoint as usize].clone()
+    pub fn required_header(&self, endpoint: Endpoint) -> Option<(HeaderName, HeaderValue)> {
+        self.identity.required(endpoint)
     }
-}
 
-/// The address of an operation, `path` with its leading slash.
-fn address(provider: &Provider, path: &str) -> Result<Uri, UnusableProvider> {
-    let base = provider.base_url.as_str().trim_end_matches('/');
-    let address = match &provider.api_version {
-        Some(version) => format!("{base}{path}?api-version={version}"),
-        None => format!("{base}{path}"),
-    };
-    address.parse().map_err(|source| UnusableProvider::Address(provider.name.clone(), source))
+    /// Where an operation is asked for: `path` is the one below its base URL, with its leading slash; a model may be
+    /// part of the address. `None` when the model cannot be one here.
+    #[must_use]
+    pub fn address(
+        &self,
+        endpoint: Endpoint,
+        path: &str,
+        query: Option<&str>,
+        model: Option<&str>,
+    ) -> Option<Uri> {
+        self.addresses.of(endpoint, path, query, model)
+    }
+
+    /// Where it lists its models; `None` where it does not.
+    #[must_use]
+    pub fn models_address(&self) -> Option<Uri> {
+        let (path, query) = match self.provider.kind.models_path?.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.provider.kind.models_path?, None),
+        };
+        self.address(Endpoint::Models, path, query, None)
+    }
 }
 
 /// What serves a model.

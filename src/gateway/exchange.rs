@@ -8,8 +8,10 @@ use http::HeaderValue;
 
 use super::error::GatewayError;
 use super::lifecycle::InFlight;
+use super::operation::Operation;
 use super::request_log::RequestLog;
-use super::worker::{ModelTarget, Worker};
+use super::targets::{ModelTarget, Targets};
+use super::worker::Worker;
 use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Tokens};
 
 /// One exchange with a caller, from its head to the last byte of its answer.
@@ -73,9 +75,9 @@ impl Exchange {
     /// A target was found: from here to the last byte its provider is being asked.
     pub(super) fn dispatch(
         &mut self,
+        targets: &Targets,
         target: &Arc<ModelTarget>,
-        endpoint: Endpoint,
-        stream: bool,
+        operation: &Operation,
     ) -> Dispatch {
         if let Some(log) = &mut self.log {
             log.target = Some(Arc::clone(target));
@@ -84,8 +86,8 @@ impl Exchange {
             return Dispatch(None);
         };
         let now = Instant::now();
-        observer.prepared(model, None, now);
-        Dispatch(Some(DispatchObserver::start(model, endpoint, stream, now)))
+        observer.prepared(model, targets.alias_metrics(), now);
+        Dispatch(Some(DispatchObserver::start(model, operation.endpoint, operation.stream, now)))
     }
 
     /// The upstream's headers arrived.

@@ -74,23 +74,31 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// The caller's headers as they go upstream, with our credential instead of the caller's.
+/// The caller's headers as they go upstream, with our credential instead of the caller's. The caller's own stay as
+/// they are, for another target.
 pub(super) fn to_upstream(
-    mut headers: HeaderMap,
-    request_id: HeaderValue,
-    upstream: &Upstream,
+    headers: &HeaderMap,
+    request_id: &HeaderValue,
+    to: &Upstream,
     endpoint: Endpoint,
 ) -> HeaderMap {
-    remove(&mut headers, is_for_us);
-    headers.insert(header::ACCEPT_ENCODING, IDENTITY);
-    headers.insert(REQUEST_ID, request_id);
-    if let Some((name, value)) = upstream.credential(endpoint) {
-        headers.insert(name, value.clone());
+    let named: Vec<HeaderName> = named_by_connection(headers).collect();
+    let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
+    for (name, value) in headers {
+        let text = name.as_str();
+        if !ends_here(text) && !is_for_us(text) && !named.contains(name) {
+            upstream.append(name, value.clone());
+        }
     }
-    if let Some((name, value)) = upstream.required_header(endpoint) {
-        headers.entry(name).or_insert(value);
+    upstream.insert(header::ACCEPT_ENCODING, IDENTITY);
+    upstream.insert(REQUEST_ID, request_id.clone());
+    if let Some((name, value)) = to.credential(endpoint) {
+        upstream.insert(name, value.clone());
     }
-    headers
+    if let Some((name, value)) = to.required_header(endpoint) {
+        upstream.entry(name).or_insert(value);
+    }
+    upstream
 }
 
 /// The upstream's headers as they go to the caller.
@@ -109,13 +117,16 @@ pub(super) fn to_caller(mut headers: HeaderMap) -> HeaderMap {
 /// Removes what ends at this hop, what `Connection` names, and what else is unwanted. One pass over the names that are
 /// there is cheaper than a lookup for each that could be.
 fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
     let here = headers.keys().filter(|name| ends_here(name.as_str()) || unwanted(name.as_str())).cloned();
-    let removed: Vec<HeaderName> = named.chain(here).collect();
+    let removed: Vec<HeaderName> = named_by_connection(headers).chain(here).collect();
     for name in removed {
         headers.remove(name);
     }
+}
+
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok())
 }
 
 /// Whether a body is a stream of server-sent events.

@@ -3,8 +3,11 @@
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
 //! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call.
 
+mod answer;
+mod attempts;
 mod auth;
 mod connection;
+mod deadline;
 mod error;
 mod exchange;
 mod headers;
@@ -12,6 +15,7 @@ mod io;
 mod lifecycle;
 mod listen;
 mod models;
+mod operation;
 mod peek;
 mod relay;
 mod relay_body;
@@ -22,6 +26,7 @@ mod routes;
 mod scrape;
 mod shutdown;
 mod tap;
+mod targets;
 mod usage;
 mod worker;
 mod workers;
@@ -76,7 +81,7 @@ impl Gateway {
         let listeners = listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
         let tls = client_tls(&config)?;
-        let providers = Arc::new(Providers::new(&config.providers)?);
+        let providers = Arc::new(Providers::new(&config, None)?);
         let lifecycle = Arc::new(Lifecycle::default());
         let live = live(&lifecycle, limits, dropped_lines);
         let metrics = if config.metrics.enabled { Some(metrics(&config, live)?) } else { None };

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 
 use super::routes::ROUTES;
+use super::targets::ModelTarget;
 use super::usage;
-use super::worker::ModelTarget;
 use crate::config::{Log, LogRequests};
 use crate::metrics::labels::Label;
 use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
@@ -60,7 +60,7 @@ impl Drop for RequestLog {
         }
         let target = self.target.as_deref();
         // A caller may write anything of any length into it.
-        let model = target.map(|target| Label::of_name(&target.model));
+        let model = target.and_then(|target| target.model.as_deref()).map(Label::of_name);
         let (input_tokens, output_tokens) = self.tokens.as_ref().map(usage::totals).unzip();
         let endpoint = self.endpoint.map_or(ROUTES[self.route].template, Endpoint::as_str);
         macro_rules! line {

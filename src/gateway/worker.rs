@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::auth::Access;
 use super::error::GatewayError;
 use super::lifecycle::Lifecycle;
+use super::targets::{ModelTarget, Targets};
 use crate::config::{Config, Provider};
 use crate::metrics::{Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics};
-use crate::providers::{Client, Listing, Providers, Unresolved, Upstream};
+use crate::providers::{Client, Listing, Providers, Target, Unresolved, Upstream};
 
 /// Shared by all workers.
 #[derive(Debug)]
@@ -41,47 +42,88 @@ pub(super) struct Worker {
     pub(super) metrics: Option<WorkerMetrics>,
     /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
     pub(super) cut: CancellationToken,
-    targets: Mutex<Targets>,
+    resolved: Mutex<Resolved>,
 }
 
 /// Models that were resolved before, by their requested name. Only names with a metric label of their own are kept,
 /// so that callers cannot fill it.
 #[derive(Debug, Default)]
-struct Targets {
+struct Resolved {
     generation: u64,
-    by_name: HashMap<String, Arc<ModelTarget>>,
-}
-
-/// What serves a model, with all that a request to it needs.
-#[derive(Debug)]
-pub(super) struct ModelTarget {
-    pub(super) upstream: Arc<Upstream>,
-    /// The model by the provider's own name.
-    pub(super) model: Arc<str>,
-    pub(super) metrics: Option<ModelMetrics>,
+    by_name: HashMap<String, Arc<Targets>>,
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
         let cut = shared.lifecycle.cut.child_token();
-        Self { shared, client, metrics, cut, targets: Mutex::default() }
+        Self { shared, client, metrics, cut, resolved: Mutex::default() }
     }
 
     /// What serves a model.
-    pub(super) fn target(&self, requested: &str) -> Result<Arc<ModelTarget>, GatewayError> {
+    pub(super) fn targets(&self, requested: &str) -> Result<Arc<Targets>, GatewayError> {
         let generation = self.shared.providers.generation();
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        if targets.generation != generation {
-            *targets = Targets { generation, by_name: HashMap::new() };
+        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if resolved.generation != generation {
+            *resolved = Resolved { generation, by_name: HashMap::new() };
         }
-        if let Some(target) = targets.by_name.get(requested) {
-            return Ok(Arc::clone(target));
+        if let Some(targets) = resolved.by_name.get(requested) {
+            return Ok(Arc::clone(targets));
         }
-        let (target, lasting) = self.resolve(requested)?;
+        let (targets, lasting) = self.resolve(requested)?;
+        let targets = Arc::new(targets);
         if lasting {
-            targets.by_name.insert(requested.to_owned(), Arc::clone(&target));
+            resolved.by_name.insert(requested.to_owned(), Arc::clone(&targets));
         }
-        Ok(target)
+        Ok(targets)
+    }
+
+    /// One provider, for what is asked of it by its name; `model` is what the request names, if anything.
+    #[expect(dead_code, reason = "for routes that are bound to a provider")]
+    pub(super) fn targets_at(&self, upstream: &Arc<Upstream>, model: Option<&str>) -> Targets {
+        let target = match model {
+            Some(model) => self.target(self.shared.providers.at(upstream, model)).0,
+            None => {
+                let provider = &upstream.provider.name;
+                let metrics = self.metrics.as_ref().map(|metrics| metrics.no_model(provider));
+                ModelTarget { upstream: Arc::clone(upstream), model: None, metrics }
+            }
+        };
+        Targets { all: vec![Arc::new(target)], alias: None }
+    }
+
+    /// Resolves a model anew; the flag says whether the result may be kept.
+    fn resolve(&self, requested: &str) -> Result<(Targets, bool), GatewayError> {
+        let resolution = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
+            Unresolved::UnknownModel => GatewayError::unknown_model(requested),
+            Unresolved::NoProvider => GatewayError::NO_PROVIDER,
+        })?;
+        let mut all = Vec::with_capacity(resolution.targets.len());
+        let mut all_lasting = true;
+        for target in resolution.targets {
+            let (target, lasting) = self.target(target);
+            all.push(Arc::new(target));
+            all_lasting &= lasting;
+        }
+        let alias = resolution.alias.map(|alias| {
+            let metrics = self.metrics.as_ref().map(|metrics| metrics.alias(&alias.name));
+            (alias, metrics)
+        });
+        Ok((Targets { all, alias }, all_lasting))
+    }
+
+    /// A target with its metrics; the flag says whether they stay right.
+    fn target(&self, target: Target) -> (ModelTarget, bool) {
+        let claim = match target.listing {
+            Listing::Configured => Some(Claim::Configured),
+            Listing::Discovered => Some(Claim::Discovered),
+            Listing::Unlisted => None,
+        };
+        let provider = &target.upstream.provider;
+        let pricing = self.pricing(provider, &target.model);
+        let metrics =
+            self.metrics.as_ref().map(|metrics| metrics.model(&provider.name, &target.model, claim, pricing));
+        let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
+        (ModelTarget { upstream: target.upstream, model: Some(target.model), metrics }, lasting)
     }
 
     fn pricing(&self, provider: &Provider, model: &str) -> Pricing {
@@ -100,25 +142,5 @@ impl Worker {
             };
         }
         Pricing::Price(by_kind)
-    }
-
-    /// Resolves a model anew; the flag says whether the result may be kept.
-    fn resolve(&self, requested: &str) -> Result<(Arc<ModelTarget>, bool), GatewayError> {
-        let target = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
-            Unresolved::UnknownModel => GatewayError::unknown_model(requested),
-            Unresolved::NoProvider => GatewayError::NO_PROVIDER,
-        })?;
-        let claim = match target.listing {
-            Listing::Configured => Some(Claim::Configured),
-            Listing::Discovered => Some(Claim::Discovered),
-            Listing::Unlisted => None,
-        };
-        let provider = &target.upstream.provider.name;
-        let pricing = self.pricing(&target.upstream.provider, &target.model);
-        let metrics =
-            self.metrics.as_ref().map(|metrics| metrics.model(provider, &target.model, claim, pricing));
-        let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
-        let target = ModelTarget { upstream: target.upstream, model: target.model, metrics };
-        Ok((Arc::new(target), lasting))
     }
 }

@@ -3,6 +3,7 @@
 mod address;
 mod client;
 mod discovery;
+mod resolve;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +13,12 @@ use address::{Addresses, Identity};
 use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
-use crate::config::Provider;
+use crate::config::{Config, Provider};
 use crate::metrics::Endpoint;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
 
 /// A provider, with what every call to it needs made ready once.
 #[derive(Debug)]
@@ -97,37 +99,6 @@ impl Upstream {
     }
 }
 
-/// What serves a model.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Who.
-    pub upstream: Arc<Upstream>,
-    /// The model by the provider's own name.
-    pub model: Arc<str>,
-    /// How the provider is known to serve it.
-    pub listing: Listing,
-}
-
-/// How a provider is known to serve a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listing {
-    /// Its `models` say so.
-    Configured,
-    /// Its models endpoint says so.
-    Discovered,
-    /// Nothing does: the name is passed on as it came.
-    Unlisted,
-}
-
-/// Why no target was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unresolved {
-    /// No provider serves the model.
-    UnknownModel,
-    /// There is no provider at all.
-    NoProvider,
-}
-
 /// Models by provider name, as the providers last listed them.
 type Discovered = HashMap<String, Vec<String>>;
 
@@ -135,21 +106,27 @@ type Discovered = HashMap<String, Vec<String>>;
 #[derive(Debug)]
 pub struct Providers {
     upstreams: Vec<Arc<Upstream>>,
+    /// By the name that callers ask for.
+    aliases: HashMap<String, Arc<Alias>>,
     discovered: RwLock<Arc<Discovered>>,
     generation: AtomicU64,
 }
 
 impl Providers {
-    /// Makes every provider ready.
+    /// Makes every provider and every route ready. What is known of providers that were there before under the same
+    /// name is carried over from `previous`.
     ///
     /// # Errors
     /// When one cannot be called at all.
-    pub fn new(providers: &[Arc<Provider>]) -> Result<Self, UnusableProvider> {
-        let upstreams = providers.iter().map(|provider| Upstream::new(provider).map(Arc::new));
+    pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
+        let upstreams = config.providers.iter().map(|provider| Upstream::new(provider).map(Arc::new));
+        let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
+        let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {
-            upstreams: upstreams.collect::<Result<_, _>>()?,
-            discovered: RwLock::default(),
-            generation: AtomicU64::new(0),
+            aliases: aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect(),
+            upstreams,
+            discovered: RwLock::new(previous.map(Self::discovered).unwrap_or_default()),
+            generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
         })
     }
 
@@ -159,38 +136,16 @@ impl Providers {
         &self.upstreams
     }
 
+    /// The provider of that name.
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| upstream.provider.name == name)
+    }
+
     /// Changes when a resolution may turn out differently than before.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
-    }
-
-    /// `provider/model` of a configured provider, else the first provider that lists the model, else the only one.
-    ///
-    /// # Errors
-    /// When nobody serves the model.
-    pub fn resolve(&self, requested: &str) -> Result<Target, Unresolved> {
-        if self.upstreams.is_empty() {
-            return Err(Unresolved::NoProvider);
-        }
-        let discovered = self.discovered();
-        if let Some((name, model)) = requested.split_once('/')
-            && let Some(upstream) = self.upstreams.iter().find(|upstream| upstream.provider.name == name)
-            // A provider may also list a name with such a prefix, as OpenRouter does.
-            && let Some(target) = target(upstream, model, &discovered)
-        {
-            return Ok(target);
-        }
-        let candidates =
-            self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));
-        let mut unlisted = None;
-        for candidate in candidates {
-            if candidate.listing != Listing::Unlisted {
-                return Ok(candidate);
-            }
-            unlisted = Some(candidate);
-        }
-        unlisted.filter(|_| self.upstreams.len() == 1).ok_or(Unresolved::UnknownModel)
     }
 
     /// Every known model with its providers, for `GET /v1/models`: sorted by model, providers in their order.
@@ -221,18 +176,4 @@ impl Providers {
         Arc::make_mut(&mut discovered).insert(provider.to_owned(), models);
         self.generation.fetch_add(1, Ordering::Release);
     }
-}
-
-/// How one provider would serve a model; `None` when its own list leaves the model out.
-fn target(upstream: &Arc<Upstream>, model: &str, discovered: &Discovered) -> Option<Target> {
-    let provider = &upstream.provider;
-    let is_listed = |models: &[String]| models.iter().any(|listed| listed == model);
-    let listing = if !provider.models.is_empty() {
-        is_listed(&provider.models).then_some(Listing::Configured)?
-    } else if discovered.get(&provider.name).is_some_and(|models| is_listed(models)) {
-        Listing::Discovered
-    } else {
-        Listing::Unlisted
-    };
-    Some(Target { upstream: Arc::clone(upstream), model: Arc::from(model), listing })
 }

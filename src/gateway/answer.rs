@@ -1,0 +1,232 @@
+//! An upstream's answer: read as far as it must be before it can be relayed, refused where it is none.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::deadline::Deadline;
+use super::error::GatewayError;
+use super::exchange::{Dispatch, Exchange};
+use super::operation::Operation;
+use super::relay_body::{RelayBody, RelaySetup};
+use super::reply::Reply;
+use super::targets::ModelTarget;
+use super::worker::Worker;
+use super::{headers, usage};
+use crate::metrics::{DispatchObserver, UsageSource};
+
+/// An answer up to this size is held until it is known to be JSON.
+const HELD_ANSWER: usize = 256 << 10;
+/// An error body up to this size is held and searched for our credential.
+const HELD_ERROR: usize = 64 << 10;
+
+/// What an upstream answered.
+#[derive(Debug)]
+pub(super) struct UpstreamAnswer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: AnswerBody,
+}
+
+/// The body of an answer, as far as it was read.
+#[derive(Debug)]
+pub(super) enum AnswerBody {
+    Whole(Bytes),
+    /// It is relayed as it comes, behind what was read.
+    Begun(VecDeque<Bytes>, Incoming),
+}
+
+/// One dispatch: an operation at a target.
+pub(super) struct Call<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) target: &'a ModelTarget,
+    pub(super) operation: &'a Operation,
+    pub(super) deadline: Deadline<'a>,
+}
+
+impl Call<'_> {
+    /// Reads an answer until it is sure enough to be one.
+    pub(super) async fn read(
+        &self,
+        response: Response<Incoming>,
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<UpstreamAnswer, GatewayError> {
+        let (head, body) = response.into_parts();
+        let any_content = self.operation.any_content;
+        let refusal = match head.status {
+            status if status.is_client_error() || status.is_server_error() => {
+                return self.read_error(head, body, dispatch, exchange).await;
+            }
+            status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
+            _ if any_content => None,
+            status => headers::refusal(status, &head.headers, &body),
+        };
+        if let Some(reason) = refusal {
+            return Err(self.useless(dispatch, reason));
+        }
+        // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
+        let as_it_comes = any_content || headers::is_event_stream(&head.headers);
+        let held = if as_it_comes { 0 } else { HELD_ANSWER };
+        let body = self.hold(body, held, dispatch).await?;
+        if let AnswerBody::Whole(bytes) = &body {
+            exchange.received();
+            self.check(bytes, dispatch, exchange)?;
+        }
+        Ok(UpstreamAnswer { status: head.status, headers: headers::to_caller(head.headers), body })
+    }
+
+    /// Checks a whole body, and notes what it declares to have used.
+    fn check(
+        &self,
+        bytes: &[u8],
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<(), GatewayError> {
+        let any_content = self.operation.any_content;
+        if bytes.is_empty() && !any_content {
+            return Err(self.useless(dispatch, headers::NO_BODY));
+        }
+        let Some(usage) = json_usage(bytes) else {
+            return if any_content { Ok(()) } else { Err(self.useless(dispatch, "its answer is not JSON")) };
+        };
+        if let Some(tokens) = usage.and_then(usage::tokens) {
+            exchange.used(&tokens);
+            dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
+        }
+        Ok(())
+    }
+
+    /// An error of the provider: same status, same body, without our credential in it.
+    async fn read_error(
+        &self,
+        head: http::response::Parts,
+        body: Incoming,
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<UpstreamAnswer, GatewayError> {
+        let encoded = headers::is_encoded(&head.headers);
+        let mut headers = headers::to_caller(head.headers);
+        let unreadable = match self.hold(body, HELD_ERROR, dispatch).await? {
+            AnswerBody::Whole(bytes) if !encoded => {
+                exchange.received();
+                return Ok(self.scrubbed(head.status, headers, bytes));
+            }
+            AnswerBody::Whole(_) => "a compressed error text".to_owned(),
+            AnswerBody::Begun(..) => format!("an error text over {HELD_ERROR} bytes"),
+        };
+        headers.remove(header::CONTENT_ENCODING);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let message = format!("it answered {} with {unreadable}", head.status);
+        let envelope = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
+        Ok(self.scrubbed(head.status, headers, envelope))
+    }
+
+    /// Our credential never reaches a caller, whatever an upstream writes into its errors.
+    fn scrubbed(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamAnswer {
+        let Some(key) = &self.target.upstream.provider.api_key else {
+            return UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) };
+        };
+        let key = key.expose().as_bytes();
+        let holds_key = |value: &[u8]| memchr::memmem::find(value, key).is_some();
+        let headers = headers::without(headers, |value| holds_key(value.as_bytes()));
+        if !holds_key(&bytes) {
+            return UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) };
+        }
+        let mut scrubbed = BytesMut::with_capacity(bytes.len());
+        let mut from = 0;
+        for at in memchr::memmem::find_iter(&bytes, key) {
+            scrubbed.extend_from_slice(&bytes[from..at]);
+            scrubbed.extend_from_slice(b"[removed]");
+            from = at + key.len();
+        }
+        scrubbed.extend_from_slice(&bytes[from..]);
+        UpstreamAnswer { status, headers, body: AnswerBody::Whole(scrubbed.freeze()) }
+    }
+
+    /// Reads a body up to a limit, within the deadline of the call.
+    async fn hold(
+        &self,
+        mut body: Incoming,
+        limit: usize,
+        dispatch: &mut Dispatch,
+    ) -> Result<AnswerBody, GatewayError> {
+        let mut parts = VecDeque::new();
+        let mut size = 0;
+        loop {
+            if body.is_end_stream() {
+                return Ok(AnswerBody::Whole(joined(parts, size)));
+            }
+            let frame = match self.deadline.within(body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) => {
+                    return Err(self.useless(dispatch, "its connection broke inside the answer"));
+                }
+                Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
+                Err(why) => return Err(self.deadline.missed(&why, self.target, dispatch)),
+            };
+            let Ok(bytes) = frame.into_data() else { continue };
+            size += bytes.len();
+            parts.push_back(bytes);
+            if size > limit {
+                return Ok(AnswerBody::Begun(parts, body));
+            }
+        }
+    }
+
+    /// The answer on its way to the caller.
+    pub(super) fn reply(&self, answer: UpstreamAnswer, dispatch: Dispatch) -> Reply {
+        let UpstreamAnswer { status, headers, body } = answer;
+        match body {
+            AnswerBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
+            AnswerBody::Begun(parts, rest) => {
+                let setup = RelaySetup {
+                    endpoint: self.operation.endpoint,
+                    events: headers::is_event_stream(&headers),
+                    whole_by: self.deadline.at,
+                    idle: self.worker.shared.config.http.stream_idle,
+                    cut: self.worker.cut.clone().cancelled_owned(),
+                };
+                Reply::relayed(status, headers, RelayBody::new(parts, rest, dispatch, setup))
+            }
+        }
+    }
+
+    fn useless(&self, dispatch: &mut Dispatch, reason: impl Into<String>) -> GatewayError {
+        dispatch.note(DispatchObserver::failed);
+        GatewayError::useless_answer(self.provider(), reason)
+    }
+
+    pub(super) fn provider(&self) -> &str {
+        &self.target.upstream.provider.name
+    }
+}
+
+fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
+    if parts.len() == 1 {
+        return parts.pop_front().unwrap_or_default();
+    }
+    let mut whole = BytesMut::with_capacity(size);
+    for part in parts {
+        whole.extend_from_slice(&part);
+    }
+    whole.freeze()
+}
+
+/// The `usage` of an answer, if any; `None` when the answer is neither a JSON object nor an array.
+fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        usage: Option<&'a RawValue>,
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    serde_json::from_str::<Answer>(text).ok().map(|answer| answer.usage)
+}

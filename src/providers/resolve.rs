@@ -1,0 +1,144 @@
+//! Which targets serve a requested model: a configured route's, `provider/model`, who lists the model, the only one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Discovered, Providers, Upstream};
+use crate::config::{Route, Strategy};
+
+/// A model at a provider.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Who.
+    pub upstream: Arc<Upstream>,
+    /// The model by the provider's own name.
+    pub model: Arc<str>,
+    /// How the provider is known to serve it.
+    pub listing: Listing,
+}
+
+/// How a provider is known to serve a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// The configuration says so.
+    Configured,
+    /// Its models endpoint says so.
+    Discovered,
+    /// Nothing does: the name is passed on as it came.
+    Unlisted,
+}
+
+/// A configured route: a name of its own for one target or several.
+#[derive(Debug)]
+pub struct Alias {
+    /// The name that callers ask for.
+    pub name: String,
+    targets: Vec<Target>,
+    strategy: Strategy,
+    turns: AtomicUsize,
+}
+
+/// What serves a model: targets in their order, never none.
+#[derive(Debug)]
+pub struct Resolution {
+    /// In the order of the configuration.
+    pub targets: Vec<Target>,
+    /// The route that the model is the name of.
+    pub alias: Option<Arc<Alias>>,
+}
+
+/// Why no target was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unresolved {
+    /// No provider serves the model.
+    UnknownModel,
+    /// There is no provider at all.
+    NoProvider,
+}
+
+impl Alias {
+    /// Targets of providers that are not there are left out; `None` when none is left.
+    pub(super) fn new(route: &Route, upstreams: &[Arc<Upstream>]) -> Option<Self> {
+        let targets = route.targets.iter().filter_map(|target| {
+            let upstream = upstreams.iter().find(|upstream| upstream.provider.name == target.provider)?;
+            let model = Arc::from(target.model.as_str());
+            Some(Target { upstream: Arc::clone(upstream), model, listing: Listing::Configured })
+        });
+        let targets: Vec<Target> = targets.collect();
+        let turns = AtomicUsize::new(0);
+        let alias = Self { name: route.model.clone(), targets, strategy: route.strategy, turns };
+        (!alias.targets.is_empty()).then_some(alias)
+    }
+
+    /// Which target this request asks first.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        match self.strategy {
+            Strategy::First => 0,
+            Strategy::RoundRobin => self.turns.fetch_add(1, Ordering::Relaxed) % self.targets.len(),
+        }
+    }
+}
+
+impl Providers {
+    /// A route of that name, else `provider/model` of a configured provider, else the first provider that lists the
+    /// model, else the only one.
+    ///
+    /// # Errors
+    /// When nobody serves the model.
+    pub fn resolve(&self, requested: &str) -> Result<Resolution, Unresolved> {
+        if let Some(alias) = self.aliases.get(requested) {
+            return Ok(Resolution { targets: alias.targets.clone(), alias: Some(Arc::clone(alias)) });
+        }
+        let target = self.resolve_model(requested)?;
+        Ok(Resolution { targets: vec![target], alias: None })
+    }
+
+    fn resolve_model(&self, requested: &str) -> Result<Target, Unresolved> {
+        if self.upstreams.is_empty() {
+            return Err(Unresolved::NoProvider);
+        }
+        let discovered = self.discovered();
+        if let Some((name, model)) = requested.split_once('/')
+            && let Some(upstream) = self.upstream(name)
+            // A provider may also list a name with such a prefix, as OpenRouter does.
+            && let Some(target) = target(upstream, model, &discovered)
+        {
+            return Ok(target);
+        }
+        let candidates =
+            self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));
+        let mut unlisted = None;
+        for candidate in candidates {
+            if candidate.listing != Listing::Unlisted {
+                return Ok(candidate);
+            }
+            unlisted = Some(candidate);
+        }
+        unlisted.filter(|_| self.upstreams.len() == 1).ok_or(Unresolved::UnknownModel)
+    }
+
+    /// A model at one provider, whether it lists it or not.
+    #[must_use]
+    pub fn at(&self, upstream: &Arc<Upstream>, model: &str) -> Target {
+        target(upstream, model, &self.discovered()).unwrap_or_else(|| Target {
+            upstream: Arc::clone(upstream),
+            model: Arc::from(model),
+            listing: Listing::Unlisted,
+        })
+    }
+}
+
+/// How one provider would serve a model; `None` when its own list leaves the model out.
+fn target(upstream: &Arc<Upstream>, model: &str, discovered: &Discovered) -> Option<Target> {
+    let provider = &upstream.provider;
+    let is_listed = |models: &[String]| models.iter().any(|listed| listed == model);
+    let listing = if !provider.models.is_empty() {
+        is_listed(&provider.models).then_some(Listing::Configured)?
+    } else if discovered.get(&provider.name).is_some_and(|models| is_listed(models)) {
+        Listing::Discovered
+    } else {
+        Listing::Unlisted
+    };
+    Some(Target { upstream: Arc::clone(upstream), model: Arc::from(model), listing })
+}

@@ -134,6 +134,12 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
 }
 
+/// Whether a body says that it is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers)
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
+}
+
 /// Why an answer without a body is no answer.
 pub(super) const NO_BODY: &str = "its answer has no body";
 
@@ -161,8 +167,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) 
         return Some(NO_BODY.into());
     }
     let kind = media_type(headers)?;
-    let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");
-    (!is_json && !is_event_stream(headers))
+    (!is_json(headers) && !is_event_stream(headers))
         .then(|| format!("its answer is {kind}, not JSON or an event stream"))
 }
 

@@ -15,7 +15,10 @@ mod io;
 mod lifecycle;
 mod listen;
 mod models;
+mod multipart;
 mod operation;
+mod passthrough;
+mod path;
 mod peek;
 mod relay;
 mod relay_body;
@@ -25,6 +28,7 @@ mod request_log;
 mod routes;
 mod scrape;
 mod shutdown;
+mod stored;
 mod tap;
 mod targets;
 mod usage;
@@ -153,6 +157,8 @@ impl Gateway {
         );
     }
 }
+
+pub use routes::route_table;
 
 /// How many routes there are, as the label `route` counts them.
 pub const ROUTE_COUNT: usize = routes::COUNT;

@@ -59,16 +59,16 @@ impl Addresses {
         query: Option<&str>,
         model: Option<&str>,
     ) -> Option<Uri> {
-        if let (Some(fixed), None) = (&self.fixed[endpoint as usize], query)
-            && path == endpoint.as_str()
-        {
-            return Some(fixed.clone());
-        }
-        if let (Some(deployments), Some(model)) = (&self.deployments, model)
-            && is_of_a_deployment(endpoint)
-        {
-            let address = is_deployment(model).then(|| format!("{deployments}/{model}{path}"))?;
-            return self.with_query(address, path, query).parse().ok();
+        if path == endpoint.as_str() {
+            if let (Some(fixed), None) = (&self.fixed[endpoint as usize], query) {
+                return Some(fixed.clone());
+            }
+            if let (Some(deployments), Some(model)) = (&self.deployments, model)
+                && is_of_a_deployment(endpoint)
+            {
+                let address = is_deployment(model).then(|| format!("{deployments}/{model}{path}"))?;
+                return self.with_query(address, path, query).parse().ok();
+            }
         }
         self.write(path, query).parse().ok()
     }
@@ -87,7 +87,7 @@ impl Addresses {
         let version = self.version.as_ref().filter(|version| {
             // The undated API takes no dates.
             let undated = self.base.ends_with("/openai/v1") || path.starts_with("/v1/");
-            !named && !(undated && version.starts_with(|first: char| first.is_ascii_digit()))
+            !(named || undated && version.starts_with(|first: char| first.is_ascii_digit()))
         });
         let version = version.map(|version| format!("api-version={version}"));
         for (parameters, mark) in query.map(str::to_owned).into_iter().chain(version).zip(['?', '&']) {

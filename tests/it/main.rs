@@ -34,6 +34,7 @@ mod readme;
 mod real;
 mod relay;
 mod request_lines;
+mod route_table;
 mod scripted;
 mod shutdown;
 mod streams;

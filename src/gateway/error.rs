@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -206,6 +206,10 @@ impl GatewayError {
             }
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, RETRY_SOON);
+            }
+            // The rest of the body is not waited for, so nothing can follow it.
+            Self::Refused { code: "body_too_large" | "body_timeout" | "unsupported_encoding", .. } => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Refused { .. } | Self::Upstream { .. } | Self::CallerLeft | Self::Internal => {}
         }

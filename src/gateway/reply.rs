@@ -25,7 +25,6 @@ pub(super) struct Reply {
 
 /// The bytes of an answer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the common one, and not worth an allocation")]
 pub(super) enum ReplyBody {
     /// All of them.
     Full(FullBody),

@@ -140,6 +140,6 @@ impl Worker {
                 TokenKind::OutputText | TokenKind::OutputReasoning | TokenKind::OutputAudio => prices.output,
             };
         }
-        Pricing::Price(by_kind)
+        Pricing::Price(Arc::new(by_kind))
     }
 }

@@ -19,7 +19,7 @@ pub struct DispatchObserver {
     /// Attempts that ended, by [`Attempt`].
     attempts: [u16; Attempt::COUNT],
     attempting: bool,
-    events: Option<Events>,
+    events: Option<Box<Events>>,
     used: Option<(Tokens, UsageSource)>,
     _presence: Presence,
 }
@@ -98,13 +98,13 @@ impl DispatchObserver {
 
     /// The body is a stream of events, and it is relayed as it comes.
     pub fn streaming(&mut self) {
-        self.events = Some(Events {
+        self.events = Some(Box::new(Events {
             outcome: StreamOutcome::ClientDisconnect,
             last: None,
             longest_gap: 0,
             first_token: None,
             tokens: 0,
-        });
+        }));
     }
 
     /// An event of the stream arrived.

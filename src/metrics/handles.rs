@@ -18,14 +18,14 @@ pub(super) type Handle<C> = OnceLock<Series<C>>;
 pub type TokenPrices = [u64; TokenKind::COUNT];
 
 /// What the tokens of a target cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pricing {
     /// Nobody asked: no price stands in the configuration.
     Off,
     /// Other models have prices, this one has none.
     NoPrice,
     /// This much.
-    Price(TokenPrices),
+    Price(Arc<TokenPrices>),
 }
 
 /// The metrics of one target at one worker.
@@ -53,7 +53,7 @@ impl ModelMetrics {
         let Some(name) = self.candidate.take() else { return };
         let worker = &self.handles.worker;
         let claim = earned.then_some(Claim::Earned);
-        *self = worker.model(self.handles.provider.as_str(), &name, claim, self.pricing);
+        *self = worker.model(self.handles.provider.as_str(), &name, claim, self.pricing.clone());
     }
 
     /// Counts the tokens of a 2xx, or that they are not known, and what they cost.
@@ -72,11 +72,11 @@ impl ModelMetrics {
                 handles.tokens(*kind, count);
             }
         }
-        match self.pricing {
+        match &self.pricing {
             Pricing::Off => {}
             Pricing::NoPrice => handles.unpriced(Unpriced::NoPrice),
             Pricing::Price(prices) => {
-                let costs = tokens.iter().zip(prices).map(|(count, price)| count.wrapping_mul(price));
+                let costs = tokens.iter().zip(prices.iter()).map(|(count, price)| count.wrapping_mul(*price));
                 handles.cost(costs.fold(0, u64::wrapping_add));
             }
         }

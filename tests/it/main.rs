@@ -13,6 +13,7 @@ mod exposition;
 mod generated;
 mod health;
 mod http_surface;
+mod invariants;
 mod leaving;
 mod limits;
 mod logging;
@@ -33,6 +34,8 @@ mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+#[cfg(feature = "real-software")]
+mod replicas;
 mod request_lines;
 mod route_table;
 mod scripted;

@@ -24,19 +24,24 @@ impl Nginx {
     /// Starts it with these locations. Where they name the password file or the gateway as the README does, they mean
     /// the file of this test (user `prometheus`, password `sesame`) and this instance.
     pub(crate) fn start(locations: &str, aurora: &Aurora) -> Self {
+        Self::balancing(locations, &[aurora])
+    }
+
+    /// The same in front of several instances, each of which gets every so-manieth request.
+    pub(crate) fn balancing(locations: &str, replicas: &[&Aurora]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
         std::fs::write(path("htpasswd"), "prometheus:{PLAIN}sesame\n").expect("a file in it");
-        let locations = locations
-            .replace("/etc/nginx/.htpasswd", &path("htpasswd"))
-            .replace("aurora:8080", &aurora.address.to_string());
+        let locations =
+            locations.replace("/etc/nginx/.htpasswd", &path("htpasswd")).replace("aurora:8080", "replicas");
+        let servers: String = replicas.iter().map(|aurora| format!("server {};\n", aurora.address)).collect();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
             .concat();
         let port = free_port();
         let config = format!(
             "daemon off;\nmaster_process off;\npid {};\nerror_log stderr notice;\nevents {{}}\n\
-             http {{\naccess_log off;\n{places}server {{\nlisten 127.0.0.1:{port};\n{locations}\n}}\n}}\n",
+             http {{\naccess_log off;\n{places}upstream replicas {{\n{servers}}}\nserver {{\nlisten 127.0.0.1:{port};\n{locations}\n}}\n}}\n",
             path("pid")
         );
         std::fs::write(path("nginx.conf"), config).expect("a file in it");

@@ -48,10 +48,15 @@ impl Prometheus {
 
     /// Waits until a scrape that began after this call has been stored.
     pub(crate) fn scraped(&self) {
+        self.all_scraped(1);
+    }
+
+    /// The same for this many targets.
+    pub(crate) fn all_scraped(&self, targets: usize) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
         wait_for("a successful scrape", || {
             let fresh = self.query(&format!("timestamp(up == 1) > {now:.3}"));
-            (!fresh.is_empty()).then_some(())
+            (fresh.len() >= targets).then_some(())
         });
     }
 }

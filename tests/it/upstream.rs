@@ -123,6 +123,14 @@ impl Upstream {
         self.wait(name, |call| call.over)
     }
 
+    /// Waits until a script was asked for this often.
+    pub(crate) fn received(&self, name: &str, times: usize) {
+        let asked = |calls: &[Call]| calls.iter().filter(|call| call.name == name).count() >= times;
+        let calls = self.state.calls.lock().expect("not poisoned");
+        let waited = self.state.changed.wait_timeout_while(calls, PATIENCE, |calls| !asked(calls));
+        assert!(!waited.expect("not poisoned").1.timed_out(), "upstream: {name} was waited for in vain");
+    }
+
     fn wait<T>(&self, name: &str, wanted: impl Fn(&Call) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         let mut calls = self.state.calls.lock().expect("not poisoned");

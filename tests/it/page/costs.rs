@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use aurora::metrics::{Build, Claim, DispatchObserver, Endpoint, Metrics, Setup as MetricsSetup};
+use aurora::metrics::{
+    Build, Claim, Configured, DispatchObserver, Endpoint, Live, Metrics, Pricing, Setup as MetricsSetup,
+};
 
 use super::{assert_absent, assert_exposition, get, page};
 use crate::aurora::{Aurora, Setup};
@@ -16,17 +18,20 @@ const HOOKS: Duration = Duration::from_nanos(if cfg!(debug_assertions) { 1_000 }
 fn hooks() -> Duration {
     const ROUND: u32 = 1_000;
     let build = Build { version: "0", revision: "0", rustc: "0" };
-    let models = [("demo", "demo-fast")];
     let setup = MetricsSetup {
         workers: 1,
         routes: &[],
-        providers: &["demo"],
-        models: &models,
         max_models: 10,
         build,
+        live: Box::new(Live::default),
+        configured: Configured {
+            providers: &[("demo", "openai_compatible")],
+            models: &[("demo", "demo-fast")],
+            ..Configured::default()
+        },
     };
-    let metrics = Metrics::new(&setup).expect("a sound family table");
-    let model = metrics.worker(0).model("demo", "demo-fast", Some(Claim::Configured));
+    let metrics = Metrics::new(setup).expect("a sound family table");
+    let model = metrics.worker(0).model("demo", "demo-fast", Some(Claim::Configured), Pricing::Off);
     let round = || {
         let start = Instant::now();
         for _ in 0..ROUND {

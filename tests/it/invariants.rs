@@ -1,0 +1,426 @@
+//! Twenty thousand mixed requests, a scraper at 10 Hz, and every number of the exposition accounted for in the end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aurora::metrics::parser::{self, Exposition, Kind as FamilyKind};
+
+use crate::aurora::{Aurora, PATIENCE, Setup};
+use crate::caller::{Caller, MASTER_KEY, chat_of, request};
+use crate::exposition::PROVIDER_KEY;
+use crate::upstream::{LAST_CHUNK, Step, Upstream, answer, json, opening, stream};
+
+const CALLERS: usize = 16;
+const REQUESTS: usize = 20_800;
+
+const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+const ROLE: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+const HELLO: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n";
+const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const COUNTED: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+const JSON: &str = "content-type: application/json\r\n";
+const CHAT: &str = "/v1/chat/completions POST";
+
+/// When a caller goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// With the whole answer.
+    Never,
+    /// Once the provider has its request.
+    BeforeHeaders,
+    /// With this much of a stream.
+    With(&'static str),
+}
+
+/// What one request adds to a series: family, labels, how much.
+type Added = (&'static str, String, u64);
+
+/// One kind of request: how it is sent, how often, and what each one adds to which series.
+struct Kind {
+    /// Of a hundred; none is once for each caller.
+    share: usize,
+    what: What,
+    leaves: Leaves,
+    status: u16,
+}
+
+enum What {
+    /// A chat of a model that is dispatched once; `#` in its name is the number of the caller.
+    Chat { model: &'static str, streams: bool, ends: Ends },
+    /// A request that no provider sees: method, path, header lines, body.
+    Refused { request: [&'static str; 4], adds: &'static [(&'static str, &'static str)] },
+}
+
+/// A chat whose caller waits for the answer.
+const fn chat(share: usize, model: &'static str, streams: bool, ends: Ends) -> Kind {
+    Kind { share, what: What::Chat { model, streams, ends }, leaves: Leaves::Never, status: ends.status }
+}
+
+/// A chat whose caller leaves.
+const fn leaving(share: usize, model: &'static str, leaves: Leaves, ends: Ends) -> Kind {
+    let streams = matches!(leaves, Leaves::With(_));
+    Kind { share, what: What::Chat { model, streams, ends }, leaves, status: ends.status }
+}
+
+const fn refused(
+    share: usize,
+    status: u16,
+    request: [&'static str; 4],
+    adds: &'static [(&'static str, &'static str)],
+) -> Kind {
+    Kind { share, what: What::Refused { request, adds }, leaves: Leaves::Never, status }
+}
+
+impl Kind {
+    fn request(&self, caller: usize) -> Vec<u8> {
+        match &self.what {
+            What::Chat { model, streams, .. } => chat_of(&model.replace('#', &caller.to_string()), *streams),
+            What::Refused { request: [method, path, headers, body], .. } => {
+                request(method, path, &headers.replace("KEY", MASTER_KEY), body)
+            }
+        }
+    }
+
+    fn adds(&self, caller: usize) -> Vec<Added> {
+        match &self.what {
+            What::Chat { model, streams, ends } => {
+                ends.adds(&model.replace('#', &caller.to_string()), *streams)
+            }
+            What::Refused { adds, .. } => {
+                adds.iter().map(|(family, labels)| (*family, (*labels).to_owned(), 1)).collect()
+            }
+        }
+    }
+}
+
+/// How a dispatched chat ends, as the labels say it.
+#[derive(Clone, Copy)]
+struct Ends {
+    /// Our status.
+    status: u16,
+    http: &'static str,
+    answer: &'static str,
+    /// `status_code status_type` of the dispatch.
+    request: &'static str,
+    attempt: &'static str,
+    stream: Option<&'static str>,
+    usage: Option<&'static str>,
+    /// Input and output.
+    tokens: Option<(u64, u64)>,
+    disconnect: Option<&'static str>,
+}
+
+const OK: Ends = Ends {
+    status: 200,
+    http: "200 ok",
+    answer: "ok",
+    request: "200 success",
+    attempt: "success",
+    stream: None,
+    usage: Some("native"),
+    tokens: Some((3, 2)),
+    disconnect: None,
+};
+const STREAMED: Ends = Ends { stream: Some("completed"), tokens: Some((7, 5)), ..OK };
+const UNCOUNTED: Ends = Ends { usage: Some("missing"), tokens: None, ..OK };
+const BROKEN: Ends = Ends {
+    http: "200 broken",
+    answer: "broken_stream",
+    request: "200 error",
+    attempt: "server_error",
+    stream: Some("upstream_truncated"),
+    ..UNCOUNTED
+};
+const LEFT: Ends = Ends {
+    http: "200 cancelled",
+    answer: "cancelled",
+    request: "499 cancelled",
+    attempt: "cancelled",
+    stream: Some("client_disconnect"),
+    ..UNCOUNTED
+};
+
+impl Ends {
+    fn adds(&self, model: &str, streams: bool) -> Vec<Added> {
+        let endpoint = "/chat/completions";
+        let kind = self.request.split(' ').nth(1).expect("two words");
+        let mut adds = vec![
+            ("aurora_http_requests_total", format!("{CHAT} {}", self.http), 1),
+            ("aurora_answers_total", format!("{model} {}", self.answer), 1),
+            ("aurora_requests_total", format!("up {model} {endpoint} {} {streams}", self.request), 1),
+            ("aurora_request_duration_seconds_count", format!("up {model} {endpoint} {streams} {kind}"), 1),
+            ("aurora_upstream_attempts_total", format!("up {model} {}", self.attempt), 1),
+        ];
+        if let Some(outcome) = self.stream {
+            adds.push(("aurora_streams_total", format!("up {model} {outcome}"), 1));
+            adds.push(("aurora_stream_max_gap_seconds_count", format!("up {model}"), 1));
+        }
+        if let Some(source) = self.usage {
+            adds.push(("aurora_usage_reports_total", format!("up {source}"), 1));
+        }
+        if let Some((input, output)) = self.tokens {
+            adds.push(("aurora_tokens_total", format!("up {model} input uncached"), input));
+            adds.push(("aurora_tokens_total", format!("up {model} output text"), output));
+        }
+        if let Some(stage) = self.disconnect {
+            adds.push(("aurora_client_disconnects_total", format!("{endpoint} {stage}"), 1));
+        }
+        adds
+    }
+}
+
+/// The families whose every sample is accounted for.
+const EXACT: [&str; 11] = [
+    "aurora_answers_total",
+    "aurora_auth_failures_total",
+    "aurora_client_disconnects_total",
+    "aurora_http_requests_total",
+    "aurora_rejected_requests_total",
+    "aurora_request_duration_seconds_count",
+    "aurora_requests_total",
+    "aurora_stream_max_gap_seconds_count",
+    "aurora_streams_total",
+    "aurora_tokens_total",
+    "aurora_upstream_attempts_total",
+];
+
+/// A status that the provider gave and the caller got.
+const fn failed(status: u16, http: &'static str, request: &'static str, answer: &'static str) -> Ends {
+    Ends { status, http, answer, request, usage: None, tokens: None, ..OK }
+}
+
+const REFUSED: Ends = failed(400, "400 ok", "400 error", "caller_error");
+const LIMITED: Ends = failed(429, "429 ok", "429 error", "rate_limited");
+const FAILING: Ends = failed(500, "500 ok", "500 error", "upstream_error");
+const LOCKED: Ends = failed(502, "502 ok", "401 error", "upstream_error");
+const USELESS: Ends = failed(502, "502 ok", "200 error", "upstream_error");
+const SILENT: Ends = failed(504, "504 ok", "504 error", "upstream_error");
+const APOLOGETIC: Ends = Ends { stream: Some("upstream_error"), ..BROKEN };
+const GONE: Ends =
+    Ends { http: "499 cancelled", stream: None, usage: None, disconnect: Some("before_headers"), ..LEFT };
+const BEFORE_TOKEN: Ends = Ends { disconnect: Some("before_first_token"), ..LEFT };
+const MID_STREAM: Ends = Ends { disconnect: Some("mid_stream"), ..LEFT };
+
+const PATH: &str = "/v1/chat/completions";
+const OPEN: &str = "authorization: Bearer KEY\r\n";
+const LARGE: &str = "authorization: Bearer KEY\r\ncontent-length: 99999999\r\n";
+const WRONG: &str = "authorization: Bearer wrong\r\n";
+const ODD: &str = "authorization: wrong\r\n";
+
+const HTTP: &str = "aurora_http_requests_total";
+const ANSWERS: &str = "aurora_answers_total";
+const REJECTED: &str = "aurora_rejected_requests_total";
+const AUTH: &str = "aurora_auth_failures_total";
+const TURNED_AWAY: (&str, &str) = (ANSWERS, "unknown caller_error");
+
+#[rustfmt::skip]
+const KINDS: [Kind; 25] = [
+    chat(35, "ok", false, OK),
+    chat(14, "streamed", true, STREAMED),
+    chat(3, "uncounted", false, UNCOUNTED),
+    chat(3, "refused", false, Ends { attempt: "client_error", ..REFUSED }),
+    chat(3, "limited", true, Ends { attempt: "rate_limited", ..LIMITED }),
+    chat(3, "failing", false, Ends { attempt: "server_error", ..FAILING }),
+    chat(2, "locked", false, Ends { attempt: "unauthorized", ..LOCKED }),
+    chat(2, "page", false, Ends { attempt: "server_error", usage: Some("missing"), ..USELESS }),
+    chat(0, "silent", false, Ends { attempt: "timeout", ..SILENT }),
+    chat(3, "truncated", true, BROKEN),
+    chat(2, "reset", true, BROKEN),
+    chat(2, "apologetic", true, APOLOGETIC),
+    leaving(2, "leave-#", Leaves::BeforeHeaders, GONE),
+    leaving(2, "role", Leaves::With(ROLE), BEFORE_TOKEN),
+    leaving(2, "hello", Leaves::With(HELLO), MID_STREAM),
+    refused(4, 404, ["POST", PATH, OPEN, r#"{"model":"nobody-has-this"}"#],
+        &[(HTTP, "/v1/chat/completions POST 404 ok"), (REJECTED, "model_not_found"), TURNED_AWAY]),
+    refused(4, 400, ["POST", PATH, OPEN, "{\"model\":"],
+        &[(HTTP, "/v1/chat/completions POST 400 ok"), (REJECTED, "invalid_request"), TURNED_AWAY]),
+    refused(1, 413, ["POST", PATH, LARGE, ""],
+        &[(HTTP, "/v1/chat/completions POST 413 ok"), (REJECTED, "body_too_large"), TURNED_AWAY]),
+    refused(4, 401, ["POST", PATH, WRONG, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok"), (AUTH, "api invalid")]),
+    refused(2, 401, ["POST", PATH, ODD, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok"), (AUTH, "api malformed")]),
+    refused(2, 401, ["GET", "/metrics", "", ""], &[(HTTP, "/metrics GET 401 ok"), (AUTH, "metrics missing")]),
+    refused(1, 404, ["GET", "/nowhere", OPEN, ""], &[(HTTP, "unmatched GET 404 ok")]),
+    refused(1, 405, ["BREW", PATH, OPEN, ""], &[(HTTP, "/v1/chat/completions other 405 ok")]),
+    refused(2, 200, ["GET", "/v1/models", OPEN, ""], &[(HTTP, "/v1/models GET 200 ok")]),
+    refused(1, 200, ["GET", "/health", "", ""], &[]),
+];
+
+fn upstream() -> Upstream {
+    let refuse = |status: &str| answer(status, JSON, r#"{"error":{"message":"no"}}"#);
+    let mut reset = opening(&[ROLE, HELLO, "data: {\"cho"]);
+    reset.push(Step::Reset);
+    let mut truncated = opening(&[ROLE, HELLO]);
+    truncated.push(Step::Send(LAST_CHUNK.into()));
+    let waiting = |parts: &[&str]| [opening(parts), vec![Step::Stall]].concat();
+    let mut upstream = Upstream::start()
+        .on("ok", json(USAGE))
+        .on("streamed", stream(&[ROLE, HELLO, STOP, COUNTED, DONE]))
+        .on("uncounted", json(r#"{"choices":[]}"#))
+        .on("refused", refuse("400 Bad Request"))
+        .on("limited", refuse("429 Too Many Requests"))
+        .on("failing", refuse("500 Internal Server Error"))
+        .on("locked", refuse("401 Unauthorized"))
+        .on("page", answer("200 OK", "content-type: text/html\r\n", "<html>"))
+        .on("silent", vec![Step::Stall])
+        .on("truncated", truncated)
+        .on("reset", reset)
+        .on("apologetic", stream(&[ROLE, HELLO, "data: {\"error\":{\"message\":\"sorry\"}}\n\n"]))
+        .on("role", waiting(&[ROLE]))
+        .on("hello", waiting(&[ROLE, HELLO]));
+    for caller in 0..CALLERS {
+        upstream = upstream.on(&format!("leave-{caller}"), vec![Step::Stall]);
+    }
+    upstream
+}
+
+fn gateway(upstream: &Upstream) -> Aurora {
+    let models = upstream.models().join(", ");
+    Setup::new()
+        .yaml(&format!(
+            "server: {{master_key: {MASTER_KEY}, workers: 2}}\n\
+             metrics: {{enabled: true}}\n\
+             http: {{timeout: 3s}}\n\
+             log: {{requests: off}}\n\
+             providers:\n  up: {{type: openai_compatible, base_url: \"http://{}/v1\", api_key: {PROVIDER_KEY}, \
+             models: [{models}]}}\n",
+            upstream.address
+        ))
+        .start()
+}
+
+/// The order in which a caller sends the kinds: every kind as often as its share says, well mixed.
+fn order(caller: usize) -> Vec<usize> {
+    let shares: Vec<usize> =
+        KINDS.iter().enumerate().flat_map(|(index, kind)| std::iter::repeat_n(index, kind.share)).collect();
+    assert_eq!(shares.len(), 100);
+    // 37 and 100 have no common factor, so each hundred visits every share once.
+    let turns = (0..REQUESTS / CALLERS).map(|turn| shares[(turn * 37 + caller * 11 + turn / 100) % 100]);
+    let mut order: Vec<usize> = turns.collect();
+    // Our patience takes seconds, so each caller tries it once, at a time of its own.
+    let slow = KINDS.iter().position(|kind| kind.share == 0).expect("one kind is slow");
+    order.insert(40 + caller * 73, slow);
+    order
+}
+
+/// Sends all of one caller's requests, one after another, on as few connections as the answers allow.
+fn send_all(aurora: &Aurora, upstream: &Upstream, caller: usize) {
+    let mut connection: Option<Caller> = None;
+    let mut left = 0;
+    for index in order(caller) {
+        let kind = &KINDS[index];
+        let mut open = connection.take().unwrap_or_else(|| aurora.caller());
+        open.send(kind.request(caller));
+        match kind.leaves {
+            Leaves::BeforeHeaders => {
+                left += 1;
+                upstream.received(&format!("leave-{caller}"), left);
+            }
+            Leaves::With(text) => {
+                assert_eq!(open.head().status, kind.status);
+                open.read_until(text);
+            }
+            Leaves::Never => {
+                let answer = open.try_answer().unwrap_or_else(|| panic!("no answer to kind {index}"));
+                assert_eq!(answer.status, kind.status, "{}", String::from_utf8_lossy(&answer.body));
+                if answer.whole && answer.header("connection") != Some("close") {
+                    connection = Some(open);
+                }
+            }
+        }
+    }
+}
+
+/// Every sample by name and labels.
+type Samples = HashMap<String, f64>;
+
+fn samples(exposition: &Exposition, only_growing: bool) -> Samples {
+    let families = exposition.families.iter();
+    let families = families.filter(|family| !only_growing || family.kind != FamilyKind::Gauge);
+    families.flat_map(|family| &family.samples).map(|sample| (sample.to_string(), sample.value)).collect()
+}
+
+fn parsed(aurora: &Aurora) -> Exposition {
+    parser::parse(aurora.scrape().as_bytes()).expect("an exposition")
+}
+
+/// Scrapes ten times a second until told to stop: nothing that only grows ever falls, nothing in flight is below zero.
+/// Gives the number of scrapes.
+fn watch(aurora: &Aurora, stop: &AtomicBool) -> usize {
+    let mut before = Samples::new();
+    let mut scrapes = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let next = Instant::now() + Duration::from_millis(100);
+        let exposition = parsed(aurora);
+        let now = samples(&exposition, true);
+        for (name, was) in &before {
+            let is = now.get(name).unwrap_or_else(|| panic!("{name} is gone"));
+            assert!(is >= was, "{name} fell from {was} to {is}");
+        }
+        for (name, value) in samples(&exposition, false) {
+            assert!(value >= 0.0, "{name} is {value}");
+        }
+        before = now;
+        scrapes += 1;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    scrapes
+}
+
+#[test]
+fn every_number_is_accounted_for() {
+    let upstream = upstream();
+    let aurora = gateway(&upstream);
+    let stop = AtomicBool::new(false);
+    let scrapes = thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&aurora, &stop));
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| {
+                let (aurora, upstream) = (&aurora, &upstream);
+                scope.spawn(move || send_all(aurora, upstream, caller))
+            })
+            .collect();
+        let ended: Vec<_> = callers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        stop.store(true, Ordering::SeqCst);
+        assert!(ended.iter().all(Result::is_ok), "a caller failed");
+        watcher.join().expect("no scrape broke a rule")
+    });
+    assert!(scrapes > 10, "only {scrapes} scrapes");
+
+    let mut expected: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
+    for caller in 0..CALLERS {
+        for index in order(caller) {
+            for (family, labels, count) in KINDS[index].adds(caller) {
+                *expected.entry(family).or_default().entry(labels).or_default() += count;
+            }
+        }
+    }
+    settled(&aurora);
+    for family in EXACT {
+        let expected: Vec<String> =
+            expected[family].iter().map(|(labels, count)| format!("{labels} {count}")).collect();
+        let mut counts = aurora.counts(family);
+        counts.sort();
+        assert_eq!(counts, sorted(expected), "{family}");
+    }
+    let dispatched: u64 = expected["aurora_requests_total"].values().sum();
+    assert_eq!(upstream.calls().len() as u64, dispatched, "hits of the upstream");
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+/// Waits until nothing is in flight, which is so within a second of the last answer.
+fn settled(aurora: &Aurora) {
+    let until = Instant::now() + PATIENCE;
+    while !aurora.counts("aurora_requests_in_flight").is_empty() {
+        assert!(Instant::now() < until, "something stays in flight");
+    }
+    assert_eq!(aurora.counts("aurora_requests_in_flight"), Vec::<String>::new());
+}

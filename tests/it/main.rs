@@ -29,6 +29,7 @@ mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
+mod providers_table;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]

@@ -19,12 +19,14 @@ mod limits;
 mod logging;
 mod metrics_truth;
 mod model_labels;
+mod multipart;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
 mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
+mod passthrough;
 mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
@@ -41,6 +43,7 @@ mod request_lines;
 mod route_table;
 mod scripted;
 mod shutdown;
+mod stored;
 mod streams;
 mod tls_upstream;
 mod upstream;

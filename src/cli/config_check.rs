@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{Context, Outcome};
-use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources};
+use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources, Strategy};
 use crate::gateway;
 use crate::metrics::families::FAMILIES;
 use crate::metrics::worst_case::{self, Bounds};
@@ -66,7 +66,10 @@ struct Report<'a> {
     problems: &'a [Problem],
     settings: &'a [EffectiveSetting],
     metrics: Option<Metrics>,
+    /// Names of the callers' keys.
+    keys: Vec<&'a str>,
     providers: Vec<Provider<'a>>,
+    routes: Vec<Route<'a>>,
     needs: &'a [String],
 }
 
@@ -75,9 +78,18 @@ struct Metrics {
     enabled: bool,
     endpoint: String,
     url: String,
-    /// `master_key` or `none`.
-    auth: &'static str,
+    auth: Auth,
     worst_case: WorstCase,
+}
+
+/// What opens the metrics endpoint.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Auth {
+    None,
+    MasterKey,
+    MetricsToken,
+    MetricsTokenOrMasterKey,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +100,15 @@ struct Provider<'a> {
     key_set: bool,
     /// Empty asks the upstream.
     models: &'a [String],
+    inject_usage: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Route<'a> {
+    model: &'a str,
+    strategy: Strategy,
+    /// Each `provider/model`.
+    targets: Vec<String>,
 }
 
 /// How large the exposition can get.
@@ -115,18 +136,16 @@ impl<'a> Report<'a> {
             Severity::Error => true,
             Severity::Warning => args.strict && !args.allow.iter().any(|id| id == problem.id),
         };
+        let config = loaded.config.as_ref();
         Self {
             schema: 1,
             valid: !loaded.problems.iter().any(fails),
             problems: &loaded.problems,
             settings: &loaded.settings,
-            metrics: loaded.config.as_ref().map(metrics),
-            providers: loaded
-                .config
-                .iter()
-                .flat_map(|config| &config.providers)
-                .map(|p| provider(p))
-                .collect(),
+            metrics: config.map(metrics),
+            keys: config.map_or(Vec::new(), |c| c.server.keys.iter().map(|key| key.name.as_str()).collect()),
+            providers: config.map_or(Vec::new(), |c| c.providers.iter().map(|p| provider(p)).collect()),
+            routes: config.map_or(Vec::new(), |c| c.routes.iter().map(route).collect()),
             needs: &loaded.needs,
         }
     }
@@ -154,6 +173,9 @@ impl<'a> Report<'a> {
         let mut rows = vec![vec!["metrics".to_owned(), metrics.sentence()]];
         let WorstCase { series, samples } = metrics.worst_case;
         rows.push(vec!["at worst".to_owned(), format!("{series} series, {samples} samples in one scrape")]);
+        if !self.keys.is_empty() {
+            rows.push(vec!["keys".to_owned(), format!("{}, for all but the metrics", self.keys.join(", "))]);
+        }
         rows.extend(
             self.providers
                 .iter()
@@ -162,6 +184,8 @@ impl<'a> Report<'a> {
         if self.providers.is_empty() {
             rows.push(vec!["providers".to_owned(), "none".to_owned()]);
         }
+        let row = |route: &Route<'_>| vec![format!("route {}", route.model), route.sentence()];
+        rows.extend(self.routes.iter().map(row));
         rows.extend(self.needs.iter().map(|name| vec!["needs".to_owned(), format!("{name} at run time")]));
         aligned(&rows)
     }
@@ -177,11 +201,14 @@ impl<'a> Report<'a> {
 
 impl Metrics {
     fn sentence(&self) -> String {
-        match (self.enabled, self.auth) {
-            (false, _) => format!("disabled; {} answers 404", self.url),
-            (true, "none") => format!("{}, readable by whoever reaches it", self.url),
-            (true, _) => format!("{}, readable with the master key", self.url),
-        }
+        let with = match self.auth {
+            _ if !self.enabled => return format!("disabled; {} answers 404", self.url),
+            Auth::None => return format!("{}, readable by whoever reaches it", self.url),
+            Auth::MasterKey => "the master key",
+            Auth::MetricsToken => "the metrics token",
+            Auth::MetricsTokenOrMasterKey => "the metrics token or the master key",
+        };
+        format!("{}, readable with {with}", self.url)
     }
 }
 
@@ -197,12 +224,26 @@ impl Provider<'_> {
     }
 }
 
+impl Route<'_> {
+    fn sentence(&self) -> String {
+        match self.strategy {
+            Strategy::First => self.targets.join(", then "),
+            Strategy::RoundRobin => format!("in turn {}", self.targets.join(", ")),
+        }
+    }
+}
+
 fn metrics(config: &Config) -> Metrics {
     Metrics {
         enabled: config.metrics.enabled,
         endpoint: config.metrics.endpoint.clone(),
-        url: config.local_url(&config.metrics_path()),
-        auth: if config.server.master_key.is_some() { "master_key" } else { "none" },
+        url: config.metrics_url(),
+        auth: match (&config.metrics.token, &config.server.master_key) {
+            (None, None) => Auth::None,
+            (None, Some(_)) => Auth::MasterKey,
+            (Some(_), None) => Auth::MetricsToken,
+            (Some(_), Some(_)) => Auth::MetricsTokenOrMasterKey,
+        },
         worst_case: worst_case(config),
     }
 }
@@ -214,6 +255,15 @@ fn provider(provider: &config::Provider) -> Provider<'_> {
         base_url: provider.base_url.as_str().trim_end_matches('/'),
         key_set: provider.api_key.is_some(),
         models: &provider.models,
+        inject_usage: provider.inject_usage,
+    }
+}
+
+fn route(route: &config::Route) -> Route<'_> {
+    Route {
+        model: &route.model,
+        strategy: route.strategy,
+        targets: route.targets.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -294,12 +344,13 @@ mod tests {
              guessed; make one with: openssl rand -hex 32 [short-master-key]"
         );
         let (settings, rest) = rest.split_once("\n\n").expect("settings, then what follows");
-        let first: Vec<_> = settings.lines().take(2).collect();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let first: Vec<_> = settings.lines().take(2).map(words).collect();
         assert_eq!(
             first,
             [
-                "SETTING                     VALUE                                            SOURCE",
-                "metrics.enabled             true                                             environment METRICS_ENABLED",
+                ["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec(),
+                ["metrics.enabled", "true", "environment", "METRICS_ENABLED"].map(str::to_owned).to_vec(),
             ]
         );
         let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
@@ -312,6 +363,85 @@ mod tests {
              provider openai  openai at https://api.openai.com/v1, key set, models as the upstream lists them\n\n\
              valid: 0 errors, 1 warning\n"
         );
+    }
+
+    const WHOLE: &str = "\
+server:
+  keys:
+    - {name: ci, key: \"${K1}\"}
+    - {name: batch, key: \"${K2}\"}
+metrics: {enabled: true, listen: \"127.0.0.1:9090\", token: \"${K3}\"}
+providers:
+  a: {type: ollama, models: [x], inject_usage: false}
+  b: {type: ollama, models: [y]}
+routes:
+  fast: [a/x, b/y]
+  pool: {strategy: round_robin, targets: [a/x, b/y]}
+";
+
+    fn loaded_whole(variables: &[(&str, &str)]) -> Loaded {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("config.yaml"), WHOLE).expect("a file");
+        let keys = [("K1", "1-key-of-the-tests"), ("K2", "2-key-of-the-tests"), ("K3", "3-key-of-the-tests")];
+        let variables = keys.iter().chain(variables);
+        config::load(&Sources {
+            environment: variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            directory: folder.path().to_owned(),
+            ..Sources::default()
+        })
+    }
+
+    #[test]
+    fn what_follows_from_keys_and_routes() {
+        let loaded = loaded_whole(&[]);
+        let text = text(&loaded, &Args::default());
+        let rest =
+            text.rsplit_once("SOURCE\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("settings").1;
+        let kept: String =
+            rest.lines().filter(|line| !line.starts_with("at worst")).map(|l| format!("{l}\n")).collect();
+        assert_eq!(
+            kept,
+            "metrics     http://127.0.0.1:9090/metrics, readable with the metrics token\n\
+             keys        ci, batch, for all but the metrics\n\
+             provider a  ollama at http://localhost:11434/v1, no key, models x\n\
+             provider b  ollama at http://localhost:11434/v1, no key, models y\n\
+             route fast  a/x, then b/y\n\
+             route pool  in turn a/x, b/y\n\n\
+             valid: 0 errors, 0 warnings\n"
+        );
+        assert!(!text.contains("of-the-tests"));
+    }
+
+    #[test]
+    fn json_of_keys_and_routes() {
+        let of = |variables: &[(&str, &str)]| {
+            serde_json::to_value(Report::new(&loaded_whole(variables), &Args::default())).expect("JSON")
+        };
+        let value = of(&[]);
+        assert_eq!(value["keys"], serde_json::json!(["ci", "batch"]));
+        assert_eq!(
+            value["routes"],
+            serde_json::json!([
+                {"model": "fast", "strategy": "first", "targets": ["a/x", "b/y"]},
+                {"model": "pool", "strategy": "round_robin", "targets": ["a/x", "b/y"]},
+            ])
+        );
+        assert_eq!(
+            value["providers"][0],
+            serde_json::json!({
+                "name": "a",
+                "type": "ollama",
+                "base_url": "http://localhost:11434/v1",
+                "key_set": false,
+                "models": ["x"],
+                "inject_usage": false,
+            })
+        );
+        assert_eq!(value["metrics"]["url"], "http://127.0.0.1:9090/metrics");
+        assert_eq!(value["metrics"]["auth"], "metrics_token");
+        let both = of(&[("AURORA_MASTER_KEY", "0123456789abcdef")]);
+        assert_eq!(both["metrics"]["auth"], "metrics_token_or_master_key");
+        assert!(!value.to_string().contains("of-the-tests"));
     }
 
     #[test]
@@ -354,7 +484,9 @@ mod tests {
                     "fix": "write for example 8080",
                 }],
                 "metrics": null,
+                "keys": [],
                 "providers": [],
+                "routes": [],
                 "needs": [],
             })
         );

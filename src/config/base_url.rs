@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::problem::{Fault, Severity};
-use super::{Server, paths};
+use super::{Config, paths};
 
 /// An absolute http(s) URL without credentials and query; it is not repeated when it may hold either.
 pub(super) fn read(text: &str) -> Result<Url, Fault> {
@@ -29,11 +29,15 @@ pub(super) fn read(text: &str) -> Result<Url, Fault> {
 }
 
 /// Whether it leads back here, which cannot be meant, or elsewhere without TLS.
-pub(super) fn judge(url: &Url, server: &Server) -> Option<(Severity, Fault)> {
+pub(super) fn judge(url: &Url, config: &Config) -> Option<(Severity, Fault)> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let near = paths::is_loopback(host) || paths::is_wildcard(host);
-    let same_host = near || host.eq_ignore_ascii_case(&server.host);
-    if same_host && url.port_or_known_default() == Some(server.port) {
+    let leads_to = |own: &str, port: u16| {
+        (near || host.eq_ignore_ascii_case(own)) && url.port_or_known_default() == Some(port)
+    };
+    let server = &config.server;
+    let own_metrics = config.metrics.listen.as_ref().is_some_and(|(own, port)| leads_to(own, *port));
+    if own_metrics || leads_to(&server.host, server.port) {
         let what = "this is Aurora's own address, so every request would come back to it";
         let fix = "write the upstream's address (an SDK's variable may point at Aurora)";
         return Some((Severity::Error, Fault::new("own-listener", what, fix)));

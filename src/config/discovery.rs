@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::ProviderType;
 use super::problem::Place;
 use super::provider_types::PROVIDER_TYPES;
-use super::raw::{Content, Given, list_of};
-use super::setting::{Setting, Slot};
+use super::raw::{Content, Given};
+use super::setting::{Setting, Shape, Slot};
 use super::settings::SETTINGS;
 use super::variables::Variables;
 
@@ -20,7 +20,7 @@ pub(super) struct Discovered {
     /// The place of its first variable.
     pub(super) place: Place,
     /// By the name of the field, such as `base_url`.
-    pub(super) fields: BTreeMap<&'static str, Given>,
+    pub(super) fields: BTreeMap<String, Given>,
 }
 
 /// Every provider that a variable describes, by name.
@@ -29,7 +29,7 @@ pub(super) fn discover(variables: &Variables) -> BTreeMap<String, Discovered> {
     for (name, value, place) in variables.iter() {
         let Some(part) = take_apart(name) else { continue };
         let content = match part.setting.slot {
-            Slot::ProviderList => Content::List(list_of(value)),
+            Slot::Entry(Shape::List) => Content::list(value),
             _ => Content::Text(value.to_owned()),
         };
         let provider = found.entry(provider_name(part.kind, part.suffix)).or_insert_with(|| Discovered {
@@ -39,7 +39,7 @@ pub(super) fn discover(variables: &Variables) -> BTreeMap<String, Discovered> {
             place: place.clone(),
             fields: BTreeMap::new(),
         });
-        provider.fields.insert(part.field, Given { content, place: place.clone() });
+        provider.fields.insert(part.field.to_owned(), Given { content, place: place.clone() });
     }
     found
 }
@@ -95,6 +95,8 @@ mod tests {
         for (name, expected) in [
             ("OPENAI_API_KEY", Some(("openai", "api_key"))),
             ("OPENAI_EAST_API_KEY", Some(("openai-east", "api_key"))),
+            ("OPENAI_API_KEY_FILE", Some(("openai", "api_key_file"))),
+            ("OPENAI_EAST_API_KEY_FILE", Some(("openai-east", "api_key_file"))),
             ("OPENAI_US_EAST_BASE_URL", Some(("openai-us-east", "base_url"))),
             ("OPENAI_COMPATIBLE_API_KEY", Some(("openai_compatible", "api_key"))),
             ("OPENAI_COMPATIBLE_LAB_MODELS", Some(("openai_compatible-lab", "models"))),

@@ -1,8 +1,13 @@
 //! Reads the files a configuration is made of, within limits.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use super::problem::{Fault, Place};
 
@@ -67,11 +72,38 @@ fn place_of(place: &Place, before: &[u8]) -> Place {
     place.at(line, Some(String::from_utf8_lossy(&before[start..]).chars().count() + 1))
 }
 
-/// The secret that a file holds; the line end after it is not part of it.
-///
-/// # Errors
-/// A file that is missing, unreadable or empty.
-pub(super) fn read_secret(path: &Path) -> Result<String, Fault> {
+/// Files that hold a secret.
+pub(super) struct SecretFiles<'a> {
+    /// Where relative paths start.
+    pub(super) directory: &'a Path,
+    /// Every file that was asked for, with the place that names it.
+    pub(super) read: Vec<(Place, PathBuf)>,
+}
+
+impl SecretFiles<'_> {
+    /// The secret that a file holds; the line end after it is not part of it.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable or empty.
+    pub(super) fn read(&mut self, path: &str, named_at: &Place) -> Result<String, Fault> {
+        let path = self.directory.join(path);
+        self.read.push((named_at.clone(), path.clone()));
+        read_secret(&path)
+    }
+
+    /// The file that is named there.
+    pub(super) fn named_at(&self, place: &Place) -> Option<&Path> {
+        self.read.iter().find(|(named_at, _)| named_at == place).map(|(_, path)| path.as_path())
+    }
+
+    /// Every file, once.
+    pub(super) fn into_paths(self) -> Vec<PathBuf> {
+        let paths: BTreeSet<PathBuf> = self.read.into_iter().map(|(_, path)| path).collect();
+        paths.into_iter().collect()
+    }
+}
+
+fn read_secret(path: &Path) -> Result<String, Fault> {
     let place = Place::default_value();
     let shown = path.display();
     match read(path, &place) {
@@ -92,6 +124,34 @@ pub(super) fn read_secret(path: &Path) -> Result<String, Fault> {
             Err(Fault::new("secret-file", format!("{shown} {}", fault.message), fault.fix))
         }
     }
+}
+
+/// Checks a PEM file of certificates to trust.
+///
+/// # Errors
+/// A file that is missing or unreadable, holds no certificate, or one that nothing can be verified with.
+pub(super) fn check_certificates(path: &Path) -> Result<(), Fault> {
+    let fault = |what: &str, fix: &str| Fault::new("ca-file", format!("{} {what}", path.display()), fix);
+    let text = match read(path, &Place::default_value()) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(fault("does not exist", "create it or name another file")),
+        Err(misread) => return Err(fault(&misread.1.message, &misread.1.fix)),
+    };
+    let mut roots = RootCertStore::empty();
+    let fix = "write certificates in PEM, each from -----BEGIN CERTIFICATE----- to its END line";
+    for (index, certificate) in CertificateDer::pem_slice_iter(text.as_bytes()).enumerate() {
+        let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
+        if !usable {
+            return Err(fault(
+                &format!("holds a certificate that cannot be read, number {}", index + 1),
+                fix,
+            ));
+        }
+    }
+    if roots.is_empty() {
+        return Err(fault("holds no certificate", fix));
+    }
+    Ok(())
 }
 
 /// Whether every user of the machine may read it.

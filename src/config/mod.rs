@@ -4,16 +4,27 @@
 //! problems at once and keeps where each value came from. This module knows no HTTP.
 
 mod base_url;
+mod demo;
 mod discovery;
 mod dotenv;
+mod drafts;
 mod files;
+mod keys;
+mod layers;
 mod load;
+mod names;
 mod paths;
+mod prices;
 mod problem;
 mod provider_types;
 mod providers;
+mod proxy;
 mod raw;
+mod reader;
 mod reference;
+mod resilience;
+mod routes;
+mod secrets;
 mod setting;
 mod settings;
 mod source;
@@ -23,7 +34,7 @@ mod variables;
 mod warnings;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -49,6 +60,8 @@ pub struct Loaded {
     pub settings: Vec<EffectiveSetting>,
     /// Variables that `--assume-set` took for set.
     pub needs: Vec<String>,
+    /// The files of secret settings such as `metrics.token`, where a file is what stands.
+    secret_files: BTreeMap<&'static str, PathBuf>,
 }
 
 /// One setting as it stands after all layers.
@@ -84,10 +97,29 @@ pub struct Config {
 }
 
 impl Config {
-    /// Path of the metrics endpoint as it is served: base path and endpoint.
+    /// Path of the metrics endpoint as it is served: below the base path, but for a listener of its own.
     #[must_use]
     pub fn metrics_path(&self) -> String {
-        format!("{}{}", self.server.base_path, self.metrics.endpoint)
+        match self.metrics.listen {
+            Some(_) => self.metrics.endpoint.clone(),
+            None => format!("{}{}", self.server.base_path, self.metrics.endpoint),
+        }
+    }
+
+    /// Host and port that serve the metrics endpoint.
+    #[must_use]
+    pub fn metrics_address(&self) -> (&str, u16) {
+        match &self.metrics.listen {
+            Some((host, port)) => (host, *port),
+            None => (&self.server.host, self.server.port),
+        }
+    }
+
+    /// The URL of the metrics endpoint as this machine dials it: a wildcard host becomes loopback.
+    #[must_use]
+    pub fn metrics_url(&self) -> String {
+        let (host, port) = self.metrics_address();
+        format!("http://{}{}", paths::dial_authority(host, port), self.metrics_path())
     }
 
     /// The URL of `path` on this server as this machine dials it: a wildcard host becomes loopback.
@@ -102,6 +134,18 @@ impl Config {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         paths::is_loopback(&self.server.host)
+    }
+
+    /// Every (provider, model) that the configuration names, once: the providers' models, then the routes' targets.
+    #[must_use]
+    pub fn named_models(&self) -> Vec<(&str, &str)> {
+        let listed = self.providers.iter().flat_map(|provider| {
+            provider.models.iter().map(|model| (provider.name.as_str(), model.as_str()))
+        });
+        let targets = self.routes.iter().flat_map(|route| &route.targets);
+        let targets = targets.map(|target| (target.provider.as_str(), target.model.as_str()));
+        let mut seen = BTreeSet::new();
+        listed.chain(targets).filter(|pair| seen.insert(*pair)).collect()
     }
 }
 
@@ -233,7 +277,7 @@ pub struct Http {
 }
 
 /// Proxies on the way to upstreams.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Proxy {
     /// For `http` upstreams.
     pub http: Option<Url>,
@@ -298,13 +342,31 @@ pub struct RouteTarget {
     pub model: String,
 }
 
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
 /// Which target of a route is asked first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// The first; the others are fallbacks.
     First,
     /// Each in turn; the others are fallbacks, in their order from there.
     RoundRobin,
+}
+
+impl Strategy {
+    /// As written in `strategy:`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::RoundRobin => "round_robin",
+        }
+    }
 }
 
 /// One configured account at one upstream.

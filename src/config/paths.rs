@@ -1,6 +1,6 @@
 //! What `metrics.endpoint`, `server.base_path` and `server.host` may be.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::problem::Fault;
 
@@ -107,6 +107,39 @@ pub(super) fn host(text: &str) -> Checked {
     Err(Fault::new("bad-host", what, "write 0.0.0.0 for every interface, 127.0.0.1 for this machine only"))
 }
 
+/// `HOST:PORT`, IPv6 in brackets; port 0 is any free one.
+pub(super) fn address(text: &str) -> Result<(String, u16), Fault> {
+    let bad = |what: &str, fix: &str| {
+        let got: String = text.chars().take(MAX_PATH).collect();
+        Fault::new("bad-address", format!("{what} (got {got:?}, expected HOST:PORT)"), fix)
+    };
+    let Some((name, port)) = text.rsplit_once(':') else {
+        return Err(bad("has no port", "write for example 0.0.0.0:9090"));
+    };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(port) = port.parse().ok().filter(|_| digits) else {
+        return Err(bad("its port is no number from 0 to 65535", "write for example 0.0.0.0:9090"));
+    };
+    if name.is_empty() {
+        return Err(bad("has no host", &format!("write 0.0.0.0:{port} for every interface")));
+    }
+    if name.parse::<Ipv6Addr>().is_ok() {
+        return Err(bad("an IPv6 address without brackets", &format!("write [{name}]:{port}")));
+    }
+    host(name).map(|(host, _)| (host, port))
+}
+
+/// `HOST:PORT` as [`address`] reads it.
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Whether both listen where the other one would: the same port and host, or every interface.
+pub(super) fn collide(one: (&str, u16), other: (&str, u16)) -> bool {
+    let same_host = one.0.eq_ignore_ascii_case(other.0) || is_wildcard(one.0) || is_wildcard(other.0);
+    one.1 != 0 && one.1 == other.1 && same_host
+}
+
 /// Whether only this machine can reach it.
 pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -126,8 +159,7 @@ pub(super) fn dial_authority(host: &str, port: u16) -> String {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) if address.is_unspecified() => format!("127.0.0.1:{port}"),
         Ok(IpAddr::V6(address)) if address.is_unspecified() => format!("[::1]:{port}"),
-        Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
-        _ => format!("{host}:{port}"),
+        _ => authority(host, port),
     }
 }
 
@@ -166,12 +198,28 @@ mod tests {
         ] {
             assert_eq!(host(text).ok().map(|(host, _)| host).as_deref(), expected, "{text}");
         }
+        for (text, expected) in [
+            ("127.0.0.1:9090", Some(("127.0.0.1", 9090))),
+            ("[::1]:0", Some(("::1", 0))),
+            ("localhost:65535", Some(("localhost", 65535))),
+            ("::1:9090", None),
+            ("[::1]", None),
+            ("localhost:+1", None),
+            ("localhost:", None),
+            (":9090", None),
+        ] {
+            let found = address(text).ok();
+            assert_eq!(found.as_ref().map(|(host, port)| (host.as_str(), *port)), expected, "{text}");
+        }
         assert!(
             ["127.0.0.1", "::1", "[::1]", "127.8.8.8", "localhost", "::ffff:127.0.0.1"]
                 .into_iter()
                 .all(is_loopback)
         );
         assert!(!["0.0.0.0", "10.0.0.1", "example.org"].into_iter().any(is_loopback));
+        assert!(collide(("127.0.0.1", 1), ("0.0.0.0", 1)) && collide(("a", 1), ("A", 1)));
+        assert!(!collide(("127.0.0.1", 1), ("10.0.0.1", 1)) && !collide(("::", 1), ("::", 2)));
+        assert!(!collide(("::", 0), ("::", 0)));
         assert!(is_wildcard("::") && is_wildcard("0.0.0.0") && !is_wildcard("127.0.0.1"));
     }
 }

@@ -134,6 +134,16 @@ impl Problems {
             .any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == Some(key))
     }
 
+    /// Whether a value of this section was refused.
+    pub(super) fn refused_below(&self, section: &str) -> bool {
+        let is_below = |key: &str| {
+            key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.0.iter().any(|(_, problem)| {
+            problem.severity == Severity::Error && problem.key.as_deref().is_some_and(is_below)
+        })
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()

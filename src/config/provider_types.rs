@@ -130,18 +130,23 @@ pub(super) const OPENAI_COMPATIBLE: &ProviderType = &ProviderType {
 
 /// Every provider type, in the order of the reference.
 pub const PROVIDER_TYPES: &[ProviderType] = &[
-    row("openai", "OPENAI", "https://api.openai.com/v1", OPENAI),
+    declaring_usage(row("openai", "OPENAI", "https://api.openai.com/v1", OPENAI)),
     ProviderType {
         credential: Credential::Anthropic,
         // Its pages hold 20 models unless asked for more.
         models_path: Some("/models?limit=1000"),
-        ..row("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1", ANTHROPIC)
+        ..declaring_usage(row("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1", ANTHROPIC))
     },
     row("gemini", "GEMINI", "https://generativelanguage.googleapis.com/v1beta/openai", GEMINI),
-    row("groq", "GROQ", "https://api.groq.com/openai/v1", GROQ),
-    row("deepseek", "DEEPSEEK", "https://api.deepseek.com", &["/chat/completions", "/completions"]),
-    row("openrouter", "OPENROUTER", "https://openrouter.ai/api/v1", OPENROUTER),
-    row("xai", "XAI", "https://api.x.ai/v1", XAI),
+    declaring_usage(row("groq", "GROQ", "https://api.groq.com/openai/v1", GROQ)),
+    declaring_usage(row(
+        "deepseek",
+        "DEEPSEEK",
+        "https://api.deepseek.com",
+        &["/chat/completions", "/completions"],
+    )),
+    declaring_usage(row("openrouter", "OPENROUTER", "https://openrouter.ai/api/v1", OPENROUTER)),
+    declaring_usage(row("xai", "XAI", "https://api.x.ai/v1", XAI)),
     row(
         "zai",
         "ZAI",
@@ -149,14 +154,20 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         &["/chat/completions", "/images/generations", "/audio/transcriptions"],
     ),
     row("minimax", "MINIMAX", "https://api.minimax.io/v1", &["/chat/completions"]),
-    ProviderType { needs_key: false, ..row("ollama", "OLLAMA", "http://localhost:11434/v1", OLLAMA) },
-    ProviderType { needs_key: false, ..row("vllm", "VLLM", "http://localhost:8000/v1", VLLM) },
+    ProviderType {
+        needs_key: false,
+        ..declaring_usage(row("ollama", "OLLAMA", "http://localhost:11434/v1", OLLAMA))
+    },
+    ProviderType {
+        needs_key: false,
+        ..declaring_usage(row("vllm", "VLLM", "http://localhost:8000/v1", VLLM))
+    },
     ProviderType {
         default_base_url: None,
         credential: Credential::ApiKeyHeader,
         default_api_version: Some("2024-10-21"),
         models_path: None,
-        ..row("azure", "AZURE", "", AZURE)
+        ..declaring_usage(row("azure", "AZURE", "", AZURE))
     },
     ProviderType { default_base_url: None, models_path: None, ..row("oracle", "ORACLE", "", ORACLE) },
     row("jina", "JINA", "https://api.jina.ai/v1", &["/embeddings", "/rerank"]),
@@ -181,6 +192,11 @@ const fn row(
         speaks,
         inject_usage: false,
     }
+}
+
+/// A row whose public documentation lists `stream_options.include_usage`.
+const fn declaring_usage(row: ProviderType) -> ProviderType {
+    ProviderType { inject_usage: true, ..row }
 }
 
 /// The row of that name.

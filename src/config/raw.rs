@@ -1,46 +1,83 @@
-//! The YAML file, every key known, single and of the right shape; nothing here leaves this module's parent.
+//! What the YAML file says before anything is checked; nothing here leaves this module's parent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::problem::{Fault, Place, Problems};
-use super::setting::{Setting, Slot};
-use super::settings::SETTINGS;
-use super::substitute::{Substituted, substitute};
-use super::variables::Variables;
-use super::yaml::{Node, Value};
-
-/// Sections of upstream Aurora that this build has not got.
-const UNSUPPORTED: &[&str] = &[
-    "admin",
-    "budgets",
-    "cache",
-    "cli_tools",
-    "combos",
-    "edition",
-    "guardrails",
-    "logging",
-    "storage",
-    "token_saver",
-    "usage",
-];
+use super::problem::{Place, Problems};
+use super::setting::Setting;
+use super::settings;
 
 /// What a file says.
 #[derive(Default)]
 pub(super) struct RawConfig {
     pub(super) settings: Vec<(&'static Setting, Given)>,
-    pub(super) providers: Vec<RawProvider>,
+    pub(super) providers: Vec<RawEntry>,
+    pub(super) keys: Vec<RawEntry>,
+    pub(super) routes: Vec<RawEntry>,
     /// Whether a key stands in the file itself.
     pub(super) has_inline_key: bool,
 }
 
-/// One entry of `providers`.
-pub(super) struct RawProvider {
+/// One entry of `providers`, `server.keys` or `routes`.
+pub(super) struct RawEntry {
+    /// Its name, the model of a route; empty in a list.
     pub(super) name: String,
+    /// Its path as people read it, such as `providers.openai`.
+    pub(super) key: String,
     pub(super) place: Place,
-    /// By the name of the field, such as `base_url`.
-    pub(super) fields: BTreeMap<&'static str, Given>,
+    /// By their path within the entry, such as `base_url` or `prices.MODEL.input`.
+    pub(super) fields: BTreeMap<String, Given>,
     /// Fields that are given but wrong, which is already said.
-    pub(super) refused: BTreeSet<&'static str>,
+    pub(super) refused: BTreeSet<String>,
+}
+
+impl RawEntry {
+    pub(super) fn new(name: impl Into<String>, key: impl Into<String>, place: Place) -> Self {
+        let (name, key) = (name.into(), key.into());
+        Self { name, key, place, fields: BTreeMap::new(), refused: BTreeSet::new() }
+    }
+
+    /// The path of a field as people read it.
+    pub(super) fn path(&self, field: &str) -> String {
+        format!("{}.{field}", self.key)
+    }
+
+    /// Whether a field is given, rightly or not.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field) || self.refused.contains(field)
+    }
+
+    pub(super) fn text(&self, field: &str) -> Option<(&str, &Place)> {
+        match self.fields.get(field) {
+            Some(Given { content: Content::Text(text), place }) => Some((text, place)),
+            _ => None,
+        }
+    }
+
+    /// Reads a field, or says what its row of the table expects.
+    pub(super) fn read<T>(
+        &self,
+        field: &str,
+        row: &str,
+        read: impl Fn(&str) -> Option<T>,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let (text, place) = self.text(field)?;
+        let found = read(text);
+        if found.is_none()
+            && let Some(setting) = settings::find(row)
+        {
+            problems.error(place, &self.path(field), setting.refuse(text));
+        }
+        found
+    }
+
+    /// The variables that a field names and nobody sets.
+    pub(super) fn missing(&self, field: &str) -> Option<(&[String], &Place)> {
+        match self.fields.get(field) {
+            Some(Given { content: Content::Missing(names), place }) => Some((names, place)),
+            _ => None,
+        }
+    }
 }
 
 /// A value and where it was given.
@@ -59,215 +96,29 @@ pub(super) enum Content {
     Missing(Vec<String>),
 }
 
-/// Walks a document.
-pub(super) struct Reader<'a> {
-    pub(super) file: &'a Place,
-    pub(super) variables: &'a Variables,
-    pub(super) assume_set: bool,
-    pub(super) problems: &'a mut Problems,
-    pub(super) needs: &'a mut BTreeSet<String>,
-    pub(super) raw: RawConfig,
-}
-
-/// A path as people read it and as the settings table has it, where names of providers are `NAME`.
-#[derive(Clone)]
-struct Path {
-    shown: String,
-    row: String,
-}
-
-impl Path {
-    fn root() -> Self {
-        Self { shown: String::new(), row: String::new() }
+impl Content {
+    /// A comma-separated list.
+    pub(super) fn list(text: &str) -> Self {
+        Self::List(Self::items(text))
     }
 
-    fn child(&self, key: &str) -> Self {
-        let row_key = if self.row == "providers" { "NAME" } else { key };
-        let join =
-            |path: &str, key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-        Self { shown: join(&self.shown, key), row: join(&self.row, row_key) }
+    /// The items of a comma-separated list.
+    pub(super) fn items(text: &str) -> Vec<String> {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
-    /// The rows below it.
-    fn rows(&self) -> impl Iterator<Item = (&'static Setting, &'static str)> {
-        let prefix = if self.row.is_empty() { String::new() } else { format!("{}.", self.row) };
-        SETTINGS.iter().filter_map(move |setting| Some((setting, setting.key.strip_prefix(prefix.as_str())?)))
-    }
-}
-
-impl Reader<'_> {
-    /// Reads the whole document.
-    pub(super) fn read(mut self, document: &Node) -> RawConfig {
-        self.section(document, &Path::root());
-        self.raw
-    }
-
-    fn place(&self, node: &Node) -> Place {
-        self.file.at(node.line, Some(node.column))
-    }
-
-    fn section(&mut self, node: &Node, path: &Path) {
-        let entries = match &node.value {
-            Value::Map(entries) => entries,
-            Value::Null => return,
-            other => {
-                let what = format!("the wrong type (got {}, expected a section)", other.noun());
-                let fix = "write the settings below it, indented";
-                return self.problems.error(
-                    &self.place(node),
-                    &path.shown,
-                    Fault::new("wrong-type", what, fix),
-                );
-            }
-        };
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        for (key, value) in entries {
-            let place = self.place(key);
-            let Some(name) = key_text(key) else {
-                let fault = Fault::new(
-                    "wrong-type",
-                    format!("a key that is {}", key.value.noun()),
-                    "write a plain name",
-                );
-                self.problems.error(&place, &path.shown, fault);
-                continue;
-            };
-            let child = path.child(&name);
-            if let Some(line) = seen.get(&name) {
-                let what = format!("set twice (first on line {line})");
-                self.problems.error(
-                    &place,
-                    &child.shown,
-                    Fault::new("duplicate-key", what, "keep one of them"),
-                );
-                continue;
-            }
-            seen.insert(name.clone(), key.line);
-            self.entry(&name, place, value, path, &child);
-        }
-    }
-
-    fn entry(&mut self, name: &str, place: Place, value: &Node, parent: &Path, path: &Path) {
-        if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == path.row && !setting.is_later())
-        {
-            return self.leaf(setting, value, path);
-        }
-        let mut below = path.rows().map(|(setting, _)| setting).peekable();
-        let exact = SETTINGS.iter().find(|setting| setting.key == path.row);
-        if exact.is_some() || (below.peek().is_some() && below.all(Setting::is_later)) {
-            return self.problems.error(&place, &path.shown, not_yet());
-        }
-        if parent.row.is_empty() && UNSUPPORTED.contains(&name) {
-            let fault = Fault::new(
-                "unsupported-section",
-                "not supported, ignored",
-                "remove it when you no longer need it",
-            );
-            return self.problems.warn(&place, &path.shown, fault);
-        }
-        if path.row == "providers.NAME" {
-            self.raw.providers.push(RawProvider {
-                name: name.to_owned(),
-                place,
-                fields: BTreeMap::new(),
-                refused: BTreeSet::new(),
-            });
-            return self.section(value, path);
-        }
-        if path.rows().next().is_some() {
-            return self.section(value, path);
-        }
-        self.problems.error(&place, &path.shown, unknown(name, parent));
-    }
-
-    fn leaf(&mut self, setting: &'static Setting, node: &Node, path: &Path) {
-        let is_list = matches!(setting.slot, Slot::ProviderList);
-        let said = self.problems.len();
-        let content = match &node.value {
-            Value::List(items) if is_list => {
-                let items: Vec<_> =
-                    items.iter().filter_map(|item| self.scalar(setting, item, path)).collect();
-                Some(join(items))
-            }
-            _ => {
-                self.scalar(setting, node, path).map(|content| if is_list { split(content) } else { content })
-            }
-        };
-        let given = content.map(|content| Given { content, place: self.place(node) });
-        match (setting.key.strip_prefix("providers.NAME."), self.raw.providers.last_mut(), given) {
-            (None, _, Some(given)) => self.raw.settings.push((setting, given)),
-            (Some(field), Some(provider), Some(given)) => drop(provider.fields.insert(field, given)),
-            (Some(field), Some(provider), None) if self.problems.len() > said => {
-                provider.refused.insert(field);
-            }
-            _ => {}
-        }
-    }
-
-    /// One scalar, substituted; `None` when it is refused or empty.
-    fn scalar(&mut self, setting: &'static Setting, node: &Node, path: &Path) -> Option<Content> {
-        let Some(text) = text_of(&node.value, &setting.slot) else {
-            let what = format!("the wrong type (got {}, expected {})", node.value.noun(), setting.expected());
-            let fix = match node.value {
-                Value::Null => "write a value, or remove the line",
-                Value::Map(_) | Value::List(_) => "write one value",
-                _ => "write it in quotes if it is meant as text",
-            };
-            self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
-            return None;
-        };
-        match substitute(text, |name| self.variables.get(name)) {
-            Ok(Substituted::Literal(text)) => {
-                self.raw.has_inline_key |= setting.is_secret() && !text.is_empty();
-                Some(Content::Text(text))
-            }
-            Ok(Substituted::Resolved(text)) => (!text.is_empty()).then_some(Content::Text(text)),
-            Ok(Substituted::Missing(names)) => self.missing(setting, names, node, path),
-            Err(fault) => {
-                self.problems.error(&self.place(node), &path.shown, fault);
-                None
+    /// One list of all items; one that is missing makes it missing.
+    pub(super) fn join(items: Vec<Self>) -> Self {
+        let mut list = Vec::new();
+        let mut missing = Vec::new();
+        for item in items {
+            match item {
+                Self::Text(text) => list.push(text),
+                Self::List(texts) => list.extend(texts),
+                Self::Missing(names) => missing.extend(names),
             }
         }
-    }
-
-    /// A provider's key may be missing: `providers.rs` then leaves the provider out.
-    fn missing(
-        &mut self,
-        setting: &Setting,
-        names: Vec<String>,
-        node: &Node,
-        path: &Path,
-    ) -> Option<Content> {
-        if self.assume_set {
-            self.needs.extend(names.iter().cloned());
-        } else if !matches!(setting.slot, Slot::ProviderSecret) {
-            let what = format!("{} not set", references(&names));
-            let fix = match setting.slot {
-                Slot::Secret(_) => format!("set it, or write ${{{}:-}} to run without a key", names[0]),
-                _ => format!(
-                    "set {}, or write ${{{}:-default}}",
-                    if names.len() == 1 { "it" } else { "them" },
-                    names[0]
-                ),
-            };
-            self.problems.error(&self.place(node), &path.shown, Fault::new("unset-variable", what, fix));
-            return None;
-        }
-        Some(Content::Missing(names))
-    }
-}
-
-/// The text of a scalar, where the setting takes one of its type.
-fn text_of<'n>(value: &'n Value, slot: &Slot) -> Option<&'n str> {
-    let takes_numbers = matches!(
-        slot,
-        Slot::Flag(_) | Slot::Port(_) | Slot::Count { .. } | Slot::Size { .. } | Slot::Time { .. }
-    );
-    match value {
-        Value::Text(text) => Some(text),
-        Value::Integer(text) if takes_numbers => Some(text),
-        Value::Bool(value) if matches!(slot, Slot::Flag(_)) => Some(if *value { "true" } else { "false" }),
-        _ => None,
+        if missing.is_empty() { Self::List(list) } else { Self::Missing(missing) }
     }
 }
 
@@ -275,62 +126,4 @@ fn text_of<'n>(value: &'n Value, slot: &Slot) -> Option<&'n str> {
 pub(super) fn references(names: &[String]) -> String {
     let list = names.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(", ");
     format!("{list} {}", if names.len() == 1 { "is" } else { "are" })
-}
-
-/// The refusal of a setting that a later build brings.
-pub(super) fn not_yet() -> Fault {
-    Fault::new("not-in-this-build", "not in this build yet", "remove it")
-}
-
-fn key_text(key: &Node) -> Option<String> {
-    match &key.value {
-        Value::Text(text) | Value::Integer(text) | Value::Float(text) => Some(text.clone()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
-    }
-}
-
-fn unknown(name: &str, parent: &Path) -> Fault {
-    let mut known: Vec<&str> = Vec::new();
-    for (setting, rest) in parent.rows().filter(|(setting, _)| !setting.is_later()) {
-        let segment = rest.split('.').next().unwrap_or(setting.key);
-        if !known.contains(&segment) {
-            known.push(segment);
-        }
-    }
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4);
-    let fix = match near {
-        Some((_, candidate)) => format!("did you mean {candidate}?"),
-        None => format!("known here: {}", known.join(", ")),
-    };
-    Fault::new("unknown-key", "unknown key", fix)
-}
-
-/// A comma-separated list.
-pub(super) fn list_of(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-}
-
-fn split(content: Content) -> Content {
-    match content {
-        Content::Text(text) => Content::List(list_of(&text)),
-        other => other,
-    }
-}
-
-fn join(items: Vec<Content>) -> Content {
-    let mut list = Vec::new();
-    let mut missing = Vec::new();
-    for item in items {
-        match item {
-            Content::Text(text) => list.push(text),
-            Content::List(texts) => list.extend(texts),
-            Content::Missing(names) => missing.extend(names),
-        }
-    }
-    if missing.is_empty() { Content::List(list) } else { Content::Missing(missing) }
 }

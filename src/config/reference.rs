@@ -3,7 +3,7 @@
 use super::provider_types::PROVIDER_TYPES;
 use super::setting::{Default, Setting, Slot};
 use super::settings::SETTINGS;
-use super::{Credential, ProviderType};
+use super::{Credential, ProviderType, proxy};
 
 const HEAD: &str = "\
 # Configuration
@@ -32,7 +32,7 @@ of their name, or without a suffix the only provider of their type.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("\n## Environment\n\n");
-    let variables = SETTINGS.iter().filter(|setting| !setting.is_later()).flat_map(|setting| {
+    let variables = SETTINGS.iter().flat_map(|setting| {
         setting
             .environment
             .iter()
@@ -43,33 +43,14 @@ pub fn reference() -> String {
     page.push_str("`AURORA_CONFIG_PATH`.\n\n## YAML\n\n");
     let keys = SETTINGS
         .iter()
-        .filter(|setting| !setting.is_later())
         .map(|setting| [code(setting.key), setting.expected(), default(setting), setting.help.to_owned()]);
     table(&mut page, ["key", "value", "default", "meaning"], keys);
     page.push_str(PROVIDERS);
     table(
         &mut page,
-        ["type", "variables", "base_url", "key", "endpoints"],
+        ["type", "variables", "base_url", "key", "inject_usage", "endpoints"],
         PROVIDER_TYPES.iter().map(provider_row),
     );
-    page.push_str("\n## Not in this build yet\n\nThese are refused, so that nobody believes them to work; those marked * only warn in the environment.\n\n");
-    let coming = SETTINGS.iter().filter_map(|setting| match setting.slot {
-        Slot::Later(severity) => Some((setting, severity)),
-        _ => None,
-    });
-    let rows = coming.map(|(setting, severity)| {
-        let mark = if severity == super::Severity::Warning { "*" } else { "" };
-        [
-            code(setting.key),
-            setting
-                .environment
-                .iter()
-                .map(|name| format!("{}{mark}", code(name)))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ]
-    });
-    table(&mut page, ["key", "variables"], rows);
     page
 }
 
@@ -92,14 +73,16 @@ fn default(setting: &Setting) -> String {
 }
 
 fn help(setting: &Setting, name: &str) -> String {
-    if name.ends_with("_FILE") {
-        format!("File that holds {}", code(setting.key))
-    } else {
-        setting.help.to_owned()
+    match setting.slot {
+        Slot::Proxy => proxy::meaning(name).to_owned(),
+        _ if name.ends_with("_FILE") && setting.is_secret() => {
+            format!("File that holds {}", code(setting.key))
+        }
+        _ => setting.help.to_owned(),
     }
 }
 
-fn provider_row(row: &ProviderType) -> [String; 5] {
+fn provider_row(row: &ProviderType) -> [String; 6] {
     let version = row.default_api_version.map(|version| format!(", `api_version` defaults to {version}"));
     let variables = format!("`{}_…`{}", row.env_prefix, version.unwrap_or_default());
     let header = match row.credential {
@@ -110,5 +93,5 @@ fn provider_row(row: &ProviderType) -> [String; 5] {
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
     let base_url = row.default_base_url.map_or_else(|| "required".to_owned(), code);
     let endpoints = row.speaks.iter().map(|endpoint| code(endpoint)).collect::<Vec<_>>().join(" ");
-    [code(row.name), variables, base_url, key, endpoints]
+    [code(row.name), variables, base_url, key, row.inject_usage.to_string(), endpoints]
 }

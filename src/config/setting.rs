@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::paths::Checked;
-use super::problem::{Fault, Severity};
-use super::{Config, Secret, units};
+use super::paths::{self, Checked};
+use super::problem::Fault;
+use super::{Config, Secret, secrets, units};
 
 /// One row: a setting, its names, its default and its meaning.
 pub(super) struct Setting {
-    /// Dotted path; `NAME` and `MODEL` stand for any name.
+    /// Dotted path; `NAME` and `MODEL` stand for any name, `[]` for any item of a list.
     pub(super) key: &'static str,
     /// Variables; one that ends in `_FILE` names a file with the value, `T_` stands for a provider type's prefix.
     pub(super) environment: &'static [&'static str],
@@ -35,10 +35,18 @@ pub(super) enum Slot {
     Secret(fn(&mut Config, Option<Secret>)),
     Flag(fn(&mut Config, bool)),
     Port(fn(&mut Config, u16)),
+    /// `HOST:PORT`; port 0 is any free one.
+    Address(fn(&mut Config, (String, u16))),
     Count {
-        min: u64,
-        max: u64,
-        set: fn(&mut Config, usize),
+        min: u32,
+        max: u32,
+        set: fn(&mut Config, u32),
+    },
+    /// A number that may have a fraction.
+    Factor {
+        min: f64,
+        max: f64,
+        set: fn(&mut Config, f64),
     },
     Size {
         min: u64,
@@ -51,14 +59,24 @@ pub(super) enum Slot {
         set: fn(&mut Config, Duration),
     },
     Choice(&'static [Word]),
-    /// A string of a provider, read in `providers.rs`.
-    ProviderText,
-    /// A key of a provider.
-    ProviderSecret,
-    /// A list of strings of a provider.
-    ProviderList,
-    /// Comes in a later build: an error in a file, this in the environment.
-    Later(Severity),
+    /// A URL in the file and six variables, read in `proxy.rs`.
+    Proxy,
+    /// A value of an entry that is named by its owner (a provider, a route, a caller's key), read with the entry.
+    Entry(Shape),
+}
+
+/// How a value of an entry is written.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Text,
+    Secret,
+    List,
+    Flag,
+    /// USD per million tokens.
+    Price,
+    Word(&'static [&'static str]),
+    /// Rows of their own.
+    Section,
 }
 
 /// One word of a [`Slot::Choice`]: its spellings, the first is shown.
@@ -74,29 +92,25 @@ pub(super) struct Stored {
 }
 
 impl Setting {
-    /// Whether `config check` and the reference know it as a setting of this build.
-    pub(super) fn is_later(&self) -> bool {
-        matches!(self.slot, Slot::Later(_))
-    }
-
-    /// Whether it belongs to one provider.
-    pub(super) fn is_of_provider(&self) -> bool {
-        self.key.starts_with("providers.")
-    }
-
     pub(super) fn is_secret(&self) -> bool {
-        matches!(self.slot, Slot::Secret(_) | Slot::ProviderSecret)
+        matches!(self.slot, Slot::Secret(_) | Slot::Entry(Shape::Secret))
     }
 
     /// What may be written, for people.
     pub(super) fn expected(&self) -> String {
         match &self.slot {
             Slot::Text { expected, .. } => (*expected).to_owned(),
-            Slot::Secret(_) | Slot::ProviderSecret | Slot::ProviderText => "a string".to_owned(),
-            Slot::ProviderList => "a list of strings".to_owned(),
-            Slot::Flag(_) => "true or false".to_owned(),
+            Slot::Secret(_) | Slot::Entry(Shape::Secret | Shape::Text) => "a string".to_owned(),
+            Slot::Entry(Shape::List) => "a list of strings".to_owned(),
+            Slot::Flag(_) | Slot::Entry(Shape::Flag) => "true or false".to_owned(),
+            Slot::Entry(Shape::Price) => "USD per million tokens with at most 6 decimals".to_owned(),
+            Slot::Entry(Shape::Word(words)) => one_of(words),
+            Slot::Entry(Shape::Section) => "a section".to_owned(),
+            Slot::Proxy => "a URL".to_owned(),
             Slot::Port(_) => "a port from 1 to 65535".to_owned(),
+            Slot::Address(_) => "a host and a port".to_owned(),
             Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Slot::Factor { min, max, .. } => format!("a number from {min} to {max}"),
             Slot::Size { min, max, .. } => {
                 format!("a size from {} to {}, such as 512K", units::show_size(*min), units::show_size(*max))
             }
@@ -104,10 +118,7 @@ impl Setting {
                 let (min, max) = (units::show_duration(*min), units::show_duration(*max));
                 format!("a duration from {min} to {max}, such as 1m30s")
             }
-            Slot::Choice(words) => {
-                format!("one of {}", words.iter().map(|word| word.0[0]).collect::<Vec<_>>().join(", "))
-            }
-            Slot::Later(_) => "nothing".to_owned(),
+            Slot::Choice(words) => one_of(&words.iter().map(|word| word.0[0]).collect::<Vec<_>>()),
         }
     }
 
@@ -123,10 +134,15 @@ impl Setting {
                 return Ok(Stored { shown: if kept.is_empty() { "/".to_owned() } else { kept }, notice });
             }
             Slot::Secret(set) => {
-                let secret = secret(text)?;
-                let shown =
-                    secret.as_ref().map_or_else(|| "not set".to_owned(), |secret| format!("{secret:?}"));
+                let secret = secrets::read(text)?;
+                let shown = secrets::show(secret.as_ref());
                 set(config, secret);
+                Some(shown)
+            }
+            Slot::Address(set) => {
+                let (host, port) = paths::address(text)?;
+                let shown = paths::authority(&host, port);
+                set(config, (host, port));
                 Some(shown)
             }
             Slot::Flag(set) => units::flag(text).map(|on| {
@@ -140,14 +156,26 @@ impl Setting {
                     set(config, port);
                     port.to_string()
                 }),
-            Slot::Count { min, max, set } => within(units::number(text), *min, *max).map(|number| {
-                set(config, number);
-                number.to_string()
-            }),
-            Slot::Size { min, max, set } => within(units::size(text), *min, *max).map(|number| {
-                set(config, number);
-                units::show_size(number as u64)
-            }),
+            Slot::Count { min, max, set } => units::number(text)
+                .and_then(|number| u32::try_from(number).ok())
+                .filter(|number| (min..=max).contains(&number))
+                .map(|number| {
+                    set(config, number);
+                    number.to_string()
+                }),
+            Slot::Factor { min, max, set } => {
+                units::decimal(text).filter(|number| (min..=max).contains(&number)).map(|number| {
+                    set(config, number);
+                    number.to_string()
+                })
+            }
+            Slot::Size { min, max, set } => units::size(text)
+                .filter(|bytes| (min..=max).contains(&bytes))
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .map(|bytes| {
+                    set(config, bytes);
+                    units::show_size(bytes as u64)
+                }),
             Slot::Time { min, max, set } => {
                 units::duration(text).filter(|time| (*min..=*max).contains(time)).map(|time| {
                     set(config, time);
@@ -155,16 +183,20 @@ impl Setting {
                 })
             }
             Slot::Choice(words) => choose(words, text, config),
-            Slot::ProviderText | Slot::ProviderSecret | Slot::ProviderList | Slot::Later(_) => None,
+            Slot::Proxy | Slot::Entry(_) => None,
         };
         shown.map(|shown| Stored { shown, notice: None }).ok_or_else(|| self.refuse(text))
     }
 
-    fn refuse(&self, text: &str) -> Fault {
+    /// That `text` is no value of this setting.
+    pub(super) fn refuse(&self, text: &str) -> Fault {
         let got: String = text.chars().take(64).collect();
-        let example = match self.default {
-            Default::Text(text) => text,
-            Default::Derived(_) => "4",
+        let example = match (&self.default, &self.slot) {
+            (Default::Text(text), _) => (*text).to_owned(),
+            (_, Slot::Entry(Shape::Flag)) => "true".to_owned(),
+            (_, Slot::Entry(Shape::Price)) => "2.5".to_owned(),
+            (_, Slot::Count { min, .. }) => (*min).max(4).to_string(),
+            _ => "another".to_owned(),
         };
         Fault::new(
             "bad-value",
@@ -174,8 +206,8 @@ impl Setting {
     }
 }
 
-fn within(number: Option<u64>, min: u64, max: u64) -> Option<usize> {
-    number.filter(|number| (min..=max).contains(number)).and_then(|number| usize::try_from(number).ok())
+fn one_of(words: &[&str]) -> String {
+    format!("one of {}", words.join(", "))
 }
 
 fn choose(words: &[Word], text: &str, config: &mut Config) -> Option<String> {
@@ -183,29 +215,4 @@ fn choose(words: &[Word], text: &str, config: &mut Config) -> Option<String> {
     let word = words.iter().find(|word| word.0.contains(&wanted.as_str()))?;
     word.1(config);
     Some(word.0[0].to_owned())
-}
-
-/// A key that a header can carry; an empty one is none.
-///
-/// # Errors
-/// A key that no header can carry; it is not repeated.
-pub(super) fn secret(text: &str) -> Result<Option<Secret>, Fault> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if text.trim() != text {
-        let what = "a key that begins or ends with white space, which no header can carry";
-        return Err(Fault::new("bad-key", what, "remove the white space"));
-    }
-    if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        let what =
-            "a key with a line end, a control character or one outside ASCII, which no header can carry";
-        return Err(Fault::new("bad-key", what, "write the key alone, in printable ASCII"));
-    }
-    Ok(Some(Secret::new(text)))
-}
-
-/// Stands for a key that `--assume-set` takes for set; nothing is ever sent with it.
-pub(super) fn assumed_secret() -> Secret {
-    Secret::new("taken for set, never sent")
 }

@@ -4,13 +4,16 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::paths;
-use super::problem::Severity;
-use super::setting::{Default, Setting, Slot, Word};
+use super::setting::{Default, Setting, Shape, Slot, Word};
 use super::{CircuitBreaker, Config, LogFormat, LogRequests, Resilience, Retry};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TIMEOUT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(86_400));
 const PAUSE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(3600));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(3600));
+
+/// Series of a family per model that has a label value of its own, where `metrics.max_series` is not set.
+pub(super) const SERIES_PER_MODEL: usize = 20;
 
 const fn time(range: (Duration, Duration), set: fn(&mut Config, Duration)) -> Slot {
     Slot::Time { min: range.0, max: range.1, set }
@@ -36,8 +39,19 @@ const fn derived(
     Setting { key, environment, default: Default::Derived(default), slot, help }
 }
 
-const fn later(key: &'static str, environment: &'static [&'static str]) -> Setting {
-    Setting { key, environment, default: Default::Text(""), slot: Slot::Later(Severity::Error), help: "" }
+const fn count(min: u32, max: u32, set: fn(&mut Config, u32)) -> Slot {
+    Slot::Count { min, max, set }
+}
+
+/// A value of an entry, whose default is put in words.
+const fn entry(
+    key: &'static str,
+    environment: &'static [&'static str],
+    default: &'static str,
+    shape: Shape,
+    help: &'static str,
+) -> Setting {
+    derived(key, environment, default, Slot::Entry(shape), help)
 }
 
 /// Every setting, the two that people look for first.
@@ -64,8 +78,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         "metrics.max_models",
         &["METRICS_MAX_MODELS"],
         "200",
-        Slot::Count { min: 1, max: 100_000, set: |c, n| c.metrics.max_models = n },
+        count(1, 100_000, |c, n| c.metrics.max_models = n as usize),
         "(provider, model) pairs with a label value of their own; the rest count as `other`",
+    ),
+    derived(
+        "metrics.max_series",
+        &["METRICS_MAX_SERIES"],
+        "20 × metrics.max_models",
+        count(100, 10_000_000, |c, n| c.metrics.max_series = n as usize),
+        "Label sets of one family; past them models, then providers, count as `other`",
+    ),
+    derived(
+        "metrics.listen",
+        &["METRICS_LISTEN"],
+        "none",
+        Slot::Address(|c, address| c.metrics.listen = Some(address)),
+        "Listener of its own for the metrics endpoint, which is then served there only, without server.base_path; \
+         port 0 is any free one",
+    ),
+    derived(
+        "metrics.token",
+        &["METRICS_TOKEN", "METRICS_TOKEN_FILE"],
+        "none",
+        Slot::Secret(|c, token| c.metrics.token = token),
+        "Key that opens the metrics endpoint and nothing else, beside server.master_key",
     ),
     row(
         "server.host",
@@ -95,17 +131,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         &["AURORA_MASTER_KEY", "AURORA_MASTER_KEY_FILE"],
         "none",
         Slot::Secret(|c, key| c.server.master_key = key),
-        "Key that callers and scrapers must present; without one the gateway is open",
+        "Key that opens everything; without it and server.keys the gateway is open",
     ),
+    entry(
+        "server.keys[].name",
+        &[],
+        "required",
+        Shape::Text,
+        "Name that the use of this key is counted under; `server.keys` is a list, every key of it is valid",
+    ),
+    entry(
+        "server.keys[].key",
+        &[],
+        "required",
+        Shape::Secret,
+        "Key that opens the API, not the metrics endpoint",
+    ),
+    entry("server.keys[].key_file", &[], "none", Shape::Text, "File that holds the key, instead of key"),
     derived(
         "server.workers",
         &["AURORA_WORKERS"],
         "number of cores",
-        Slot::Count {
-            min: 1,
-            max: 1024,
-            set: |c, n| c.server.workers = NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN),
-        },
+        count(1, 1024, |c, n| c.server.workers = NonZeroUsize::new(n as usize).unwrap_or(NonZeroUsize::MIN)),
         "Worker threads",
     ),
     row(
@@ -119,14 +166,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "server.max_connections",
         &[],
         "10000, or what the file descriptor limit allows",
-        Slot::Count { min: 1, max: 1_000_000, set: |c, n| c.server.max_connections = Some(n) },
+        count(1, 1_000_000, |c, n| c.server.max_connections = Some(n as usize)),
         "Open connections, all workers together",
     ),
     derived(
         "server.max_in_flight",
         &[],
         "10000, or what the file descriptor limit allows",
-        Slot::Count { min: 1, max: 1_000_000, set: |c, n| c.server.max_in_flight = Some(n) },
+        count(1, 1_000_000, |c, n| c.server.max_in_flight = Some(n as usize)),
         "Requests in flight, all workers together",
     ),
     row(
@@ -241,69 +288,168 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Silence inside a stream",
     ),
     derived(
-        "providers.NAME.type",
-        &[],
-        "required",
-        Slot::ProviderText,
-        "Provider type, a row of the table below",
+        "http.proxy",
+        &["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"],
+        "none",
+        Slot::Proxy,
+        "Proxy on the way to every upstream, such as http://proxy.internal:3128",
     ),
-    derived("providers.NAME.api_key", &["T_API_KEY"], "none", Slot::ProviderSecret, "Key for the upstream"),
     derived(
-        "providers.NAME.api_key_file",
+        "http.ca_file",
         &[],
         "none",
-        Slot::ProviderText,
+        Slot::Text {
+            expected: "a path",
+            check: |text| Ok((text.to_owned(), None)),
+            set: |c, path| c.http.ca_file = Some(path.into()),
+        },
+        "PEM file of certificates to trust beside the machine's own",
+    ),
+    row(
+        "resilience.retry.max_retries",
+        &["RETRY_MAX_RETRIES"],
+        "3",
+        count(0, 10, |c, n| c.resilience.retry.max_retries = n),
+        "Attempts at one target after the first",
+    ),
+    row(
+        "resilience.retry.initial_backoff",
+        &["RETRY_INITIAL_BACKOFF"],
+        "1s",
+        time(BACKOFF, |c, t| c.resilience.retry.initial_backoff = t),
+        "Pause before the first retry",
+    ),
+    row(
+        "resilience.retry.max_backoff",
+        &["RETRY_MAX_BACKOFF"],
+        "30s",
+        time(BACKOFF, |c, t| c.resilience.retry.max_backoff = t),
+        "Longest pause; a longer Retry-After means no retry",
+    ),
+    row(
+        "resilience.retry.backoff_factor",
+        &["RETRY_BACKOFF_FACTOR"],
+        "2.0",
+        Slot::Factor { min: 1.0, max: 10.0, set: |c, f| c.resilience.retry.backoff_factor = f },
+        "What a pause is multiplied with for the next",
+    ),
+    row(
+        "resilience.retry.jitter_factor",
+        &["RETRY_JITTER_FACTOR"],
+        "0.1",
+        Slot::Factor { min: 0.0, max: 1.0, set: |c, f| c.resilience.retry.jitter_factor = f },
+        "Share of a pause that is random",
+    ),
+    row(
+        "resilience.circuit_breaker.failure_threshold",
+        &["CIRCUIT_BREAKER_FAILURE_THRESHOLD"],
+        "5",
+        count(0, 1000, |c, n| c.resilience.circuit_breaker.failure_threshold = n),
+        "Failed requests in a row after which a provider is not called; 0 never stops",
+    ),
+    row(
+        "resilience.circuit_breaker.success_threshold",
+        &["CIRCUIT_BREAKER_SUCCESS_THRESHOLD"],
+        "2",
+        count(1, 1000, |c, n| c.resilience.circuit_breaker.success_threshold = n),
+        "Successful probes in a row after which it is called as before",
+    ),
+    row(
+        "resilience.circuit_breaker.timeout",
+        &["CIRCUIT_BREAKER_TIMEOUT"],
+        "30s",
+        time(TIMEOUT, |c, t| c.resilience.circuit_breaker.timeout = t),
+        "From the last failure to the first probe",
+    ),
+    entry("providers.NAME.type", &[], "required", Shape::Text, "Provider type, a row of the table below"),
+    entry("providers.NAME.api_key", &["T_API_KEY"], "none", Shape::Secret, "Key for the upstream"),
+    entry(
+        "providers.NAME.api_key_file",
+        &["T_API_KEY_FILE"],
+        "none",
+        Shape::Text,
         "File that holds the key, instead of api_key",
     ),
-    derived(
+    entry(
         "providers.NAME.base_url",
         &["T_BASE_URL"],
         "that of the type",
-        Slot::ProviderText,
+        Shape::Text,
         "Where the upstream's API starts",
     ),
-    derived(
+    entry(
         "providers.NAME.api_version",
         &["T_API_VERSION"],
         "that of the type",
-        Slot::ProviderText,
+        Shape::Text,
         "`api-version` of Azure",
     ),
-    derived(
+    entry(
         "providers.NAME.models",
         &["T_MODELS"],
         "asks the upstream",
-        Slot::ProviderList,
+        Shape::List,
         "All the models it serves",
     ),
-    later("server.keys", &[]),
-    later("metrics.listen", &["METRICS_LISTEN"]),
-    later("metrics.token", &["METRICS_TOKEN", "METRICS_TOKEN_FILE"]),
-    later("metrics.max_series", &["METRICS_MAX_SERIES"]),
-    Setting {
-        slot: Slot::Later(Severity::Warning),
-        ..later(
-            "http.proxy",
-            &["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"],
-        )
-    },
-    later("http.ca_file", &[]),
-    later("resilience.retry.max_retries", &["RETRY_MAX_RETRIES"]),
-    later("resilience.retry.initial_backoff", &["RETRY_INITIAL_BACKOFF"]),
-    later("resilience.retry.max_backoff", &["RETRY_MAX_BACKOFF"]),
-    later("resilience.retry.backoff_factor", &["RETRY_BACKOFF_FACTOR"]),
-    later("resilience.retry.jitter_factor", &["RETRY_JITTER_FACTOR"]),
-    later("resilience.circuit_breaker.failure_threshold", &["CIRCUIT_BREAKER_FAILURE_THRESHOLD"]),
-    later("resilience.circuit_breaker.success_threshold", &["CIRCUIT_BREAKER_SUCCESS_THRESHOLD"]),
-    later("resilience.circuit_breaker.timeout", &["CIRCUIT_BREAKER_TIMEOUT"]),
-    later("providers.NAME.inject_usage", &[]),
-    later("providers.NAME.resilience", &[]),
-    later("providers.NAME.prices", &[]),
-    later("routes", &[]),
+    entry(
+        "providers.NAME.inject_usage",
+        &[],
+        "that of the type",
+        Shape::Flag,
+        "Ask streams to declare their usage where the caller did not",
+    ),
+    entry(
+        "providers.NAME.resilience",
+        &[],
+        "as for all",
+        Shape::Section,
+        "Any setting of `resilience`, for this provider alone",
+    ),
+    entry(
+        "providers.NAME.prices.MODEL.input",
+        &[],
+        "required",
+        Shape::Price,
+        "Price of input tokens, once the model has prices at all",
+    ),
+    entry("providers.NAME.prices.MODEL.output", &[], "required", Shape::Price, "Price of output tokens"),
+    entry(
+        "providers.NAME.prices.MODEL.cache_read",
+        &[],
+        "that of input",
+        Shape::Price,
+        "Price of input tokens that the upstream's cache held",
+    ),
+    entry(
+        "providers.NAME.prices.MODEL.cache_write",
+        &[],
+        "that of input",
+        Shape::Price,
+        "Price of input tokens that the upstream's cache took in",
+    ),
+    entry(
+        "routes.MODEL.targets",
+        &[],
+        "required",
+        Shape::List,
+        "`provider/model`, in the order they are tried; a route may be this list alone",
+    ),
+    row(
+        "routes.MODEL.strategy",
+        &[],
+        "first",
+        Slot::Entry(Shape::Word(&["first", "round_robin"])),
+        "Target a request starts at: always the first, or each in turn; the others are fallbacks",
+    ),
 ];
 
+/// The row of that key.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
 /// No retry, no breaker.
-pub(super) const RESILIENCE: Resilience = Resilience {
+pub(super) const NO_RESILIENCE: Resilience = Resilience {
     retry: Retry {
         max_retries: 0,
         initial_backoff: SECOND,
@@ -343,7 +489,7 @@ pub(super) fn blank() -> Config {
             listen: None,
             token: None,
             max_models: 0,
-            max_series: 4000,
+            max_series: 0,
         },
         log: Log { format: LogFormat::Auto, level: tracing::Level::INFO, requests: LogRequests::Errors },
         http: Http {
@@ -354,7 +500,7 @@ pub(super) fn blank() -> Config {
             proxy: Proxy::default(),
             ca_file: None,
         },
-        resilience: RESILIENCE,
+        resilience: NO_RESILIENCE,
         providers: Vec::new(),
         routes: Vec::new(),
         secret_files: Vec::new(),

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// A USD per million tokens, in picodollars per token.
+const PICODOLLARS: u64 = 1_000_000;
+
+/// Decimals of a price that picodollars can hold.
+const PRICE_DECIMALS: usize = 6;
+
+/// A million USD per million tokens: beyond it the unit is wrong.
+const MAX_PRICE: u64 = 1_000_000 * PICODOLLARS;
+
 /// `true/false/1/0/yes/no/on/off` in any case.
 pub(super) fn flag(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
@@ -14,8 +23,35 @@ pub(super) fn flag(text: &str) -> Option<bool> {
 /// A whole number without a sign; one too large for 64 bits is the largest.
 pub(super) fn number(text: &str) -> Option<u64> {
     let digits = text.trim();
-    let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| digits.parse().unwrap_or(u64::MAX))
+    is_digits(digits).then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+/// A number without a sign that may have a fraction, such as `2` or `0.25`.
+pub(super) fn decimal(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    (is_digits(whole) && is_digits(fraction)).then(|| text.parse().ok())?
+}
+
+/// USD per million tokens in picodollars per token: exact, so no more than six decimals.
+pub(super) fn price(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if !is_digits(whole) || !is_digits(fraction) || fraction.len() > PRICE_DECIMALS {
+        return None;
+    }
+    format!("{whole}{fraction:0<PRICE_DECIMALS$}").parse().ok().filter(|price| *price <= MAX_PRICE)
+}
+
+/// A price as [`price`] reads it.
+pub(super) fn show_price(picodollars: u64) -> String {
+    let fraction = format!("{:0>PRICE_DECIMALS$}", picodollars % PICODOLLARS);
+    let shown = format!("{}.{fraction}", picodollars / PICODOLLARS);
+    shown.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Bytes: `10M`, `512K`, `1G`, `64KiB`, `64KB` or a bare number. Units count in 1024.
@@ -120,6 +156,48 @@ mod tests {
             ["33554432", "1536", "77", "0"].map(|text| size(text).map(show_size)),
             [Some("32M".to_owned()), Some("1536".to_owned()), Some("77".to_owned()), Some("0".to_owned())]
         );
+    }
+
+    #[test]
+    fn prices() {
+        for (text, expected) in [
+            ("2.5", Some(2_500_000)),
+            ("15", Some(15_000_000)),
+            ("0.000001", Some(1)),
+            ("0", Some(0)),
+            ("1000000", Some(MAX_PRICE)),
+            ("1000000.1", None),
+            ("0.0000001", None),
+            ("99999999999999999999", None),
+            ("-1", None),
+            ("+1", None),
+            ("1e3", None),
+            ("$2", None),
+            (".5", None),
+            ("5.", None),
+            ("", None),
+        ] {
+            assert_eq!(price(text), expected, "{text}");
+        }
+        assert_eq!([2_500_000, 10_000_000, 1, 0].map(show_price), ["2.5", "10", "0.000001", "0"]);
+    }
+
+    #[test]
+    fn decimals() {
+        for (text, expected) in [
+            ("2", Some(2.0)),
+            ("0.25", Some(0.25)),
+            (" 1.50 ", Some(1.5)),
+            ("1e2", None),
+            ("inf", None),
+            ("nan", None),
+            ("-1", None),
+            (".5", None),
+            ("1.", None),
+            ("1.2.3", None),
+        ] {
+            assert_eq!(decimal(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use super::problem::{Fault, Layer, Place, Problems};
 use super::source::Environment;
-use super::{Config, paths};
-
-/// Shortest master key that is not guessed, in characters.
-const MIN_KEY: usize = 16;
+use super::{Config, paths, resilience, secrets};
 
 /// What is known beside the configuration itself.
 pub(super) struct Facts<'a> {
@@ -27,7 +24,9 @@ impl Facts<'_> {
 /// Checks the whole.
 pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     check_access(config, facts, problems);
+    check_metrics(config, facts, problems);
     check_models(config, facts, problems);
+    check_backoff(config, facts, problems);
     if let Some(file) = &facts.readable_key_file {
         let what = "holds a key and can be read by every user of this machine";
         problems.warn(
@@ -57,40 +56,76 @@ pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
 }
 
 fn check_access(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
-    if problems.refused("server.master_key") {
-        return;
+    let server = &config.server;
+    let refused = problems.refused("server.master_key") || problems.refused_below("server.keys");
+    if server.master_key.is_none() && server.keys.is_empty() && !refused {
+        let what = "not set, so whoever reaches the address may use the gateway";
+        problems.warn(
+            &facts.place("server.master_key"),
+            "server.master_key",
+            Fault::new("no-master-key", what, "set AURORA_MASTER_KEY"),
+        );
     }
-    let place = facts.place("server.master_key");
-    match &config.server.master_key {
-        None => {
-            let what = "not set, so whoever reaches the address may use the gateway";
-            problems.warn(
-                &place,
-                "server.master_key",
-                Fault::new("no-master-key", what, "set AURORA_MASTER_KEY"),
-            );
+    for (key, secret, id) in [
+        ("server.master_key", &server.master_key, "short-master-key"),
+        ("metrics.token", &config.metrics.token, "short-metrics-token"),
+    ] {
+        if let Some(what) = secret.as_ref().and_then(secrets::weakness) {
+            problems.warn(&facts.place(key), key, Fault::new(id, what, secrets::MAKE_ONE));
         }
-        Some(key) if key.expose().chars().count() < MIN_KEY => {
-            let what = format!("shorter than {MIN_KEY} characters, so it can be guessed");
-            let fix = "make one with: openssl rand -hex 32";
-            problems.warn(&place, "server.master_key", Fault::new("short-master-key", what, fix));
-        }
-        Some(_) => {}
     }
-    let open = config.server.master_key.is_none() && !paths::is_loopback(&config.server.host);
-    if config.metrics.enabled && open {
-        let what = format!("open to whoever reaches {}:{}", config.server.host, config.server.port);
-        let fix = "set AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST";
+}
+
+fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
+    let (server, metrics) = (&config.server, &config.metrics);
+    if let Some((host, port)) = &metrics.listen
+        && paths::collide((host, *port), (&server.host, server.port))
+    {
+        let what =
+            format!("the address of the server itself, {}", paths::authority(&server.host, server.port));
+        let fix = "write another port, or remove it to serve the endpoint there";
+        problems.error(
+            &facts.place("metrics.listen"),
+            "metrics.listen",
+            Fault::new("same-listener", what, fix),
+        );
+    }
+    let keys_refused = ["server.master_key", "metrics.token"].iter().any(|key| problems.refused(key));
+    let (host, port) = config.metrics_address();
+    let open = server.master_key.is_none() && metrics.token.is_none() && !paths::is_loopback(host);
+    if metrics.enabled && open && !keys_refused {
+        let what = format!("open to whoever reaches {}", paths::authority(host, port));
+        let fix = match metrics.listen {
+            Some(_) => "set METRICS_TOKEN or AURORA_MASTER_KEY, or bind 127.0.0.1 with METRICS_LISTEN",
+            None => "set METRICS_TOKEN or AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST",
+        };
         problems.warn(
             &facts.place("metrics.enabled"),
             "metrics.endpoint",
             Fault::new("open-metrics", what, fix),
         );
     }
+    let is_master = metrics.token.is_some() && metrics.token == server.master_key;
+    if is_master && metrics.token != Some(secrets::assumed()) && !keys_refused {
+        let what = "the same as server.master_key, so whoever reads metrics may use the gateway";
+        problems.warn(
+            &facts.place("metrics.token"),
+            "metrics.token",
+            Fault::new("token-is-master-key", what, secrets::MAKE_ONE),
+        );
+    }
+}
+
+fn check_backoff(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
+    let latest = resilience::BACKOFFS.into_iter().max_by_key(|key| facts.place(key).layer);
+    let key = latest.unwrap_or_default();
+    if let Some(fault) = resilience::check_backoff(&config.resilience.retry, key) {
+        problems.error(&facts.place(key), key, fault);
+    }
 }
 
 fn check_models(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
-    let models: usize = config.providers.iter().map(|provider| provider.models.len()).sum();
+    let models = config.named_models().len();
     if models > config.metrics.max_models {
         let what = format!(
             "{models} models are configured (got {}, expected {models} or more)",

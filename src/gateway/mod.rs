@@ -32,6 +32,7 @@ mod stored;
 mod tap;
 mod targets;
 mod usage;
+mod verdict;
 mod worker;
 mod workers;
 

@@ -214,6 +214,13 @@ impl HttpObserver {
         self.mark(|marks| &mut marks.dispatched);
     }
 
+    /// A provider is asked again: the answer so far is not the one that counts.
+    pub fn asked_again(&mut self) {
+        if let Some(call) = &mut self.call {
+            (call.marks.dispatched, call.marks.received) = (None, None);
+        }
+    }
+
     /// An answer that is held back until it is whole is whole.
     pub fn received(&mut self) {
         self.mark(|marks| &mut marks.received);

@@ -1,9 +1,14 @@
 //! The configured providers: which of them serves a model, and how they are called.
 
 mod address;
+mod breaker;
+mod budget;
 mod client;
 mod discovery;
+mod passage;
 mod resolve;
+mod retry;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +21,13 @@ use http::uri::{InvalidUri, Uri};
 use crate::config::{Config, Provider};
 use crate::metrics::Endpoint;
 
+use passage::Record;
+
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use passage::Passage;
 pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
+pub use retry::{pause, retry_after};
 
 /// A provider, with what every call to it needs made ready once.
 #[derive(Debug)]
@@ -28,6 +37,7 @@ pub struct Upstream {
     identity: Identity,
     addresses: Addresses,
     speaks: [bool; Endpoint::COUNT],
+    record: Arc<Record>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -44,7 +54,7 @@ pub enum UnusableProvider {
 }
 
 impl Upstream {
-    fn new(provider: &Arc<Provider>) -> Result<Self, UnusableProvider> {
+    fn new(provider: &Arc<Provider>, record: Arc<Record>) -> Result<Self, UnusableProvider> {
         let mut speaks = [false; Endpoint::COUNT];
         for endpoint in Endpoint::ALL {
             speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
@@ -54,6 +64,7 @@ impl Upstream {
             identity: Identity::new(provider)?,
             addresses: Addresses::new(provider)?,
             speaks,
+            record,
         })
     }
 
@@ -119,7 +130,12 @@ impl Providers {
     /// # Errors
     /// When one cannot be called at all.
     pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
-        let upstreams = config.providers.iter().map(|provider| Upstream::new(provider).map(Arc::new));
+        let record = |provider: &Provider| {
+            let before = previous.and_then(|previous| previous.upstream(&provider.name));
+            before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
+        };
+        let upstreams = config.providers.iter();
+        let upstreams = upstreams.map(|provider| Upstream::new(provider, record(provider)).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use aurora::config::{Config, Demo, Environment, Flag, Loaded, Severity, Sources, load};
+use aurora::config::{
+    CircuitBreaker, Config, Demo, Environment, Flag, Loaded, Prices, Resilience, Retry, Severity, Sources,
+    Strategy, load,
+};
 
 /// A key nobody warns about, and a provider of a type no other test uses.
 const QUIET: [(&str, &str); 2] = [("AURORA_MASTER_KEY", "0123456789abcdef"), ("JINA_API_KEY", "k")];
@@ -92,7 +95,7 @@ fn every_refusal_word_for_word() {
         assert_eq!(loaded.config.is_none(), fails, "{}", path.display());
         count += 1;
     }
-    assert!(count > 90, "only {count} files");
+    assert!(count > 130, "only {count} files");
 }
 
 #[test]
@@ -221,6 +224,52 @@ fn the_example_behaves_like_the_defaults() {
     );
 }
 
+#[test]
+fn the_suggestions_of_the_example_load() {
+    let example = fs::read_to_string("config.yaml").expect("the example");
+    let taken_up: String = example
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(rest) if !rest.is_empty() && (!rest.starts_with(' ') || rest.starts_with("  ")) => {
+                format!("{}{rest}\n", &line[..line.len() - rest.len() - 1])
+            }
+            _ => format!("{line}\n"),
+        })
+        .map(|line| line.replace("/etc/ssl/private-ca.pem", "ca.pem"))
+        .collect();
+    let authority = certificate();
+    let folder = Folder::new(&[("config.yaml", &taken_up), ("ca.pem", &authority)]);
+    let loaded = folder.load(&[
+        QUIET[0],
+        ("OPENAI_API_KEY", "a"),
+        ("GROQ_API_KEY", "b"),
+        ("TEAM_A_KEY", "a-key-of-the-tests-1"),
+        ("NIGHTLY_BATCH_KEY", "a-key-of-the-tests-2"),
+        ("METRICS_TOKEN", "a-token-of-the-tests"),
+    ]);
+    assert_eq!(problems(&loaded), "");
+    let config = config(&loaded);
+    assert_eq!(names_of_keys(config), ["team-a", "nightly-batch"]);
+    assert_eq!(config.http.ca_file.as_deref(), Some(folder.0.path().join("ca.pem").as_path()));
+    assert_eq!(config.metrics_url(), "http://127.0.0.1:9090/metrics");
+    let routes: Vec<_> = config.routes.iter().map(|route| (route.model.as_str(), route.strategy)).collect();
+    assert_eq!(routes, [("fast", Strategy::First), ("pool", Strategy::RoundRobin)]);
+    let groq = &config.providers[1];
+    let price = Prices { input: 590_000, output: 790_000, cache_read: 590_000, cache_write: 590_000 };
+    assert_eq!(groq.prices.get("llama-3.3-70b-versatile"), Some(&price));
+    assert_eq!((groq.inject_usage, groq.resilience.retry.max_retries), (false, 1));
+}
+
+/// A certificate in PEM that can be trusted.
+fn certificate() -> String {
+    let made = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).expect("a certificate");
+    made.cert.pem()
+}
+
+fn names_of_keys(config: &Config) -> Vec<&str> {
+    config.server.keys.iter().map(|key| key.name.as_str()).collect()
+}
+
 /// Keeps a developer's own `.env` out of it.
 fn quiet_dotenv() -> Sources {
     Sources { env_file: Some("/dev/null".into()), ..Sources::default() }
@@ -279,13 +328,30 @@ fn variables_overlay_the_file_s_providers() {
 
 #[test]
 fn assumed_variables_are_listed() {
-    let yaml = "server:\n  master_key: ${MASTER}\n  port: ${THE_PORT}\nproviders:\n  a: {type: openai, api_key: \"${KEY}\"}\n";
+    let yaml = "server:\n  master_key: ${MASTER}\n  port: ${THE_PORT}\n  keys:\n  - {name: ci, key: \"${CI}\"}\n  - {name: cd, key_file: \"${CD}\"}\n\
+                metrics:\n  token: ${TOKEN}\nhttp:\n  proxy: ${PROXY}\nproviders:\n  a: {type: openai, api_key: \"${KEY}\", \
+                resilience: {retry: {max_retries: \"${RETRIES}\"}}}\n  b: {type: openai, api_key_file: \"${FILE}\"}\n\
+                routes:\n  fast: [\"${TARGET}\"]\n";
     let folder = Folder::new(&[("config.yaml", yaml)]);
     let loaded = load(&Sources { assume_set: true, ..folder.sources(&[]) });
-    assert_eq!((problems(&loaded).as_str(), loaded.needs.join(" ").as_str()), ("", "KEY MASTER THE_PORT"));
+    assert_eq!(
+        (problems(&loaded).as_str(), loaded.needs.join(" ").as_str()),
+        ("", "CD CI FILE KEY MASTER PROXY RETRIES TARGET THE_PORT TOKEN")
+    );
     let value =
         |key: &str| loaded.settings.iter().find(|setting| setting.key == key).map(|s| s.value.clone());
-    for key in ["server.master_key", "server.port", "providers.a.api_key"] {
+    for key in [
+        "server.master_key",
+        "server.port",
+        "server.keys.ci",
+        "server.keys.cd",
+        "metrics.token",
+        "http.proxy",
+        "providers.a.api_key",
+        "providers.a.resilience.retry.max_retries",
+        "providers.b.api_key",
+        "routes.fast.targets",
+    ] {
         assert_eq!(value(key).as_deref(), Some("taken for set"), "{key}");
     }
 }
@@ -293,7 +359,10 @@ fn assumed_variables_are_listed() {
 #[test]
 fn the_demo_is_alone_unless_a_file_is_named() {
     let folder = Folder::new(&[
-        ("config.yaml", "server:\n  port: 1\nproviders:\n  a: {type: ollama}\n"),
+        (
+            "config.yaml",
+            "server:\n  port: 1\nproviders:\n  a: {type: ollama}\nroutes:\n  r: [a/x, demo/demo-fast]\n",
+        ),
         (".env", "PORT=2\n"),
     ]);
     let demo = Some(Demo {
@@ -317,8 +386,287 @@ fn the_demo_is_alone_unless_a_file_is_named() {
     };
     let loaded = load(&named);
     assert_eq!(summary(&loaded), ("127.0.0.1".to_owned(), 1, false, "/metrics".to_owned()));
-    let warning = "warning: config.yaml:4:3: providers.a: ignored by --demo; drop --demo to use it [demo-provider-only]\n";
+    let warning = "warning: config.yaml:4:3: providers.a: ignored by --demo; drop --demo to use it [demo-provider-only]\n\
+                   warning: config.yaml:6:6: routes.r: a/x is left out, as its provider is; see what is said of provider a \
+                   [target-left-out]\n";
     assert_eq!(problems(&loaded), warning);
+    assert_eq!(settings(&loaded, "routes.r.targets"), ["routes.r.targets = demo/demo-fast (config.yaml:6)"]);
+    assert_eq!(settings(&loaded, "http.proxy"), ["http.proxy = none (--demo)"]);
+}
+
+/// `key value source` of the settings below `prefix`.
+fn settings(loaded: &Loaded, prefix: &str) -> Vec<String> {
+    let below = loaded.settings.iter().filter(|setting| setting.key.starts_with(prefix));
+    below.map(|setting| format!("{} = {} ({})", setting.key, setting.value, setting.source)).collect()
+}
+
+#[test]
+fn secrets_come_from_files_too() {
+    let yaml = "server:\n  keys:\n  - {name: ci, key_file: ci.key}\nproviders:\n  a: {type: groq, api_key_file: groq.key}\n";
+    let files = [
+        ("config.yaml", yaml),
+        ("master.key", "the-master-key-of-this-test\n"),
+        ("token", "the-token-of-this-test\r\n"),
+        ("ci.key", "the-ci-key-of-this-test"),
+        ("groq.key", "groq\n"),
+        ("openai.key", "openai\n"),
+    ];
+    let folder = Folder::new(&files);
+    let loaded = folder.load(&[
+        ("AURORA_MASTER_KEY_FILE", "master.key"),
+        ("METRICS_TOKEN_FILE", "token"),
+        ("OPENAI_API_KEY_FILE", "openai.key"),
+    ]);
+    assert_eq!(problems(&loaded), "");
+    let config = config(&loaded);
+    let exposed = |secret: &Option<aurora::config::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
+    assert_eq!(exposed(&config.server.master_key).as_deref(), Some("the-master-key-of-this-test"));
+    assert_eq!(exposed(&config.metrics.token).as_deref(), Some("the-token-of-this-test"));
+    assert_eq!(config.server.keys[0].key.expose(), "the-ci-key-of-this-test");
+    assert_eq!(
+        providers(&loaded),
+        [
+            "a groq https://api.groq.com/openai/v1 groq []",
+            "openai openai https://api.openai.com/v1 openai []",
+        ]
+    );
+    let path = |name: &str| folder.0.path().join(name);
+    assert_eq!(config.secret_files, ["ci.key", "groq.key", "master.key", "openai.key", "token"].map(path));
+    assert_eq!(loaded.secret_file_of("metrics.token"), Some(path("token").as_path()));
+    assert_eq!(settings(&loaded, "server.keys"), ["server.keys.ci = set (23 characters) (config.yaml:3)"]);
+    assert!(!format!("{loaded:?}").contains("of-this-test"));
+
+    let loaded = folder.load(&[QUIET[0], ("METRICS_TOKEN", "the-token-of-this-test")]);
+    assert_eq!(loaded.secret_file_of("metrics.token"), None);
+}
+
+#[test]
+fn a_variable_replaces_the_file_s_key_in_either_form() {
+    let yaml = "providers:\n  openai: {type: openai, api_key: \"${K}\"}\n";
+    let folder = Folder::new(&[("config.yaml", yaml), ("key", "from-file\n")]);
+    let loaded = folder.load(&[QUIET[0], ("K", "from-yaml"), ("OPENAI_API_KEY_FILE", "key")]);
+    assert_eq!(providers(&loaded), ["openai openai https://api.openai.com/v1 from-file []"]);
+    let both = [QUIET[0], QUIET[1], ("K", "k"), ("OPENAI_API_KEY_FILE", "key"), ("OPENAI_API_KEY", "k")];
+    let expected = "error: environment OPENAI_API_KEY: providers.openai.api_key: api_key and api_key_file are both given; \
+                    keep one of them [two-keys]\n";
+    assert_eq!(problems(&folder.load(&both)), expected);
+}
+
+#[test]
+fn at_most_a_thousand_keys() {
+    let yaml = |count: usize| {
+        let keys = (0..count).map(|n| format!("  - {{name: k{n}, key: a-key-of-the-tests-{n}}}\n"));
+        format!("server:\n  keys:\n{}", keys.collect::<String>())
+    };
+    let loaded = Folder::new(&[("config.yaml", &yaml(1000))]).load(&QUIET);
+    assert_eq!((problems(&loaded).as_str(), config(&loaded).server.keys.len()), ("", 1000));
+    let expected = "error: config.yaml:1003:5: server.keys: 1001 keys (expected 1000 or fewer); remove those that \
+                    nobody uses [too-many-keys]\n";
+    assert_eq!(problems(&Folder::new(&[("config.yaml", &yaml(1001))]).load(&QUIET)), expected);
+}
+
+#[test]
+fn keys_without_a_master_key_close_the_gateway_but_not_the_metrics() {
+    let yaml = "server:\n  keys: [{name: ci, key: a-key-of-the-tests-1}]\nmetrics: {enabled: true}\n";
+    let folder = Folder::new(&[("config.yaml", yaml)]);
+    let expected = "warning: config.yaml:3:20: metrics.endpoint: open to whoever reaches 0.0.0.0:8080; set METRICS_TOKEN \
+                    or AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST [open-metrics]\n";
+    assert_eq!(problems(&folder.load(&[QUIET[1]])), expected);
+    assert_eq!(problems(&folder.load(&[QUIET[1], ("METRICS_TOKEN", "a-token-of-the-tests")])), "");
+}
+
+#[test]
+fn a_provider_overrides_the_resilience_of_all() {
+    let yaml = "resilience:\n  retry: {max_retries: 2}\n  circuit_breaker: {timeout: 10s}\nproviders:\n  a:\n    type: ollama\n    \
+                resilience:\n      retry: {backoff_factor: 3, jitter_factor: 0}\n      circuit_breaker: {failure_threshold: 0}\n  \
+                b: {type: ollama}\n";
+    let loaded = Folder::new(&[("config.yaml", yaml)]).load(&[QUIET[0], ("RETRY_MAX_BACKOFF", "1m30s")]);
+    assert_eq!(problems(&loaded), "");
+    let second = std::time::Duration::from_secs(1);
+    let all = Resilience {
+        retry: Retry {
+            max_retries: 2,
+            initial_backoff: second,
+            max_backoff: 90 * second,
+            backoff_factor: 2.0,
+            jitter_factor: 0.1,
+        },
+        circuit_breaker: CircuitBreaker { failure_threshold: 5, success_threshold: 2, timeout: 10 * second },
+    };
+    let own = Resilience {
+        retry: Retry { backoff_factor: 3.0, jitter_factor: 0.0, ..all.retry },
+        circuit_breaker: CircuitBreaker { failure_threshold: 0, ..all.circuit_breaker },
+    };
+    let config = config(&loaded);
+    assert_eq!(config.resilience, all);
+    let of_providers: Vec<_> = config.providers.iter().map(|provider| provider.resilience).collect();
+    assert_eq!(of_providers, [own, all]);
+    assert_eq!(
+        settings(&loaded, "providers.a.resilience"),
+        [
+            "providers.a.resilience.circuit_breaker.failure_threshold = 0 (config.yaml:9)",
+            "providers.a.resilience.retry.backoff_factor = 3 (config.yaml:8)",
+            "providers.a.resilience.retry.jitter_factor = 0 (config.yaml:8)",
+        ]
+    );
+    assert_eq!(
+        settings(&loaded, "resilience.retry.max"),
+        [
+            "resilience.retry.max_retries = 2 (config.yaml:2)",
+            "resilience.retry.max_backoff = 90s (environment RETRY_MAX_BACKOFF)",
+        ]
+    );
+}
+
+#[test]
+fn prices_are_exact() {
+    let yaml = "providers:\n  a:\n    type: ollama\n    prices:\n      gpt-4.1-mini: {input: 0.4, output: 1.6, cache_read: 0.1}\n      \
+                x/y: {input: \"0.000001\", output: 2, cache_read: 0, cache_write: 3.75}\n";
+    let loaded = Folder::new(&[("config.yaml", yaml)]).load(&[QUIET[0]]);
+    assert_eq!(problems(&loaded), "");
+    let prices: Vec<_> = config(&loaded).providers[0].prices.iter().map(|(m, p)| (m.as_str(), *p)).collect();
+    assert_eq!(
+        prices,
+        [
+            (
+                "gpt-4.1-mini",
+                Prices { input: 400_000, output: 1_600_000, cache_read: 100_000, cache_write: 400_000 }
+            ),
+            ("x/y", Prices { input: 1, output: 2_000_000, cache_read: 0, cache_write: 3_750_000 }),
+        ]
+    );
+    assert_eq!(
+        settings(&loaded, "providers.a.prices"),
+        [
+            "providers.a.prices.gpt-4.1-mini = input 0.4, output 1.6, cache_read 0.1, cache_write 0.4 (config.yaml:5)",
+            "providers.a.prices.x/y = input 0.000001, output 2, cache_read 0, cache_write 3.75 (config.yaml:6)",
+        ]
+    );
+}
+
+#[test]
+fn routes_name_targets_in_their_order() {
+    let yaml = "providers:\n  a: {type: ollama, models: [x, b/y]}\n  b: {type: ollama}\nroutes:\n  smart: [a/b/y, b/z, jina/w]\n  \
+                one: a/x\n  both: a/x, b/x\n  a/x: {targets: [b/x], strategy: round_robin}\n";
+    let loaded = Folder::new(&[("config.yaml", yaml)]).load(&QUIET);
+    assert_eq!(
+        problems(&loaded),
+        "warning: config.yaml:6:8: routes.one: a/x is a route too, but a target is asked of its provider; list the \
+         targets of that route here, or rename it [target-is-route]\n\
+         warning: config.yaml:7:9: routes.both: a/x is a route too, but a target is asked of its provider; list the \
+         targets of that route here, or rename it [target-is-route]\n"
+    );
+    assert_eq!(
+        settings(&loaded, "routes."),
+        [
+            "routes.smart.targets = a/b/y, b/z, jina/w (config.yaml:5)",
+            "routes.smart.strategy = first (default)",
+            "routes.one.targets = a/x (config.yaml:6)",
+            "routes.one.strategy = first (default)",
+            "routes.both.targets = a/x, b/x (config.yaml:7)",
+            "routes.both.strategy = first (default)",
+            "routes.a/x.targets = b/x (config.yaml:8)",
+            "routes.a/x.strategy = round_robin (config.yaml:8)",
+        ]
+    );
+    let config = config(&loaded);
+    let target = &config.routes[0].targets[0];
+    assert_eq!((target.provider.as_str(), target.model.as_str()), ("a", "b/y"));
+    assert_eq!(config.named_models(), [("a", "x"), ("a", "b/y"), ("b", "z"), ("jina", "w"), ("b", "x")]);
+}
+
+#[test]
+fn a_route_without_any_provider_left_is_none() {
+    let yaml = "providers:\n  b: {type: groq, api_key: \"${NOT_SET}\"}\nroutes:\n  a: [b/x]\n";
+    let loaded = Folder::new(&[("config.yaml", yaml)]).load(&QUIET);
+    assert!(config(&loaded).routes.is_empty());
+    let ids: Vec<_> = loaded.problems.iter().map(|problem| problem.id).collect();
+    assert_eq!(ids, ["unset-key", "target-left-out"]);
+}
+
+#[test]
+fn proxies() {
+    let yaml = ("config.yaml", "http:\n  proxy: proxy.internal:3128\n");
+    let all = ("HTTPS_PROXY", "http://user:hidden@secure.internal:1");
+    let cases: [(&[_], &[_], &str); 6] = [
+        (&[], &[], "none (default)"),
+        (&[], &[("NO_PROXY", "a")], "none (default)"),
+        (
+            &[yaml],
+            &[("no_proxy", "a, .b")],
+            "http://proxy.internal:3128; not for a, .b (config.yaml:2, environment no_proxy)",
+        ),
+        (
+            &[],
+            &[("http_proxy", "http://lower"), ("HTTP_PROXY", "http://upper")],
+            "http: http://lower (environment http_proxy)",
+        ),
+        (
+            &[yaml],
+            &[all],
+            "https: http://…@secure.internal:1, http: http://proxy.internal:3128 (environment HTTPS_PROXY, config.yaml:2)",
+        ),
+        (&[(".env", "HTTP_PROXY=http://file\n")], &[], "http: http://file (.env:1)"),
+    ];
+    for (files, variables, expected) in cases {
+        let loaded = Folder::new(files).load(variables);
+        assert_eq!(settings(&loaded, "http.proxy"), [format!("http.proxy = {expected}")]);
+        assert!(!format!("{loaded:?}").contains("hidden"));
+    }
+    let proxy = config(&Folder::new(&[yaml]).load(&[all, ("NO_PROXY", "x")])).http.proxy.clone();
+    let urls = [&proxy.https, &proxy.http].map(|url| url.as_ref().map(|url| url.as_str().to_owned()));
+    assert_eq!(
+        urls.map(Option::unwrap_or_default),
+        ["http://user:hidden@secure.internal:1/", "http://proxy.internal:3128/"]
+    );
+    assert_eq!(proxy.no_proxy, ["x"]);
+}
+
+#[test]
+fn the_metrics_have_an_address_of_their_own() {
+    let variables = [("BASE_PATH", "/gw"), ("METRICS_LISTEN", "[::]:9090"), ("METRICS_MAX_MODELS", "7")];
+    let loaded = Folder::new(&[]).load(&variables);
+    let own = config(&loaded);
+    assert_eq!(own.metrics_address(), ("::", 9090));
+    assert_eq!((own.metrics_path().as_str(), own.metrics.max_series), ("/metrics", 140));
+    assert_eq!(own.metrics_url(), "http://[::1]:9090/metrics");
+    assert_eq!(
+        settings(&loaded, "metrics.")[2..],
+        [
+            "metrics.max_models = 7 (environment METRICS_MAX_MODELS)",
+            "metrics.max_series = 140 (20 × metrics.max_models) (default)",
+            "metrics.listen = [::]:9090 (environment METRICS_LISTEN)",
+            "metrics.token = not set (default)",
+        ]
+    );
+    let loaded = Folder::new(&[]).load(&[("METRICS_LISTEN", "127.0.0.1:0"), ("METRICS_MAX_SERIES", "100")]);
+    assert_eq!(config(&loaded).metrics.listen, Some(("127.0.0.1".to_owned(), 0)));
+    assert_eq!(config(&loaded).metrics.max_series, 100);
+}
+
+#[test]
+fn usage_is_asked_for_where_the_type_is_known_to_declare_it() {
+    let declaring: Vec<_> =
+        aurora::config::PROVIDER_TYPES.iter().filter(|row| row.inject_usage).map(|row| row.name).collect();
+    assert_eq!(
+        declaring,
+        ["openai", "anthropic", "groq", "deepseek", "openrouter", "xai", "ollama", "vllm", "azure"]
+    );
+    let yaml = "providers:\n  a: {type: ollama}\n  b: {type: ollama, inject_usage: off}\n  c: {type: jina, api_key: \"${JINA_API_KEY}\", inject_usage: \"1\"}\n";
+    let loaded = Folder::new(&[("config.yaml", yaml)]).load(&QUIET);
+    let usage: Vec<_> = config(&loaded).providers.iter().map(|provider| provider.inject_usage).collect();
+    assert_eq!(usage, [true, false, true]);
+}
+
+#[test]
+fn loading_again_reads_everything_again() {
+    let folder =
+        Folder::new(&[("config.yaml", "server:\n  master_key: ${K}\n"), (".env", "K=0123456789abcdef-1\n")]);
+    let sources = folder.sources(&[QUIET[1]]);
+    let key = |loaded: &Loaded| config(loaded).server.master_key.as_ref().map(|key| key.expose().to_owned());
+    assert_eq!(key(&load(&sources)).as_deref(), Some("0123456789abcdef-1"));
+    fs::write(folder.0.path().join(".env"), "K=0123456789abcdef-2\n").expect("a file");
+    assert_eq!(key(&load(&sources)).as_deref(), Some("0123456789abcdef-2"));
 }
 
 #[test]

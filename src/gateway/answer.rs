@@ -8,8 +8,6 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::deadline::Deadline;
 use super::error::{Fault, GatewayError};
@@ -95,10 +93,10 @@ impl Call<'_> {
         if bytes.is_empty() && !any_content {
             return Err(self.useless(headers::NO_BODY));
         }
-        let Some(usage) = json_usage(bytes) else {
+        let Some(declared) = usage::of_answer(bytes) else {
             return if any_content { Ok(()) } else { Err(self.useless("its answer is not JSON")) };
         };
-        if let Some(tokens) = usage.and_then(usage::tokens) {
+        if let Some(tokens) = declared {
             exchange.used(&tokens);
             dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
         }
@@ -186,6 +184,7 @@ impl Call<'_> {
                 let setup = RelaySetup {
                     endpoint: self.operation.endpoint,
                     events: headers::is_event_stream(&headers),
+                    injected: self.operation.injects_usage(self.target),
                     whole_by: self.deadline.at,
                     idle: self.worker.shared.config.http.stream_idle,
                     cut: self.worker.cut.clone().cancelled_owned(),
@@ -213,15 +212,4 @@ fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
         whole.extend_from_slice(&part);
     }
     whole.freeze()
-}
-
-/// The `usage` of an answer, if any; `None` when the answer is neither a JSON object nor an array.
-fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
-    #[derive(Deserialize)]
-    struct Answer<'a> {
-        #[serde(borrow, default)]
-        usage: Option<&'a RawValue>,
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    serde_json::from_str::<Answer>(text).ok().map(|answer| answer.usage)
 }

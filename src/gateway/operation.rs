@@ -80,10 +80,12 @@ impl Payload {
         }
     }
 
-    fn body_for(&self, target: &ModelTarget) -> Bytes {
+    fn body_for(&self, target: &ModelTarget, injects_usage: bool) -> Bytes {
         let model = target.model.as_deref();
         match self {
-            Self::Json { peek, body } => peek.body_for(model.unwrap_or(&peek.model), body.clone()),
+            Self::Json { peek, body } => {
+                peek.body_for(model.unwrap_or(&peek.model), injects_usage, body.clone())
+            }
             Self::Form { form, body } => form.body_for(model.unwrap_or(&form.model), body.clone()),
             Self::AsIs(body) => body.clone(),
         }
@@ -91,12 +93,22 @@ impl Payload {
 }
 
 impl Operation {
+    /// Whether a target is asked for the usage of a stream although the caller did not ask.
+    pub(super) fn injects_usage(&self, target: &ModelTarget) -> bool {
+        let lacks_usage = match &self.payload {
+            Payload::Json { peek, .. } => peek.lacks_usage(self.endpoint),
+            Payload::Form { .. } | Payload::AsIs(_) => false,
+        };
+        lacks_usage && target.upstream.provider.inject_usage
+    }
+
     /// The request as it goes to a target.
     pub(super) fn request_to(&self, target: &ModelTarget) -> Result<Request<Full<Bytes>>, GatewayError> {
         let upstream = &target.upstream;
         let address =
             upstream.address(self.endpoint, &self.path, self.query.as_deref(), target.model.as_deref());
-        let mut request = Request::new(Full::new(self.payload.body_for(target)));
+        let body = self.payload.body_for(target, self.injects_usage(target));
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
         *request.headers_mut() =

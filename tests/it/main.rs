@@ -42,6 +42,7 @@ mod replicas;
 mod request_lines;
 mod route_table;
 mod scripted;
+mod shapes;
 mod shutdown;
 mod stored;
 mod streams;

@@ -52,16 +52,6 @@ fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
 }
 
 #[test]
-fn what_an_answer_declares_is_counted() {
-    let said =
-        r#"{"text":"x","usage":{"type":"tokens","input_tokens":14,"output_tokens":3,"total_tokens":17}}"#;
-    let upstream = Upstream::start().on("gpt", json("{}")).on(PATH, json(said));
-    let aurora = gateway(&upstream, "", "");
-    assert_eq!(send(&aurora, KIND, &form("gpt", b"x", "")).said(), (200, said));
-    aurora.settles("aurora_tokens_total", &["up gpt input uncached 14", "up gpt output text 3"]);
-}
-
-#[test]
 fn a_stream_is_one_by_the_forms_own_field() {
     let events = "event: transcript.text.done\ndata: {\"type\":\"transcript.text.done\",\"text\":\"x\"}\n\n";
     let upstream = Upstream::start().on("gpt", json("{}")).on(PATH, stream(&[events]));

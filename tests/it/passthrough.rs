@@ -137,7 +137,7 @@ fn what_is_known_of_an_answer_is_counted_under_the_model_that_the_body_names() {
 
 #[test]
 fn a_path_that_could_lead_elsewhere_goes_nowhere() {
-    let upstream = Upstream::start();
+    let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "", "");
     let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
     for path in [

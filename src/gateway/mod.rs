@@ -198,6 +198,7 @@ fn metrics(config: &Config, live: LiveFacts) -> anyhow::Result<Arc<Metrics>> {
         workers: config.server.workers.get(),
         routes: &routes,
         max_models: config.metrics.max_models,
+        max_series: config.metrics.max_series,
         build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
         live,
         configured: Configured { providers: &providers, models: &models, ..Configured::default() },

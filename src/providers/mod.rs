@@ -158,6 +158,14 @@ impl Providers {
         self.upstreams.iter().find(|upstream| upstream.provider.name == name)
     }
 
+    /// Names of the configured routes that lead somewhere, sorted.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Changes when a resolution may turn out differently than before.
     #[must_use]
     pub fn generation(&self) -> u64 {

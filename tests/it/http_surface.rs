@@ -171,6 +171,24 @@ fn models_are_listed_by_both_names_where_the_bare_one_is_clear() {
 }
 
 #[test]
+fn routes_are_listed_as_models_before_those_they_hide() {
+    let upstream = Upstream::start().on("a", json(OK)).on("b", json(OK));
+    let text = yaml(&upstream, "", "routes: {smart: [up/a], b: [up/a]}");
+    let aurora = Setup::new().yaml(&text).start();
+    let model = |id: &str, owner: &str| {
+        format!(r#"{{"id":"{id}","object":"model","created":0,"owned_by":"{owner}"}}"#)
+    };
+    let all = [("b", "aurora"), ("smart", "aurora"), ("a", "up"), ("up/a", "up"), ("up/b", "up")];
+    let data: Vec<String> = all.iter().map(|(id, owner)| model(id, owner)).collect();
+    let list = format!(r#"{{"object":"list","data":[{}]}}"#, data.join(","));
+    assert_eq!(aurora.get("/v1/models").said(), (200, &*list));
+    for (id, owner) in all {
+        assert_eq!(aurora.get(&format!("/v1/models/{id}")).said(), (200, &*model(id, owner)));
+        assert_eq!(aurora.ask(chat(format!(r#"{{"model":"{id}"}}"#))).status, 200, "{id}");
+    }
+}
+
+#[test]
 fn the_model_decides_who_is_asked() {
     let (one, two) =
         (Upstream::start().on("a", json(OK)).on("b", json(OK)), Upstream::start().on("b", json(OK)));

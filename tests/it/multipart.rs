@@ -1,8 +1,8 @@
 //! Forms with files: what is read of them, what goes on, what is refused.
 
-use crate::aurora::Aurora;
+use crate::aurora::{Aurora, Setup};
 use crate::caller::{Answer, key, request};
-use crate::exposition::gateway;
+use crate::exposition::{gateway, yaml};
 use crate::http_surface::refusal;
 use crate::upstream::{Upstream, answer, json, stream};
 
@@ -129,4 +129,43 @@ fn what_cannot_be_routed_is_refused() {
         "aurora_rejected_requests_total",
         &["body_too_large 1", "invalid_request 7", "model_not_found 1"],
     );
+}
+
+const QUICK: &str = "resilience: {retry: {max_retries: 2, initial_backoff: 1ms}}";
+
+#[test]
+fn a_form_is_sent_again_as_it_was() {
+    let busy = answer("503 Service Unavailable", "content-type: application/json\r\n", "{}");
+    let upstream = Upstream::start().on("m", json("{}")).on(PATH, busy);
+    let aurora = gateway(&upstream, "", QUICK);
+    let sound = sound(500_000);
+    assert_eq!(send(&aurora, KIND, &form("up/m", &sound, "")).said(), (503, "{}"));
+    let calls = upstream.calls();
+    assert_eq!(calls.len(), 3);
+    let sent = form("m", &sound, "");
+    for call in calls {
+        assert!(
+            call.body == sent && call.headers().contains(&&*format!("content-type: {KIND}")),
+            "{}",
+            call.head
+        );
+    }
+    aurora.settles("aurora_upstream_attempts_total", &["up m server_error 3"]);
+}
+
+#[test]
+fn the_next_target_gets_the_form_with_its_own_model() {
+    let busy = answer("500 Internal Server Error", "content-type: application/json\r\n", "{}");
+    let one = Upstream::start().on("m", json("{}")).on(PATH, busy);
+    let two = Upstream::start().on(PATH, json("{}"));
+    let text = yaml(&one, "", "routes: {ears: [up/m, two/another]}")
+        + &format!(
+            "  two: {{type: groq, base_url: \"http://{}/v1\", api_key: k, models: [another]}}\n",
+            two.address
+        );
+    let aurora = Setup::new().yaml(&text).start();
+    let sound = sound(300_000);
+    assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).said(), (200, "{}"));
+    assert!(one.call(PATH).body == form("m", &sound, ""));
+    assert!(two.call(PATH).body == form("another", &sound, ""));
 }

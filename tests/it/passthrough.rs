@@ -18,7 +18,7 @@ fn status(aurora: &Aurora, method: &str, path: &str) -> u16 {
 
 #[test]
 fn any_method_path_and_query_arrive_as_they_were_sent() {
-    let upstream = Upstream::start();
+    let upstream = Upstream::start().on("m", json("{}"));
     let aurora = Setup::new().yaml(&yaml(&upstream, "base_path: /base", "")).start();
     for (path, expected) in [
         ("chat/completions", "/v1/chat/completions"),
@@ -130,7 +130,14 @@ fn what_is_known_of_an_answer_is_counted_under_the_model_that_the_body_names() {
     );
     aurora.settles(
         "aurora_tokens_total",
-        &["up m input uncached 5", "up m output text 3", "up s input uncached 7", "up s output text 2"],
+        &[
+            "up m input uncached 5",
+            "up m output text 3",
+            "up s input uncached 7",
+            "up s output text 2",
+            "up unknown input uncached 5",
+            "up unknown output text 3",
+        ],
     );
     aurora.settles("aurora_answers_total", &["m ok 1", "o ok 1", "s ok 1", "unknown ok 3"]);
 }
@@ -188,7 +195,7 @@ fn credentials_are_those_of_the_endpoint() {
     let address = upstream.address;
     let aurora = Setup::new()
         .yaml(&format!(
-            "server: {{master_key: {}}}\nproviders:\n  an: {{type: anthropic, base_url: \"http://{address}/v1\", api_key: k}}\n  \
+            "server: {{master_key: {}}}\nproviders:\n  an: {{type: anthropic, base_url: \"http://{address}/v1\", api_key: k, models: [m]}}\n  \
              az: {{type: azure, base_url: \"http://{address}\", api_key: k, models: [m]}}\n",
             crate::caller::MASTER_KEY
         ))

@@ -271,6 +271,42 @@ fn models_are_asked_for_where_a_type_lists_them() {
 }
 
 #[test]
+fn targets_without_the_endpoint_are_passed_over() {
+    let upstream = Upstream::start().on("a", json("{}")).on("b", json("{}")).on("c", json("{}"));
+    let provider = |name: &str, kind: &str, model: &str| {
+        let address = upstream.address;
+        format!(
+            "  {name}: {{type: {kind}, base_url: \"http://{address}/{name}\", api_key: k, models: [{model}]}}\n"
+        )
+    };
+    let providers =
+        [provider("j", "jina", "a"), provider("an", "anthropic", "b"), provider("v", "vllm", "c")].concat();
+    let routes =
+        "routes:\n  any: [j/a, an/b, v/c]\n  pool: {targets: [j/a, an/b, v/c], strategy: round_robin}\n";
+    let aurora = start(&(providers + routes));
+    for (endpoint, model, expected) in [
+        ("/messages", "any", "an/messages"),
+        ("/chat/completions", "any", "an/chat/completions"),
+        ("/rerank", "any", "j/rerank"),
+        ("/completions", "any", "v/completions"),
+        ("/rerank", "pool", "j/rerank"),
+        ("/rerank", "pool", "v/rerank"),
+        ("/rerank", "pool", "j/rerank"),
+    ] {
+        let answer = aurora.ask(call_of(endpoint, model));
+        assert_eq!(answer.status, 200, "{endpoint}: {}", answer.text());
+        let call = upstream.calls().pop().expect("a call");
+        assert_eq!(line(&call), format!("POST /{expected} HTTP/1.1"));
+    }
+    let message = "There is no /moderations at `j`, `an`, `v`, nor at any other configured provider.";
+    assert_eq!(
+        aurora.ask(call_of("/moderations", "any")).said(),
+        (400, &*refusal(message, "model", "unsupported_endpoint"))
+    );
+    assert_eq!(upstream.calls().len(), 7);
+}
+
+#[test]
 fn an_endpoint_that_nobody_has_is_refused_before_anyone_is_asked() {
     let upstream = Upstream::start();
     let address = upstream.address;

@@ -75,7 +75,7 @@ pub(super) struct Targets {
 impl Targets {
     /// The targets in the order in which this request asks them.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = &Arc<ModelTarget>> {
-        let first = self.alias.as_ref().map_or(0, |(alias, _)| alias.first()) % self.all.len();
+        let first = self.alias.as_ref().map_or(0, |(alias, _)| alias.first(self.all.len()));
         let (later, sooner) = self.all.split_at(first);
         sooner.iter().chain(later)
     }

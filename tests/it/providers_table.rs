@@ -292,6 +292,7 @@ fn targets_without_the_endpoint_are_passed_over() {
         ("/rerank", "pool", "j/rerank"),
         ("/rerank", "pool", "v/rerank"),
         ("/rerank", "pool", "j/rerank"),
+        ("/rerank", "pool", "v/rerank"),
     ] {
         let answer = aurora.ask(call_of(endpoint, model));
         assert_eq!(answer.status, 200, "{endpoint}: {}", answer.text());
@@ -303,7 +304,7 @@ fn targets_without_the_endpoint_are_passed_over() {
         aurora.ask(call_of("/moderations", "any")).said(),
         (400, &*refusal(message, "model", "unsupported_endpoint"))
     );
-    assert_eq!(upstream.calls().len(), 7);
+    assert_eq!(upstream.calls().len(), 8);
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn workers() -> (Arc<Metrics>, Vec<Ours>) {
         workers: 2,
         routes: &["unmatched", "/v1/chat/completions"],
         max_models: 200,
+        max_series: 4_000,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),
         configured: Configured {

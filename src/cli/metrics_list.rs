@@ -32,8 +32,15 @@ pub enum Format {
     Json,
 }
 
-/// The limits that SERIES is computed with: one provider, the default of `metrics.max_models`, the routes of Aurora.
-const DEFAULTS: Bounds = Bounds { providers: 1, models: 200, routes: gateway::ROUTE_COUNT as u64 };
+/// The limits that SERIES is computed with: one provider, one caller, the routes of Aurora, the default limits.
+const DEFAULTS: Bounds = Bounds {
+    providers: 1,
+    models: 200,
+    aliases: 0,
+    callers: 1,
+    routes: gateway::ROUTE_COUNT as u64,
+    max_series: 4_000,
+};
 
 /// Lists every family.
 ///

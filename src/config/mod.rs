@@ -130,6 +130,20 @@ impl Config {
         format!("http://{}{path}", paths::dial_authority(&self.server.host, self.server.port))
     }
 
+    /// Host and port that the metrics endpoint is served at.
+    #[must_use]
+    pub fn metrics_listener(&self) -> (&str, u16) {
+        let own = self.metrics.listen.as_ref().map(|(host, port)| (host.as_str(), *port));
+        own.unwrap_or((&self.server.host, self.server.port))
+    }
+
+    /// The same as `HOST:PORT`, as this machine dials it: a wildcard host becomes loopback.
+    #[must_use]
+    pub fn metrics_authority(&self) -> String {
+        let (host, port) = self.metrics_listener();
+        paths::dial_authority(host, port)
+    }
+
     /// Whether only this machine can reach the listener.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -146,6 +160,12 @@ impl Config {
         let targets = targets.map(|target| (target.provider.as_str(), target.model.as_str()));
         let mut seen = BTreeSet::new();
         listed.chain(targets).filter(|pair| seen.insert(*pair)).collect()
+    }
+
+    /// Whether the metrics endpoint is served on every interface.
+    #[must_use]
+    pub fn metrics_on_every_interface(&self) -> bool {
+        paths::is_wildcard(self.metrics_listener().0)
     }
 }
 

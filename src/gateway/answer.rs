@@ -8,11 +8,9 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::deadline::Deadline;
-use super::error::GatewayError;
+use super::error::{Fault, GatewayError};
 use super::exchange::{Dispatch, Exchange};
 use super::operation::Operation;
 use super::relay_body::{RelayBody, RelaySetup};
@@ -20,7 +18,7 @@ use super::reply::Reply;
 use super::targets::ModelTarget;
 use super::worker::Worker;
 use super::{headers, usage};
-use crate::metrics::{DispatchObserver, UsageSource};
+use crate::metrics::UsageSource;
 
 /// An answer up to this size is held until it is known to be JSON.
 const HELD_ANSWER: usize = 256 << 10;
@@ -63,19 +61,19 @@ impl Call<'_> {
         let any_content = self.operation.any_content;
         let refusal = match head.status {
             status if status.is_client_error() || status.is_server_error() => {
-                return self.read_error(head, body, dispatch, exchange).await;
+                return self.read_error(head, body, exchange).await;
             }
             status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
             _ if any_content => None,
             status => headers::refusal(status, &head.headers, &body),
         };
         if let Some(reason) = refusal {
-            return Err(self.useless(dispatch, reason));
+            return Err(self.useless(reason));
         }
         // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
         let as_it_comes = any_content || headers::is_event_stream(&head.headers);
         let held = if as_it_comes { 0 } else { HELD_ANSWER };
-        let body = self.hold(body, held, dispatch).await?;
+        let body = self.hold(body, held).await?;
         if let AnswerBody::Whole(bytes) = &body {
             exchange.received();
             self.check(bytes, dispatch, exchange)?;
@@ -92,12 +90,12 @@ impl Call<'_> {
     ) -> Result<(), GatewayError> {
         let any_content = self.operation.any_content;
         if bytes.is_empty() && !any_content {
-            return Err(self.useless(dispatch, headers::NO_BODY));
+            return Err(self.useless(headers::NO_BODY));
         }
-        let Some(usage) = json_usage(bytes) else {
-            return if any_content { Ok(()) } else { Err(self.useless(dispatch, "its answer is not JSON")) };
+        let Some(declared) = usage::of_answer(bytes) else {
+            return if any_content { Ok(()) } else { Err(self.useless("its answer is not JSON")) };
         };
-        if let Some(tokens) = usage.and_then(usage::tokens) {
+        if let Some(tokens) = declared {
             exchange.used(&tokens);
             dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
         }
@@ -109,12 +107,11 @@ impl Call<'_> {
         &self,
         head: http::response::Parts,
         body: Incoming,
-        dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
         let encoded = headers::is_encoded(&head.headers);
         let mut headers = headers::to_caller(head.headers);
-        let unreadable = match self.hold(body, HELD_ERROR, dispatch).await? {
+        let unreadable = match self.hold(body, HELD_ERROR).await? {
             AnswerBody::Whole(bytes) if !encoded => {
                 exchange.received();
                 return Ok(self.scrubbed(head.status, headers, bytes));
@@ -125,7 +122,7 @@ impl Call<'_> {
         headers.remove(header::CONTENT_ENCODING);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let message = format!("it answered {} with {unreadable}", head.status);
-        let envelope = Bytes::from(GatewayError::useless_answer(self.provider(), message).envelope());
+        let envelope = Bytes::from(self.useless(message).envelope());
         Ok(self.scrubbed(head.status, headers, envelope))
     }
 
@@ -152,12 +149,7 @@ impl Call<'_> {
     }
 
     /// Reads a body up to a limit, within the deadline of the call.
-    async fn hold(
-        &self,
-        mut body: Incoming,
-        limit: usize,
-        dispatch: &mut Dispatch,
-    ) -> Result<AnswerBody, GatewayError> {
+    async fn hold(&self, mut body: Incoming, limit: usize) -> Result<AnswerBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
         loop {
@@ -167,10 +159,10 @@ impl Call<'_> {
             let frame = match self.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(_))) => {
-                    return Err(self.useless(dispatch, "its connection broke inside the answer"));
+                    return Err(self.useless("its connection broke inside the answer"));
                 }
                 Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
-                Err(why) => return Err(self.deadline.missed(&why, self.target, dispatch)),
+                Err(why) => return Err(self.deadline.missed(&why, self.provider())),
             };
             let Ok(bytes) = frame.into_data() else { continue };
             size += bytes.len();
@@ -183,13 +175,15 @@ impl Call<'_> {
 
     /// The answer on its way to the caller.
     pub(super) fn reply(&self, answer: UpstreamAnswer, dispatch: Dispatch) -> Reply {
-        let UpstreamAnswer { status, headers, body } = answer;
+        let UpstreamAnswer { status, mut headers, body } = answer;
+        self.target.sign(&mut headers);
         match body {
             AnswerBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
             AnswerBody::Begun(parts, rest) => {
                 let setup = RelaySetup {
                     endpoint: self.operation.endpoint,
                     events: headers::is_event_stream(&headers),
+                    injected: self.operation.injects_usage(self.target),
                     whole_by: self.deadline.at,
                     idle: self.worker.shared.config.http.stream_idle,
                     cut: self.worker.cut.clone().cancelled_owned(),
@@ -199,9 +193,8 @@ impl Call<'_> {
         }
     }
 
-    fn useless(&self, dispatch: &mut Dispatch, reason: impl Into<String>) -> GatewayError {
-        dispatch.note(DispatchObserver::failed);
-        GatewayError::useless_answer(self.provider(), reason)
+    fn useless(&self, reason: impl Into<String>) -> GatewayError {
+        GatewayError::upstream(self.provider(), Fault::Useless, reason)
     }
 
     pub(super) fn provider(&self) -> &str {
@@ -218,15 +211,4 @@ fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
         whole.extend_from_slice(&part);
     }
     whole.freeze()
-}
-
-/// The `usage` of an answer, if any; `None` when the answer is neither a JSON object nor an array.
-fn json_usage(bytes: &[u8]) -> Option<Option<&RawValue>> {
-    #[derive(Deserialize)]
-    struct Answer<'a> {
-        #[serde(borrow, default)]
-        usage: Option<&'a RawValue>,
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    serde_json::from_str::<Answer>(text).ok().map(|answer| answer.usage)
 }

@@ -1,20 +1,24 @@
-//! Carries an operation out: at its first target, and where that fails at the next.
+//! Carries an operation out: at its first target, there again where that may help, at the next one where it does not.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::time::{Instant, sleep};
 
-use super::answer::{Call, UpstreamAnswer};
+use super::answer::Call;
 use super::deadline::Deadline;
 use super::error::GatewayError;
 use super::exchange::{Dispatch, Exchange};
 use super::operation::Operation;
 use super::reply::Reply;
-use super::targets::Targets;
+use super::targets::{ModelTarget, Targets};
+use super::verdict::{self, Outcome};
 use super::worker::Worker;
-use crate::metrics::DispatchObserver;
-use crate::providers::UpstreamError;
+use crate::metrics::{Answer, DispatchObserver, Metrics, RetryReason, StatusType};
+use crate::providers::{self, UpstreamError};
 
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has.
 pub(super) async fn carry_out(
@@ -23,62 +27,148 @@ pub(super) async fn carry_out(
     operation: &Operation,
     exchange: &mut Exchange,
 ) -> Result<Reply, GatewayError> {
-    let mut reply = Err(GatewayError::NO_PROVIDER);
-    for target in targets.in_turn() {
+    let mut in_turn = targets.in_turn().peekable();
+    let mut before = None;
+    while let Some(target) = in_turn.next() {
         let request = operation.request_to(target)?;
+        let mut fallback = before.map(|from| Fallback::new(worker, from, target));
         let mut dispatch = exchange.dispatch(targets, target, operation);
-        let deadline = Deadline::new(worker, operation.stream);
-        let call = Call { worker, target, operation, deadline };
-        reply = match call.attempt(request, &mut dispatch, exchange).await {
-            Ok(answer) => return Ok(call.reply(answer, dispatch)),
-            Err(error) => Err(error),
+        let call = Call { worker, target, operation, deadline: Deadline::new(worker, operation.stream) };
+        let (outcome, retries) = call.dispatch(request, &mut dispatch, exchange).await;
+        if let Some(fallback) = &mut fallback {
+            fallback.outcome = verdict::status_type(&outcome);
+        }
+        let goes_on = in_turn.peek().is_some() && verdict::may_fall_back(&outcome);
+        if goes_on || outcome.is_err() {
+            verdict::note_end(&outcome, &mut dispatch);
+        }
+        if goes_on {
+            before = Some(target);
+            continue;
+        }
+        let detour = match (fallback.is_some(), retries) {
+            (true, _) => Answer::OkAfterFallback,
+            (false, 1..) => Answer::OkAfterRetry,
+            (false, 0) => Answer::Ok,
         };
+        return outcome.map(|answer| call.reply(answer, dispatch).if_ok(detour));
     }
-    reply
+    Err(GatewayError::NO_PROVIDER)
 }
 
 impl Call<'_> {
+    /// Asks the target until there is an answer or no retry left; also gives the number of retries.
+    async fn dispatch(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> (Outcome, u32) {
+        let metrics = self.worker.shared.metrics.as_deref();
+        let passage = match self.target.upstream.admit(self.deadline.begun.into_std(), metrics) {
+            Ok(passage) => passage,
+            Err(left) => return (Err(GatewayError::breaker_open(self.provider(), left)), 0),
+        };
+        let mut retries = 0;
+        let outcome = loop {
+            let outcome = self.attempt(request, dispatch, exchange).await;
+            if let Some(failure) = verdict::failed_attempt(&outcome) {
+                dispatch.note(|observer| observer.attempt_ended(failure));
+            }
+            let Some((reason, pause)) = self.retry(&outcome, retries) else { break outcome };
+            dispatch.note(|observer| observer.retried(reason));
+            retries += 1;
+            request = match self.paused(pause).await {
+                Ok(request) => request,
+                Err(error) => break Err(error),
+            };
+        };
+        verdict::record(&outcome, passage);
+        (outcome, retries)
+    }
+
+    /// The request once more, after a pause.
+    async fn paused(&self, pause: Duration) -> Result<Request<Full<Bytes>>, GatewayError> {
+        let paused = self.deadline.within(sleep(pause)).await;
+        paused.map_err(|why| self.deadline.missed(&why, self.provider()))?;
+        self.operation.request_to(self.target)
+    }
+
     /// Asks the target once.
     async fn attempt(
         &self,
         request: Request<Full<Bytes>>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
-    ) -> Result<UpstreamAnswer, GatewayError> {
-        let response = self.ask(request, dispatch).await?;
+    ) -> Outcome {
+        exchange.attempt();
+        dispatch.note(DispatchObserver::attempt);
+        let response = self.ask(request).await?;
+        let status = response.status().as_u16();
+        dispatch.note(|observer| observer.answered(status));
         exchange.dispatched();
         let answer = self.read(response, dispatch, exchange).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            dispatch.note(DispatchObserver::completed);
             return Err(GatewayError::credentials(self.provider()));
         }
         Ok(answer)
     }
 
     /// Sends the request and waits for the upstream's headers.
-    async fn ask(
-        &self,
-        request: Request<Full<Bytes>>,
-        dispatch: &mut Dispatch,
-    ) -> Result<Response<Incoming>, GatewayError> {
-        dispatch.note(DispatchObserver::attempt);
-        match self.deadline.within(self.worker.client.send(request)).await {
-            Ok(Ok(response)) => {
-                let status = response.status().as_u16();
-                dispatch.note(|observer| observer.answered(status));
-                Ok(response)
+    async fn ask(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, GatewayError> {
+        loop {
+            let error = match self.deadline.within(self.worker.client.send(request)).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => error,
+                Err(why) => return Err(self.deadline.missed(&why, self.provider())),
+            };
+            let provider = self.provider();
+            tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
+            if !matches!(error, UpstreamError::Stale(_)) {
+                return Err(GatewayError::no_answer(provider, &error));
             }
-            Ok(Err(error)) => {
-                let provider = self.provider();
-                dispatch.note(match error {
-                    UpstreamError::ConnectTimeout(_) => DispatchObserver::timed_out,
-                    UpstreamError::Connect(_) => DispatchObserver::unreachable,
-                    UpstreamError::Broken(_) => DispatchObserver::failed,
-                });
-                tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
-                Err(GatewayError::no_answer(provider, &error))
-            }
-            Err(why) => Err(self.deadline.missed(&why, self.target, dispatch)),
+            // As if the pool had known.
+            request = self.operation.request_to(self.target)?;
+        }
+    }
+
+    /// Why and after which pause to ask again, if at all.
+    fn retry(&self, outcome: &Outcome, retries: u32) -> Option<(RetryReason, Duration)> {
+        let (reason, asked_for) = verdict::retry_reason(outcome)?;
+        let upstream = &self.target.upstream;
+        let settings = &upstream.provider.resilience.retry;
+        if retries >= settings.max_retries {
+            return None;
+        }
+        let pause = providers::pause(settings, retries, asked_for)?;
+        let now = Instant::now();
+        let in_time = now.checked_add(pause).is_some_and(|then| then < self.deadline.at);
+        (in_time && upstream.may_retry(now.into_std())).then_some((reason, pause))
+    }
+}
+
+/// A request on its way to another target; counted when it is dropped.
+struct Fallback<'a> {
+    metrics: Option<&'a Metrics>,
+    from: &'a str,
+    to: &'a str,
+    outcome: StatusType,
+}
+
+impl<'a> Fallback<'a> {
+    fn new(worker: &'a Worker, from: &'a ModelTarget, to: &'a ModelTarget) -> Self {
+        let (from, to) = (from.upstream.provider.name.as_str(), to.upstream.provider.name.as_str());
+        tracing::debug!(from, to, "fallback");
+        let metrics = worker.shared.metrics.as_deref();
+        // Unless it is told otherwise, the caller left.
+        Self { metrics, from, to, outcome: StatusType::Cancelled }
+    }
+}
+
+impl Drop for Fallback<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.metrics {
+            metrics.fell_back(self.from, self.to, self.outcome);
         }
     }
 }

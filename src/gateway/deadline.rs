@@ -5,14 +5,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::error::GatewayError;
-use super::exchange::Dispatch;
-use super::targets::ModelTarget;
+use super::error::{Fault, GatewayError};
 use super::worker::Worker;
-use crate::metrics::DispatchObserver;
 
-/// The time that one dispatch may take until its answer can be relayed.
+/// The time that one dispatch may take until its answer can be relayed, retries included.
 pub(super) struct Deadline<'a> {
+    pub(super) begun: Instant,
     pub(super) at: Instant,
     limit: Duration,
     waited_for: &'static str,
@@ -30,7 +28,8 @@ impl<'a> Deadline<'a> {
         let http = &worker.shared.config.http;
         let (limit, waited_for) =
             if stream { (http.stream_first_event, "first event") } else { (http.timeout, "answer") };
-        Self { at: Instant::now() + limit, limit, waited_for, cut: &worker.cut }
+        let begun = Instant::now();
+        Self { begun, at: begun + limit, limit, waited_for, cut: &worker.cut }
     }
 
     pub(super) async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, GivenUp> {
@@ -41,21 +40,14 @@ impl<'a> Deadline<'a> {
         }
     }
 
-    pub(super) fn missed(
-        &self,
-        why: &GivenUp,
-        target: &ModelTarget,
-        dispatch: &mut Dispatch,
-    ) -> GatewayError {
+    /// The error of a wait for this provider that was given up.
+    pub(super) fn missed(&self, why: &GivenUp, provider: &str) -> GatewayError {
         match why {
             GivenUp::TooLate => {
-                dispatch.note(DispatchObserver::timed_out);
-                GatewayError::timeout(&target.upstream.provider.name, self.waited_for, self.limit)
+                let message = format!("no {} within {:?}", self.waited_for, self.limit);
+                GatewayError::upstream(provider, Fault::TimedOut, message)
             }
-            GivenUp::ShuttingDown => {
-                dispatch.note(DispatchObserver::cut);
-                GatewayError::DRAINING
-            }
+            GivenUp::ShuttingDown => GatewayError::CUT,
         }
     }
 }

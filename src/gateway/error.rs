@@ -34,13 +34,54 @@ pub(super) enum GatewayError {
     Unavailable { message: &'static str, code: &'static str },
     /// There was no usable answer from the provider.
     #[error("provider `{provider}`: {message}")]
-    Upstream { provider: String, message: String, code: &'static str, timed_out: bool },
+    Upstream { provider: String, message: String, fault: Fault },
     /// The connection ended inside the request; whoever may still read is told so.
     #[error("The body could not be read to its end.")]
     CallerLeft,
     /// A defect of ours.
     #[error("internal error; please report it")]
     Internal,
+}
+
+/// What kept a provider from answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There was no connection.
+    Unreachable,
+    /// The connection broke before anything of an answer came.
+    Broken,
+    /// What came had no head of an answer.
+    Garbled,
+    /// Our patience ended.
+    TimedOut,
+    /// A 2xx that is no answer, or a redirect.
+    Useless,
+    /// It refused our credential.
+    Credentials,
+    /// It failed so often that it is not asked for this long.
+    BreakerOpen(Duration),
+}
+
+impl Fault {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Unreachable | Self::Broken | Self::Garbled => "upstream_unreachable",
+            Self::TimedOut => "upstream_timeout",
+            Self::Useless => "upstream_invalid_answer",
+            Self::Credentials => "upstream_credentials",
+            Self::BreakerOpen(_) => "upstream_circuit_open",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::Broken | Self::Garbled | Self::Useless | Self::Credentials => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
 }
 
 /// The envelope: always all four keys.
@@ -91,6 +132,11 @@ impl GatewayError {
         message: "The gateway is shutting down; send the request again.",
         code: "draining",
     };
+    /// 503 for what was under way when the grace period ended.
+    pub(super) const CUT: Self = Self::Unavailable {
+        message: "The gateway is shutting down; send the request again.",
+        code: "shutting_down",
+    };
     /// 503 over `server.max_in_flight`.
     pub(super) const OVERLOADED: Self = Self::Unavailable {
         message: "Too many requests are in flight (server.max_in_flight); send the request again.",
@@ -109,41 +155,32 @@ impl GatewayError {
         code: "unknown_route",
     };
 
+    /// There is no answer of a provider, for this reason.
+    pub(super) fn upstream(provider: &str, fault: Fault, message: impl Into<String>) -> Self {
+        Self::Upstream { provider: provider.to_owned(), message: message.into(), fault }
+    }
+
     /// No status line from the provider.
     pub(super) fn no_answer(provider: &str, error: &UpstreamError) -> Self {
-        let timed_out = matches!(error, UpstreamError::ConnectTimeout(_));
-        let code = if timed_out { "upstream_timeout" } else { "upstream_unreachable" };
-        Self::Upstream { provider: provider.to_owned(), message: error.to_string(), code, timed_out }
-    }
-
-    /// Our patience with the provider ended.
-    pub(super) fn timeout(provider: &str, waited_for: &str, limit: Duration) -> Self {
-        Self::Upstream {
-            provider: provider.to_owned(),
-            message: format!("no {waited_for} within {limit:?}"),
-            code: "upstream_timeout",
-            timed_out: true,
-        }
-    }
-
-    /// A 2xx that is no answer, or a redirect.
-    pub(super) fn useless_answer(provider: &str, message: impl Into<String>) -> Self {
-        Self::Upstream {
-            provider: provider.to_owned(),
-            message: message.into(),
-            code: "upstream_invalid_answer",
-            timed_out: false,
-        }
+        let fault = match error {
+            UpstreamError::ConnectTimeout(_) => Fault::TimedOut,
+            UpstreamError::Connect(_) => Fault::Unreachable,
+            UpstreamError::Stale(_) | UpstreamError::Broken(_) => Fault::Broken,
+            UpstreamError::Garbled(_) => Fault::Garbled,
+        };
+        Self::upstream(provider, fault, error.to_string())
     }
 
     /// The provider refused our credential, which is not the caller's business.
     pub(super) fn credentials(provider: &str) -> Self {
-        Self::Upstream {
-            provider: provider.to_owned(),
-            message: "it refused the configured credential; the operator has to look at its api_key".into(),
-            code: "upstream_credentials",
-            timed_out: false,
-        }
+        let message = "it refused the configured credential; the operator has to look at its api_key";
+        Self::upstream(provider, Fault::Credentials, message)
+    }
+
+    /// The provider is not asked for this long.
+    pub(super) fn breaker_open(provider: &str, left: Duration) -> Self {
+        let message = "it failed too often in a row and is left alone for now (circuit breaker)";
+        Self::upstream(provider, Fault::BreakerOpen(left), message)
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -152,8 +189,7 @@ impl GatewayError {
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::CallerLeft => StatusCode::BAD_REQUEST,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Upstream { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::Upstream { timed_out: false, .. } => StatusCode::BAD_GATEWAY,
+            Self::Upstream { fault, .. } => fault.status(),
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -162,6 +198,7 @@ impl GatewayError {
     pub(super) fn rejection(&self) -> Option<Rejection> {
         match self {
             Self::Refused { code: "unknown_route", .. }
+            | Self::Unavailable { code: "shutting_down", .. }
             | Self::Unauthorized { .. }
             | Self::Upstream { .. }
             | Self::CallerLeft
@@ -191,7 +228,7 @@ impl GatewayError {
             Self::Unauthorized { .. } => ("authentication_error", None, Some("invalid_api_key")),
             Self::CallerLeft => ("invalid_request_error", None, Some("incomplete_body")),
             Self::Unavailable { code, .. } => ("server_error", None, Some(*code)),
-            Self::Upstream { code, .. } => ("upstream_error", None, Some(*code)),
+            Self::Upstream { fault, .. } => ("upstream_error", None, Some(fault.code())),
             Self::Internal => ("server_error", None, Some("internal_error")),
         };
         envelope(&self.to_string(), kind, param, code)
@@ -206,6 +243,11 @@ impl GatewayError {
             }
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, RETRY_SOON);
+            }
+            Self::Upstream { fault: Fault::BreakerOpen(left), .. } => {
+                // In whole seconds, not before it is worth while.
+                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                headers.insert(RETRY_AFTER, seconds.into());
             }
             // The rest of the body is not waited for, so nothing can follow it.
             Self::Refused { code: "body_too_large" | "body_timeout" | "unsupported_encoding", .. } => {

@@ -90,6 +90,16 @@ impl Exchange {
         Dispatch(Some(DispatchObserver::start(model, operation.endpoint, operation.stream, now)))
     }
 
+    /// A provider is being asked, maybe not for the first time.
+    pub(super) fn attempt(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.asked_again();
+        }
+        if let Some(log) = &mut self.log {
+            log.attempts += 1;
+        }
+    }
+
     /// The upstream's headers arrived.
     pub(super) fn dispatched(&mut self) {
         if let Some(observer) = &mut self.observer {

@@ -12,6 +12,7 @@ mod error;
 mod exchange;
 mod headers;
 mod io;
+mod last_word;
 mod lifecycle;
 mod listen;
 mod models;
@@ -25,9 +26,10 @@ mod request_log;
 mod routes;
 mod scrape;
 mod shutdown;
-mod tap;
+pub mod tap;
 mod targets;
 mod usage;
+mod verdict;
 mod worker;
 mod workers;
 
@@ -190,6 +192,7 @@ fn metrics(config: &Config, live: LiveFacts) -> anyhow::Result<Arc<Metrics>> {
         workers: config.server.workers.get(),
         routes: &routes,
         max_models: config.metrics.max_models,
+        max_series: config.metrics.max_series,
         build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
         live,
         configured: Configured { providers: &providers, models: &models, ..Configured::default() },

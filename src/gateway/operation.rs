@@ -42,9 +42,9 @@ pub(super) enum Payload {
 }
 
 impl Payload {
-    fn body_for(&self, target: &ModelTarget) -> Bytes {
+    fn body_for(&self, target: &ModelTarget, injects_usage: bool) -> Bytes {
         match (self, &target.model) {
-            (Self::Json { peek, body }, Some(model)) => peek.body_for(model, body.clone()),
+            (Self::Json { peek, body }, Some(model)) => peek.body_for(model, injects_usage, body.clone()),
             (Self::Json { body, .. } | Self::AsIs(body), _) => body.clone(),
         }
     }
@@ -72,12 +72,22 @@ impl Operation {
         }
     }
 
+    /// Whether a target is asked for the usage of a stream although the caller did not ask.
+    pub(super) fn injects_usage(&self, target: &ModelTarget) -> bool {
+        let lacks_usage = match &self.payload {
+            Payload::Json { peek, .. } => peek.lacks_usage(self.endpoint),
+            Payload::AsIs(_) => false,
+        };
+        lacks_usage && target.upstream.provider.inject_usage
+    }
+
     /// The request as it goes to a target.
     pub(super) fn request_to(&self, target: &ModelTarget) -> Result<Request<Full<Bytes>>, GatewayError> {
         let upstream = &target.upstream;
         let address =
             upstream.address(self.endpoint, &self.path, self.query.as_deref(), target.model.as_deref());
-        let mut request = Request::new(Full::new(self.payload.body_for(target)));
+        let body = self.payload.body_for(target, self.injects_usage(target));
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.map_err(|_| GatewayError::NO_SUCH_ROUTE)?;
         *request.headers_mut() = headers::to_upstream(&self.headers, &self.request_id, upstream.credential());

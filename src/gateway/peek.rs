@@ -1,4 +1,5 @@
-//! What Aurora reads of a request body: the model and whether to stream. Everything else passes unread.
+//! What Aurora reads of a request body: the model, whether to stream and whether to declare the stream's use. Everything
+//! else passes unread.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +10,9 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::GatewayError;
+use crate::metrics::Endpoint;
 
-/// The two members that decide where a body goes and how its answer comes back.
+/// The members that decide where a body goes and how its answer comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Peek {
     /// The model as requested.
@@ -19,6 +21,15 @@ pub(super) struct Peek {
     pub(super) stream: bool,
     /// Where the model's JSON string stands in the body, quotes included.
     model_at: Range<usize>,
+    /// What makes a stream declare its use, where the body does not ask for it.
+    usage: Option<Splice>,
+}
+
+/// Text that takes the place of a part of the body.
+#[derive(Debug, PartialEq, Eq)]
+struct Splice {
+    at: Range<usize>,
+    text: &'static str,
 }
 
 impl Peek {
@@ -53,22 +64,89 @@ impl Peek {
                 return Err(GatewayError::invalid(message, Some("stream"), "invalid_stream"));
             }
         };
-        let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
-        Ok(Self { model: model.into_owned(), stream, model_at: start..start + raw.get().len() })
+        let usage = if stream { include_usage(text, members.stream_options) } else { None };
+        Ok(Self { model: model.into_owned(), stream, model_at: place(text, raw), usage })
     }
 
-    /// The body as it goes upstream: as received, but for the model where the provider knows it by another name.
-    pub(super) fn body_for(&self, upstream_model: &str, body: Bytes) -> Bytes {
-        if upstream_model == self.model {
-            return body;
-        }
-        let name = serde_json::Value::from(upstream_model).to_string();
-        let mut spliced = BytesMut::with_capacity(body.len() + name.len());
-        spliced.put_slice(&body[..self.model_at.start]);
-        spliced.put_slice(name.as_bytes());
-        spliced.put_slice(&body[self.model_at.end..]);
-        spliced.freeze()
+    /// Whether the answer is a stream of an endpoint that declares its use only when asked, and this body does not ask.
+    pub(super) fn lacks_usage(&self, endpoint: Endpoint) -> bool {
+        self.usage.is_some() && matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
     }
+
+    /// The body as it goes upstream: as received, but for the model where the provider knows it by another name, and
+    /// for the question for usage where it is to be asked and is not.
+    pub(super) fn body_for(&self, upstream_model: &str, inject_usage: bool, body: Bytes) -> Bytes {
+        let name;
+        let model = if upstream_model == self.model {
+            None
+        } else {
+            name = serde_json::Value::from(upstream_model).to_string();
+            Some((&self.model_at, name.as_str()))
+        };
+        let usage = self.usage.as_ref().filter(|_| inject_usage).map(|splice| (&splice.at, splice.text));
+        match (model, usage) {
+            (None, None) => body,
+            (Some(one), None) | (None, Some(one)) => spliced(&body, &[one]),
+            (Some(model), Some(usage)) if model.0.start < usage.0.start => spliced(&body, &[model, usage]),
+            (Some(model), Some(usage)) => spliced(&body, &[usage, model]),
+        }
+    }
+}
+
+/// The body with these parts, in their order, replaced.
+fn spliced(body: &[u8], splices: &[(&Range<usize>, &str)]) -> Bytes {
+    let added: usize = splices.iter().map(|(_, text)| text.len()).sum();
+    let mut spliced = BytesMut::with_capacity(body.len() + added);
+    let mut from = 0;
+    for (at, text) in splices {
+        spliced.put_slice(&body[from..at.start]);
+        spliced.put_slice(text.as_bytes());
+        from = at.end;
+    }
+    spliced.put_slice(&body[from..]);
+    spliced.freeze()
+}
+
+/// Where a value stands in the text that it was borrowed from.
+fn place(text: &str, value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+    start..start + value.get().len()
+}
+
+/// What makes `stream_options` ask for the stream's use; `None` where they do, and where only the upstream can judge what
+/// they are.
+fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
+    #[derive(serde::Deserialize)]
+    struct Options<'a> {
+        #[serde(borrow, default, deserialize_with = "even_null")]
+        include_usage: Option<&'a RawValue>,
+    }
+    let Some(options) = options else {
+        let at = text.find('{')? + 1;
+        return Some(Splice { at: at..at, text: r#""stream_options":{"include_usage":true},"# });
+    };
+    let at = place(text, options);
+    let inside = options.get().strip_prefix('{');
+    let Some(inside) = inside else {
+        return (options.get() == "null").then_some(Splice { at, text: r#"{"include_usage":true}"# });
+    };
+    match serde_json::from_str::<Options>(options.get()).ok()?.include_usage {
+        Some(value) => {
+            let lacks = matches!(value.get(), "false" | "null");
+            lacks.then(|| Splice { at: place(text, value), text: "true" })
+        }
+        None => {
+            let at = at.start + 1;
+            let is_empty = inside.trim_ascii_start().starts_with('}');
+            let text = if is_empty { r#""include_usage":true"# } else { r#""include_usage":true,"# };
+            Some(Splice { at: at..at, text })
+        }
+    }
+}
+
+/// A value that is there, be it null.
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The members of interest, borrowed from the body.
@@ -76,7 +154,7 @@ impl Peek {
 struct Members<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
-    stream_options: Option<IgnoredAny>,
+    stream_options: Option<&'a RawValue>,
     duplicate: Option<&'static str>,
 }
 
@@ -150,9 +228,64 @@ mod tests {
         let body = r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "a\/b" ,"stream":true}"#;
         let peek = Peek::of(body.as_bytes()).unwrap();
         assert_eq!((peek.model.as_str(), peek.stream), ("a/b", true));
-        let spliced = peek.body_for("q\"b", Bytes::from_static(body.as_bytes()));
+        let spliced = peek.body_for("q\"b", false, Bytes::from_static(body.as_bytes()));
         assert_eq!(spliced, r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "q\"b" ,"stream":true}"#);
-        assert_eq!(peek.body_for("a/b", Bytes::from_static(body.as_bytes())), body);
+        assert_eq!(peek.body_for("a/b", false, Bytes::from_static(body.as_bytes())), body);
+    }
+
+    #[test]
+    fn asks_for_usage_where_the_body_does_not() {
+        let injected = |body: &str| {
+            let peek = Peek::of(body.as_bytes()).unwrap();
+            let spliced = peek.body_for("m", true, Bytes::copy_from_slice(body.as_bytes()));
+            let again = Peek::of(&spliced).unwrap();
+            assert_eq!(peek.lacks_usage(Endpoint::Completions), spliced != body, "{body}");
+            assert!(!again.lacks_usage(Endpoint::ChatCompletions), "{body}");
+            String::from_utf8(spliced.to_vec()).unwrap()
+        };
+        let cases = [
+            (
+                r#" {"model":"m","stream":true}"#,
+                r#" {"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":null,"model":"x","stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+            ),
+            (
+                r#"{"model":"x","stream":true,"stream_options": { } }"#,
+                r#"{"model":"m","stream":true,"stream_options": {"include_usage":true } }"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_obfuscation":false}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"x":1,"include\u005fusage": false ,"y":2}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"x":1,"include\u005fusage": true ,"y":2}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":null}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(injected(body), expected);
+        }
+        for kept in [
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":"yes"}}"#,
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":false,"include_usage":true}}"#,
+            r#"{"model":"m","stream":true,"stream_options":[]}"#,
+            r#"{"model":"m","stream":true,"stream_options":7}"#,
+            r#"{"model":"m","stream":false,"stream_options":{}}"#,
+            r#"{"model":"m"}"#,
+        ] {
+            assert_eq!(injected(kept), kept);
+        }
+        let body = br#"{"model":"m","stream":true}"#;
+        assert!(!Peek::of(body).unwrap().lacks_usage(Endpoint::Responses));
+        assert_eq!(Peek::of(body).unwrap().body_for("m", false, Bytes::from_static(body)), &body[..]);
     }
 
     #[test]

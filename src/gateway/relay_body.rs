@@ -15,8 +15,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::exchange::{Dispatch, Exchange};
-use super::tap::Tap;
-use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, UsageSource};
+use super::last_word::Break;
+use super::tap::{Finder, Tap};
+use super::usage::Usage;
+use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 
 /// See the module.
 pub(super) struct RelayBody {
@@ -24,9 +26,10 @@ pub(super) struct RelayBody {
     head: VecDeque<Bytes>,
     upstream: Incoming,
     dispatch: Dispatch,
-    /// Reads along, where the body is a stream of events.
-    tap: Option<Tap>,
+    along: Along,
     endpoint: Endpoint,
+    /// Where a declaration of use comes from, if one comes.
+    source: UsageSource,
     /// Until when to wait for the next event, or for the whole of any other body.
     patience: Pin<Box<Sleep>>,
     /// Longest silence inside a stream.
@@ -36,36 +39,12 @@ pub(super) struct RelayBody {
     outcome: Option<HttpOutcome>,
 }
 
-/// Why a body did not reach its end.
-#[derive(Debug, Clone, Copy)]
-enum Break {
-    Upstream,
-    Truncated,
-    Silent,
-    Shutdown,
-}
-
-impl Break {
-    /// Type, code and message of the error that the caller is sent.
-    const fn words(self) -> [&'static str; 3] {
-        let (code, message) = match self {
-            Self::Upstream => {
-                ("upstream_error", "the provider's connection broke in the middle of the answer")
-            }
-            Self::Truncated => {
-                ("upstream_truncated", "the provider ended the stream before the answer was complete")
-            }
-            Self::Silent => ("upstream_timeout", "the provider fell silent in the middle of the answer"),
-            Self::Shutdown => {
-                return [
-                    "server_error",
-                    "shutting_down",
-                    "the gateway is shutting down; send the request again",
-                ];
-            }
-        };
-        ["upstream_error", code, message]
-    }
+/// What reads along.
+enum Along {
+    /// Of a stream of events.
+    Tap(Box<Tap>),
+    /// Of anything else: the usage at the top of a JSON object.
+    Finder(Finder),
 }
 
 /// What a relay needs besides the upstream's body.
@@ -73,6 +52,8 @@ pub(super) struct RelaySetup {
     pub(super) endpoint: Endpoint,
     /// Whether the body is a stream of events.
     pub(super) events: bool,
+    /// Whether Aurora asked for the stream's usage where the caller did not.
+    pub(super) injected: bool,
     /// When a body that is no stream must be complete.
     pub(super) whole_by: Instant,
     /// Longest silence inside a stream.
@@ -87,16 +68,20 @@ impl RelayBody {
         mut dispatch: Dispatch,
         setup: RelaySetup,
     ) -> Self {
-        if setup.events {
+        let (until, along) = if setup.events {
             dispatch.note(DispatchObserver::streaming);
-        }
-        let until = if setup.events { Instant::now() + setup.idle } else { setup.whole_by };
+            let tap = Tap::new(setup.endpoint, setup.injected);
+            (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
+        } else {
+            (setup.whole_by, Along::Finder(Finder::new(&["usage"])))
+        };
         Self {
             head,
             upstream,
             dispatch,
-            tap: setup.events.then(|| Tap::new(setup.endpoint)),
+            along,
             endpoint: setup.endpoint,
+            source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
             patience: Box::pin(tokio::time::sleep_until(until)),
             idle: setup.idle,
             cut: Box::pin(setup.cut),
@@ -112,8 +97,8 @@ impl RelayBody {
     /// The exact size where the upstream declared it.
     pub(super) fn size_hint(&self) -> SizeHint {
         let head: usize = self.head.iter().map(Bytes::len).sum();
-        match (&self.tap, self.upstream.size_hint().exact()) {
-            (None, Some(rest)) => SizeHint::with_exact(rest + head as u64),
+        match (&self.along, self.upstream.size_hint().exact()) {
+            (Along::Finder(_), Some(rest)) => SizeHint::with_exact(rest + head as u64),
             // A stream may get an event of ours at its end.
             _ => SizeHint::default(),
         }
@@ -123,12 +108,29 @@ impl RelayBody {
     pub(super) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
-        exchange: Option<&mut Exchange>,
+        mut exchange: Option<&mut Exchange>,
     ) -> Poll<Option<io::Result<Bytes>>> {
-        if let Some(bytes) = self.head.pop_front() {
-            self.passed(&bytes, exchange);
-            return Poll::Ready(Some(Ok(bytes)));
+        while self.outcome.is_none() {
+            let next = match self.head.pop_front() {
+                Some(bytes) => Ok(Some(bytes)),
+                None => ready!(self.poll_upstream(cx)),
+            };
+            match next {
+                Ok(Some(bytes)) => {
+                    let passed = self.passed(bytes, exchange.as_deref_mut());
+                    if !passed.is_empty() {
+                        return Poll::Ready(Some(Ok(passed)));
+                    }
+                }
+                Ok(None) => return Poll::Ready(self.over(None, exchange)),
+                Err(why) => return Poll::Ready(self.over(Some(why), exchange)),
+            }
         }
+        Poll::Ready(None)
+    }
+
+    /// The next bytes of the upstream, `None` at its end.
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Break>> {
         loop {
             match Pin::new(&mut self.upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -136,84 +138,14 @@ impl RelayBody {
                     if let Ok(bytes) = frame.into_data()
                         && !bytes.is_empty()
                     {
-                        self.passed(&bytes, exchange);
-                        return Poll::Ready(Some(Ok(bytes)));
+                        return Poll::Ready(Ok(Some(bytes)));
                     }
                 }
-                Poll::Ready(Some(Err(_))) => return self.over(Some(Break::Upstream), exchange),
-                Poll::Ready(None) => return self.over(None, exchange),
-                Poll::Pending => {
-                    let why = ready!(self.poll_patience(cx));
-                    return self.over(Some(why), exchange);
-                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Break::Upstream)),
+                Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                Poll::Pending => return self.poll_patience(cx).map(Err),
             }
         }
-    }
-
-    fn passed(&mut self, bytes: &[u8], exchange: Option<&mut Exchange>) {
-        if self.tap.is_some() {
-            self.patience.as_mut().reset(Instant::now() + self.idle);
-            self.read_along(bytes, exchange);
-        }
-        if self.head.is_empty() && self.upstream.is_end_stream() && self.is_whole() {
-            self.complete();
-        }
-    }
-
-    fn read_along(&mut self, bytes: &[u8], mut exchange: Option<&mut Exchange>) {
-        let Some(tap) = &mut self.tap else { return };
-        let had_token = tap.first_token;
-        tap.read(bytes);
-        if tap.first_token && !had_token {
-            self.dispatch.note(DispatchObserver::first_token);
-            if let Some(exchange) = exchange.as_deref_mut() {
-                exchange.first_token();
-            }
-        }
-        if tap.ended
-            && let Some(tokens) = tap.tokens.take()
-        {
-            if let Some(exchange) = exchange {
-                exchange.used(&tokens);
-            }
-            self.dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.tap.as_ref().is_none_or(|tap| tap.ended && !tap.reported_error)
-    }
-
-    fn complete(&mut self) {
-        self.dispatch.note(DispatchObserver::completed);
-        self.outcome = Some(HttpOutcome::Ok);
-    }
-
-    /// No more comes from upstream, as it should be or for a reason. What comes after the last event of a stream, be
-    /// it a reset, is no failure of its answer.
-    fn over(
-        &mut self,
-        why: Option<Break>,
-        exchange: Option<&mut Exchange>,
-    ) -> Poll<Option<io::Result<Bytes>>> {
-        let inside_event = self.tap.as_ref().is_some_and(Tap::is_inside_event);
-        if inside_event {
-            // Some providers leave out the blank line after their last event.
-            self.read_along(b"\n\n", exchange);
-        }
-        match (&self.tap, why) {
-            (None, None) => self.complete(),
-            // The upstream has told the caller itself.
-            (Some(tap), _) if tap.reported_error => self.fail(),
-            (Some(tap), _) if tap.ended => self.complete(),
-            (_, why) => return self.broken(why.unwrap_or(Break::Truncated), inside_event),
-        }
-        Poll::Ready(None)
-    }
-
-    fn fail(&mut self) {
-        self.dispatch.note(DispatchObserver::failed);
-        self.outcome = Some(HttpOutcome::Broken);
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Break> {
@@ -223,32 +155,116 @@ impl RelayBody {
         self.cut.as_mut().poll(cx).map(|()| Break::Shutdown)
     }
 
-    /// Ends a stream with an event that says why; any other body can only break off.
-    fn broken(&mut self, why: Break, inside_event: bool) -> Poll<Option<io::Result<Bytes>>> {
-        self.fail();
-        let words = why.words();
-        if self.tap.is_none() {
-            return Poll::Ready(Some(Err(io::Error::other(words[2]))));
+    /// Reads along with the next bytes; of them, those that go on to the caller.
+    fn passed(&mut self, bytes: Bytes, exchange: Option<&mut Exchange>) -> Bytes {
+        let is_last = self.head.is_empty() && self.upstream.is_end_stream();
+        let tap = match &mut self.along {
+            Along::Tap(tap) => tap,
+            Along::Finder(finder) => {
+                finder.read(&bytes);
+                if is_last {
+                    self.complete(exchange);
+                }
+                return bytes;
+            }
+        };
+        let now = Instant::now();
+        self.patience.as_mut().reset(now + self.idle);
+        let (events, had_token) = (tap.seen().events, tap.seen().first_token);
+        let passed = tap.read(&bytes);
+        let is_whole = tap.seen().ended && !tap.seen().reported_error && !tap.holds();
+        if tap.seen().events > events {
+            self.dispatch.note(|observer| observer.progress(now.into_std()));
         }
-        let apart = if inside_event { "\n\n" } else { "" };
-        Poll::Ready(Some(Ok(Bytes::from(format!("{apart}{}", error_event(self.endpoint, words))))))
+        self.note(had_token, exchange);
+        if is_last && is_whole {
+            self.end(StreamOutcome::Completed);
+        }
+        passed
     }
-}
 
-/// An error as an event of the endpoint's own shape.
-fn error_event(endpoint: Endpoint, [kind, code, message]: [&str; 3]) -> String {
-    if endpoint == Endpoint::Responses {
-        let error = serde_json::json!({"type": "error", "code": code, "message": message, "param": null});
-        return format!("event: error\ndata: {error}\n\n");
+    /// Notes what the tap has seen anew.
+    fn note(&mut self, had_token: bool, mut exchange: Option<&mut Exchange>) {
+        let Along::Tap(tap) = &mut self.along else { return };
+        if tap.seen().first_token && !had_token {
+            self.dispatch.note(DispatchObserver::first_token);
+            if let Some(exchange) = exchange.as_deref_mut() {
+                exchange.first_token();
+            }
+        }
+        if let Some(declared) = tap.declared() {
+            if let Some(paced) = declared.paced {
+                self.dispatch.note(|observer| observer.paced(paced));
+            }
+            self.used(declared.tokens, exchange);
+        }
     }
-    let error = serde_json::json!({
-        "error": {"message": message, "type": kind, "param": null, "code": code}
-    });
-    format!("data: {error}\n\n")
+
+    fn used(&mut self, tokens: Tokens, exchange: Option<&mut Exchange>) {
+        if let Some(exchange) = exchange {
+            exchange.used(&tokens);
+        }
+        let source = self.source;
+        self.dispatch.note(|observer| observer.used(tokens, source));
+    }
+
+    fn end(&mut self, outcome: StreamOutcome) {
+        self.dispatch.note(|observer| observer.stream_ended(outcome));
+        let completed = outcome == StreamOutcome::Completed;
+        self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
+    }
+
+    /// A body that is no stream of events has come whole.
+    fn complete(&mut self, exchange: Option<&mut Exchange>) {
+        if let Along::Finder(finder) = &self.along
+            && let Some(tokens) = finder.found().and_then(Usage::read).as_ref().and_then(Usage::tokens)
+        {
+            self.used(tokens, exchange);
+        }
+        self.end(StreamOutcome::Completed);
+    }
+
+    /// No more comes from upstream, as it should be or for a reason.
+    fn over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<io::Result<Bytes>> {
+        match (&self.along, why) {
+            (Along::Tap(_), why) => self.events_over(why, exchange).map(Ok),
+            (Along::Finder(_), None) => {
+                self.complete(exchange);
+                None
+            }
+            (Along::Finder(_), Some(why)) => {
+                self.end(why.outcome());
+                Some(Err(io::Error::other(why.message())))
+            }
+        }
+    }
+
+    /// The last bytes of a stream of events. What comes after its last event, be it a reset, is no failure of its
+    /// answer; a stream that broke before ends with an event that says why.
+    fn events_over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<Bytes> {
+        let Along::Tap(tap) = &mut self.along else { return None };
+        let (inside_event, had_token) = (tap.is_inside_event(), tap.seen().first_token);
+        let mut last = tap.end();
+        let outcome = match (tap.seen(), why) {
+            // The upstream has told the caller itself.
+            (seen, _) if seen.reported_error => Some(StreamOutcome::UpstreamError),
+            (seen, _) if seen.ended => Some(StreamOutcome::Completed),
+            (_, None) if tap.may_end() => Some(StreamOutcome::Completed),
+            _ => None,
+        };
+        self.note(had_token, exchange);
+        self.end(outcome.unwrap_or_else(|| {
+            let why = why.unwrap_or(Break::Truncated);
+            let apart = if inside_event { "\n\n" } else { "" };
+            last = Bytes::from([&*last, apart.as_bytes(), why.event(self.endpoint).as_bytes()].concat());
+            why.outcome()
+        }));
+        (!last.is_empty()).then_some(last)
+    }
 }
 
 impl fmt::Debug for RelayBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayBody").field("tap", &self.tap).finish_non_exhaustive()
+        f.debug_struct("RelayBody").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }

@@ -62,6 +62,14 @@ impl Reply {
     pub(super) fn relayed(status: StatusCode, headers: HeaderMap, body: RelayBody) -> Self {
         Self { status, headers, body: ReplyBody::Relay(Box::new(body)), answer: answer_of(status) }
     }
+
+    /// What it means for the caller where it is a good answer.
+    pub(super) fn if_ok(mut self, meaning: Answer) -> Self {
+        if self.answer == Answer::Ok {
+            self.answer = meaning;
+        }
+        self
+    }
 }
 
 /// What an upstream's status means for the caller.

@@ -21,7 +21,10 @@ pub(super) struct RequestLog {
     started: Instant,
     first_token: Option<Duration>,
     pub(super) endpoint: Option<Endpoint>,
+    /// The last target that was asked.
     pub(super) target: Option<Arc<ModelTarget>>,
+    /// How often any target was asked.
+    pub(super) attempts: u32,
     pub(super) status: Option<u16>,
     pub(super) outcome: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
@@ -40,6 +43,7 @@ impl RequestLog {
             first_token: None,
             endpoint: None,
             target: None,
+            attempts: 0,
             status: None,
             outcome: HttpOutcome::Cancelled,
             tokens: None,
@@ -76,7 +80,7 @@ impl Drop for RequestLog {
                     ttft_ms = self.first_token.map(milliseconds),
                     input_tokens,
                     output_tokens,
-                    attempts = target.map(|_| 1),
+                    attempts = target.map(|_| self.attempts),
                     error = self.error,
                     "request"
                 )

@@ -1,9 +1,19 @@
 //! What serves a request: one target, or several in their order.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::metrics::{AliasMetrics, ModelMetrics};
 use crate::providers::{Alias, Upstream};
+
+/// Says which provider answered.
+const PROVIDER: HeaderName = HeaderName::from_static("x-aurora-provider");
+/// Says which of its models answered.
+const MODEL: HeaderName = HeaderName::from_static("x-aurora-model");
+/// Longest name in these headers, in characters.
+const MAX_NAME: usize = 128;
 
 /// What serves a model, with all that a request to it needs.
 #[derive(Debug)]
@@ -12,6 +22,43 @@ pub(super) struct ModelTarget {
     /// The model by the provider's own name; `None` where an operation names none.
     pub(super) model: Option<Arc<str>>,
     pub(super) metrics: Option<ModelMetrics>,
+    signature: [Option<HeaderValue>; 2],
+}
+
+impl ModelTarget {
+    pub(super) fn new(
+        upstream: Arc<Upstream>,
+        model: Option<Arc<str>>,
+        metrics: Option<ModelMetrics>,
+    ) -> Self {
+        let signature = [Some(upstream.provider.name.as_str()), model.as_deref()];
+        Self { signature: signature.map(|name| header_value(name?)), upstream, model, metrics }
+    }
+
+    /// Says in an answer who gave it.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        for (name, value) in [PROVIDER, MODEL].into_iter().zip(&self.signature) {
+            match value {
+                Some(value) => headers.insert(name, value.clone()),
+                None => headers.remove(name),
+            };
+        }
+    }
+}
+
+/// A name as a header may hold it: what is not visible ASCII, and the percent sign, as `%` and two digits a byte.
+fn header_value(name: &str) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(name.len().min(MAX_NAME));
+    for character in name.chars().take(MAX_NAME) {
+        if character.is_ascii_graphic() && character != '%' {
+            text.push(character);
+            continue;
+        }
+        for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+            write!(text, "%{byte:02X}").ok()?;
+        }
+    }
+    HeaderValue::try_from(text).ok()
 }
 
 /// The targets of a request; never empty.
@@ -33,5 +80,18 @@ impl Targets {
 
     pub(super) fn alias_metrics(&self) -> Option<&AliasMetrics> {
         self.alias.as_ref().and_then(|(_, metrics)| metrics.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_fits_a_header() {
+        let value = |name: &str| header_value(name).unwrap();
+        assert_eq!(value("meta-llama/Llama-3:free"), "meta-llama/Llama-3:free");
+        assert_eq!(value("a b%\r\né"), "a%20b%25%0D%0A%C3%A9");
+        assert_eq!(value(&"x".repeat(1000)), "x".repeat(128));
     }
 }

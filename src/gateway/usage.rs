@@ -1,71 +1,146 @@
 //! Tokens as providers declare them, made a partition: every token is counted under exactly one kind.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::metrics::{TokenKind, Tokens};
 
-/// `usage` of chat and text completions, embeddings (`prompt_tokens`, …) and of responses (`input_tokens`, …). Some
-/// providers send both, the second all zeros.
-#[derive(Debug, Default, Deserialize)]
+/// Most tokens that one declaration can hold; what is larger is no count.
+const MAX_TOKENS: u64 = u32::MAX as u64;
+
+/// A `usage` object: of chat and text completions, embeddings and rerankings (`prompt_tokens`, …), of responses,
+/// images, audio and messages (`input_tokens`, …). Some providers send both, the second all zeros.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default)]
-struct Usage {
-    prompt_tokens: Option<u64>,
-    input_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    prompt_tokens_details: Option<InputDetails>,
-    input_tokens_details: Option<InputDetails>,
-    completion_tokens_details: Option<OutputDetails>,
-    output_tokens_details: Option<OutputDetails>,
+pub(super) struct Usage {
+    prompt_tokens: Count,
+    input_tokens: Count,
+    completion_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
+    prompt_tokens_details: Lenient<InputDetails>,
+    input_tokens_details: Lenient<InputDetails>,
+    /// Of transcriptions.
+    input_token_details: Lenient<InputDetails>,
+    completion_tokens_details: Lenient<OutputDetails>,
+    output_tokens_details: Lenient<OutputDetails>,
+    /// Of messages, where neither is part of `input_tokens`.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
+    /// As DeepSeek says it.
+    prompt_cache_hit_tokens: Count,
+    /// As Moonshot says it.
+    cached_tokens: Count,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 struct InputDetails {
-    cached_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
+    cached_tokens: Count,
+    cache_write_tokens: Count,
+    audio_tokens: Count,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
+    reasoning_tokens: Count,
+    audio_tokens: Count,
 }
 
-/// Reads a `usage` object; `None` when it declares no tokens.
-pub(super) fn tokens(usage: &RawValue) -> Option<Tokens> {
-    let usage: Usage = serde_json::from_str(usage.get()).ok()?;
-    let (input, output) =
-        (usage.prompt_tokens.or(usage.input_tokens), usage.completion_tokens.or(usage.output_tokens));
-    if input.is_none() && output.is_none() && usage.total_tokens.is_none() {
-        return None;
+impl Usage {
+    /// Reads a `usage` object.
+    pub(super) fn read(usage: &str) -> Option<Self> {
+        serde_json::from_str(usage).ok()
     }
-    // A total alone is what went in: so some providers declare embeddings.
-    let (input, output) = match (input, output) {
-        (None, None) => (usage.total_tokens.unwrap_or(0), 0),
-        (input, output) => (input.unwrap_or(0), output.unwrap_or(0)),
-    };
-    let input_details = usage.prompt_tokens_details.or(usage.input_tokens_details).unwrap_or_default();
-    let output_details = usage.completion_tokens_details.or(usage.output_tokens_details).unwrap_or_default();
-    // A total above its parts is reasoning that the provider left out of the completion (Gemini does).
-    let surplus = usage.total_tokens.unwrap_or(0).saturating_sub(input.saturating_add(output));
 
-    let cached = input_details.cached_tokens.unwrap_or(0).min(input);
-    let input_audio = input_details.audio_tokens.unwrap_or(0).min(input - cached);
-    let reasoning = output_details.reasoning_tokens.unwrap_or(0).min(output);
-    let output_audio = output_details.audio_tokens.unwrap_or(0).min(output - reasoning);
+    /// What a later declaration of the same answer says anew takes the place of what was said before.
+    pub(super) fn update(&mut self, later: &Self) {
+        let counts = [
+            (&mut self.input_tokens, later.input_tokens),
+            (&mut self.cache_read_input_tokens, later.cache_read_input_tokens),
+            (&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens),
+            (&mut self.output_tokens, later.output_tokens),
+        ];
+        for (count, later) in counts {
+            *count = later.or(*count);
+        }
+    }
 
-    let mut tokens = Tokens::default();
-    tokens[TokenKind::InputUncached as usize] = input - cached - input_audio;
-    tokens[TokenKind::InputCacheRead as usize] = cached;
-    tokens[TokenKind::InputAudio as usize] = input_audio;
-    tokens[TokenKind::OutputText as usize] = output - reasoning - output_audio;
-    tokens[TokenKind::OutputReasoning as usize] = reasoning.saturating_add(surplus);
-    tokens[TokenKind::OutputAudio as usize] = output_audio;
-    Some(tokens)
+    /// The partition; `None` when no tokens are declared.
+    pub(super) fn tokens(&self) -> Option<Tokens> {
+        let (input, output) =
+            (self.prompt_tokens.or(self.input_tokens), self.completion_tokens.or(self.output_tokens));
+        let (input, output) = match (input.0, output.0) {
+            // A total alone is what went in: so some providers declare embeddings and rerankings.
+            (None, None) => (self.total_tokens.0?, 0),
+            (input, output) => (input.unwrap_or(0), output.unwrap_or(0)),
+        };
+        let mut tokens = Tokens::default();
+        let input = self.put_input(input, &mut tokens);
+        self.put_output(input, output, &mut tokens);
+        Some(tokens)
+    }
+
+    /// Divides the input among its kinds and returns all of it.
+    fn put_input(&self, input: u64, tokens: &mut Tokens) -> u64 {
+        let [chat, other, heard] =
+            [self.prompt_tokens_details, self.input_tokens_details, self.input_token_details]
+                .map(|part| part.0);
+        let details = chat.or(other).or(heard).unwrap_or_default();
+        let read = details.cached_tokens.or(self.prompt_cache_hit_tokens).or(self.cached_tokens);
+        let read = read.or(self.cache_read_input_tokens);
+        let write = details.cache_write_tokens.or(self.cache_creation_input_tokens);
+        let (read, write) = (read.or_zero(), write.or_zero());
+        let says_cache = self.cache_read_input_tokens.or(self.cache_creation_input_tokens).0.is_some();
+        let all = if self.prompt_tokens.0.is_none() && says_cache { input + read + write } else { input };
+
+        let read = read.min(all);
+        let write = write.min(all - read);
+        let audio = details.audio_tokens.or_zero().min(all - read - write);
+        tokens[TokenKind::InputUncached as usize] = all - read - write - audio;
+        tokens[TokenKind::InputCacheRead as usize] = read;
+        tokens[TokenKind::InputCacheWrite as usize] = write;
+        tokens[TokenKind::InputAudio as usize] = audio;
+        all
+    }
+
+    /// Divides the output among its kinds. A total above the parts is reasoning that the provider left out of the
+    /// completion: Gemini says nothing more of it, xAI declares it apart.
+    fn put_output(&self, input: u64, output: u64, tokens: &mut Tokens) {
+        let details = self.completion_tokens_details.0.or(self.output_tokens_details.0).unwrap_or_default();
+        let surplus = self.total_tokens.or_zero().saturating_sub(input + output);
+        let all = output + surplus;
+        let reasoning = details.reasoning_tokens.or_zero().min(all).max(surplus);
+        let audio = details.audio_tokens.or_zero().min(all - reasoning);
+        tokens[TokenKind::OutputText as usize] = all - reasoning - audio;
+        tokens[TokenKind::OutputReasoning as usize] = reasoning;
+        tokens[TokenKind::OutputAudio as usize] = audio;
+    }
+}
+
+/// What a whole answer declares, if anything; `None` when it is neither a JSON object nor an array.
+pub(super) fn of_answer(bytes: &[u8]) -> Option<Option<Tokens>> {
+    let answer: Answer = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+    let declared = answer.usage.and_then(|usage| Usage::read(usage.get()));
+    let declared = declared.as_ref().and_then(Usage::tokens);
+    Some(declared.or_else(|| billed(answer.meta?)))
+}
+
+/// `meta` as Cohere declares rerankings and embeddings.
+fn billed(meta: &RawValue) -> Option<Tokens> {
+    #[derive(serde::Deserialize)]
+    struct Meta {
+        #[serde(default)]
+        tokens: Lenient<Usage>,
+        #[serde(default)]
+        billed_units: Lenient<Usage>,
+    }
+    let meta: Meta = serde_json::from_str(meta.get()).ok()?;
+    let tokens = |part: Lenient<Usage>| part.0?.tokens();
+    tokens(meta.tokens).or_else(|| tokens(meta.billed_units))
 }
 
 /// Input and output tokens, for the request log.
@@ -77,13 +152,103 @@ pub(super) fn totals(tokens: &Tokens) -> (u64, u64) {
     (sum("input"), sum("output"))
 }
 
+/// The members of interest; of members that stand twice the last one.
+#[derive(Default)]
+struct Answer<'a> {
+    usage: Option<&'a RawValue>,
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Member {
+    Usage,
+    Meta,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Answer<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnswerVisitor;
+        impl<'de> Visitor<'de> for AnswerVisitor {
+            type Value = Answer<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object or an array")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut answer = Answer::default();
+                while let Some(member) = map.next_key()? {
+                    match member {
+                        Member::Usage => answer.usage = Some(map.next_value()?),
+                        Member::Meta => answer.meta = Some(map.next_value()?),
+                        Member::Other => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(answer)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Answer::default())
+            }
+        }
+        deserializer.deserialize_any(AnswerVisitor)
+    }
+}
+
+/// A number of tokens, where the value is one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count(Option<u64>);
+
+impl Count {
+    fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0))
+    }
+
+    fn or_zero(self) -> u64 {
+        self.0.unwrap_or(0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = <&RawValue>::deserialize(deserializer)?.get();
+        // Some providers write whole numbers as `12.0`.
+        let whole = value.split_once('.').filter(|(_, rest)| rest.bytes().all(|digit| digit == b'0'));
+        let count = whole.map_or(value, |(whole, _)| whole).parse().ok();
+        Ok(Self(count.filter(|count| *count <= MAX_TOKENS)))
+    }
+}
+
+/// A part that is passed over where it is not of the expected shape.
+#[derive(Debug, Clone, Copy)]
+struct Lenient<T>(Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(serde_json::from_str(value).ok().flatten()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// In the order of [`TokenKind`]: four of input, three of output.
+    /// In the order of [`TokenKind`]: uncached, read from and written to the cache, audio; text, reasoning, audio.
     fn read(usage: &str) -> Option<Tokens> {
-        tokens(&RawValue::from_string(usage.into()).unwrap())
+        Usage::read(usage)?.tokens()
     }
 
     #[test]
@@ -92,25 +257,136 @@ mod tests {
             "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":10},
             "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":5}}"#;
         assert_eq!(read(usage), Some([30, 60, 0, 10, 25, 20, 5]));
+        let cached = r#"{"prompt_tokens":10,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6,"completion_tokens":2}"#;
+        assert_eq!(read(cached), Some([6, 4, 0, 0, 2, 0, 0]));
+        let written = r#"{"prompt_tokens":10,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":5}}"#;
+        assert_eq!(read(written), Some([2, 3, 5, 0, 2, 0, 0]));
     }
 
     #[test]
-    fn responses_and_embeddings_usage() {
+    fn responses_embeddings_and_transcriptions() {
         let usage = r#"{"input_tokens":9,"output_tokens":7,"input_tokens_details":{"cached_tokens":4},
             "output_tokens_details":{"reasoning_tokens":3},"total_tokens":16}"#;
         assert_eq!(read(usage), Some([5, 4, 0, 0, 4, 3, 0]));
         assert_eq!(read(r#"{"prompt_tokens":8,"total_tokens":8}"#), Some([8, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(read(r#"{"total_tokens":8}"#), Some([8, 0, 0, 0, 0, 0, 0]));
+        let heard = r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},
+            "output_tokens":45,"total_tokens":59}"#;
+        assert_eq!(read(heard), Some([4, 0, 0, 10, 45, 0, 0]));
+        assert_eq!(read(r#"{"type":"duration","seconds":3}"#), None);
+    }
+
+    #[test]
+    fn the_cache_of_messages_is_no_part_of_their_input() {
+        let usage = r#"{"input_tokens":5,"cache_creation_input_tokens":7,"cache_read_input_tokens":100,"output_tokens":3}"#;
+        assert_eq!(read(usage), Some([5, 100, 7, 0, 3, 0, 0]));
+        let inside = r#"{"prompt_tokens":112,"cache_creation_input_tokens":7,"cache_read_input_tokens":100,
+            "completion_tokens":3,"total_tokens":115}"#;
+        assert_eq!(read(inside), Some([5, 100, 7, 0, 3, 0, 0]));
+    }
+
+    #[test]
+    fn a_total_above_the_parts_is_reasoning() {
+        assert_eq!(
+            read(r#"{"prompt_tokens":6,"completion_tokens":20,"total_tokens":126}"#),
+            Some([6, 0, 0, 0, 20, 100, 0])
+        );
+        let apart = r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#;
+        assert_eq!(read(apart), Some([32, 0, 0, 0, 9, 94, 0]));
+        let both = r#"{"prompt_tokens":6,"completion_tokens":12,"total_tokens":18,"input_tokens":0,"output_tokens":0,
+            "prompt_tokens_details":{"cached_tokens":5},"input_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":11}}"#;
+        assert_eq!(read(both), Some([1, 5, 0, 0, 1, 11, 0]));
     }
 
     #[test]
     fn details_beyond_their_total_do_not_add_tokens() {
-        let usage = r#"{"prompt_tokens":10,"completion_tokens":4,"total_tokens":20,
+        let usage = r#"{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,
             "prompt_tokens_details":{"cached_tokens":50,"audio_tokens":50},
             "completion_tokens_details":{"reasoning_tokens":9,"audio_tokens":9}}"#;
-        assert_eq!(read(usage), Some([0, 10, 0, 0, 0, 10, 0]));
-        assert_eq!(read(r#"{"total_tokens":8}"#), Some([8, 0, 0, 0, 0, 0, 0]));
-        assert_eq!(read("{}"), None);
-        assert_eq!(read("null"), None);
-        assert_eq!(read(r#"{"prompt_tokens":-1}"#), None);
+        assert_eq!(read(usage), Some([0, 10, 0, 0, 0, 4, 0]));
+    }
+
+    #[test]
+    fn what_is_no_count_is_not_read() {
+        for usage in ["{}", "null", "[]", r#"{"prompt_tokens":-1}"#, r#"{"prompt_tokens":"3"}"#] {
+            assert_eq!(read(usage), None, "{usage}");
+        }
+        let odd = r#"{"prompt_tokens":3.0,"completion_tokens":18446744073709551615,"prompt_tokens_details":null,
+            "completion_tokens_details":"none"}"#;
+        assert_eq!(read(odd), Some([3, 0, 0, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn an_answer_declares_at_its_top_and_last() {
+        let of = |answer: &str| of_answer(answer.as_bytes());
+        assert_eq!(
+            of(
+                r#"{"usage":{"prompt_tokens":1},"x":{"usage":{"prompt_tokens":9}},"us\u0061ge":{"prompt_tokens":2}}"#
+            ),
+            Some(Some([2, 0, 0, 0, 0, 0, 0]))
+        );
+        assert_eq!(of(r#"{"usage":null}"#), Some(None));
+        assert_eq!(of(r#"[{"usage":{"prompt_tokens":1}}]"#), Some(None));
+        let billed = r#"{"results":[],"meta":{"billed_units":{"search_units":1,"input_tokens":4},"tokens":{"input_tokens":5,"output_tokens":1}}}"#;
+        assert_eq!(of(billed), Some(Some([5, 0, 0, 0, 1, 0, 0])));
+        for useless in ["", "1", "\"x\"", "{", r#"{"a":1}x"#, "{\"\u{7}\":\"\n\"}"] {
+            assert_eq!(of(useless), None, "{useless}");
+        }
+        assert_eq!(of_answer(b"{\"a\":\"\xff\"}"), None);
+    }
+
+    /// Mostly small, so that parts often exceed their whole.
+    fn count() -> impl Strategy<Value = Option<u64>> {
+        proptest::option::of(prop_oneof![3 => 0..20_u64, 1 => 0..=MAX_TOKENS])
+    }
+
+    fn object(members: &[(&str, Option<u64>)]) -> String {
+        let members = members.iter().filter_map(|(name, count)| Some(format!("\"{name}\":{}", (*count)?)));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn the_kinds_of_chat_usage_sum_to_what_is_declared(
+            input in count(), output in count(), total in count(), cached in count(), written in count(),
+            heard in count(), reasoning in count(), spoken in count(), responses in any::<bool>(),
+        ) {
+            let names = if responses { ["input", "output"] } else { ["prompt", "completion"] };
+            let counts = object(&[
+                (&format!("{}_tokens", names[0]), input), (&format!("{}_tokens", names[1]), output), ("total_tokens", total),
+            ]);
+            let ins = [("cached_tokens", cached), ("cache_write_tokens", written), ("audio_tokens", heard)];
+            let outs = [("reasoning_tokens", reasoning), ("audio_tokens", spoken)];
+            let usage = format!(
+                r#"{{"{}_tokens_details":{},"{}_tokens_details":{},"x":0{}{}"#,
+                names[0], object(&ins), names[1], object(&outs), if counts == "{}" { "" } else { "," }, &counts[1..],
+            );
+            let tokens = read(&usage);
+            prop_assert_eq!(tokens.is_some(), input.or(output).or(total).is_some());
+            let Some(tokens) = tokens else { return Ok(()) };
+            let (given, total) = (input.unwrap_or(0), total.unwrap_or(0));
+            let expected = match (input, output) {
+                (None, None) => (total, 0),
+                _ => (given, output.unwrap_or(0).max(total.saturating_sub(given))),
+            };
+            prop_assert_eq!(totals(&tokens), expected);
+        }
+
+        #[test]
+        fn the_kinds_of_message_usage_sum_to_what_is_declared(
+            input in count(), read_from in count(), written in count(), output in count(),
+        ) {
+            let usage = object(&[
+                ("input_tokens", input), ("cache_read_input_tokens", read_from),
+                ("cache_creation_input_tokens", written), ("output_tokens", output),
+            ]);
+            let tokens = read(&usage);
+            prop_assert_eq!(tokens.is_some(), input.or(output).is_some());
+            let zero = |count: Option<u64>| count.unwrap_or(0);
+            if let Some(tokens) = tokens {
+                let expected = [zero(input), zero(read_from), zero(written), 0, zero(output), 0, 0];
+                prop_assert_eq!(tokens, expected);
+            }
+        }
     }
 }

@@ -85,7 +85,7 @@ impl Worker {
             None => {
                 let provider = &upstream.provider.name;
                 let metrics = self.metrics.as_ref().map(|metrics| metrics.no_model(provider));
-                ModelTarget { upstream: Arc::clone(upstream), model: None, metrics }
+                ModelTarget::new(Arc::clone(upstream), None, metrics)
             }
         };
         Targets { all: vec![Arc::new(target)], alias: None }
@@ -123,7 +123,7 @@ impl Worker {
         let metrics =
             self.metrics.as_ref().map(|metrics| metrics.model(&provider.name, &target.model, claim, pricing));
         let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
-        (ModelTarget { upstream: target.upstream, model: Some(target.model), metrics }, lasting)
+        (ModelTarget::new(target.upstream, Some(target.model), metrics), lasting)
     }
 
     fn pricing(&self, provider: &Provider, model: &str) -> Pricing {

@@ -27,10 +27,11 @@ const PICODOLLARS: u64 = 1_000_000_000_000;
 type Rendered = (&'static str, String);
 
 impl Metrics {
-    /// Every family as text.
+    /// Every family that has a series, as text.
     #[must_use]
     pub fn render(&self) -> String {
         let mut families = self.hot_families();
+        families.retain(|(_, text)| text.lines().any(|line| !line.starts_with('#')));
         for family in self.cold.registry.gather() {
             if let Some(rendered) = cold_family(&family) {
                 families.push(rendered);

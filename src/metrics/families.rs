@@ -53,6 +53,15 @@ pub struct Family {
     pub help: &'static str,
 }
 
+impl Family {
+    /// Whether names fold into `other` once it has `metrics.max_series` label sets. Where there is no model, the
+    /// configuration alone bounds the names.
+    #[must_use]
+    pub fn folds(&self) -> bool {
+        self.labels.contains(&"model")
+    }
+}
+
 /// Nanoseconds of a second.
 const SECONDS: u64 = 1_000_000_000;
 /// Bytes are observed as they are.

@@ -8,64 +8,14 @@ use super::cells::{Counter, Histogram};
 use super::dispatch::nanos_between;
 use super::handles::{AliasMetrics, CallerMetrics, Handle, ModelMetrics};
 use super::labels::{
-    Answer, DisconnectStage, Endpoint, HttpOutcome, Label, Phase, StatusClass, Stream, Tokens, UNKNOWN,
+    Answer, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Label, Phase, StatusClass, Stream, Tokens,
+    UNKNOWN,
 };
 use super::series::Series;
 use super::{Shard, WorkerMetrics};
 
 /// Status of an exchange that ended before we sent one: the caller left (nginx's number for it).
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
-
-/// A request method as a label value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HttpMethod {
-    /// GET
-    Get,
-    /// HEAD
-    Head,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-    /// OPTIONS
-    Options,
-    /// Whatever else a caller sends.
-    Other,
-}
-
-impl HttpMethod {
-    /// The method of a request line.
-    #[must_use]
-    pub fn of(method: &str) -> Self {
-        match method {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
-            _ => Self::Other,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// Handles of one route.
 #[derive(Debug, Default)]
@@ -214,6 +164,13 @@ impl HttpObserver {
         self.mark(|marks| &mut marks.dispatched);
     }
 
+    /// A provider is asked again: the answer so far is not the one that counts.
+    pub fn asked_again(&mut self) {
+        if let Some(call) = &mut self.call {
+            (call.marks.dispatched, call.marks.received) = (None, None);
+        }
+    }
+
     /// An answer that is held back until it is whole is whole.
     pub fn received(&mut self) {
         self.mark(|marks| &mut marks.received);
@@ -342,7 +299,7 @@ impl Shard {
         let (method, status, outcome) = key;
         let labels = [
             self.metrics.routes[route].clone(),
-            Label::Static(method.as_str()),
+            method.into(),
             Label::of_name(&status.to_string()),
             outcome.into(),
         ];

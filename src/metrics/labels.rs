@@ -76,6 +76,8 @@ macro_rules! label_set {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// How many there are.
             pub const COUNT: usize = Self::ALL.len();
+            /// Every value as the exposition has it.
+            pub const WORDS: &'static [&'static str] = &[$($text),+];
 
             /// The value in the exposition.
             #[must_use]
@@ -381,6 +383,37 @@ label_set! {
         Active = "active",
         /// It waits for the next request.
         Idle = "idle",
+    }
+}
+
+label_set! {
+    /// A request method.
+    HttpMethod {
+        /// GET
+        Get = "GET",
+        /// HEAD
+        Head = "HEAD",
+        /// POST
+        Post = "POST",
+        /// PUT
+        Put = "PUT",
+        /// PATCH
+        Patch = "PATCH",
+        /// DELETE
+        Delete = "DELETE",
+        /// OPTIONS
+        Options = "OPTIONS",
+        /// Whatever else a caller sends.
+        Other = "other",
+    }
+}
+
+impl HttpMethod {
+    /// The method of a request line.
+    #[must_use]
+    pub fn of(method: &str) -> Self {
+        let known = Self::ALL.iter().find(|known| known.as_str() == method);
+        known.copied().unwrap_or(Self::Other)
     }
 }
 

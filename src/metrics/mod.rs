@@ -20,6 +20,7 @@ mod presence;
 mod process;
 mod reference;
 mod series;
+mod vocabulary;
 pub mod worst_case;
 
 use std::collections::HashMap;
@@ -39,10 +40,10 @@ pub use cardinality::Claim;
 pub use dispatch::DispatchObserver;
 pub use exposition::{TEXT_FORMAT, gzip};
 pub use handles::{AliasMetrics, CallerMetrics, ModelMetrics, Pricing, TokenPrices};
-pub use http::{CLIENT_CLOSED_REQUEST, HttpMethod, HttpObserver};
+pub use http::{CLIENT_CLOSED_REQUEST, HttpObserver};
 pub use labels::{
-    Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, HttpOutcome, Phase, Rejection,
-    RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens, UsageSource,
+    Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Phase,
+    Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens, UsageSource,
 };
 pub use reference::reference;
 
@@ -97,6 +98,8 @@ pub struct Setup<'a> {
     pub routes: &'a [&'a str],
     /// Most pairs with a label value of their own.
     pub max_models: usize,
+    /// Label sets of one family from which on names fold into `other`.
+    pub max_series: usize,
     /// The build.
     pub build: Build,
     /// What a scrape asks for.
@@ -114,6 +117,8 @@ pub struct Configured<'a> {
     pub models: &'a [(&'a str, &'a str)],
     /// (provider, model) pairs that routes lead to.
     pub targets: &'a [(&'a str, &'a str)],
+    /// (provider, model) pairs that have prices.
+    pub priced: &'a [(&'a str, &'a str)],
     /// Names of routes.
     pub aliases: &'a [&'a str],
     /// Names of callers.
@@ -209,6 +214,9 @@ impl Metrics {
         }
         for (provider, model) in configured.models.iter().chain(configured.targets) {
             self.pair_appears(&[Label::of_name(provider), Label::of_name(model)]);
+        }
+        for (provider, model) in configured.priced {
+            self.cost.appear(&[Label::of_name(provider), Label::of_name(model)]);
         }
         for alias in configured.aliases {
             appear(&self.answers, &[Label::of_name(alias)], Answer::ALL);

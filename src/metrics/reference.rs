@@ -1,10 +1,7 @@
 //! `docs/metrics.md`, generated from the tables that the exposition is made from.
 
 use super::families::{FAMILIES, Family};
-use super::labels::{
-    Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, StatusType, Stream, Surface,
-    TokenKind,
-};
+use super::vocabulary::words;
 
 const HEAD: &str = "\
 # Metrics
@@ -47,39 +44,30 @@ pub fn reference() -> String {
         }
     }
     page.push_str(NAMES);
-    page.push_str("| label | family | values |\n| --- | --- | --- |\n");
-    for (label, family, values) in closed_sets() {
-        page.push_str(&format!("| `{label}` | {family} | {} |\n", codes(&values)));
+    page.push_str("| label | values | families |\n| --- | --- | --- |\n");
+    for (label, values, families) in closed_sets() {
+        page.push_str(&format!("| `{label}` | {} | {} |\n", codes(values), codes(&families)));
     }
     page
 }
 
-/// The labels whose values are all known, where they mean different things with the family they belong to.
-fn closed_sets() -> [(&'static str, &'static str, Vec<&'static str>); 12] {
-    macro_rules! words {
-        ($set:ty) => {
-            <$set>::ALL.iter().map(|value| value.as_str()).collect()
-        };
+/// A label with the families in which it takes these values.
+type ClosedSet = (&'static str, &'static [&'static str], Vec<&'static str>);
+
+/// The labels whose values are all known, by name; a label that means different things is there as often.
+fn closed_sets() -> Vec<ClosedSet> {
+    let mut sets: Vec<ClosedSet> = Vec::new();
+    for family in FAMILIES {
+        for label in family.labels {
+            let Some(words) = words(family, label) else { continue };
+            match sets.iter_mut().find(|(known, values, _)| known == label && *values == words) {
+                Some((.., families)) => families.push(family.name),
+                None => sets.push((label, words, vec![family.name])),
+            }
+        }
     }
-    let mut directions: Vec<&str> = TokenKind::ALL.iter().map(|kind| kind.direction()).collect();
-    directions.dedup();
-    let mut kinds: Vec<&str> = words!(TokenKind);
-    kinds.sort_unstable();
-    kinds.dedup();
-    [
-        ("endpoint", "every one", words!(Endpoint)),
-        ("stream", "every one; `unknown` only in the phase `decode`", words!(Stream)),
-        ("status_type", "every one", words!(StatusType)),
-        ("outcome", "`aurora_answers_total`", words!(Answer)),
-        ("outcome", "`aurora_http_requests_total`", words!(HttpOutcome)),
-        ("phase", "every one", words!(Phase)),
-        ("status", "`aurora_gateway_phase_duration_seconds`", vec!["success", "error"]),
-        ("stage", "`aurora_client_disconnects_total`", words!(DisconnectStage)),
-        ("surface", "`aurora_auth_failures_total`", words!(Surface)),
-        ("reason", "`aurora_auth_failures_total`", words!(AuthFailure)),
-        ("direction", "`aurora_tokens_total`", directions),
-        ("kind", "`aurora_tokens_total`", kinds),
-    ]
+    sets.sort_by_key(|(label, ..)| *label);
+    sets
 }
 
 fn codes(words: &[&str]) -> String {

@@ -1,9 +1,8 @@
-//! How many series the families can grow to: the product of what their labels can hold.
+//! How many series the families can grow to.
 
-use super::families::Family;
-use super::labels::{
-    Answer, AuthFailure, DisconnectStage, Endpoint, HttpOutcome, Phase, Stream, Surface, TokenKind,
-};
+use super::families::{FAMILIES, Family, LABEL_SETS};
+use super::labels::TokenKind;
+use super::vocabulary::words;
 
 /// Final status codes that are registered: 18 below 400, 41 from there on.
 const CODES: (u64, u64) = (18, 41);
@@ -12,24 +11,33 @@ const CODES: (u64, u64) = (18, 41);
 /// the caller left.
 const DISPATCH_ENDINGS: u64 = 2 * CODES.0 + CODES.1 + 2;
 
-/// Methods that have a label value, `other` included.
-const METHODS: u64 = 8;
-
 /// What a configuration bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// Configured providers.
     pub providers: u64,
     /// (provider, model) pairs with a label value of their own: `metrics.max_models`.
     pub models: u64,
+    /// Configured routes of models.
+    pub aliases: u64,
+    /// Names of callers: 0 without `server.keys`, else the keys and the master key.
+    pub callers: u64,
     /// Routes of the gateway, `unmatched` included.
     pub routes: u64,
+    /// Label sets of a family from which on names fold into `other`: `metrics.max_series`.
+    pub max_series: u64,
 }
 
-/// The most series that `family` can have.
+/// The most series that `family` can have: one for each combination of what its labels can hold; where names fold,
+/// `metrics.max_series` and one for each combination without the names.
 #[must_use]
 pub fn series(family: &Family, bounds: Bounds) -> u64 {
-    family.labels.iter().map(|label| values(label, family.labels, bounds)).product()
+    let all = combinations(family, family.labels.iter().copied(), bounds);
+    if !family.folds() {
+        return all;
+    }
+    let rest = family.labels.iter().copied().filter(|label| !["provider", "model"].contains(label));
+    all.min(bounds.max_series.saturating_add(combinations(family, rest, bounds)))
 }
 
 /// The most lines with a value that `family` adds to a scrape: a histogram has one per bucket, `+Inf`, a sum and a
@@ -40,34 +48,35 @@ pub fn samples(family: &Family, bounds: Bounds) -> u64 {
     series(family, bounds) * per_series
 }
 
+fn combinations<'a>(family: &Family, labels: impl Iterator<Item = &'a str>, bounds: Bounds) -> u64 {
+    labels.map(|label| values(label, family, bounds)).product()
+}
+
 /// How many values a label takes for each combination of those that are counted elsewhere.
-fn values(label: &str, beside: &[&str], bounds: Bounds) -> u64 {
-    let with = |other: &str| beside.contains(&other);
+fn values(label: &str, family: &Family, bounds: Bounds) -> u64 {
+    let with = |other: &str| family.labels.contains(&other);
     match label {
         // With a model the pair is bounded as a whole; `unknown` and `other` come per provider.
         "provider" if with("model") => 1,
-        "provider" => bounds.providers,
+        "provider" | "from_provider" | "to_provider" => bounds.providers,
         "model" if with("provider") => bounds.models + 2 * bounds.providers,
-        "model" => bounds.models + 2,
-        "endpoint" => count(Endpoint::COUNT),
+        "model" => bounds.models + bounds.aliases + 2,
+        "caller" => bounds.callers,
+        "route" => bounds.routes,
         "status_code" if with("status_type") => DISPATCH_ENDINGS,
         "status_code" => CODES.0 + CODES.1 + 1,
         "status_type" if with("status_code") => 1,
-        "status_type" => 3,
-        "stream" if with("phase") => count(Stream::COUNT),
-        "status" | "stream" => 2,
-        "phase" => count(Phase::COUNT),
-        "route" => bounds.routes,
-        "method" => METHODS,
-        "outcome" if with("route") => count(HttpOutcome::COUNT),
-        "outcome" => count(Answer::COUNT),
-        "stage" => count(DisconnectStage::COUNT),
-        "surface" => count(Surface::COUNT),
-        "reason" => count(AuthFailure::COUNT),
+        "direction" if with("kind") => 1,
         "kind" => count(TokenKind::COUNT),
-        // What remains follows from another label or is fixed for the process.
-        _ => 1,
+        "family" => count(FAMILIES.iter().filter(|counted| counts(family, counted)).count()),
+        // What remains is a closed set, follows from another label or is fixed for the process.
+        label => words(family, label).map_or(1, |words| count(words.len())),
     }
+}
+
+/// Whether a family about families speaks of this one.
+fn counts(family: &Family, counted: &Family) -> bool {
+    if family.name == LABEL_SETS.name { !counted.labels.is_empty() } else { counted.folds() }
 }
 
 const fn count(length: usize) -> u64 {
@@ -76,35 +85,56 @@ const fn count(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::families::FAMILIES;
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { providers: 2, models: 10, routes: 5 };
+    const BOUNDS: Bounds =
+        Bounds { providers: 2, models: 10, aliases: 3, callers: 4, routes: 5, max_series: 100_000 };
 
-    fn of(name: &str) -> (u64, u64) {
+    fn of(name: &str, bounds: Bounds) -> (u64, u64) {
         let family = FAMILIES.iter().find(|family| family.name == name).unwrap();
-        (series(family, BOUNDS), samples(family, BOUNDS))
+        (series(family, bounds), samples(family, bounds))
     }
 
     #[test]
     fn labels_multiply_and_pairs_are_bounded_as_pairs() {
-        assert_eq!(of("aurora_requests_total"), (14 * 4 * 79 * 2, 14 * 4 * 79 * 2));
-        assert_eq!(of("aurora_request_duration_seconds"), (14 * 4 * 2 * 3, 14 * 4 * 2 * 3 * (17 + 3)));
-        assert_eq!(of("aurora_requests_in_flight"), (2 * 4 * 2, 2 * 4 * 2));
-        assert_eq!(of("aurora_tokens_total"), (14 * 7, 14 * 7));
-        assert_eq!(of("aurora_answers_total"), (12 * 9, 12 * 9));
-        assert_eq!(of("aurora_http_requests_total"), (5 * 8 * 60 * 3, 5 * 8 * 60 * 3));
-        assert_eq!(of("aurora_build_info"), (1, 1));
-        assert_eq!(of("process_threads"), (1, 1));
+        for (name, expected) in [
+            ("aurora_requests_total", 14 * 18 * 79 * 2),
+            ("aurora_requests_in_flight", 2 * 18 * 2),
+            ("aurora_tokens_total", 14 * 7),
+            ("aurora_answers_total", 15 * 9),
+            ("aurora_caller_tokens_total", 4 * 2),
+            ("aurora_circuit_breaker_state", 2 * 3),
+            ("aurora_fallbacks_total", 2 * 2 * 3),
+            ("aurora_http_requests_total", 5 * 8 * 60 * 3),
+            ("aurora_metrics_label_overflow_total", 10 * 2),
+            ("aurora_metrics_scrapes_total", 2 * 2),
+            ("aurora_build_info", 1),
+            ("process_threads", 1),
+        ] {
+            assert_eq!(of(name, BOUNDS), (expected, expected), "{name}");
+        }
+        let duration = 14 * 18 * 2 * 3;
+        assert_eq!(of("aurora_request_duration_seconds", BOUNDS), (duration, duration * (17 + 3)));
+    }
+
+    #[test]
+    fn names_fold_and_the_rest_does_not() {
+        let bounds = Bounds { max_series: 100, ..BOUNDS };
+        let rest = 18 * 2 * 3;
+        assert_eq!(of("aurora_request_duration_seconds", bounds), (100 + rest, (100 + rest) * (17 + 3)));
+        assert_eq!(of("aurora_tokens_total", bounds), (14 * 7, 14 * 7));
+        assert_eq!(of("aurora_tokens_total", Bounds { max_series: 10, ..BOUNDS }), (10 + 7, 10 + 7));
+        assert_eq!(of("aurora_http_requests_total", bounds), (5 * 8 * 60 * 3, 5 * 8 * 60 * 3));
     }
 
     #[test]
     fn every_label_is_known() {
-        let fixed = ["version", "revision", "rustc", "direction"];
+        let fixed = ["version", "revision", "rustc", "hash", "type"];
         for family in FAMILIES {
             for label in family.labels {
-                let alone = values(label, &[label], BOUNDS);
-                assert!(alone > 1 || fixed.contains(label), "{label} of {} has no bound", family.name);
+                let alone = Family { labels: std::slice::from_ref(label), ..**family };
+                let known = values(label, &alone, BOUNDS) > 1 || fixed.contains(label);
+                assert!(known, "{label} of {} has no bound", family.name);
             }
         }
     }

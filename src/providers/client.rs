@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Extensions, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
@@ -12,11 +12,12 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tower::BoxError;
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
 
+use super::watched::{History, Watched};
 use crate::tls;
 
 /// An idle upstream connection is closed after this time: below the 60 s that common servers and load balancers
@@ -27,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(50);
 const MAX_HELD: usize = 64 << 10;
 
 /// Opens connections, TLS handshake included, within a time limit.
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+type Connector = BoxCloneSyncService<Uri, TokioIo<Watched<MaybeHttpsStream<TokioIo<TcpStream>>>>, BoxError>;
 
 /// Calls upstreams; its connections belong to one worker.
 #[derive(Debug, Clone)]
@@ -45,10 +46,18 @@ pub enum UpstreamError {
     /// No connection.
     #[error("{0}")]
     Connect(String),
-    /// The connection broke before a status line.
-    #[error("the connection broke before an answer")]
+    /// The connection had served before and was closed by the time of this request: another one may do.
+    #[error("{BROKEN}")]
+    Stale(#[source] legacy::Error),
+    /// The connection broke, and nothing of an answer had come.
+    #[error("{BROKEN}")]
     Broken(#[source] legacy::Error),
+    /// What came was no head of an answer, or not all of one.
+    #[error("{BROKEN}")]
+    Garbled(#[source] legacy::Error),
 }
+
+const BROKEN: &str = "the connection broke before an answer";
 
 impl Client {
     /// A client with an empty pool.
@@ -58,7 +67,7 @@ impl Client {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
-        let timed = Timeout::new(https.wrap_connector(tcp), connect_timeout);
+        let timed = Timeout::new(https.wrap_connector(tcp), connect_timeout).map_response(Watched::new);
         let inner = legacy::Client::builder(TokioExecutor::new())
             .http1_max_buf_size(MAX_HELD)
             .pool_timer(TokioTimer::new())
@@ -77,7 +86,7 @@ impl Client {
 
     fn explain(&self, error: legacy::Error) -> UpstreamError {
         if !error.is_connect() {
-            return UpstreamError::Broken(error);
+            return broken(error);
         }
         for cause in tls::causes(&error) {
             if cause.is::<Elapsed>() {
@@ -90,5 +99,18 @@ impl Client {
         }
         let reason = tls::failure(&error);
         UpstreamError::Connect(reason.unwrap_or_else(|| format!("no connection: {}", tls::innermost(&error))))
+    }
+}
+
+/// How far an exchange had come whose connection broke.
+fn broken(error: legacy::Error) -> UpstreamError {
+    let mut extras = Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extras);
+    }
+    match extras.get::<History>() {
+        Some(history) if history.is_answered() => UpstreamError::Garbled(error),
+        Some(history) if history.is_stale() => UpstreamError::Stale(error),
+        _ => UpstreamError::Broken(error),
     }
 }

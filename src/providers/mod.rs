@@ -1,8 +1,13 @@
 //! The configured providers: which of them serves a model, and how they are called.
 
+mod breaker;
+mod budget;
 mod client;
 mod discovery;
+mod passage;
 mod resolve;
+mod retry;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +19,13 @@ use http::uri::{InvalidUri, Uri};
 use crate::config::{Config, Credential, Provider};
 use crate::metrics::Endpoint;
 
+use passage::Record;
+
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use passage::Passage;
 pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
+pub use retry::{pause, retry_after};
 
 /// A provider, with what every call to it needs made ready once.
 #[derive(Debug)]
@@ -26,6 +35,7 @@ pub struct Upstream {
     credential: Option<(HeaderName, HeaderValue)>,
     /// By endpoint.
     addresses: Vec<Uri>,
+    record: Arc<Record>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -42,7 +52,7 @@ pub enum UnusableProvider {
 }
 
 impl Upstream {
-    fn new(provider: &Arc<Provider>) -> Result<Self, UnusableProvider> {
+    fn new(provider: &Arc<Provider>, record: Arc<Record>) -> Result<Self, UnusableProvider> {
         let credential = provider.api_key.as_ref().map(|key| {
             let (name, text) = match provider.kind.credential {
                 Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
@@ -59,6 +69,7 @@ impl Upstream {
             provider: Arc::clone(provider),
             credential: credential.transpose()?,
             addresses: addresses.collect::<Result<_, _>>()?,
+            record,
         })
     }
 
@@ -116,7 +127,12 @@ impl Providers {
     /// # Errors
     /// When one cannot be called at all.
     pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
-        let upstreams = config.providers.iter().map(|provider| Upstream::new(provider).map(Arc::new));
+        let record = |provider: &Provider| {
+            let before = previous.and_then(|previous| previous.upstream(&provider.name));
+            before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
+        };
+        let upstreams = config.providers.iter();
+        let upstreams = upstreams.map(|provider| Upstream::new(provider, record(provider)).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {

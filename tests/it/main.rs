@@ -19,6 +19,7 @@ mod limits;
 mod logging;
 mod metrics_truth;
 mod model_labels;
+mod monitoring;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -29,6 +30,7 @@ mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
+mod promql;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
@@ -38,6 +40,7 @@ mod relay;
 mod replicas;
 mod request_lines;
 mod scripted;
+mod shapes;
 mod shutdown;
 mod streams;
 mod tls_upstream;

@@ -140,7 +140,7 @@ fn what_is_open_at_the_end_of_the_grace_period_gets_a_last_word() {
                  again\",\"param\":null,\"type\":\"server_error\"}}\n\n";
     assert_eq!(stream.read_until("\n\n"), event);
     assert_eq!(stream.chunk(), Some(Vec::new()));
-    assert_eq!(waiting.answer().said(), (503, DRAINING));
+    assert_eq!(waiting.answer().said(), (503, &*DRAINING.replace("draining", "shutting_down")));
     assert!(begun.elapsed() >= Duration::from_millis(400), "took {:?}", begun.elapsed());
     let log = ends(aurora, 0, 2);
     within(Duration::from_millis(1400), begun);

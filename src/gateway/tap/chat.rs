@@ -1,0 +1,112 @@
+//! Chunks of chat and text completions.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::super::usage::Usage;
+use super::Seen;
+use super::filled::Filled;
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Chunk<'a> {
+    choices: Choices,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    error: Filled,
+    #[serde(borrow)]
+    x_groq: Option<Groq<'a>>,
+}
+
+/// Groq declares its use here when nobody asks for it.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Groq<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+/// What all choices of a chunk come to; they are not kept.
+#[derive(Default)]
+struct Choices {
+    token: bool,
+    reasoning: bool,
+    finished: bool,
+    several: bool,
+    none: bool,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Choice {
+    index: Filled,
+    delta: Option<Delta>,
+    text: Filled,
+    finish_reason: Filled,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Delta {
+    content: Filled,
+    reasoning_content: Filled,
+    reasoning: Filled,
+    refusal: Filled,
+    tool_calls: Filled,
+}
+
+pub(super) fn read(data: &str, seen: &mut Seen) {
+    let Ok(chunk) = serde_json::from_str::<Chunk>(data) else { return };
+    let choices = chunk.choices;
+    seen.first_token |= choices.token;
+    seen.reasoning |= choices.reasoning;
+    seen.several_choices |= choices.several;
+    seen.ended |= choices.finished;
+    seen.reported_error |= chunk.error.0;
+    let usage = chunk.usage.or_else(|| chunk.x_groq?.usage);
+    if let Some(usage) = usage.and_then(|usage| Usage::read(usage.get())) {
+        seen.declared(usage, choices.none);
+    }
+}
+
+impl Choices {
+    fn add(&mut self, choice: &Choice) {
+        if let Some(delta) = &choice.delta {
+            let reasoning = delta.reasoning_content.0 || delta.reasoning.0;
+            self.reasoning |= reasoning;
+            self.token |= reasoning || delta.content.0 || delta.refusal.0 || delta.tool_calls.0;
+        }
+        self.token |= choice.text.0;
+        self.finished |= choice.finish_reason.0;
+        self.several |= choice.index.0;
+    }
+}
+
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ChoicesVisitor;
+        impl<'de> Visitor<'de> for ChoicesVisitor {
+            type Value = Choices;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("choices")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Choices, E> {
+                Ok(Choices::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
+                let mut choices = Choices { none: true, ..Choices::default() };
+                while let Some(choice) = seq.next_element()? {
+                    choices.none = false;
+                    choices.add(&choice);
+                }
+                Ok(choices)
+            }
+        }
+        deserializer.deserialize_any(ChoicesVisitor)
+    }
+}

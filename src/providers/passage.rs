@@ -1,0 +1,93 @@
+//! What the calls of a provider have shown so far, and what that means for the next one.
+
+use std::time::{Duration, Instant};
+
+use super::Upstream;
+use super::breaker::{Admitted, Breaker};
+use super::budget::Budget;
+use crate::metrics::{BreakerState, Metrics};
+
+/// The record of a provider; it outlives a change of the configuration.
+#[derive(Debug)]
+pub(super) struct Record {
+    breaker: Breaker,
+    budget: Budget,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self { breaker: Breaker::default(), budget: Budget::new(Instant::now()) }
+    }
+}
+
+/// A request that the breaker let through. Dropped without a word, it says nothing about its provider.
+#[derive(Debug)]
+pub struct Passage<'a> {
+    upstream: &'a Upstream,
+    metrics: Option<&'a Metrics>,
+    admitted: Admitted,
+}
+
+impl Upstream {
+    /// Lets a request through to the provider; the error is for how long its breaker will not.
+    ///
+    /// # Errors
+    /// When the breaker is open, or half open with a probe on its way.
+    pub fn admit<'a>(&'a self, now: Instant, metrics: Option<&'a Metrics>) -> Result<Passage<'a>, Duration> {
+        let settings = &self.provider.resilience;
+        let tell = |state| self.tell(metrics, state);
+        let admitted = self.record.breaker.admit(&settings.circuit_breaker, now, tell)?;
+        if settings.retry.max_retries > 0 {
+            self.record.budget.request(now);
+        }
+        Ok(Passage { upstream: self, metrics, admitted })
+    }
+
+    /// Takes a retry out of the provider's budget; false when it is used up.
+    #[must_use]
+    pub fn may_retry(&self, now: Instant) -> bool {
+        self.record.budget.take(now)
+    }
+
+    fn tell(&self, metrics: Option<&Metrics>, state: BreakerState) {
+        let provider = self.provider.name.as_str();
+        if let Some(metrics) = metrics {
+            metrics.breaker(provider, state);
+        }
+        match state {
+            BreakerState::Open => tracing::warn!(provider, "circuit breaker opened"),
+            BreakerState::HalfOpen => {
+                tracing::info!(provider, "circuit breaker half open: one request probes");
+            }
+            BreakerState::Closed => tracing::info!(provider, "circuit breaker closed"),
+        }
+    }
+}
+
+impl Passage<'_> {
+    /// The provider answered.
+    pub fn succeeded(mut self) {
+        let admitted = std::mem::replace(&mut self.admitted, Admitted::Freely);
+        let settings = &self.upstream.provider.resilience.circuit_breaker;
+        self.upstream.record.breaker.succeeded(settings, admitted, |state| {
+            self.upstream.tell(self.metrics, state);
+        });
+    }
+
+    /// The provider failed.
+    pub fn failed(mut self, now: Instant) {
+        let admitted = std::mem::replace(&mut self.admitted, Admitted::Freely);
+        let settings = &self.upstream.provider.resilience.circuit_breaker;
+        self.upstream.record.breaker.failed(settings, admitted, now, |state| {
+            self.upstream.tell(self.metrics, state);
+        });
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        if self.admitted == Admitted::AsProbe {
+            self.upstream.record.breaker.undecided();
+        }
+    }
+}

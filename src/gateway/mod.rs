@@ -16,6 +16,7 @@ mod last_word;
 mod lifecycle;
 mod listen;
 mod models;
+mod negotiation;
 mod operation;
 mod peek;
 mod relay;
@@ -37,7 +38,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::logging::DroppedLines;
@@ -88,8 +88,15 @@ impl Gateway {
         let live = live(&lifecycle, limits, dropped_lines);
         let metrics = if config.metrics.enabled { Some(metrics(&config, live)?) } else { None };
         let access = Access::new(config.server.master_key.as_ref());
-        let shared =
-            Shared { access, providers, metrics, rendering: Semaphore::new(1), lifecycle, limits, config };
+        let shared = Shared {
+            access,
+            providers,
+            metrics,
+            renders: Arc::new(scrape::Renders::new()),
+            lifecycle,
+            limits,
+            config,
+        };
         Ok(Self { shared: Arc::new(shared), listeners, address, tls })
     }
 

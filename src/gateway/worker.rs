@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Access;
 use super::error::GatewayError;
 use super::lifecycle::Lifecycle;
+use super::scrape::Renders;
 use super::targets::{ModelTarget, Targets};
 use crate::config::{Config, Provider};
 use crate::metrics::{Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics};
@@ -21,8 +21,7 @@ pub(super) struct Shared {
     pub(super) access: Access,
     pub(super) providers: Arc<Providers>,
     pub(super) metrics: Option<Arc<Metrics>>,
-    /// One exposition is rendered at a time, however many ask for it.
-    pub(super) rendering: Semaphore,
+    pub(super) renders: Arc<Renders>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) limits: Limits,
 }

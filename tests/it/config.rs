@@ -685,7 +685,7 @@ fn an_inline_key_in_a_readable_file_is_pointed_out() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_is_a_panic(text in "([a-z0-9é]|[:\\-\\[\\]{}&*!|>'\"#%@,$=~<? \t\n]|: |\n  |- |\\$\\{|server:\n  |providers:\n  a: ){0,60}") {
+    fn no_text_is_a_panic(text in "([a-z0-9é]|[:\\-\\[\\]{}&*!|>'\"#%@,$=~<? \t\n]|: |\n  |- |\\$\\{|server:\n  (keys:\n  - )?|routes:\n  a: |providers:\n  a: (type: ollama\n    (prices:\n      |resilience:\n      ))?){0,60}") {
         let folder = Folder::new(&[("config.yaml", &text), (".env", &text)]);
         let loaded = folder.load(&[("OPENAI_BASE_URL", &text), ("AURORA_HOST", &text), ("METRICS_ENDPOINT", &text)]);
         proptest::prop_assert_eq!(

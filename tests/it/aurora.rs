@@ -58,6 +58,10 @@ impl Setup {
         self
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn yaml(self, contents: &str) -> Self {
         self.file("config.yaml", contents)
     }

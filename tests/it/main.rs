@@ -33,11 +33,13 @@ mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
 mod promql;
+mod proxy;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+mod reload;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;

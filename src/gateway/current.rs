@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::Semaphore;
-
 use super::auth::Access;
 use super::lifecycle::Lifecycle;
+use super::scrape::Renders;
 use super::worker::Shared;
 use super::{listen, observed};
 use crate::config::Config;
@@ -49,12 +48,13 @@ impl Shared {
         lifecycle.limit_in_flight(limits.in_flight);
         let metrics =
             config.metrics.enabled.then(|| observed::metrics(&config, &access, &lifecycle, dropped_lines));
+        let metrics = metrics.transpose()?;
         Ok(Self {
             access,
-            providers: Arc::new(Providers::new(&config, None)?),
-            metrics: metrics.transpose()?,
+            providers: Arc::new(Providers::new(&config, metrics.as_ref(), None)?),
+            metrics,
             egress: Egress::new(&config, None)?,
-            rendering: Arc::new(Semaphore::new(1)),
+            renders: Arc::new(Renders::new()),
             lifecycle,
             limits,
             config,
@@ -65,10 +65,10 @@ impl Shared {
     pub(super) fn renewed(&self, config: Config) -> anyhow::Result<Self> {
         Ok(Self {
             access: Access::new(&config),
-            providers: Arc::new(Providers::new(&config, Some(&self.providers))?),
+            providers: Arc::new(Providers::new(&config, self.metrics.as_ref(), Some(&self.providers))?),
             metrics: self.metrics.clone(),
             egress: Egress::new(&config, Some(&self.egress))?,
-            rendering: Arc::clone(&self.rendering),
+            renders: Arc::clone(&self.renders),
             lifecycle: Arc::clone(&self.lifecycle),
             limits: listen::limits(&config.server),
             config,

@@ -20,6 +20,7 @@ mod lifecycle;
 mod listen;
 mod metrics_listener;
 mod models;
+mod negotiation;
 mod observed;
 mod operation;
 mod peek;

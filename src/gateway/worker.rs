@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Access;
 use super::error::GatewayError;
 use super::lifecycle::Lifecycle;
+use super::scrape::Renders;
 use super::targets::{ModelTarget, Targets};
 use crate::config::{Config, Provider};
 use crate::metrics::{
@@ -23,10 +23,10 @@ pub(super) struct Shared {
     pub(super) access: Access,
     pub(super) providers: Arc<Providers>,
     pub(super) metrics: Option<Arc<Metrics>>,
+    /// Renders of the exposition, shared by the scrapes that wait for one.
+    pub(super) renders: Arc<Renders>,
     /// How upstreams are reached.
     pub(super) egress: Arc<Egress>,
-    /// One exposition is rendered at a time, however many ask for it.
-    pub(super) rendering: Arc<Semaphore>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) limits: Limits,
 }

@@ -18,7 +18,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
 use crate::config::{Config, Credential, Provider};
-use crate::metrics::Endpoint;
+use crate::metrics::{Endpoint, Metrics};
 
 use passage::Record;
 
@@ -38,6 +38,7 @@ pub struct Upstream {
     /// By endpoint.
     addresses: Vec<Uri>,
     record: Arc<Record>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -54,7 +55,11 @@ pub enum UnusableProvider {
 }
 
 impl Upstream {
-    fn new(provider: &Arc<Provider>, record: Arc<Record>) -> Result<Self, UnusableProvider> {
+    fn new(
+        provider: &Arc<Provider>,
+        record: Arc<Record>,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Result<Self, UnusableProvider> {
         let credential = provider.api_key.as_ref().map(|key| {
             let (name, text) = match provider.kind.credential {
                 Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
@@ -72,6 +77,7 @@ impl Upstream {
             credential: credential.transpose()?,
             addresses: addresses.collect::<Result<_, _>>()?,
             record,
+            metrics,
         })
     }
 
@@ -128,13 +134,18 @@ impl Providers {
     ///
     /// # Errors
     /// When one cannot be called at all.
-    pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
+    pub fn new(
+        config: &Config,
+        metrics: Option<&Arc<Metrics>>,
+        previous: Option<&Self>,
+    ) -> Result<Self, UnusableProvider> {
         let record = |provider: &Provider| {
             let before = previous.and_then(|previous| previous.upstream(&provider.name));
             before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
         };
         let upstreams = config.providers.iter();
-        let upstreams = upstreams.map(|provider| Upstream::new(provider, record(provider)).map(Arc::new));
+        let upstreams = upstreams
+            .map(|provider| Upstream::new(provider, record(provider), metrics.cloned()).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {

@@ -1,15 +1,21 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
+#[cfg(feature = "real-software")]
+mod anthropic_sdk;
 mod aurora;
 mod auth;
 mod bad_requests;
+mod bounds;
+mod breaker;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod fallbacks;
+mod formats;
 mod generated;
 mod health;
 mod http_surface;
@@ -22,6 +28,10 @@ mod metrics_listener;
 mod metrics_truth;
 mod model_labels;
 mod monitoring;
+#[cfg(feature = "real-software")]
+mod monitoring_commands;
+#[cfg(feature = "real-software")]
+mod monitoring_real;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -43,9 +53,13 @@ mod reload;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod retries;
 mod scripted;
+#[cfg(feature = "real-software")]
+mod sdk;
 mod shapes;
 mod shutdown;
+mod stream_truth;
 mod streams;
 mod tls_upstream;
 mod upstream;

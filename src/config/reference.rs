@@ -48,7 +48,7 @@ pub fn reference() -> String {
     page.push_str(PROVIDERS);
     table(
         &mut page,
-        ["type", "variables", "base_url", "key", "inject_usage"],
+        ["type", "variables", "base_url", "key", "inject_usage", "endpoints"],
         PROVIDER_TYPES.iter().map(provider_row),
     );
     page
@@ -82,15 +82,16 @@ fn help(setting: &Setting, name: &str) -> String {
     }
 }
 
-fn provider_row(row: &ProviderType) -> [String; 5] {
+fn provider_row(row: &ProviderType) -> [String; 6] {
     let version = row.default_api_version.map(|version| format!(", `api_version` defaults to {version}"));
     let variables = format!("`{}_…`{}", row.env_prefix, version.unwrap_or_default());
     let header = match row.credential {
         Credential::Bearer => "`Authorization: Bearer`",
         Credential::ApiKeyHeader => "`api-key`",
-        Credential::XApiKey => "`x-api-key`",
+        Credential::Anthropic => "`x-api-key`, `Authorization: Bearer` on `/chat/completions`",
     };
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
     let base_url = row.default_base_url.map_or_else(|| "required".to_owned(), code);
-    [code(row.name), variables, base_url, key, row.inject_usage.to_string()]
+    let endpoints = row.speaks.iter().map(|endpoint| code(endpoint)).collect::<Vec<_>>().join(" ");
+    [code(row.name), variables, base_url, key, row.inject_usage.to_string(), endpoints]
 }

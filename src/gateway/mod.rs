@@ -20,9 +20,12 @@ mod lifecycle;
 mod listen;
 mod metrics_listener;
 mod models;
+mod multipart;
 mod negotiation;
 mod observed;
 mod operation;
+mod passthrough;
+mod path;
 mod peek;
 mod relay;
 mod relay_body;
@@ -34,6 +37,7 @@ mod routes;
 mod scrape;
 mod shutdown;
 mod station;
+mod stored;
 pub mod tap;
 mod targets;
 mod usage;
@@ -164,6 +168,8 @@ impl Gateway {
         );
     }
 }
+
+pub use routes::route_table;
 
 /// How many routes there are, as the label `route` counts them.
 pub const ROUTE_COUNT: usize = routes::COUNT;

@@ -32,17 +32,20 @@ mod monitoring;
 mod monitoring_commands;
 #[cfg(feature = "real-software")]
 mod monitoring_real;
+mod multipart;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
 mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
+mod passthrough;
 mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
 mod promql;
+mod providers_table;
 mod proxy;
 #[cfg(feature = "real-software")]
 mod readme;
@@ -54,11 +57,13 @@ mod reload;
 mod replicas;
 mod request_lines;
 mod retries;
+mod route_table;
 mod scripted;
 #[cfg(feature = "real-software")]
 mod sdk;
 mod shapes;
 mod shutdown;
+mod stored;
 mod stream_truth;
 mod streams;
 mod tls_upstream;

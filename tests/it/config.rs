@@ -466,11 +466,11 @@ fn at_most_a_thousand_keys() {
 }
 
 #[test]
-fn keys_without_a_master_key_close_the_gateway_but_not_the_metrics() {
+fn keys_without_a_master_key_close_the_gateway_and_its_metrics() {
     let yaml = "server:\n  keys: [{name: ci, key: a-key-of-the-tests-1}]\nmetrics: {enabled: true}\n";
     let folder = Folder::new(&[("config.yaml", yaml)]);
-    let expected = "warning: config.yaml:3:20: metrics.endpoint: open to whoever reaches 0.0.0.0:8080; set METRICS_TOKEN \
-                    or AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST [open-metrics]\n";
+    let expected = "warning: config.yaml:3:20: metrics.endpoint: closed to everyone, as server.keys open the API alone; \
+                    set METRICS_TOKEN or AURORA_MASTER_KEY [closed-metrics]\n";
     assert_eq!(problems(&folder.load(&[QUIET[1]])), expected);
     assert_eq!(problems(&folder.load(&[QUIET[1], ("METRICS_TOKEN", "a-token-of-the-tests")])), "");
 }

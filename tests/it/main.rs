@@ -20,9 +20,11 @@ mod generated;
 mod health;
 mod http_surface;
 mod invariants;
+mod keys;
 mod leaving;
 mod limits;
 mod logging;
+mod metrics_listener;
 mod metrics_truth;
 mod model_labels;
 mod monitoring;
@@ -44,11 +46,13 @@ mod probe_command;
 mod prometheus;
 mod promql;
 mod providers_table;
+mod proxy;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+mod reload;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;

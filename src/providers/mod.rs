@@ -4,6 +4,7 @@ mod breaker;
 mod budget;
 mod client;
 mod discovery;
+mod egress;
 mod passage;
 mod resolve;
 mod retry;
@@ -23,6 +24,7 @@ use passage::Record;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use egress::{Egress, EgressError};
 pub use passage::Passage;
 pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
@@ -138,7 +140,9 @@ impl Providers {
         Ok(Self {
             aliases: aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect(),
             upstreams,
-            discovered: RwLock::new(previous.map(Self::discovered).unwrap_or_default()),
+            discovered: RwLock::new(
+                previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
+            ),
             generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
         })
     }
@@ -182,6 +186,17 @@ impl Providers {
 
     fn discovered(&self) -> Arc<Discovered> {
         Arc::clone(&self.discovered.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What those providers listed that are called where they were before.
+    fn still_known(&self, config: &Config) -> Arc<Discovered> {
+        let discovered = self.discovered();
+        let same = config.providers.iter().filter(|provider| {
+            let before = self.upstream(&provider.name);
+            before.is_some_and(|before| before.provider.base_url == provider.base_url)
+        });
+        let known = same.filter_map(|provider| discovered.get_key_value(&provider.name));
+        Arc::new(known.map(|(name, models)| (name.clone(), models.clone())).collect())
     }
 
     fn set_discovered(&self, provider: &str, models: Vec<String>) {

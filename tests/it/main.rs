@@ -1,15 +1,19 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
+#[cfg(feature = "real-software")]
+mod anthropic_sdk;
 mod aurora;
 mod auth;
 mod bad_requests;
+mod bounds;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod formats;
 mod generated;
 mod health;
 mod http_surface;
@@ -20,6 +24,10 @@ mod logging;
 mod metrics_truth;
 mod model_labels;
 mod monitoring;
+#[cfg(feature = "real-software")]
+mod monitoring_commands;
+#[cfg(feature = "real-software")]
+mod monitoring_real;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -40,6 +48,8 @@ mod relay;
 mod replicas;
 mod request_lines;
 mod scripted;
+#[cfg(feature = "real-software")]
+mod sdk;
 mod shapes;
 mod shutdown;
 mod stream_truth;

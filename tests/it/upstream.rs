@@ -1,5 +1,5 @@
-//! A scripted provider on loopback: each model (or path, where a request names none) has its script of exact bytes; what
-//! was received is kept byte for byte, and it sees when its caller hangs up.
+//! A scripted provider on loopback: each model (or path, with or without its method, where a request names none) has its
+//! script of exact bytes; what was received is kept byte for byte, and it sees when its caller hangs up.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -105,7 +105,8 @@ impl Upstream {
     /// The scripted models, in their order.
     pub(crate) fn models(&self) -> Vec<String> {
         let scripts = self.state.scripts.lock().expect("not poisoned");
-        scripts.iter().map(|(name, _)| name.clone()).filter(|name| !name.starts_with('/')).collect()
+        let models = scripts.iter().map(|(name, _)| name).filter(|name| !name.contains([' ', '/']));
+        models.cloned().collect()
     }
 
     /// Every request so far.
@@ -155,11 +156,9 @@ impl State {
         connection.set_nodelay(true).expect("a socket");
         let mut buffer = Vec::new();
         while let Some((head, body)) = read_request(&mut connection, &mut buffer) {
-            let path = head.split(' ').nth(1).unwrap_or_default();
-            let model =
-                serde_json::from_slice::<Named>(&body).map_or_else(|_| path.to_owned(), |body| body.model);
-            let steps = self.script(&model);
-            let call = Call { name: model, head, body, connection: number, over: None };
+            let name = self.name(&head, &body);
+            let steps = self.script(&name);
+            let call = Call { name, head, body, connection: number, over: None };
             let index = self.note(|calls| {
                 calls.push(call);
                 calls.len() - 1
@@ -169,6 +168,17 @@ impl State {
                 return;
             }
         }
+    }
+
+    /// The model of a JSON body or a form, else what is scripted for the request line.
+    fn name(&self, head: &str, body: &[u8]) -> String {
+        let model = serde_json::from_slice::<Named>(body).ok().map(|body| body.model);
+        model.or_else(|| form_model(body)).unwrap_or_else(|| {
+            let (line, path) = (head.split(" HTTP").next(), head.split(' ').nth(1));
+            let scripts = self.scripts.lock().expect("not poisoned");
+            let line = line.filter(|line| scripts.iter().any(|(scripted, _)| scripted == line));
+            line.or(path).unwrap_or_default().to_owned()
+        })
     }
 
     fn script(&self, name: &str) -> Vec<Step> {
@@ -185,6 +195,14 @@ impl State {
         self.changed.notify_all();
         result
     }
+}
+
+/// The field `model` of a multipart form.
+fn form_model(body: &[u8]) -> Option<String> {
+    let start = b"name=\"model\"\r\n\r\n";
+    let value = &body[memchr::memmem::find(body, start)? + start.len()..];
+    let end = memchr::memmem::find(value, b"\r\n")?;
+    String::from_utf8(value[..end].to_vec()).ok()
 }
 
 /// Plays a script; false when the connection is over.

@@ -4,6 +4,7 @@ mod breaker;
 mod budget;
 mod client;
 mod discovery;
+mod egress;
 mod passage;
 mod resolve;
 mod retry;
@@ -17,12 +18,13 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
 use crate::config::{Config, Credential, Provider};
-use crate::metrics::Endpoint;
+use crate::metrics::{Endpoint, Metrics};
 
 use passage::Record;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use egress::{Egress, EgressError};
 pub use passage::Passage;
 pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
@@ -36,6 +38,7 @@ pub struct Upstream {
     /// By endpoint.
     addresses: Vec<Uri>,
     record: Arc<Record>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -52,7 +55,11 @@ pub enum UnusableProvider {
 }
 
 impl Upstream {
-    fn new(provider: &Arc<Provider>, record: Arc<Record>) -> Result<Self, UnusableProvider> {
+    fn new(
+        provider: &Arc<Provider>,
+        record: Arc<Record>,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Result<Self, UnusableProvider> {
         let credential = provider.api_key.as_ref().map(|key| {
             let (name, text) = match provider.kind.credential {
                 Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
@@ -70,6 +77,7 @@ impl Upstream {
             credential: credential.transpose()?,
             addresses: addresses.collect::<Result<_, _>>()?,
             record,
+            metrics,
         })
     }
 
@@ -126,19 +134,26 @@ impl Providers {
     ///
     /// # Errors
     /// When one cannot be called at all.
-    pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
+    pub fn new(
+        config: &Config,
+        metrics: Option<&Arc<Metrics>>,
+        previous: Option<&Self>,
+    ) -> Result<Self, UnusableProvider> {
         let record = |provider: &Provider| {
             let before = previous.and_then(|previous| previous.upstream(&provider.name));
             before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
         };
         let upstreams = config.providers.iter();
-        let upstreams = upstreams.map(|provider| Upstream::new(provider, record(provider)).map(Arc::new));
+        let upstreams = upstreams
+            .map(|provider| Upstream::new(provider, record(provider), metrics.cloned()).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {
             aliases: aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect(),
             upstreams,
-            discovered: RwLock::new(previous.map(Self::discovered).unwrap_or_default()),
+            discovered: RwLock::new(
+                previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
+            ),
             generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
         })
     }
@@ -182,6 +197,17 @@ impl Providers {
 
     fn discovered(&self) -> Arc<Discovered> {
         Arc::clone(&self.discovered.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What those providers listed that are called where they were before.
+    fn still_known(&self, config: &Config) -> Arc<Discovered> {
+        let discovered = self.discovered();
+        let same = config.providers.iter().filter(|provider| {
+            let before = self.upstream(&provider.name);
+            before.is_some_and(|before| before.provider.base_url == provider.base_url)
+        });
+        let known = same.filter_map(|provider| discovered.get_key_value(&provider.name));
+        Arc::new(known.map(|(name, models)| (name.clone(), models.clone())).collect())
     }
 
     fn set_discovered(&self, provider: &str, models: Vec<String>) {

@@ -4,12 +4,16 @@
 mod aurora;
 mod auth;
 mod bad_requests;
+mod bounds;
+mod breaker;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod fallbacks;
+mod formats;
 mod generated;
 mod health;
 mod http_surface;
@@ -20,6 +24,10 @@ mod logging;
 mod metrics_truth;
 mod model_labels;
 mod monitoring;
+#[cfg(feature = "real-software")]
+mod monitoring_commands;
+#[cfg(feature = "real-software")]
+mod monitoring_real;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -39,11 +47,13 @@ mod relay;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod retries;
 mod scripted;
 #[cfg(feature = "real-software")]
 mod sdk;
 mod shapes;
 mod shutdown;
+mod stream_truth;
 mod streams;
 mod tls_upstream;
 mod upstream;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Build, Claim, Configured, DispatchObserver, Endpoint, Live, Metrics, Pricing, Setup,
+    Build, Claim, Configured, DispatchObserver, Endpoint, Format, Live, Metrics, Pricing, Setup,
     families::{FAMILIES, Family, Kind},
     gzip,
 };
@@ -114,7 +114,7 @@ fn histograms<'a>(
 
 fn scrape(criterion: &mut Criterion) {
     let metrics = filled();
-    let text = metrics.render();
+    let text = metrics.render(Format::Text);
     let exposition = parse(text.as_bytes()).expect("our own exposition");
     let samples = exposition.samples();
     assert!((SAMPLES..SAMPLES * 101 / 100).contains(&samples), "{samples} samples");
@@ -126,7 +126,7 @@ fn scrape(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("120,000 samples");
     group.sample_size(20).throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("aurora", |bench| bench.iter(|| black_box(metrics.render())));
+    group.bench_function("aurora", |bench| bench.iter(|| black_box(metrics.render(Format::Text))));
     group.bench_function("prometheus TextEncoder", |bench| {
         bench.iter(|| black_box(encoder.encode_to_string(&registry.gather()).expect("text")));
     });

@@ -93,6 +93,9 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Fetch the metrics endpoint and judge it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Print the metric contract')
+            [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print what Prometheus needs to scrape this configuration')
+            [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
+            [CompletionResult]::new('dashboard', 'dashboard', [CompletionResultType]::ParameterValue, 'Print the Grafana dashboard')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -124,9 +127,42 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'aurora;metrics;scrape-config' {
+            [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'File in which Prometheus finds the credential')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour: auto, always, never [default: auto]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'aurora;metrics;rules' {
+            [CompletionResult]::new('--job', '--job', [CompletionResultType]::ParameterName, 'Name of the scrape job')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour: auto, always, never [default: auto]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'aurora;metrics;dashboard' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour: auto, always, never [default: auto]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'aurora;metrics;help' {
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Fetch the metrics endpoint and judge it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Print the metric contract')
+            [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print what Prometheus needs to scrape this configuration')
+            [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
+            [CompletionResult]::new('dashboard', 'dashboard', [CompletionResultType]::ParameterValue, 'Print the Grafana dashboard')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -134,6 +170,15 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;metrics;help;list' {
+            break
+        }
+        'aurora;metrics;help;scrape-config' {
+            break
+        }
+        'aurora;metrics;help;rules' {
+            break
+        }
+        'aurora;metrics;help;dashboard' {
             break
         }
         'aurora;metrics;help;help' {
@@ -179,12 +224,24 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         'aurora;help;metrics' {
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Fetch the metrics endpoint and judge it')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Print the metric contract')
+            [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print what Prometheus needs to scrape this configuration')
+            [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
+            [CompletionResult]::new('dashboard', 'dashboard', [CompletionResultType]::ParameterValue, 'Print the Grafana dashboard')
             break
         }
         'aurora;help;metrics;probe' {
             break
         }
         'aurora;help;metrics;list' {
+            break
+        }
+        'aurora;help;metrics;scrape-config' {
+            break
+        }
+        'aurora;help;metrics;rules' {
+            break
+        }
+        'aurora;help;metrics;dashboard' {
             break
         }
         'aurora;help;health' {

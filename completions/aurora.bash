@@ -67,11 +67,23 @@ _aurora() {
             aurora__subcmd__help__subcmd__config,check)
                 cmd="aurora__subcmd__help__subcmd__config__subcmd__check"
                 ;;
+            aurora__subcmd__help__subcmd__metrics,dashboard)
+                cmd="aurora__subcmd__help__subcmd__metrics__subcmd__dashboard"
+                ;;
             aurora__subcmd__help__subcmd__metrics,list)
                 cmd="aurora__subcmd__help__subcmd__metrics__subcmd__list"
                 ;;
             aurora__subcmd__help__subcmd__metrics,probe)
                 cmd="aurora__subcmd__help__subcmd__metrics__subcmd__probe"
+                ;;
+            aurora__subcmd__help__subcmd__metrics,rules)
+                cmd="aurora__subcmd__help__subcmd__metrics__subcmd__rules"
+                ;;
+            aurora__subcmd__help__subcmd__metrics,scrape-config)
+                cmd="aurora__subcmd__help__subcmd__metrics__subcmd__scrape__subcmd__config"
+                ;;
+            aurora__subcmd__metrics,dashboard)
+                cmd="aurora__subcmd__metrics__subcmd__dashboard"
                 ;;
             aurora__subcmd__metrics,help)
                 cmd="aurora__subcmd__metrics__subcmd__help"
@@ -82,6 +94,15 @@ _aurora() {
             aurora__subcmd__metrics,probe)
                 cmd="aurora__subcmd__metrics__subcmd__probe"
                 ;;
+            aurora__subcmd__metrics,rules)
+                cmd="aurora__subcmd__metrics__subcmd__rules"
+                ;;
+            aurora__subcmd__metrics,scrape-config)
+                cmd="aurora__subcmd__metrics__subcmd__scrape__subcmd__config"
+                ;;
+            aurora__subcmd__metrics__subcmd__help,dashboard)
+                cmd="aurora__subcmd__metrics__subcmd__help__subcmd__dashboard"
+                ;;
             aurora__subcmd__metrics__subcmd__help,help)
                 cmd="aurora__subcmd__metrics__subcmd__help__subcmd__help"
                 ;;
@@ -90,6 +111,12 @@ _aurora() {
                 ;;
             aurora__subcmd__metrics__subcmd__help,probe)
                 cmd="aurora__subcmd__metrics__subcmd__help__subcmd__probe"
+                ;;
+            aurora__subcmd__metrics__subcmd__help,rules)
+                cmd="aurora__subcmd__metrics__subcmd__help__subcmd__rules"
+                ;;
+            aurora__subcmd__metrics__subcmd__help,scrape-config)
+                cmd="aurora__subcmd__metrics__subcmd__help__subcmd__scrape__subcmd__config"
                 ;;
             *)
                 ;;
@@ -382,8 +409,22 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__help__subcmd__metrics)
-            opts="probe list"
+            opts="probe list scrape-config rules dashboard"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__help__subcmd__metrics__subcmd__dashboard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -423,6 +464,34 @@ _aurora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aurora__subcmd__help__subcmd__metrics__subcmd__rules)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__help__subcmd__metrics__subcmd__scrape__subcmd__config)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aurora__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -438,7 +507,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics)
-            opts="-c -h --config --env-file --color --help probe list help"
+            opts="-c -h --config --env-file --color --help probe list scrape-config rules dashboard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -467,9 +536,53 @@ _aurora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        aurora__subcmd__metrics__subcmd__help)
-            opts="probe list help"
+        aurora__subcmd__metrics__subcmd__dashboard)
+            opts="-c -h --config --env-file --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__help)
+            opts="probe list scrape-config rules dashboard help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__help__subcmd__dashboard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -510,6 +623,34 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics__subcmd__help__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__help__subcmd__rules)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__help__subcmd__scrape__subcmd__config)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -597,6 +738,78 @@ _aurora() {
                     return 0
                     ;;
                 --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__rules)
+            opts="-c -h --job --format --config --env-file --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "prometheus prometheusrule" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__scrape__subcmd__config)
+            opts="-c -h --token-file --config --env-file --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -83,6 +83,9 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --help 'Print help'
             cand probe 'Fetch the metrics endpoint and judge it'
             cand list 'Print the metric contract'
+            cand scrape-config 'Print what Prometheus needs to scrape this configuration'
+            cand rules 'Print the recording rules and alerts'
+            cand dashboard 'Print the Grafana dashboard'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;metrics;probe'= {
@@ -111,14 +114,50 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'aurora;metrics;scrape-config'= {
+            cand --token-file 'File in which Prometheus finds the credential'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;metrics;rules'= {
+            cand --job 'Name of the scrape job'
+            cand --format 'prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;metrics;dashboard'= {
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'When to colour: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'aurora;metrics;help'= {
             cand probe 'Fetch the metrics endpoint and judge it'
             cand list 'Print the metric contract'
+            cand scrape-config 'Print what Prometheus needs to scrape this configuration'
+            cand rules 'Print the recording rules and alerts'
+            cand dashboard 'Print the Grafana dashboard'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;metrics;help;probe'= {
         }
         &'aurora;metrics;help;list'= {
+        }
+        &'aurora;metrics;help;scrape-config'= {
+        }
+        &'aurora;metrics;help;rules'= {
+        }
+        &'aurora;metrics;help;dashboard'= {
         }
         &'aurora;metrics;help;help'= {
         }
@@ -156,10 +195,19 @@ set edit:completion:arg-completer[aurora] = {|@words|
         &'aurora;help;metrics'= {
             cand probe 'Fetch the metrics endpoint and judge it'
             cand list 'Print the metric contract'
+            cand scrape-config 'Print what Prometheus needs to scrape this configuration'
+            cand rules 'Print the recording rules and alerts'
+            cand dashboard 'Print the Grafana dashboard'
         }
         &'aurora;help;metrics;probe'= {
         }
         &'aurora;help;metrics;list'= {
+        }
+        &'aurora;help;metrics;scrape-config'= {
+        }
+        &'aurora;help;metrics;rules'= {
+        }
+        &'aurora;help;metrics;dashboard'= {
         }
         &'aurora;help;health'= {
         }

@@ -67,15 +67,18 @@ complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_su
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Validate what `serve` would load and print the effective settings'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -l env-file -d 'File of environment variables [default: .env]' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Nowhere'"
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -s h -l help -d 'Print help'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -f -a "probe" -d 'Fetch the metrics endpoint and judge it'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -f -a "list" -d 'Print the metric contract'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "probe" -d 'Fetch the metrics endpoint and judge it'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "list" -d 'Print the metric contract'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "scrape-config" -d 'Print what Prometheus needs to scrape this configuration'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "rules" -d 'Print the recording rules and alerts'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "dashboard" -d 'Print the Grafana dashboard'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-env -d 'Send the bearer token in this environment variable' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-file -d 'Send the bearer token in this file' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l header -d 'Send a header (repeatable)' -r
@@ -101,8 +104,33 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_s
 always\t'Even in a pipe'
 never\t'Nowhere'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -l token-file -d 'File in which Prometheus finds the credential' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+always\t'Even in a pipe'
+never\t'Nowhere'"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l job -d 'Name of the scrape job' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l format -d 'prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator' -r -f -a "prometheus\t'As `rule_files` of Prometheus names it'
+prometheusrule\t'A `PrometheusRule`'"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+always\t'Even in a pipe'
+never\t'Nowhere'"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l color -d 'When to colour: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+always\t'Even in a pipe'
+never\t'Nowhere'"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "probe" -d 'Fetch the metrics endpoint and judge it'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "list" -d 'Print the metric contract'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "scrape-config" -d 'Print what Prometheus needs to scrape this configuration'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "rules" -d 'Print the recording rules and alerts'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "dashboard" -d 'Print the Grafana dashboard'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand health" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand health" -l env-file -d 'File of environment variables [default: .env]' -r -F
@@ -125,3 +153,6 @@ complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Validate what `serve` would load and print the effective settings'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "probe" -d 'Fetch the metrics endpoint and judge it'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "list" -d 'Print the metric contract'
+complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "scrape-config" -d 'Print what Prometheus needs to scrape this configuration'
+complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "rules" -d 'Print the recording rules and alerts'
+complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "dashboard" -d 'Print the Grafana dashboard'

@@ -20,6 +20,7 @@
 //! - [`gateway`]: accept loop, routes, auth, handlers, relay, shutdown.
 //! - [`providers`]: the configured accounts, which of them serves a model, the upstream client, discovery.
 //! - [`metrics`]: families, cells, observers, label admission, exposition, and a parser for expositions.
+//! - [`monitoring`]: rules, alerts, dashboard and scrape stanza that ship with the metrics.
 //! - [`probe`]: fetches a metrics endpoint and judges it.
 //! - [`demo`]: the embedded upstream of `serve --demo`.
 //! - [`logging`], [`terminal`], [`tls`], [`version`]: what their names say.
@@ -33,6 +34,7 @@ pub mod demo;
 pub mod gateway;
 pub mod logging;
 pub mod metrics;
+pub mod monitoring;
 pub mod probe;
 pub mod providers;
 pub mod terminal;

@@ -87,6 +87,7 @@ struct Metrics {
 #[serde(rename_all = "snake_case")]
 enum Auth {
     None,
+    Nobody,
     MasterKey,
     MetricsToken,
     MetricsTokenOrMasterKey,
@@ -207,6 +208,7 @@ impl Metrics {
         let with = match self.auth {
             _ if !self.enabled => return format!("disabled; {} answers 404", self.url),
             Auth::None => return format!("{}, readable by whoever reaches it", self.url),
+            Auth::Nobody => return format!("{}, readable by nobody", self.url),
             Auth::MasterKey => "the master key",
             Auth::MetricsToken => "the metrics token",
             Auth::MetricsTokenOrMasterKey => "the metrics token or the master key",
@@ -242,7 +244,8 @@ fn metrics(config: &Config) -> Metrics {
         endpoint: config.metrics.endpoint.clone(),
         url: config.metrics_url(),
         auth: match (&config.metrics.token, &config.server.master_key) {
-            (None, None) => Auth::None,
+            (None, None) if config.server.keys.is_empty() => Auth::None,
+            (None, None) => Auth::Nobody,
             (None, Some(_)) => Auth::MasterKey,
             (Some(_), None) => Auth::MetricsToken,
             (Some(_), Some(_)) => Auth::MetricsTokenOrMasterKey,

@@ -1,4 +1,5 @@
-//! The checked-in files that are made from the code: completions, man pages and the references under `docs/`.
+//! The checked-in files that are made from the code: completions, man pages, the references under `docs/` and the
+//! dashboard.
 //!
 //! `cargo run --example generate` rewrites them, a test compares them byte for byte. The clap tree they are made
 //! from carries the release but neither commit nor compiler, so they change only when the command line does.
@@ -10,7 +11,7 @@ use clap_mangen::Man;
 use super::{Cli, completions};
 
 /// Folders that hold generated files and nothing else.
-pub const FOLDERS: &[&str] = &["completions", "docs", "man"];
+pub const FOLDERS: &[&str] = &["completions", "docs", "man", "monitoring/grafana/dashboards"];
 
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub fn files() -> Vec<GeneratedFile> {
     man_pages(&root, &mut files);
     files.push(GeneratedFile { path: "docs/configuration.md".into(), contents: crate::config::reference() });
     files.push(GeneratedFile { path: "docs/metrics.md".into(), contents: crate::metrics::reference() });
+    files.push(GeneratedFile {
+        path: "monitoring/grafana/dashboards/aurora.json".into(),
+        contents: crate::monitoring::dashboard(),
+    });
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }

@@ -4,8 +4,11 @@ pub mod completions;
 pub mod config_check;
 pub mod generated;
 pub mod health;
+pub mod metrics_dashboard;
 pub mod metrics_list;
 pub mod metrics_probe;
+pub mod metrics_rules;
+pub mod metrics_scrape_config;
 pub mod serve;
 
 use std::ffi::{OsStr, OsString};
@@ -91,6 +94,12 @@ pub enum MetricsCommand {
     Probe(metrics_probe::Args),
     /// Print the metric contract
     List(metrics_list::Args),
+    /// Print what Prometheus needs to scrape this configuration
+    ScrapeConfig(metrics_scrape_config::Args),
+    /// Print the recording rules and alerts
+    Rules(metrics_rules::Args),
+    /// Print the Grafana dashboard
+    Dashboard(metrics_dashboard::Args),
 }
 
 /// What a command works with: nothing else is read from the process.
@@ -152,6 +161,9 @@ fn dispatch(command: &Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args, context),
         Command::Metrics(MetricsCommand::Probe(args)) => metrics_probe::run(args, context),
         Command::Metrics(MetricsCommand::List(args)) => metrics_list::run(args, context),
+        Command::Metrics(MetricsCommand::ScrapeConfig(args)) => metrics_scrape_config::run(args, context),
+        Command::Metrics(MetricsCommand::Rules(args)) => metrics_rules::run(args, context),
+        Command::Metrics(MetricsCommand::Dashboard(args)) => metrics_dashboard::run(args, context),
         Command::Health(args) => health::run(args, context),
         Command::Completions(args) => completions::run(args, context),
     }

@@ -5,6 +5,7 @@
 
 mod base_url;
 mod demo;
+mod digest;
 mod discovery;
 mod dotenv;
 mod drafts;
@@ -115,11 +116,17 @@ impl Config {
         }
     }
 
+    /// The same as `HOST:PORT` to dial from this machine: a wildcard host becomes loopback.
+    #[must_use]
+    pub fn metrics_authority(&self) -> String {
+        let (host, port) = self.metrics_address();
+        paths::dial_authority(host, port)
+    }
+
     /// The URL of the metrics endpoint as this machine dials it: a wildcard host becomes loopback.
     #[must_use]
     pub fn metrics_url(&self) -> String {
-        let (host, port) = self.metrics_address();
-        format!("http://{}{}", paths::dial_authority(host, port), self.metrics_path())
+        format!("http://{}{}", self.metrics_authority(), self.metrics_path())
     }
 
     /// The URL of `path` on this server as this machine dials it: a wildcard host becomes loopback.
@@ -134,6 +141,12 @@ impl Config {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         paths::is_loopback(&self.server.host)
+    }
+
+    /// Whether the metrics endpoint is served on every interface.
+    #[must_use]
+    pub fn metrics_on_every_interface(&self) -> bool {
+        paths::is_wildcard(self.metrics_address().0)
     }
 
     /// Every (provider, model) that the configuration names, once: the providers' models, then the routes' targets.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::auth::CallerIndex;
 use super::error::GatewayError;
 use super::lifecycle::InFlight;
 use super::operation::Operation;
@@ -48,6 +49,16 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.endpoint = Some(endpoint);
+        }
+    }
+
+    /// The key was this caller's. Of a model call it is told after [`Self::model_call`].
+    pub(super) fn caller(&mut self, worker: &Worker, caller: CallerIndex) {
+        if let (Some(observer), Some(metrics)) = (&mut self.observer, caller.of(&worker.callers)) {
+            observer.caller(metrics);
+        }
+        if let Some(log) = &mut self.log {
+            log.caller = worker.shared.access.name(caller);
         }
     }
 

@@ -9,13 +9,14 @@ use axum::routing::{MethodRouter, any};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response};
 
+use super::auth::CallerIndex;
 use super::connection::BeyondCap;
 use super::error::GatewayError;
 use super::exchange::Exchange;
 use super::relay::Received;
 use super::reply::{ObservedBody, Reply};
 use super::worker::Worker;
-use super::{auth, headers, models, passthrough, relay, scrape, stored};
+use super::{headers, models, passthrough, relay, scrape, stored};
 use crate::metrics::{Endpoint, Surface};
 
 /// What a route asks of its caller.
@@ -148,11 +149,29 @@ pub(super) fn router(worker: &Arc<Worker>) -> Router {
     for (index, route) in ROUTES.iter().enumerate().skip(SCRAPE + 1) {
         router = router.route(&format!("{base}{}", route.path), methods(worker, index));
     }
-    if worker.metrics.is_some() {
-        let path = config.metrics_path();
-        router =
-            router.route(&path, methods(worker, SCRAPE)).route(&format!("{path}/"), methods(worker, SCRAPE));
+    if worker.metrics.is_some() && config.metrics.listen.is_none() {
+        router = with_scrape(router, worker);
     }
+    with_fallback(router, worker)
+}
+
+/// The router of the metrics' own listener: the endpoint and health, without the base path.
+pub(super) fn metrics_router(worker: &Arc<Worker>) -> Router {
+    let mut router = Router::new();
+    for (index, route) in ROUTES.iter().enumerate() {
+        if matches!(route.action, Action::Health | Action::Ready) {
+            router = router.route(route.path, methods(worker, index));
+        }
+    }
+    with_fallback(with_scrape(router, worker), worker)
+}
+
+fn with_scrape(router: Router, worker: &Arc<Worker>) -> Router {
+    let path = worker.shared.config.metrics_path();
+    router.route(&path, methods(worker, SCRAPE)).route(&format!("{path}/"), methods(worker, SCRAPE))
+}
+
+fn with_fallback(router: Router, worker: &Arc<Worker>) -> Router {
     let worker = Arc::clone(worker);
     router.fallback(move |request| serve(Arc::clone(&worker), UNMATCHED, request))
 }
@@ -176,15 +195,15 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
         Action::Ready => return respond(ready(&worker), None, request_id),
         _ => {}
     }
-    let refused = authorize(&worker, route, &request).err();
-    if route.action == Action::Scrape && refused.is_none() {
+    let admitted = authorize(&worker, route, &request);
+    if route.action == Action::Scrape && admitted.is_ok() {
         return respond(scrape::scrape(&worker, request.headers()).await, None, request_id);
     }
     let mut exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
-    let reply = match refused {
-        Some(refusal) => Err(refusal),
-        None => {
-            let answer = answer(&worker, route, request, &request_id, &mut exchange);
+    let reply = match admitted {
+        Err(refusal) => Err(refusal),
+        Ok(caller) => {
+            let answer = answer(&worker, route, request, &request_id, caller, &mut exchange);
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
             answer.unwrap_or_else(|_| Err(panicked(&worker)))
         }
@@ -207,17 +226,21 @@ fn panicked(worker: &Worker) -> GatewayError {
     GatewayError::Internal
 }
 
-fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<(), GatewayError> {
+fn authorize(
+    worker: &Worker,
+    route: &Route,
+    request: &Request<Body>,
+) -> Result<Option<CallerIndex>, GatewayError> {
     let surface = match route.lock {
-        Lock::Open => return Ok(()),
+        Lock::Open => return Ok(None),
         Lock::Key => Surface::Api,
         Lock::MetricsKey => Surface::Metrics,
     };
-    worker.shared.access.check(surface, request.headers()).map_err(|failure| {
+    worker.shared.access.check(surface, request.headers()).map_err(|refusal| {
         if let Some(metrics) = &worker.metrics {
-            metrics.process().auth_failed(surface, failure);
+            metrics.process().auth_failed(surface, refusal.failure);
         }
-        auth::refusal(surface, failure)
+        refusal.error
     })
 }
 
@@ -226,6 +249,7 @@ async fn answer(
     route: &Route,
     request: Request<Body>,
     request_id: &HeaderValue,
+    caller: Option<CallerIndex>,
     exchange: &mut Exchange,
 ) -> Result<Reply, GatewayError> {
     let lifecycle = &worker.shared.lifecycle;
@@ -236,6 +260,9 @@ async fn answer(
     };
     if let Some(endpoint) = endpoint {
         exchange.model_call(endpoint);
+    }
+    if let Some(caller) = caller {
+        exchange.caller(worker, caller);
     }
     if lifecycle.draining.is_cancelled() {
         return Err(GatewayError::DRAINING);

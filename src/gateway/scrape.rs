@@ -1,69 +1,136 @@
 //! The metrics endpoint.
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::error::GatewayError;
+use super::negotiation::Form;
 use super::reply::Reply;
 use super::worker::Worker;
-use crate::metrics::{Answer, TEXT_FORMAT, gzip};
+use crate::metrics::{Answer, Format, Metrics, gzip};
 
-/// Renders the exposition off the worker, so that requests do not wait for it.
-pub(super) async fn scrape(worker: &Worker, headers: &HeaderMap) -> Reply {
-    let Some(metrics) = worker.shared.metrics.clone() else {
-        return GatewayError::NO_SUCH_ROUTE.into_reply();
-    };
-    let Ok(_turn) = worker.shared.rendering.acquire().await else {
-        return GatewayError::Internal.into_reply();
-    };
-    let compress = accepts_gzip(headers);
-    let rendered = tokio::task::spawn_blocking(move || {
-        let text = metrics.render();
-        if compress { gzip(&text) } else { Ok(text.into_bytes()) }
-    });
-    let Ok(Ok(body)) = rendered.await else { return GatewayError::Internal.into_reply() };
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
-    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if compress {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    Reply::full(StatusCode::OK, headers, body.into(), Answer::Ok)
+/// An exposition on its way, `None` if it cannot be made.
+type Rendering = BoxFuture<'static, Option<Bytes>>;
+
+/// Expositions that are asked for. One is rendered at a time, off the workers; whoever asks while it is not begun
+/// gets the same, later ones the next.
+#[derive(Debug)]
+pub(super) struct Renders {
+    turn: Semaphore,
+    /// Not begun, by form.
+    waiting: Mutex<[Option<WeakShared<Rendering>>; 2 * Format::COUNT]>,
 }
 
-/// Whether `Accept-Encoding` takes gzip (RFC 9110, 12.5.3): named, or covered by `*`, with a weight above zero.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut star = false;
-    for value in headers.get_all(ACCEPT_ENCODING) {
-        for item in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = item.split(';').map(str::trim);
-            let coding = parts.next().unwrap_or_default();
-            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
-            let accepted = weight.is_none_or(|weight| weight > 0.0);
-            if coding.eq_ignore_ascii_case("gzip") {
-                return accepted;
-            }
-            star |= coding == "*" && accepted;
-        }
+impl Renders {
+    pub(super) fn new() -> Self {
+        Self { turn: Semaphore::new(1), waiting: Mutex::default() }
     }
-    star
+
+    /// Joins the exposition of this form that is not begun, or asks for one. It goes on while somebody waits for it.
+    fn ask(self: &Arc<Self>, metrics: &Arc<Metrics>, form: Form) -> Shared<Rendering> {
+        let waiting = &mut self.waiting()[place(form)];
+        if let Some(rendering) = waiting.as_ref().and_then(WeakShared::upgrade) {
+            return rendering;
+        }
+        let rendering = render(Arc::clone(self), Arc::clone(metrics), form).boxed().shared();
+        *waiting = rendering.downgrade();
+        rendering
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, [Option<WeakShared<Rendering>>; 2 * Format::COUNT]> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn place(form: Form) -> usize {
+    2 * form.format as usize + usize::from(form.gzip)
+}
+
+async fn render(renders: Arc<Renders>, metrics: Arc<Metrics>, form: Form) -> Option<Bytes> {
+    let _turn = renders.turn.acquire().await.ok()?;
+    renders.waiting()[place(form)] = None;
+    let rendered = tokio::task::spawn_blocking(move || {
+        let text = metrics.render(form.format);
+        if form.gzip { gzip(&text) } else { Ok(text.into_bytes()) }
+    });
+    Some(Bytes::from(rendered.await.ok()?.ok()?))
+}
+
+/// Answers an authorised scrape.
+pub(super) async fn scrape(worker: &Worker, headers: &HeaderMap) -> Reply {
+    let Some(metrics) = &worker.shared.metrics else { return GatewayError::NO_SUCH_ROUTE.into_reply() };
+    let form = Form::of(headers);
+    let reply = match worker.shared.renders.ask(metrics, form).await {
+        Some(exposition) => answer(form, exposition),
+        None => GatewayError::Internal.into_reply(),
+    };
+    metrics.scraped(form.format, reply.status.as_u16());
+    reply
+}
+
+fn answer(form: Form, exposition: Bytes) -> Reply {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if form.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Reply::full(StatusCode::OK, headers, exposition, Answer::Ok)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{Build, Configured, Live, Setup};
 
-    #[test]
-    fn gzip_is_sent_only_to_those_who_take_it() {
-        let accepts = |value: &'static str| {
-            accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
-        };
-        for yes in ["gzip", "GZIP;q=0.5", "deflate, gzip", "*", "br;q=1, *;q=0.1"] {
-            assert!(accepts(yes), "{yes}");
+    fn metrics() -> Arc<Metrics> {
+        Metrics::new(Setup {
+            workers: 1,
+            routes: &[],
+            max_models: 1,
+            max_series: 20,
+            build: Build { version: "0", revision: "0", rustc: "0" },
+            live: Box::new(Live::default),
+            configured: Configured::default(),
+        })
+        .expect("a sound family table")
+    }
+
+    fn form(format: Format, gzip: bool) -> Form {
+        Form { format, content_type: "", gzip }
+    }
+
+    #[tokio::test]
+    async fn a_scrape_joins_only_what_is_not_begun() {
+        let (renders, metrics) = (Arc::new(Renders::new()), metrics());
+        let text = form(Format::Text, false);
+        let others = [(Format::Text, true), (Format::OpenMetrics, false), (Format::OpenMetrics, true)];
+        let turn = renders.turn.acquire().await.expect("never closed");
+        let first = renders.ask(&metrics, text);
+        assert!(first.peek().is_none() && renders.ask(&metrics, text).ptr_eq(&first), "joined");
+        for (format, gzip) in others {
+            assert!(!renders.ask(&metrics, form(format, gzip)).ptr_eq(&first), "another form");
         }
-        for no in ["", "identity", "gzip;q=0", "deflate", "*;q=0", "gzip;q=0, *"] {
-            assert!(!accepts(no), "{no}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
+        drop(turn);
+        let exposition = first.clone().await.expect("rendered");
+        assert!(exposition.starts_with(b"# HELP aurora_"));
+        assert!(!renders.ask(&metrics, text).ptr_eq(&first), "begun, and over");
+    }
+
+    #[tokio::test]
+    async fn who_leaves_holds_nobody_up() {
+        let (renders, metrics) = (Arc::new(Renders::new()), metrics());
+        let turn = renders.turn.acquire().await.expect("never closed");
+        let mut left = renders.ask(&metrics, form(Format::OpenMetrics, false));
+        assert!(futures_util::poll!(&mut left).is_pending(), "in the queue");
+        drop(left);
+        drop(turn);
+        assert!(renders.ask(&metrics, form(Format::Text, true)).await.is_some());
     }
 }

@@ -3,26 +3,30 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Access;
 use super::error::GatewayError;
 use super::lifecycle::Lifecycle;
+use super::scrape::Renders;
 use super::targets::{ModelTarget, Targets};
 use crate::config::{Config, Provider};
-use crate::metrics::{Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics};
-use crate::providers::{Client, Listing, Providers, Target, Unresolved, Upstream};
+use crate::metrics::{
+    CallerMetrics, Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
+};
+use crate::providers::{Client, Egress, Listing, Providers, Target, Unresolved, Upstream};
 
-/// Shared by all workers.
+/// Shared by all workers, for as long as its configuration is in force.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) access: Access,
     pub(super) providers: Arc<Providers>,
     pub(super) metrics: Option<Arc<Metrics>>,
-    /// One exposition is rendered at a time, however many ask for it.
-    pub(super) rendering: Semaphore,
+    /// Renders of the exposition, shared by the scrapes that wait for one.
+    pub(super) renders: Arc<Renders>,
+    /// How upstreams are reached.
+    pub(super) egress: Arc<Egress>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) limits: Limits,
 }
@@ -34,12 +38,14 @@ pub(super) struct Limits {
     pub(super) in_flight: usize,
 }
 
-/// One worker: its own connections to upstreams, its own cells, its own view of the targets.
+/// One worker under one configuration: its own connections to upstreams, its own cells, its own view of the targets.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) metrics: Option<WorkerMetrics>,
+    /// By [`super::auth::CallerIndex`]; empty where callers are not told apart.
+    pub(super) callers: Box<[CallerMetrics]>,
     /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
     pub(super) cut: CancellationToken,
     resolved: Mutex<Resolved>,
@@ -56,7 +62,10 @@ struct Resolved {
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
         let cut = shared.lifecycle.cut.child_token();
-        Self { shared, client, metrics, cut, resolved: Mutex::default() }
+        let callers =
+            metrics.iter().flat_map(|metrics| shared.access.names().map(|name| metrics.caller(name)));
+        let callers = callers.collect();
+        Self { shared, client, metrics, callers, cut, resolved: Mutex::default() }
     }
 
     /// What serves a model.

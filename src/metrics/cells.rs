@@ -5,13 +5,22 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::families::Buckets;
+use super::families::{Buckets, DURATION, Family};
 
 /// Most edges a histogram has; `families.rs` checks its tables against it.
 pub(super) const MAX_EDGES: usize = 21;
 
-/// A number that only grows.
-#[derive(Debug, Default)]
+/// What a family measures with, at one series and worker.
+pub(super) trait Cell {
+    /// A cell that nothing was observed with.
+    fn new(family: &Family) -> Self;
+
+    /// How often something was observed.
+    fn observations(&self) -> u64;
+}
+
+/// How often something happened.
+#[derive(Debug)]
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
@@ -24,8 +33,46 @@ impl Counter {
     }
 }
 
+impl Cell for Counter {
+    fn new(_: &Family) -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn observations(&self) -> u64 {
+        self.value()
+    }
+}
+
+/// A sum of amounts, and how many they were.
+#[derive(Debug)]
+pub(super) struct Amounts {
+    sum: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Amounts {
+    pub(super) fn add(&self, amount: u64) {
+        add(&self.sum, amount);
+        add(&self.count, 1);
+    }
+
+    pub(super) fn sum(&self) -> u64 {
+        self.sum.load(Relaxed)
+    }
+}
+
+impl Cell for Amounts {
+    fn new(_: &Family) -> Self {
+        Self { sum: AtomicU64::new(0), count: AtomicU64::new(0) }
+    }
+
+    fn observations(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+}
+
 /// A number that rises and falls. One worker's share may be any value; the sum over workers counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gauge(AtomicI64);
 
 impl Gauge {
@@ -38,26 +85,28 @@ impl Gauge {
     }
 }
 
+impl Cell for Gauge {
+    fn new(_: &Family) -> Self {
+        Self(AtomicI64::new(0))
+    }
+
+    /// None: a gauge is a state.
+    fn observations(&self) -> u64 {
+        0
+    }
+}
+
 /// Observations by bucket, and their sum, in the unit of the bucket edges (nanoseconds for durations).
 #[derive(Debug)]
 pub(super) struct Histogram {
-    edges: &'static [u64],
+    buckets: &'static Buckets,
     counts: [AtomicU64; MAX_EDGES + 1],
     sum: AtomicU64,
 }
 
 impl Histogram {
-    pub(super) fn new(buckets: &Buckets) -> Self {
-        Self {
-            edges: buckets.edges,
-            counts: [const { AtomicU64::new(0) }; MAX_EDGES + 1],
-            sum: AtomicU64::new(0),
-        }
-    }
-
     pub(super) fn observe(&self, value: u64) {
-        let bucket = self.edges.partition_point(|edge| *edge < value);
-        add(&self.counts[bucket], 1);
+        add(&self.counts[self.buckets.place(value)], 1);
         add(&self.sum, value);
     }
 
@@ -67,6 +116,20 @@ impl Histogram {
             *sum += cell.load(Relaxed);
         }
         total.sum += self.sum.load(Relaxed);
+    }
+}
+
+impl Cell for Histogram {
+    fn new(family: &Family) -> Self {
+        Self {
+            buckets: family.buckets.unwrap_or(&DURATION),
+            counts: [const { AtomicU64::new(0) }; MAX_EDGES + 1],
+            sum: AtomicU64::new(0),
+        }
+    }
+
+    fn observations(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Relaxed)).sum()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens too rarely to need a cell per worker: counted in the `prometheus` crate's own families, process-wide.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::core::{Collector, Desc};
@@ -9,7 +10,7 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeV
 
 use super::families::{self, Family};
 use super::labels::{
-    AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Rejection, RetryReason,
+    AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format, Rejection, RetryReason,
     StatusType, Surface,
 };
 use super::{Build, Configured, Live, LiveFacts, Metrics};
@@ -32,6 +33,15 @@ pub(super) struct Cold {
     reload_time: Gauge,
     panics: IntCounter,
     scrapes: IntCounterVec,
+    named: Mutex<Named>,
+}
+
+/// What the configuration in effect names.
+#[derive(Debug, Default)]
+struct Named {
+    /// Each provider with its type and the state of its breaker.
+    providers: BTreeMap<String, (String, BreakerState)>,
+    hash: String,
 }
 
 fn opts(family: &Family) -> Opts {
@@ -58,6 +68,7 @@ impl Cold {
             reload_time: Gauge::with_opts(opts(&families::RELOAD_TIME))?,
             panics: IntCounter::with_opts(opts(&families::PANICS))?,
             scrapes: counters(&families::SCRAPES)?,
+            named: Mutex::default(),
         };
         cold.register(build, live)?;
         cold.zeros();
@@ -104,34 +115,65 @@ impl Cold {
         for reason in Rejection::ALL {
             self.rejected.with_label_values(&[reason.as_str()]);
         }
+        for format in Format::ALL {
+            self.scrapes.with_label_values(&[format.as_str(), "200"]);
+        }
     }
 
-    /// What the configuration names, in place of what an earlier one did. Counters stay.
+    /// What the configuration names, in place of what an earlier one did. Counters stay, facts of providers that left
+    /// go, and a provider that is new begins with a closed breaker.
     pub(super) fn configure(&self, configured: &Configured) {
-        self.provider_info.reset();
-        for (provider, kind) in configured.providers {
-            self.provider_info.with_label_values(&[*provider, *kind]).set(1);
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker =
+            |provider| named.providers.get(provider).map_or(BreakerState::Closed, |(_, state)| *state);
+        let providers: BTreeMap<String, (String, BreakerState)> = configured
+            .providers
+            .iter()
+            .map(|(provider, kind)| ((*provider).to_owned(), ((*kind).to_owned(), breaker(*provider))))
+            .collect();
+        for (provider, (kind, state)) in &providers {
+            self.provider_info.with_label_values(&[provider, kind]).set(1);
             self.discovery_time.with_label_values(&[provider]);
             for reason in RetryReason::ALL {
                 self.retries.with_label_values(&[provider, reason.as_str()]);
             }
-            for state in BreakerState::ALL {
-                self.breaker_transitions.with_label_values(&[provider, state.as_str()]);
-                let gauge = self.breaker_state.with_label_values(&[provider, state.as_str()]);
-                let known = BreakerState::ALL.iter().any(|state| self.is_in(provider, *state));
-                if *state == BreakerState::Closed && !known {
-                    gauge.set(1);
-                }
+            for to in BreakerState::ALL {
+                self.breaker_transitions.with_label_values(&[provider, to.as_str()]);
             }
+            self.breaker_is(provider, *state);
         }
-        self.config_info.reset();
         self.config_info.with_label_values(&[configured.hash]).set(1);
+        let now = Named { providers, hash: configured.hash.to_owned() };
+        self.forget(&named, &now);
+        *named = now;
         self.reload_successful.set(1);
         self.reload_time.set(unix_seconds(SystemTime::now()));
     }
 
-    fn is_in(&self, provider: &str, state: BreakerState) -> bool {
-        self.breaker_state.with_label_values(&[provider, state.as_str()]).get() == 1
+    /// Removes the facts about what was named and no longer is. (An error would say that there are none.)
+    fn forget(&self, before: &Named, now: &Named) {
+        for (provider, (kind, _)) in &before.providers {
+            let still = now.providers.get(provider);
+            if still.is_none_or(|(now, _)| now != kind) {
+                drop(self.provider_info.remove_label_values(&[provider, kind]));
+            }
+            if still.is_none() {
+                drop(self.discovery_time.remove_label_values(&[provider]));
+                for state in BreakerState::ALL {
+                    drop(self.breaker_state.remove_label_values(&[provider, state.as_str()]));
+                }
+            }
+        }
+        if before.hash != now.hash {
+            drop(self.config_info.remove_label_values(&[&before.hash]));
+        }
+    }
+
+    fn breaker_is(&self, provider: &str, state: BreakerState) {
+        for other in BreakerState::ALL {
+            let gauge = self.breaker_state.with_label_values(&[provider, other.as_str()]);
+            gauge.set(i64::from(*other == state));
+        }
     }
 }
 
@@ -159,18 +201,22 @@ impl Metrics {
         self.cold.fallbacks.with_label_values(&[from, to, outcome.as_str()]).inc();
     }
 
-    /// A provider's breaker changed its state.
+    /// A provider's breaker changed its state. One that is not configured any more has none to show.
     pub fn breaker(&self, provider: &str, state: BreakerState) {
-        for other in BreakerState::ALL {
-            let gauge = self.cold.breaker_state.with_label_values(&[provider, other.as_str()]);
-            gauge.set(i64::from(*other == state));
-        }
         self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
+        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, breaker)) = named.providers.get_mut(provider) {
+            *breaker = state;
+            self.cold.breaker_is(provider, state);
+        }
     }
 
     /// A provider listed its models.
     pub fn discovered(&self, provider: &str, at: SystemTime) {
-        self.cold.discovery_time.with_label_values(&[provider]).set(unix_seconds(at));
+        let named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.providers.contains_key(provider) {
+            self.cold.discovery_time.with_label_values(&[provider]).set(unix_seconds(at));
+        }
     }
 
     /// A configuration was refused; the one before stays.
@@ -184,8 +230,8 @@ impl Metrics {
     }
 
     /// An authorised scrape was answered.
-    pub fn scraped(&self, format: &str, status: u16) {
-        self.cold.scrapes.with_label_values(&[format, &status.to_string()]).inc();
+    pub fn scraped(&self, format: Format, status: u16) {
+        self.cold.scrapes.with_label_values(&[format.as_str(), &status.to_string()]).inc();
     }
 }
 
@@ -233,7 +279,7 @@ impl Collector for LiveCollector {
         {
             self.connections.with_label_values(&[state.as_str()]).set(signed(count));
         }
-        let dropped = self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
         dropped.inc_by(log_lines_dropped.saturating_sub(dropped.get()));
         [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), dropped.collect()]
             .concat()
@@ -242,4 +288,61 @@ impl Collector for LiveCollector {
 
 fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Setup;
+    use super::*;
+
+    /// Lines about providers and the configuration that are not zero, but for the time it was loaded.
+    fn facts(metrics: &Metrics) -> Vec<String> {
+        let about = ["aurora_provider_", "aurora_config_", "aurora_circuit_", "aurora_retries_"];
+        let text = metrics.render(Format::Text);
+        let lines = text.lines().filter(|line| about.iter().any(|name| line.starts_with(name)));
+        let lines = lines.filter(|line| !line.ends_with(" 0") && !line.contains("timestamp_seconds 1"));
+        lines.map(|line| line.trim_start_matches("aurora_").to_owned()).collect()
+    }
+
+    #[test]
+    fn facts_of_providers_that_leave_go_and_counters_stay() {
+        let with = |providers, hash| Configured { providers, hash, ..Configured::default() };
+        let metrics = Metrics::new(Setup {
+            workers: 1,
+            routes: &[],
+            max_models: 1,
+            max_series: 100,
+            build: Build { version: "0", revision: "0", rustc: "0" },
+            live: Box::new(Live::default),
+            configured: with(&[("a", "openai"), ("b", "groq"), ("c", "xai")], "one"),
+        });
+        let metrics = metrics.expect("a sound family table");
+        metrics.breaker("a", BreakerState::Open);
+        metrics.breaker("b", BreakerState::HalfOpen);
+        metrics.discovered("a", UNIX_EPOCH + std::time::Duration::from_millis(1_500));
+        metrics.retried("a", RetryReason::RateLimited);
+        metrics.configure(&with(&[("b", "openai"), ("c", "xai"), ("d", "jina")], "two"));
+        metrics.breaker("a", BreakerState::Closed);
+        metrics.discovered("a", UNIX_EPOCH + std::time::Duration::from_secs(2));
+        assert_eq!(
+            facts(&metrics),
+            [
+                r#"circuit_breaker_state{provider="b",state="half_open"} 1"#,
+                r#"circuit_breaker_state{provider="c",state="closed"} 1"#,
+                r#"circuit_breaker_state{provider="d",state="closed"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="a",to="closed"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="a",to="open"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="b",to="half_open"} 1"#,
+                r#"config_info{hash="two"} 1"#,
+                r#"config_last_reload_successful 1"#,
+                r#"provider_info{provider="b",type="openai"} 1"#,
+                r#"provider_info{provider="c",type="xai"} 1"#,
+                r#"provider_info{provider="d",type="jina"} 1"#,
+                r#"retries_total{provider="a",reason="rate_limited"} 1"#,
+            ]
+        );
+        metrics.reload_refused();
+        assert!(facts(&metrics).contains(&r#"provider_info{provider="b",type="openai"} 1"#.to_owned()));
+        assert!(!facts(&metrics).contains(&"config_last_reload_successful 1".to_owned()));
+    }
 }

@@ -16,8 +16,9 @@ pub struct DispatchObserver {
     started: Instant,
     status: Option<u16>,
     ending: Ending,
-    /// Attempts that ended, by [`Attempt`].
-    attempts: [u16; Attempt::COUNT],
+    /// Attempts before the last, by [`Attempt`].
+    ended: Option<Box<[u16; Attempt::COUNT]>>,
+    /// An attempt has not ended.
     attempting: bool,
     events: Option<Box<Events>>,
     used: Option<(Tokens, UsageSource)>,
@@ -56,7 +57,8 @@ impl DispatchObserver {
     /// The dispatch starts at `started`.
     #[must_use]
     pub fn start(model: &ModelMetrics, endpoint: Endpoint, stream: bool, started: Instant) -> Self {
-        model.handles.call(endpoint, stream).in_flight.add(1);
+        let handles = model.handles();
+        handles.call(endpoint, stream).in_flight.add(1);
         Self {
             model: model.clone(),
             endpoint,
@@ -64,11 +66,11 @@ impl DispatchObserver {
             started,
             status: None,
             ending: Ending::CallerLeft,
-            attempts: [0; Attempt::COUNT],
+            ended: None,
             attempting: false,
             events: None,
             used: None,
-            _presence: model.handles.worker.presence,
+            _presence: handles.worker.presence,
         }
     }
 
@@ -81,14 +83,18 @@ impl DispatchObserver {
     /// The attempt ended like this: another follows, or its status alone does not tell.
     pub fn attempt_ended(&mut self, outcome: Attempt) {
         if std::mem::take(&mut self.attempting) {
-            self.attempts[outcome as usize] += 1;
+            self.count(outcome);
         }
+    }
+
+    fn count(&mut self, outcome: Attempt) {
+        self.ended.get_or_insert_default()[outcome as usize] += 1;
     }
 
     /// The same target will be asked again.
     pub fn retried(&mut self, reason: RetryReason) {
-        let worker = &self.model.handles.worker;
-        worker.metrics.retried(self.model.handles.provider.as_str(), reason);
+        let handles = self.model.handles();
+        handles.worker.metrics.retried(handles.provider.as_str(), reason);
     }
 
     /// The upstream's status line arrived.
@@ -174,7 +180,7 @@ impl DispatchObserver {
 
     /// The provider's breaker lets nothing through.
     pub fn breaker_open(&mut self) {
-        self.attempts[Attempt::BreakerOpen as usize] += 1;
+        self.count(Attempt::BreakerOpen);
         self.status = Some(503);
         self.ending = Ending::Failed;
     }
@@ -196,19 +202,21 @@ impl DispatchObserver {
         }
     }
 
-    fn record_attempts(&mut self) {
+    fn record_attempts(&self) {
+        let handles = self.model.handles();
         if self.attempting {
-            self.attempt_ended(self.last_attempt());
+            handles.attempts(self.last_attempt(), 1);
         }
-        for (outcome, count) in Attempt::ALL.iter().zip(self.attempts) {
+        let Some(ended) = &self.ended else { return };
+        for (outcome, count) in Attempt::ALL.iter().zip(**ended) {
             if count > 0 {
-                self.model.handles.attempts(*outcome, u64::from(count));
+                handles.attempts(*outcome, u64::from(count));
             }
         }
     }
 
     fn record_events(&self, events: &Events) {
-        let handles = &self.model.handles;
+        let handles = self.model.handles();
         handles.stream(events.outcome, events.longest_gap);
         let Some(first) = events.first_token else { return };
         handles.first_token(self.endpoint, nanos_between(self.started, first));
@@ -228,9 +236,8 @@ impl Drop for DispatchObserver {
             (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
             (_, status) => (status, StatusType::Error),
         };
-        self.model.handles.call(self.endpoint, self.stream).in_flight.add(-1);
         self.model.settle(kind == StatusType::Success);
-        self.model.handles.record((self.endpoint, self.stream), status, kind, nanos_since(self.started));
+        self.model.handles().record((self.endpoint, self.stream), status, kind, nanos_since(self.started));
         self.record_attempts();
         if let Some(events) = &self.events {
             self.record_events(events);

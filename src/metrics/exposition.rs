@@ -1,73 +1,182 @@
-//! The text exposition, format 0.0.4: families by name, series by label values.
+//! The exposition: every family that has a series, by name, its series by label values.
 //!
-//! Our own writer instead of the `prometheus` crate's `TextEncoder`: series go from the cells to text without a
-//! copy of every number in between (`benches/exposition.rs` has the two side by side).
+//! Our own writer ([`page`]) instead of the `prometheus` crate's `TextEncoder`: series go from the cells to text
+//! without a copy of every number in between (`benches/exposition.rs` has the two side by side).
 
-use std::fmt::Write as _;
+mod page;
+
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prometheus::proto;
 
 use super::Metrics;
-use super::cells::{Counter, Gauge, Histogram, Totals};
-use super::families::{Family, Kind};
-use super::labels::Label;
-use super::series::SeriesTable;
-
-/// `Content-Type` of [`Metrics::render`].
-pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+use super::cells::{Amounts, Cell, Counter, Gauge, Histogram, Totals};
+use super::families::{self, FAMILIES, Family, Kind};
+use super::labels::{Format, Label, Overflow};
+use super::series::{SeriesTable, Snapshot};
+use page::{Page, Scaled};
 
 /// How many make a dollar.
 const PICODOLLARS: u64 = 1_000_000_000_000;
 
-/// A family, ready to be written in its place.
-type Rendered = (&'static str, String);
+/// A family as it stands.
+struct Shown {
+    family: &'static Family,
+    numbers: Numbers,
+}
+
+/// Where a family's numbers are.
+enum Numbers {
+    Amounts(Snapshot<Amounts>),
+    Counters(Snapshot<Counter>),
+    Gauges(Snapshot<Gauge>),
+    Histograms(Snapshot<Histogram>),
+    Facts(Vec<(Vec<Label>, f64)>),
+    Counts(Vec<(Vec<Label>, u64)>),
+}
 
 impl Metrics {
-    /// Every family that has a series, as text.
+    /// The exposition in one of its formats.
     #[must_use]
-    pub fn render(&self) -> String {
-        let mut families = self.hot_families();
-        families.retain(|(_, text)| text.lines().any(|line| !line.starts_with('#')));
-        for family in self.cold.registry.gather() {
-            if let Some(rendered) = cold_family(&family) {
-                families.push(rendered);
-            }
+    pub fn render(&self, format: Format) -> String {
+        let last = self.page_size.load(Relaxed);
+        let mut page = Page::new(format, last + last / 8);
+        for Shown { family, numbers } in self.shown() {
+            page.head(family);
+            numbers.write(family, &mut page);
         }
-        families.sort_by_key(|(name, _)| *name);
-        let mut text = String::with_capacity(families.iter().map(|(_, text)| text.len()).sum());
-        for (_, family) in families {
-            text.push_str(&family);
-        }
+        let text = page.end();
+        self.page_size.store(text.len(), Relaxed);
         text
     }
 
-    fn hot_families(&self) -> Vec<Rendered> {
+    fn shown(&self) -> Vec<Shown> {
+        let mut shown = self.hot_families();
+        shown.extend(self.cold.registry.gather().iter().filter_map(cold_family));
+        let about = self.families_about_families(&shown);
+        shown.extend(about);
+        shown.retain(|shown| shown.numbers.series() > 0);
+        shown.sort_by_key(|shown| shown.family.name);
+        shown
+    }
+
+    fn hot_families(&self) -> Vec<Shown> {
         vec![
-            counters(&self.answers),
-            counters(&self.attempts),
-            counters(&self.caller_requests),
-            counters(&self.caller_tokens),
-            counters(&self.cost),
-            counters(&self.http_requests),
-            counters(&self.requests),
-            counters(&self.streams),
-            counters(&self.tokens),
-            counters(&self.unpriced),
-            counters(&self.usage_reports),
-            gauges(&self.requests_in_flight),
-            histograms(&self.http_duration),
-            histograms(&self.overhead),
-            histograms(&self.phase_duration),
-            histograms(&self.request_duration),
-            histograms(&self.response_size),
-            histograms(&self.stream_max_gap),
-            histograms(&self.time_per_output_token),
-            histograms(&self.time_to_first_token),
+            hot(&self.answers, Numbers::Counters),
+            hot(&self.attempts, Numbers::Counters),
+            hot(&self.caller_requests, Numbers::Counters),
+            hot(&self.caller_tokens, Numbers::Amounts),
+            hot(&self.cost, Numbers::Amounts),
+            hot(&self.http_duration, Numbers::Histograms),
+            hot(&self.http_requests, Numbers::Counters),
+            hot(&self.overhead, Numbers::Histograms),
+            hot(&self.phase_duration, Numbers::Histograms),
+            hot(&self.request_duration, Numbers::Histograms),
+            hot(&self.requests, Numbers::Counters),
+            hot(&self.requests_in_flight, Numbers::Gauges),
+            hot(&self.response_size, Numbers::Histograms),
+            hot(&self.stream_max_gap, Numbers::Histograms),
+            hot(&self.streams, Numbers::Counters),
+            hot(&self.time_per_output_token, Numbers::Histograms),
+            hot(&self.time_to_first_token, Numbers::Histograms),
+            hot(&self.tokens, Numbers::Amounts),
+            hot(&self.unpriced, Numbers::Counters),
+            hot(&self.usage_reports, Numbers::Counters),
         ]
+    }
+}
+
+impl Metrics {
+    /// How many label sets the families with labels have, how many those may have that fold, and what was folded.
+    fn families_about_families(&self, shown: &[Shown]) -> [Shown; 3] {
+        let numbers = |family: &Family| {
+            shown.iter().find(|shown| shown.family.name == family.name).map(|shown| &shown.numbers)
+        };
+        let name = |family: &Family| Label::Static(family.name);
+        let folding = || FAMILIES.iter().filter(|family| family.folds());
+        let limits: Vec<_> = folding().map(|family| (vec![name(family)], self.max_series as u64)).collect();
+        let overflow: Vec<_> = folding()
+            .flat_map(|family| {
+                let folded = numbers(family).map_or([0; Overflow::COUNT], Numbers::overflow);
+                let row = |(reason, count): (&Overflow, u64)| (vec![name(family), (*reason).into()], count);
+                Overflow::ALL.iter().zip(folded).map(row).collect::<Vec<_>>()
+            })
+            .collect();
+        let labelled: Vec<_> = FAMILIES.iter().filter(|family| !family.labels.is_empty()).collect();
+        let sets = |family: &Family| match family.name {
+            own if own == families::LABEL_SETS.name => labelled.len(),
+            own if own == families::LABEL_SETS_LIMIT.name => limits.len(),
+            own if own == families::LABEL_OVERFLOW.name => overflow.len(),
+            _ => numbers(family).map_or(0, Numbers::series),
+        };
+        let sets = labelled.iter().map(|family| (vec![name(family)], sets(family) as u64)).collect();
+        [
+            Shown { family: &families::LABEL_SETS, numbers: Numbers::Counts(sets) },
+            Shown { family: &families::LABEL_SETS_LIMIT, numbers: Numbers::Counts(limits) },
+            Shown { family: &families::LABEL_OVERFLOW, numbers: Numbers::Counts(overflow) },
+        ]
+    }
+}
+
+impl Numbers {
+    /// How many label sets there are.
+    fn series(&self) -> usize {
+        match self {
+            Self::Amounts(snapshot) => snapshot.series.len(),
+            Self::Counters(snapshot) => snapshot.series.len(),
+            Self::Gauges(snapshot) => snapshot.series.len(),
+            Self::Histograms(snapshot) => snapshot.series.len(),
+            Self::Facts(rows) => rows.len(),
+            Self::Counts(rows) => rows.len(),
+        }
+    }
+
+    /// Observations that count under `other`.
+    fn overflow(&self) -> [u64; Overflow::COUNT] {
+        match self {
+            Self::Amounts(snapshot) => snapshot.overflow(),
+            Self::Counters(snapshot) => snapshot.overflow(),
+            Self::Histograms(snapshot) => snapshot.overflow(),
+            Self::Gauges(_) | Self::Facts(_) | Self::Counts(_) => [0; Overflow::COUNT],
+        }
+    }
+
+    fn write(&self, family: &Family, page: &mut Page) {
+        match self {
+            Self::Amounts(snapshot) => {
+                let scale = if family.unit == "usd" { PICODOLLARS } else { 1 };
+                for (labels, cells) in &snapshot.series {
+                    let value = cells.iter().filter_map(OnceLock::get).map(|cell| cell.sum()).sum();
+                    page.sample(family, labels, Scaled { value, scale });
+                }
+            }
+            Self::Counters(snapshot) => {
+                for (labels, cells) in &snapshot.series {
+                    let cells = cells.iter().filter_map(OnceLock::get);
+                    page.sample(family, labels, cells.map(|cell| cell.value()).sum::<u64>());
+                }
+            }
+            Self::Gauges(snapshot) => {
+                for (labels, cells) in &snapshot.series {
+                    let cells = cells.iter().filter_map(OnceLock::get);
+                    page.sample(family, labels, cells.map(|cell| cell.value()).sum::<i64>());
+                }
+            }
+            Self::Histograms(snapshot) => {
+                let edges = page.edges(family);
+                for (labels, cells) in &snapshot.series {
+                    let mut totals = Totals::default();
+                    cells.iter().filter_map(OnceLock::get).for_each(|cell| cell.add_to(&mut totals));
+                    page.histogram(family, labels, &edges, &totals);
+                }
+            }
+            Self::Facts(rows) => rows.iter().for_each(|(labels, value)| page.sample(family, labels, *value)),
+            Self::Counts(rows) => rows.iter().for_each(|(labels, value)| page.sample(family, labels, *value)),
+        }
     }
 }
 
@@ -81,136 +190,25 @@ pub fn gzip(text: &str) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn head(family: &Family) -> String {
-    let mut text = String::new();
-    write_line(&mut text, format_args!("# HELP {} {}", family.name, family.help));
-    write_line(&mut text, format_args!("# TYPE {} {}", family.name, family.kind.name()));
-    text
-}
-
-fn counters(table: &SeriesTable<Counter>) -> Rendered {
-    let scale = if table.family.unit == "usd" { PICODOLLARS } else { 1 };
-    let mut text = head(table.family);
-    for (labels, cells) in table.snapshot() {
-        let sum: u64 = cells.iter().filter_map(|cell| cell.get()).map(|cell| cell.value()).sum();
-        let sum = Scaled { value: sum, scale };
-        sample(&mut text, table.family.name, "", &label_text(table.family.labels, &labels), sum);
-    }
-    (table.family.name, text)
-}
-
-fn gauges(table: &SeriesTable<Gauge>) -> Rendered {
-    let mut text = head(table.family);
-    for (labels, cells) in table.snapshot() {
-        let sum: i64 = cells.iter().filter_map(|cell| cell.get()).map(|cell| cell.value()).sum();
-        sample(&mut text, table.family.name, "", &label_text(table.family.labels, &labels), sum);
-    }
-    (table.family.name, text)
-}
-
-fn histograms(table: &SeriesTable<Histogram>) -> Rendered {
-    let mut text = head(table.family);
-    let Some(buckets) = table.family.buckets else { return (table.family.name, text) };
-    let edges: Vec<String> = buckets.upper.iter().map(f64::to_string).collect();
-    for (labels, cells) in table.snapshot() {
-        let mut totals = Totals::default();
-        for cell in cells.iter().filter_map(|cell| cell.get()) {
-            cell.add_to(&mut totals);
-        }
-        histogram(&mut text, table.family, &label_text(table.family.labels, &labels), &edges, &totals);
-    }
-    (table.family.name, text)
-}
-
-fn histogram(text: &mut String, family: &Family, labels: &str, edges: &[String], totals: &Totals) {
-    let separator = if labels.is_empty() { "" } else { "," };
-    let mut cumulative = 0;
-    for (edge, count) in edges.iter().map(String::as_str).chain(["+Inf"]).zip(totals.counts) {
-        cumulative += count;
-        let mut number = itoa::Buffer::new();
-        for part in [family.name, "_bucket{", labels, separator, "le=\"", edge, "\"} "] {
-            text.push_str(part);
-        }
-        text.push_str(number.format(cumulative));
-        text.push('\n');
-    }
-    let scale = family.buckets.map_or(1, |buckets| buckets.scale);
-    sample(text, family.name, "_sum", labels, Scaled { value: totals.sum, scale });
-    sample(text, family.name, "_count", labels, cumulative);
-}
-
-/// A whole number of parts, `scale` (a power of ten) of them to one, shown without rounding.
-struct Scaled {
-    value: u64,
-    scale: u64,
-}
-
-impl std::fmt::Display for Scaled {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.scale == 1 {
-            return self.value.fmt(f);
-        }
-        let digits = self.scale.ilog10() as usize;
-        write!(f, "{}.{:0digits$}", self.value / self.scale, self.value % self.scale)
-    }
+fn hot<C: Cell>(table: &SeriesTable<C>, numbers: fn(Snapshot<C>) -> Numbers) -> Shown {
+    Shown { family: table.family, numbers: numbers(table.snapshot()) }
 }
 
 /// A family of the `prometheus` registry. One that is not in the table is not shown; a test sees to it that there is none.
-fn cold_family(proto: &proto::MetricFamily) -> Option<Rendered> {
-    let family = super::families::FAMILIES.iter().find(|family| family.name == proto.name())?;
-    let mut text = head(family);
-    let mut samples: Vec<(Vec<Label>, f64)> = proto
-        .get_metric()
-        .iter()
-        .map(|metric| {
-            let value = match family.kind {
-                Kind::Gauge => metric.get_gauge().get_value(),
-                Kind::Counter | Kind::Histogram => metric.get_counter().get_value(),
-            };
-            (in_order(family.labels, metric.get_label()), value)
-        })
-        .collect();
-    samples.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (labels, value) in samples {
-        sample(&mut text, family.name, "", &label_text(family.labels, &labels), value);
-    }
-    Some((family.name, text))
+fn cold_family(proto: &proto::MetricFamily) -> Option<Shown> {
+    let family = FAMILIES.iter().find(|family| family.name == proto.name())?;
+    let value = |metric: &proto::Metric| match family.kind {
+        Kind::Gauge => metric.get_gauge().get_value(),
+        Kind::Counter | Kind::Histogram => metric.get_counter().get_value(),
+    };
+    let row = |metric: &proto::Metric| (in_order(family.labels, metric.get_label()), value(metric));
+    let mut rows: Vec<(Vec<Label>, f64)> = proto.get_metric().iter().map(row).collect();
+    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some(Shown { family, numbers: Numbers::Facts(rows) })
 }
 
 /// The registry sorts labels by name; the table has them in the order in which they are read.
 fn in_order(names: &[&str], pairs: &[proto::LabelPair]) -> Vec<Label> {
     let value = |name: &&str| pairs.iter().find(|pair| pair.name() == *name).map_or("", |pair| pair.value());
     names.iter().map(|name| Label::Shared(Arc::from(value(name)))).collect()
-}
-
-fn sample(text: &mut String, name: &str, suffix: &str, labels: &str, value: impl std::fmt::Display) {
-    let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
-    write_line(text, format_args!("{name}{suffix}{open}{labels}{close} {value}"));
-}
-
-fn write_line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    if text.write_fmt(line).is_ok() {
-        text.push('\n');
-    }
-}
-
-fn label_text(names: &[&str], values: &[Label]) -> String {
-    let mut text = String::with_capacity(64);
-    for (name, value) in names.iter().zip(values) {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(name);
-        text.push_str("=\"");
-        for c in value.as_str().chars() {
-            match c {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                c => text.push(c),
-            }
-        }
-        text.push('"');
-    }
-    text
 }

@@ -31,9 +31,45 @@ impl Kind {
 pub struct Buckets {
     /// Upper edges in the family's unit, ascending, without `+Inf`.
     pub upper: &'static [f64],
-    pub(super) edges: &'static [u64],
+    edges: &'static [u64],
+    /// By the number of bits of an observation, how many edges have fewer: where the search for its bucket begins.
+    shorter: [u8; 65],
     /// What one unit is in observations.
     pub(super) scale: u64,
+}
+
+impl Buckets {
+    /// The bucket of an observation. Edges are so far apart that a step or two are left after the first guess.
+    pub(super) fn place(&self, value: u64) -> usize {
+        let mut place = usize::from(self.shorter[bits(value)]);
+        while self.edges.get(place).is_some_and(|edge| *edge < value) {
+            place += 1;
+        }
+        place
+    }
+}
+
+/// How many bits a number has without leading zeros.
+const fn bits(value: u64) -> usize {
+    (u64::BITS - value.leading_zeros()) as usize
+}
+
+/// See [`Buckets`].
+const fn shorter(edges: &[u64]) -> [u8; 65] {
+    let mut counts = [0; 65];
+    let mut length = 0;
+    while length < counts.len() {
+        let mut i = 0;
+        while i < edges.len() && bits(edges[i]) < length {
+            i += 1;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_EDGES")]
+        {
+            counts[length] = i as u8;
+        }
+        length += 1;
+    }
+    counts
 }
 
 /// One row of the contract.
@@ -91,7 +127,7 @@ macro_rules! buckets {
         pub static $name: Buckets = {
             const UPPER: &[f64] = &[$($edge),+];
             static EDGES: [u64; UPPER.len()] = observed([$($edge),+], $scale);
-            Buckets { upper: UPPER, edges: &EDGES, scale: $scale }
+            Buckets { upper: UPPER, edges: &EDGES, shorter: shorter(&EDGES), scale: $scale }
         };
     };
 }
@@ -246,4 +282,32 @@ families! {
         "Threads of the process.";
     PROCESS_VIRTUAL = "process_virtual_memory_bytes" Gauge "bytes" [] None,
         "Address space of the process.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_observation_has_its_bucket() {
+        for family in FAMILIES {
+            let Some(buckets) = family.buckets else { continue };
+            let near = buckets.edges.iter().flat_map(|edge| [edge - 1, *edge, edge + 1]);
+            for value in near.chain((0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit])).chain([u64::MAX]) {
+                let expected = buckets.edges.partition_point(|edge| *edge < value);
+                assert_eq!(buckets.place(value), expected, "{value} in {}", family.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_end_in_their_unit_and_are_in_order() {
+        assert!(FAMILIES.is_sorted_by_key(|family| family.name));
+        for Family { name, kind, unit, help, .. } in FAMILIES {
+            let counter = name.strip_suffix("_total");
+            assert_eq!(*kind == Kind::Counter, counter.is_some(), "{name}");
+            assert!(unit.is_empty() || counter.unwrap_or(name).ends_with(&format!("_{unit}")), "{name}");
+            assert!(!help.contains(['\\', '"', '\n']), "{name}: HELP would need escapes");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::cardinality::Claim;
-use super::cells::{Counter, Gauge, Histogram};
+use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use super::labels::{
     Answer, Attempt, Endpoint, Label, StatusType, Stream, StreamOutcome, TokenKind, Tokens, Unpriced,
     UsageSource,
@@ -30,38 +30,45 @@ pub enum Pricing {
 
 /// The metrics of one target at one worker.
 #[derive(Debug, Clone)]
-pub struct ModelMetrics {
-    pub(super) handles: Arc<ModelHandles>,
+pub struct ModelMetrics(Arc<Target>);
+
+#[derive(Debug)]
+struct Target {
+    handles: Arc<ModelHandles>,
     /// The name, while it is not admitted.
-    candidate: Option<Arc<str>>,
+    candidate: Option<String>,
     pricing: Pricing,
 }
 
 impl ModelMetrics {
-    pub(super) fn new(handles: Arc<ModelHandles>, candidate: Option<Arc<str>>, pricing: Pricing) -> Self {
-        Self { handles, candidate, pricing }
+    pub(super) fn new(handles: Arc<ModelHandles>, candidate: Option<String>, pricing: Pricing) -> Self {
+        Self(Arc::new(Target { handles, candidate, pricing }))
+    }
+
+    pub(super) fn handles(&self) -> &ModelHandles {
+        &self.0.handles
     }
 
     /// Whether the name has a label value, so that these handles stay right.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
-        self.candidate.is_none()
+        self.0.candidate.is_none()
     }
 
     /// Decides on a name that was not admitted when its request came: a 2xx earns it its place.
     pub(super) fn settle(&mut self, earned: bool) {
-        let Some(name) = self.candidate.take() else { return };
-        let worker = &self.handles.worker;
+        let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return };
         let claim = earned.then_some(Claim::Earned);
-        *self = worker.model(self.handles.provider.as_str(), &name, claim, self.pricing.clone());
+        let settled = handles.worker.model(handles.provider.as_str(), name, claim, pricing.clone());
+        *self = settled;
     }
 
     /// Counts the tokens of a 2xx, or that they are not known, and what they cost.
     pub(super) fn used(&self, used: Option<(Tokens, UsageSource)>) {
-        let handles = &*self.handles;
+        let Target { handles, pricing, .. } = &*self.0;
         let Some((tokens, source)) = used else {
             handles.usage(UsageSource::Missing);
-            if self.pricing != Pricing::Off {
+            if *pricing != Pricing::Off {
                 handles.unpriced(Unpriced::NoUsage);
             }
             return;
@@ -72,7 +79,7 @@ impl ModelMetrics {
                 handles.tokens(*kind, count);
             }
         }
-        match &self.pricing {
+        match pricing {
             Pricing::Off => {}
             Pricing::NoPrice => handles.unpriced(Unpriced::NoPrice),
             Pricing::Price(prices) => {
@@ -97,9 +104,9 @@ pub(super) struct ModelHandles {
     per_token: Handle<Histogram>,
     gap: Handle<Histogram>,
     streams: [Handle<Counter>; StreamOutcome::COUNT],
-    tokens: [Handle<Counter>; TokenKind::COUNT],
+    tokens: [Handle<Amounts>; TokenKind::COUNT],
     usage: [Handle<Counter>; UsageSource::COUNT],
-    cost: Handle<Counter>,
+    cost: Handle<Amounts>,
     unpriced: [Handle<Counter>; Unpriced::COUNT],
     attempts: [Handle<Counter>; Attempt::COUNT],
     answers: [Handle<Counter>; Answer::COUNT],
@@ -135,12 +142,12 @@ impl ModelHandles {
         }
     }
 
-    fn series<C>(&self, table: &SeriesTable<C>, labels: &[Label]) -> Series<C> {
+    fn series<C: Cell>(&self, table: &SeriesTable<C>, labels: &[Label]) -> Series<C> {
         table.series(self.worker.worker, labels)
     }
 
     /// The series of this pair that differs from its siblings in `last`, if in anything.
-    fn of_pair<C>(&self, table: &SeriesTable<C>, last: Option<Label>) -> Series<C> {
+    fn of_pair<C: Cell>(&self, table: &SeriesTable<C>, last: Option<Label>) -> Series<C> {
         let labels: Vec<Label> =
             [self.provider.clone(), self.model.clone()].into_iter().chain(last).collect();
         self.series(table, &labels)
@@ -158,10 +165,11 @@ impl ModelHandles {
         })
     }
 
-    /// Counts one dispatch. `status` is `None` when no response was received.
+    /// Counts one dispatch that is no longer in flight. `status` is `None` when no response was received.
     pub(super) fn record(&self, at: (Endpoint, bool), status: Option<u16>, kind: StatusType, nanos: u64) {
         let (endpoint, stream) = at;
         let call = self.call(endpoint, stream);
+        call.in_flight.add(-1);
         let duration = call.duration[kind as usize].get_or_init(|| {
             let labels = [
                 self.provider.clone(),
@@ -285,8 +293,8 @@ pub struct CallerMetrics(Arc<CallerHandles>);
 #[derive(Debug)]
 struct CallerHandles {
     requests: Series<Counter>,
-    input: Series<Counter>,
-    output: Series<Counter>,
+    input: Series<Amounts>,
+    output: Series<Amounts>,
 }
 
 impl CallerMetrics {
@@ -305,9 +313,9 @@ impl CallerMetrics {
     pub(super) fn record(&self, tokens: Option<&Tokens>) {
         self.0.requests.add(1);
         let Some(tokens) = tokens else { return };
-        for (kind, count) in TokenKind::ALL.iter().zip(tokens) {
-            let series = if kind.direction() == "input" { &self.0.input } else { &self.0.output };
-            series.add(*count);
+        for (series, direction) in [(&self.0.input, "input"), (&self.0.output, "output")] {
+            let kinds = TokenKind::ALL.iter().zip(tokens).filter(|(kind, _)| kind.direction() == direction);
+            series.add(kinds.map(|(_, count)| count).sum());
         }
     }
 }

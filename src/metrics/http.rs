@@ -220,7 +220,7 @@ impl HttpObserver {
             (Some(alias), _) => alias.answer(answer),
             (None, Some(model)) => {
                 model.settle(fine);
-                model.handles.answer(answer);
+                model.handles().answer(answer);
             }
             (None, None) => self.worker.unknown_answer(answer),
         }

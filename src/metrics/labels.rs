@@ -32,6 +32,11 @@ impl Label {
         Self::Shared(Arc::from(&clean[..end]))
     }
 
+    /// Whether it stands in for names beyond a cap, and is not itself a name.
+    pub(super) fn is_fold(&self) -> bool {
+        matches!(self, Self::Static(_)) && *self == OTHER
+    }
+
     /// The value.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -373,6 +378,16 @@ label_set! {
         MaxModels = "max_models",
         /// The family has `metrics.max_series` label sets.
         MaxSeries = "max_series",
+    }
+}
+
+label_set! {
+    /// How an exposition is written.
+    Format {
+        /// Prometheus' text format, 0.0.4.
+        Text = "text",
+        /// OpenMetrics, 1.0.0.
+        OpenMetrics = "openmetrics",
     }
 }
 

@@ -25,25 +25,26 @@ pub mod worst_case;
 
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cardinality::AdmittedModels;
-use cells::{Counter, Gauge, Histogram};
+use cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use cold::Cold;
-use families::Family;
 use handles::{Handle, ModelHandles};
 use labels::{Label, UNKNOWN, Unpriced};
 use presence::Presence;
-use series::SeriesTable;
+use series::{Extent, SeriesTable};
 
 pub use cardinality::Claim;
 pub use dispatch::DispatchObserver;
-pub use exposition::{TEXT_FORMAT, gzip};
+pub use exposition::gzip;
 pub use handles::{AliasMetrics, CallerMetrics, ModelMetrics, Pricing, TokenPrices};
 pub use http::{CLIENT_CLOSED_REQUEST, HttpObserver};
 pub use labels::{
-    Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Phase,
-    Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens, UsageSource,
+    Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, Format, HttpMethod, HttpOutcome,
+    Phase, Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens,
+    UsageSource,
 };
 pub use reference::reference;
 
@@ -131,13 +132,14 @@ pub struct Configured<'a> {
 #[derive(Debug)]
 pub struct Metrics {
     presence: Presence,
+    max_series: usize,
     routes: Box<[Label]>,
     models: AdmittedModels,
     answers: SeriesTable<Counter>,
     attempts: SeriesTable<Counter>,
     caller_requests: SeriesTable<Counter>,
-    caller_tokens: SeriesTable<Counter>,
-    cost: SeriesTable<Counter>,
+    caller_tokens: SeriesTable<Amounts>,
+    cost: SeriesTable<Amounts>,
     http_duration: SeriesTable<Histogram>,
     http_requests: SeriesTable<Counter>,
     overhead: SeriesTable<Histogram>,
@@ -150,10 +152,12 @@ pub struct Metrics {
     streams: SeriesTable<Counter>,
     time_per_output_token: SeriesTable<Histogram>,
     time_to_first_token: SeriesTable<Histogram>,
-    tokens: SeriesTable<Counter>,
+    tokens: SeriesTable<Amounts>,
     unpriced: SeriesTable<Counter>,
     usage_reports: SeriesTable<Counter>,
     cold: Cold,
+    /// Bytes of the last exposition: the next one is about as long.
+    page_size: AtomicUsize,
 }
 
 impl Metrics {
@@ -162,38 +166,34 @@ impl Metrics {
     /// # Errors
     /// When the family table contradicts itself, or this build has no metrics.
     pub fn new(setup: Setup) -> Result<Arc<Self>, MetricsError> {
-        let counter = |family| SeriesTable::new(family, setup.workers, |_| Counter::default());
-        let gauge = |family| SeriesTable::new(family, setup.workers, |_| Gauge::default());
-        let histogram = |family| {
-            SeriesTable::new(family, setup.workers, |family: &Family| {
-                Histogram::new(family.buckets.unwrap_or(&families::DURATION))
-            })
-        };
+        let extent = Extent { workers: setup.workers, max_series: setup.max_series };
         let metrics = Self {
             presence: Presence::IN_THIS_BUILD.ok_or(MetricsError::Absent)?,
+            max_series: setup.max_series,
             routes: setup.routes.iter().map(|route| Label::of_name(route)).collect(),
             models: AdmittedModels::new(setup.max_models),
-            answers: counter(&families::ANSWERS),
-            attempts: counter(&families::ATTEMPTS),
-            caller_requests: counter(&families::CALLER_REQUESTS),
-            caller_tokens: counter(&families::CALLER_TOKENS),
-            cost: counter(&families::COST),
-            http_duration: histogram(&families::HTTP_DURATION),
-            http_requests: counter(&families::HTTP_REQUESTS),
-            overhead: histogram(&families::OVERHEAD_SECONDS),
-            phase_duration: histogram(&families::PHASE_DURATION),
-            request_duration: histogram(&families::REQUEST_DURATION),
-            requests: counter(&families::REQUESTS),
-            requests_in_flight: gauge(&families::REQUESTS_IN_FLIGHT),
-            response_size: histogram(&families::RESPONSE_SIZE),
-            stream_max_gap: histogram(&families::STREAM_GAP),
-            streams: counter(&families::STREAMS),
-            time_per_output_token: histogram(&families::TPOT_SECONDS),
-            time_to_first_token: histogram(&families::TTFT_SECONDS),
-            tokens: counter(&families::TOKENS),
-            unpriced: counter(&families::UNPRICED),
-            usage_reports: counter(&families::USAGE_REPORTS),
+            answers: SeriesTable::new(&families::ANSWERS, extent),
+            attempts: SeriesTable::new(&families::ATTEMPTS, extent),
+            caller_requests: SeriesTable::new(&families::CALLER_REQUESTS, extent),
+            caller_tokens: SeriesTable::new(&families::CALLER_TOKENS, extent),
+            cost: SeriesTable::new(&families::COST, extent),
+            http_duration: SeriesTable::new(&families::HTTP_DURATION, extent),
+            http_requests: SeriesTable::new(&families::HTTP_REQUESTS, extent),
+            overhead: SeriesTable::new(&families::OVERHEAD_SECONDS, extent),
+            phase_duration: SeriesTable::new(&families::PHASE_DURATION, extent),
+            request_duration: SeriesTable::new(&families::REQUEST_DURATION, extent),
+            requests: SeriesTable::new(&families::REQUESTS, extent),
+            requests_in_flight: SeriesTable::new(&families::REQUESTS_IN_FLIGHT, extent),
+            response_size: SeriesTable::new(&families::RESPONSE_SIZE, extent),
+            stream_max_gap: SeriesTable::new(&families::STREAM_GAP, extent),
+            streams: SeriesTable::new(&families::STREAMS, extent),
+            time_per_output_token: SeriesTable::new(&families::TPOT_SECONDS, extent),
+            time_to_first_token: SeriesTable::new(&families::TTFT_SECONDS, extent),
+            tokens: SeriesTable::new(&families::TOKENS, extent),
+            unpriced: SeriesTable::new(&families::UNPRICED, extent),
+            usage_reports: SeriesTable::new(&families::USAGE_REPORTS, extent),
             cold: Cold::new(setup.build, setup.live)?,
+            page_size: AtomicUsize::new(0),
         };
         metrics.configure(&setup.configured);
         Ok(Arc::new(metrics))
@@ -288,7 +288,8 @@ impl Deref for WorkerMetrics {
 pub struct Shard {
     metrics: Arc<Metrics>,
     worker: usize,
-    models: Mutex<HashMap<(String, String), Arc<ModelHandles>>>,
+    /// By provider and label; a model may be called what stands in for others.
+    models: Mutex<HashMap<(String, String, bool), Arc<ModelHandles>>>,
     http: Box<[http::RouteHandles]>,
     phases: http::PhaseHandles,
     overheads: http::OverheadHandles,
@@ -312,7 +313,7 @@ impl WorkerMetrics {
             Some(claim) => self.metrics.models.admit(provider, model, claim),
             None => self.metrics.models.find(provider, model),
         };
-        let candidate = label.is_none().then(|| Arc::from(model));
+        let candidate = label.is_none().then(|| model.to_owned());
         ModelMetrics::new(self.handles(provider, label.unwrap_or(UNKNOWN)), candidate, pricing)
     }
 
@@ -324,7 +325,7 @@ impl WorkerMetrics {
 
     fn handles(&self, provider: &str, model: Label) -> Arc<ModelHandles> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (provider.to_owned(), model.as_str().to_owned());
+        let key = (provider.to_owned(), model.as_str().to_owned(), model.is_fold());
         Arc::clone(
             models.entry(key).or_insert_with(|| Arc::new(ModelHandles::new(self.clone(), provider, model))),
         )
@@ -346,7 +347,7 @@ impl WorkerMetrics {
 }
 
 /// Makes one series for each value of a family's last label appear.
-fn appear<C, L: Copy + Into<Label>>(table: &SeriesTable<C>, first: &[Label], last: &[L]) {
+fn appear<C: Cell, L: Copy + Into<Label>>(table: &SeriesTable<C>, first: &[Label], last: &[L]) {
     for value in last {
         table.appear(&[first, &[(*value).into()]].concat());
     }

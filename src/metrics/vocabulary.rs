@@ -2,15 +2,13 @@
 
 use super::families::{self, Family};
 use super::labels::{
-    Answer, Attempt, AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, HttpMethod,
-    HttpOutcome, Overflow, Phase, Rejection, RetryReason, StatusClass, StatusType, Stream, StreamOutcome,
-    Surface, TokenKind, Unpriced, UsageSource,
+    Answer, Attempt, AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format,
+    HttpMethod, HttpOutcome, Overflow, Phase, Rejection, RetryReason, StatusClass, StatusType, Stream,
+    StreamOutcome, Surface, TokenKind, Unpriced, UsageSource,
 };
 
 /// What `status` says of a phase.
 const PHASE_STATUSES: &[&str] = &["success", "error"];
-/// Names of the formats that a scrape is answered in.
-const FORMATS: &[&str] = &["text", "openmetrics"];
 /// What an authorised scrape is answered with.
 const SCRAPE_CODES: &[&str] = &["200", "500"];
 /// Directions of tokens.
@@ -22,7 +20,7 @@ pub(super) fn words(family: &Family, label: &str) -> Option<&'static [&'static s
         "code" => SCRAPE_CODES,
         "direction" => DIRECTIONS,
         "endpoint" => Endpoint::WORDS,
-        "format" => FORMATS,
+        "format" => Format::WORDS,
         "kind" => TokenKind::WORDS,
         "method" => HttpMethod::WORDS,
         "outcome" => return outcomes(family),

@@ -5,6 +5,7 @@ mod breaker;
 mod budget;
 mod client;
 mod discovery;
+mod egress;
 mod passage;
 mod resolve;
 mod retry;
@@ -19,12 +20,13 @@ use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
 use crate::config::{Config, Provider};
-use crate::metrics::Endpoint;
+use crate::metrics::{Endpoint, Metrics};
 
 use passage::Record;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use egress::{Egress, EgressError};
 pub use passage::Passage;
 pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
@@ -38,6 +40,7 @@ pub struct Upstream {
     addresses: Addresses,
     speaks: [bool; Endpoint::COUNT],
     record: Arc<Record>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -54,7 +57,11 @@ pub enum UnusableProvider {
 }
 
 impl Upstream {
-    fn new(provider: &Arc<Provider>, record: Arc<Record>) -> Result<Self, UnusableProvider> {
+    fn new(
+        provider: &Arc<Provider>,
+        record: Arc<Record>,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Result<Self, UnusableProvider> {
         let mut speaks = [false; Endpoint::COUNT];
         for endpoint in Endpoint::ALL {
             speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
@@ -65,6 +72,7 @@ impl Upstream {
             addresses: Addresses::new(provider)?,
             speaks,
             record,
+            metrics,
         })
     }
 
@@ -129,19 +137,26 @@ impl Providers {
     ///
     /// # Errors
     /// When one cannot be called at all.
-    pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
+    pub fn new(
+        config: &Config,
+        metrics: Option<&Arc<Metrics>>,
+        previous: Option<&Self>,
+    ) -> Result<Self, UnusableProvider> {
         let record = |provider: &Provider| {
             let before = previous.and_then(|previous| previous.upstream(&provider.name));
             before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
         };
         let upstreams = config.providers.iter();
-        let upstreams = upstreams.map(|provider| Upstream::new(provider, record(provider)).map(Arc::new));
+        let upstreams = upstreams
+            .map(|provider| Upstream::new(provider, record(provider), metrics.cloned()).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {
             aliases: aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect(),
             upstreams,
-            discovered: RwLock::new(previous.map(Self::discovered).unwrap_or_default()),
+            discovered: RwLock::new(
+                previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
+            ),
             generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
         })
     }
@@ -193,6 +208,17 @@ impl Providers {
 
     fn discovered(&self) -> Arc<Discovered> {
         Arc::clone(&self.discovered.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What those providers listed that are called where they were before.
+    fn still_known(&self, config: &Config) -> Arc<Discovered> {
+        let discovered = self.discovered();
+        let same = config.providers.iter().filter(|provider| {
+            let before = self.upstream(&provider.name);
+            before.is_some_and(|before| before.provider.base_url == provider.base_url)
+        });
+        let known = same.filter_map(|provider| discovered.get_key_value(&provider.name));
+        Arc::new(known.map(|(name, models)| (name.clone(), models.clone())).collect())
     }
 
     fn set_discovered(&self, provider: &str, models: Vec<String>) {

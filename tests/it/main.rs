@@ -1,15 +1,21 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
+#[cfg(feature = "real-software")]
+mod anthropic_sdk;
 mod aurora;
 mod auth;
 mod bad_requests;
+mod bounds;
+mod breaker;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod fallbacks;
+mod formats;
 mod generated;
 mod health;
 mod http_surface;
@@ -19,6 +25,11 @@ mod limits;
 mod logging;
 mod metrics_truth;
 mod model_labels;
+mod monitoring;
+#[cfg(feature = "real-software")]
+mod monitoring_commands;
+#[cfg(feature = "real-software")]
+mod monitoring_real;
 mod multipart;
 #[cfg(feature = "real-software")]
 mod nginx;
@@ -31,6 +42,7 @@ mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
+mod promql;
 mod providers_table;
 #[cfg(feature = "real-software")]
 mod readme;
@@ -40,11 +52,15 @@ mod relay;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod retries;
 mod route_table;
 mod scripted;
+#[cfg(feature = "real-software")]
+mod sdk;
 mod shapes;
 mod shutdown;
 mod stored;
+mod stream_truth;
 mod streams;
 mod tls_upstream;
 mod upstream;

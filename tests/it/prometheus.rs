@@ -13,7 +13,7 @@ const KEY: &str = "a-master-key-of-32-characters-or";
 
 /// A running Prometheus.
 pub(crate) struct Prometheus {
-    origin: String,
+    pub(crate) origin: String,
     _server: Server,
 }
 

@@ -181,6 +181,7 @@ async fn models_are_discovered_over_tls() {
 #[tokio::test]
 async fn discovery_says_why_an_untrusted_upstream_has_no_models() {
     let aurora = aurora(upstream(&certificate(), &authority("Stranger")), &authority("Trusted"), "");
-    let line = aurora.line("models could not be discovered; the next try is in an hour");
+    let line = aurora.line("models could not be discovered");
+    assert_eq!(line["retry_in_s"], 60);
     assert_eq!(line["error"], "TLS failed: its certificate is signed by nobody this machine trusts");
 }

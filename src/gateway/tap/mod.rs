@@ -270,7 +270,8 @@ impl Tap {
         }
         let mut passed = BytesMut::with_capacity(end.saturating_sub(unsent));
         let mut from = unsent;
-        for withheld in &cut.withheld {
+        // An event whose beginning has passed passes whole.
+        for withheld in cut.withheld.iter().filter(|event| event.start >= unsent) {
             passed.extend_from_slice(&whole[from..withheld.start]);
             from = withheld.end;
         }

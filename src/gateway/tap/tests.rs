@@ -201,6 +201,7 @@ fn the_declaration_that_was_asked_for_by_us_is_withheld_wherever_it_is_cut() {
         USAGE.replace("data: ", "data:"),
         USAGE.replace(",\"choices\"", "\ndata: ,\"choices\""),
         USAGE.replace("\"1\"", "\"\\\"{é\""),
+        USAGE.replace("\"1\"", "[-1.5E-3,0.25,true,null,\"\\ud83d\\ude00\\n\"]"),
     ] {
         let whole = [before, &usage, after].concat();
         for at in 0..whole.len() {

@@ -41,7 +41,7 @@ pub(super) fn quoted(text: &str) -> String {
 /// Writes a label value as it stands between quotes.
 #[must_use]
 pub fn escape_label_value(value: &str) -> Cow<'_, str> {
-    if !value.contains(['\\', '"', '\n']) {
+    if memchr::memchr3(b'\\', b'"', b'\n', value.as_bytes()).is_none() {
         return Cow::Borrowed(value);
     }
     Cow::Owned(value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"))

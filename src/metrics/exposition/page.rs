@@ -1,0 +1,258 @@
+//! How an exposition is written: Prometheus' text format 0.0.4 and OpenMetrics 1.0.0.
+//!
+//! They differ in little. OpenMetrics names a counter without `_total` in its head, states units, writes bucket edges
+//! canonically and ends with `# EOF`.
+
+use crate::metrics::cells::Totals;
+use crate::metrics::families::Family;
+use crate::metrics::labels::{Format, Label};
+use crate::metrics::parser::escape_label_value;
+
+/// An exposition that is being written.
+pub(super) struct Page {
+    text: String,
+    format: Format,
+    /// What the lines of a histogram's buckets begin with.
+    bucket: String,
+}
+
+/// The ends of the labels of a histogram's buckets, `+Inf` included.
+pub(super) struct Edges(Vec<String>);
+
+/// A whole number of parts, `scale` (a power of ten) of them to one, written without rounding.
+pub(super) struct Scaled {
+    pub(super) value: u64,
+    pub(super) scale: u64,
+}
+
+/// A value of a sample.
+pub(super) trait Number {
+    fn write(self, text: &mut String);
+}
+
+impl Page {
+    pub(super) fn new(format: Format, capacity: usize) -> Self {
+        Self { text: String::with_capacity(capacity), format, bucket: String::new() }
+    }
+
+    /// HELP and TYPE, and in OpenMetrics UNIT.
+    pub(super) fn head(&mut self, family: &Family) {
+        let (name, unit) = match self.format {
+            Format::Text => (family.name, ""),
+            Format::OpenMetrics => (family.name.strip_suffix("_total").unwrap_or(family.name), family.unit),
+        };
+        self.push(&["# HELP ", name, " ", family.help, "\n# TYPE ", name, " ", family.kind.name(), "\n"]);
+        if !unit.is_empty() {
+            self.push(&["# UNIT ", name, " ", unit, "\n"]);
+        }
+    }
+
+    pub(super) fn sample(&mut self, family: &Family, labels: &[Label], value: impl Number) {
+        self.line(family, "", labels, value);
+    }
+
+    pub(super) fn edges(&self, family: &Family) -> Edges {
+        let upper = family.buckets.map_or(&[][..], |buckets| buckets.upper);
+        let edge = |edge: &f64| match self.format {
+            Format::Text => format!("{edge}\"}} "),
+            Format::OpenMetrics => format!("{}\"}} ", canonical(*edge)),
+        };
+        Edges(upper.iter().map(edge).chain(["+Inf\"} ".to_owned()]).collect())
+    }
+
+    pub(super) fn histogram(&mut self, family: &Family, labels: &[Label], edges: &Edges, totals: &Totals) {
+        self.bucket.clear();
+        self.bucket.push_str(family.name);
+        self.bucket.push_str("_bucket{");
+        push_labels(&mut self.bucket, family.labels, labels);
+        self.bucket.push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
+        let mut cumulative = 0;
+        for (edge, count) in edges.0.iter().zip(totals.counts) {
+            cumulative += count;
+            self.text.push_str(&self.bucket);
+            self.text.push_str(edge);
+            cumulative.write(&mut self.text);
+            self.text.push('\n');
+        }
+        let scale = family.buckets.map_or(1, |buckets| buckets.scale);
+        self.line(family, "_sum", labels, Scaled { value: totals.sum, scale });
+        self.line(family, "_count", labels, cumulative);
+    }
+
+    pub(super) fn end(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.text
+    }
+
+    fn line(&mut self, family: &Family, suffix: &str, labels: &[Label], value: impl Number) {
+        self.push(&[family.name, suffix]);
+        if !labels.is_empty() {
+            self.text.push('{');
+            push_labels(&mut self.text, family.labels, labels);
+            self.text.push('}');
+        }
+        self.text.push(' ');
+        value.write(&mut self.text);
+        self.text.push('\n');
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        for part in parts {
+            self.text.push_str(part);
+        }
+    }
+}
+
+fn push_labels(text: &mut String, names: &[&str], values: &[Label]) {
+    for (index, (name, value)) in names.iter().zip(values).enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(name);
+        text.push_str("=\"");
+        match value {
+            Label::Static(word) => text.push_str(word),
+            Label::Shared(name) => text.push_str(&escape_label_value(name)),
+        }
+        text.push('"');
+    }
+}
+
+/// A bucket edge as Go writes a float, and never as a whole number.
+fn canonical(edge: f64) -> String {
+    if (1e-4..1e6).contains(&edge) {
+        return format!("{edge:?}");
+    }
+    let text = format!("{edge:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.strip_prefix('-') {
+        Some(exponent) => format!("{digits}e-{exponent:0>2}"),
+        None => format!("{digits}e+{exponent:0>2}"),
+    }
+}
+
+impl Number for u64 {
+    fn write(self, text: &mut String) {
+        text.push_str(itoa::Buffer::new().format(self));
+    }
+}
+
+impl Number for i64 {
+    fn write(self, text: &mut String) {
+        text.push_str(itoa::Buffer::new().format(self));
+    }
+}
+
+impl Number for f64 {
+    fn write(self, text: &mut String) {
+        if self.is_infinite() {
+            text.push_str(if self > 0.0 { "+Inf" } else { "-Inf" });
+        } else {
+            text.push_str(&self.to_string());
+        }
+    }
+}
+
+impl Number for Scaled {
+    fn write(self, text: &mut String) {
+        (self.value / self.scale).write(text);
+        if self.scale > 1 {
+            // A one before the parts keeps their leading zeros; the point takes its place.
+            let parts = self.scale + self.value % self.scale;
+            text.push('.');
+            text.push_str(&itoa::Buffer::new().format(parts)[1..]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::families::{self, Kind};
+
+    const HISTOGRAM: Family = Family {
+        name: "aurora_x_seconds",
+        kind: Kind::Histogram,
+        unit: "seconds",
+        labels: &["model"],
+        buckets: Some(&families::GAP),
+        help: "Time.",
+    };
+
+    fn page(format: Format) -> String {
+        let mut page = Page::new(format, 0);
+        page.head(&families::COST);
+        let labels = [Label::of_name("p"), Label::of_name(r#"a\"b"#)];
+        page.sample(&families::COST, &labels, Scaled { value: 1_020_000_000_000, scale: 1_000_000_000_000 });
+        page.head(&HISTOGRAM);
+        let mut totals = Totals { sum: 1_000_000_007, ..Totals::default() };
+        totals.counts[0] = 2;
+        totals.counts[4] = 1;
+        totals.counts[12] = 1;
+        let edges = page.edges(&HISTOGRAM);
+        page.histogram(&HISTOGRAM, &[Label::of_name("m")], &edges, &totals);
+        page.head(&families::PROCESS_MAX_FDS);
+        page.sample(&families::PROCESS_MAX_FDS, &[], f64::INFINITY);
+        page.end()
+    }
+
+    /// With the edges that OpenMetrics writes otherwise.
+    const TEXT: &str = r#"# HELP aurora_cost_usd_total What the declared tokens cost at the configured prices.
+# TYPE aurora_cost_usd_total counter
+aurora_cost_usd_total{provider="p",model="a\\\"b"} 1.020000000000
+# HELP aurora_x_seconds Time.
+# TYPE aurora_x_seconds histogram
+aurora_x_seconds_bucket{model="m",le="0.05"} 2
+aurora_x_seconds_bucket{model="m",le="0.1"} 2
+aurora_x_seconds_bucket{model="m",le="0.25"} 2
+aurora_x_seconds_bucket{model="m",le="0.5"} 2
+aurora_x_seconds_bucket{model="m",le="1"} 3
+aurora_x_seconds_bucket{model="m",le="2"} 3
+aurora_x_seconds_bucket{model="m",le="5"} 3
+aurora_x_seconds_bucket{model="m",le="10"} 3
+aurora_x_seconds_bucket{model="m",le="30"} 3
+aurora_x_seconds_bucket{model="m",le="60"} 3
+aurora_x_seconds_bucket{model="m",le="120"} 3
+aurora_x_seconds_bucket{model="m",le="300"} 3
+aurora_x_seconds_bucket{model="m",le="+Inf"} 4
+aurora_x_seconds_sum{model="m"} 1.000000007
+aurora_x_seconds_count{model="m"} 4
+# HELP process_max_fds Most file descriptors the process may open.
+# TYPE process_max_fds gauge
+process_max_fds +Inf
+"#;
+
+    #[test]
+    fn text() {
+        assert_eq!(page(Format::Text), TEXT);
+    }
+
+    #[test]
+    fn open_metrics() {
+        let mut expected = TEXT
+            .replace("HELP aurora_cost_usd_total", "HELP aurora_cost_usd")
+            .replace(
+                "TYPE aurora_cost_usd_total counter\n",
+                "TYPE aurora_cost_usd counter\n# UNIT aurora_cost_usd usd\n",
+            )
+            .replace(
+                "TYPE aurora_x_seconds histogram\n",
+                "TYPE aurora_x_seconds histogram\n# UNIT aurora_x_seconds seconds\n",
+            );
+        for edge in ["1", "2", "5", "10", "30", "60", "120", "300"] {
+            expected = expected.replace(&format!("le=\"{edge}\""), &format!("le=\"{edge}.0\""));
+        }
+        assert_eq!(page(Format::OpenMetrics), expected + "# EOF\n");
+    }
+
+    #[test]
+    fn edges_are_written_as_go_writes_them() {
+        let written =
+            [0.00005, 0.0001, 0.25, 1.0, 300.0, 262_144.0, 1_048_576.0, 67_108_864.0].map(canonical);
+        let expected =
+            ["5e-05", "0.0001", "0.25", "1.0", "300.0", "262144.0", "1.048576e+06", "6.7108864e+07"];
+        assert_eq!(written, expected);
+    }
+}

@@ -70,52 +70,7 @@ fn what_cannot_be_routed_is_refused() {
     let whole = form("m", b"x", "");
     let unknown = "The model `n` does not exist: no provider lists it. GET /v1/models shows what is served.";
     let too_large = "The body is over the limit of 10240 bytes (server.body_size_limit, BODY_SIZE_LIMIT).";
-    for (kind, body, status, message, param, code) in [
-        ("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, "", "invalid_form"),
-        ("multipart/form-data", whole.clone(), 400, no_form, "", "invalid_form"),
-        (
-            KIND,
-            Vec::new(),
-            400,
-            "The form is malformed: its boundary does not stand in it.",
-            "",
-            "invalid_form",
-        ),
-        (
-            KIND,
-            whole[..whole.len() - 9].to_vec(),
-            400,
-            "The form is malformed: its last part has no end.",
-            "",
-            "invalid_form",
-        ),
-        (
-            KIND,
-            (field("x", "m") + "--a b--").into(),
-            400,
-            "`model` is missing: name the model to use.",
-            "model",
-            "missing_model",
-        ),
-        (
-            KIND,
-            form("m", b"", &field("model", "n")),
-            400,
-            "`model` stands twice in the form; send it once.",
-            "model",
-            "duplicate_member",
-        ),
-        (
-            KIND,
-            form("m", b"", &field("stream", "yes")),
-            400,
-            "`stream` must be true or false.",
-            "stream",
-            "invalid_stream",
-        ),
-        (KIND, form("n", b"", ""), 404, unknown, "model", "model_not_found"),
-        (KIND, form("m", &sound(10_240), ""), 413, too_large, "", "body_too_large"),
-    ] {
+    let refuses = |kind: &str, body: Vec<u8>, status, message: &str, [param, code]: [&str; 2]| {
         let answer = send(&aurora, kind, &body);
         assert_eq!(
             answer.said(),
@@ -123,7 +78,21 @@ fn what_cannot_be_routed_is_refused() {
             "{}",
             String::from_utf8_lossy(&body)
         );
-    }
+    };
+    let malformed = ["", "invalid_form"];
+    refuses("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, malformed);
+    refuses("multipart/form-data", whole.clone(), 400, no_form, malformed);
+    refuses(KIND, Vec::new(), 400, "The form is malformed: its boundary does not stand in it.", malformed);
+    let cut = whole[..whole.len() - 9].to_vec();
+    refuses(KIND, cut, 400, "The form is malformed: its last part has no end.", malformed);
+    let missing = "`model` is missing: name the model to use.";
+    refuses(KIND, (field("x", "m") + "--a b--").into(), 400, missing, ["model", "missing_model"]);
+    let twice = "`model` stands twice in the form; send it once.";
+    refuses(KIND, form("m", b"", &field("model", "n")), 400, twice, ["model", "duplicate_member"]);
+    let stream = "`stream` must be true or false.";
+    refuses(KIND, form("m", b"", &field("stream", "yes")), 400, stream, ["stream", "invalid_stream"]);
+    refuses(KIND, form("n", b"", ""), 404, unknown, ["model", "model_not_found"]);
+    refuses(KIND, form("m", &sound(10_240), ""), 413, too_large, ["", "body_too_large"]);
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles(
         "aurora_rejected_requests_total",

@@ -333,8 +333,8 @@ fn grafana_is_provisioned_with_both() {
     let source = &yaml("datasources/prometheus.yml")["datasources"][0];
     assert_eq!((&source["type"], &source["isDefault"]), (&Value::from("prometheus"), &Value::from(true)));
     let provider = &yaml("dashboards/aurora.yml")["providers"][0];
-    assert_eq!((&provider["type"], &provider["options"]["path"]), (
-        &Value::from("file"),
-        &Value::from("/var/lib/grafana/dashboards"),
-    ));
+    assert_eq!(
+        (&provider["type"], &provider["options"]["path"]),
+        (&Value::from("file"), &Value::from("/var/lib/grafana/dashboards"),)
+    );
 }

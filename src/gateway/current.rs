@@ -48,10 +48,11 @@ impl Shared {
         lifecycle.limit_in_flight(limits.in_flight);
         let metrics =
             config.metrics.enabled.then(|| observed::metrics(&config, &access, &lifecycle, dropped_lines));
+        let metrics = metrics.transpose()?;
         Ok(Self {
             access,
-            providers: Arc::new(Providers::new(&config, None)?),
-            metrics: metrics.transpose()?,
+            providers: Arc::new(Providers::new(&config, metrics.as_ref(), None)?),
+            metrics,
             egress: Egress::new(&config, None)?,
             renders: Arc::new(Renders::new()),
             lifecycle,
@@ -64,7 +65,7 @@ impl Shared {
     pub(super) fn renewed(&self, config: Config) -> anyhow::Result<Self> {
         Ok(Self {
             access: Access::new(&config),
-            providers: Arc::new(Providers::new(&config, Some(&self.providers))?),
+            providers: Arc::new(Providers::new(&config, self.metrics.as_ref(), Some(&self.providers))?),
             metrics: self.metrics.clone(),
             egress: Egress::new(&config, Some(&self.egress))?,
             renders: Arc::clone(&self.renders),

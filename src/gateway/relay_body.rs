@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::exchange::{Dispatch, Exchange};
 use super::last_word::Break;
 use super::tap::{Finder, Tap};
+use super::targets::ModelTarget;
 use super::usage::Usage;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 
@@ -26,6 +28,7 @@ pub(super) struct RelayBody {
     head: VecDeque<Bytes>,
     upstream: Incoming,
     dispatch: Dispatch,
+    target: Arc<ModelTarget>,
     along: Along,
     endpoint: Endpoint,
     /// Where a declaration of use comes from, if one comes.
@@ -49,6 +52,8 @@ enum Along {
 
 /// What a relay needs besides the upstream's body.
 pub(super) struct RelaySetup {
+    /// Who answers.
+    pub(super) target: Arc<ModelTarget>,
     pub(super) endpoint: Endpoint,
     /// Whether the body is a stream of events.
     pub(super) events: bool,
@@ -79,6 +84,7 @@ impl RelayBody {
             head,
             upstream,
             dispatch,
+            target: setup.target,
             along,
             endpoint: setup.endpoint,
             source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
@@ -211,6 +217,9 @@ impl RelayBody {
     fn end(&mut self, outcome: StreamOutcome) {
         self.dispatch.note(|observer| observer.stream_ended(outcome));
         let completed = outcome == StreamOutcome::Completed;
+        if outcome != StreamOutcome::Shutdown {
+            self.target.upstream.ended(completed);
+        }
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
 

@@ -9,6 +9,9 @@ use aurora::cli::generated;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// It says what the SDKs did, which only a run of them can tell.
+const MADE_BY_THE_SDK_TESTS: &str = "docs/compatibility.md";
+
 #[test]
 fn generated_files_are_up_to_date() {
     let mut checked_in = BTreeMap::new();
@@ -16,6 +19,9 @@ fn generated_files_are_up_to_date() {
         for entry in fs::read_dir(Path::new(ROOT).join(folder)).expect(folder) {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let path = format!("{folder}/{name}");
+            if path == MADE_BY_THE_SDK_TESTS {
+                continue;
+            }
             let contents = fs::read_to_string(Path::new(ROOT).join(&path)).unwrap();
             checked_in.insert(path, contents);
         }

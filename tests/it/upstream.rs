@@ -1,6 +1,7 @@
 //! A scripted provider on loopback: each model (or path, with or without its method, where a request names none) has its
 //! script of exact bytes; what was received is kept byte for byte, and it sees when its caller hangs up.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,8 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct State {
     scripts: Mutex<Vec<(String, Vec<Step>)>>,
+    /// How often each name was asked for.
+    asked: Mutex<HashMap<String, usize>>,
     calls: Mutex<Vec<Call>>,
     changed: Condvar,
 }
@@ -96,7 +99,8 @@ impl Upstream {
         Self { address, state }
     }
 
-    /// Sets what a model (or path) is answered with.
+    /// Sets what a model (or path) is answered with. Given again, it is what the next call of that name gets; the last
+    /// one stays.
     pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
         self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
         self
@@ -105,8 +109,10 @@ impl Upstream {
     /// The scripted models, in their order.
     pub(crate) fn models(&self) -> Vec<String> {
         let scripts = self.state.scripts.lock().expect("not poisoned");
-        let models = scripts.iter().map(|(name, _)| name).filter(|name| !name.contains([' ', '/']));
-        models.cloned().collect()
+        let mut models: Vec<String> = scripts.iter().map(|(name, _)| name.clone()).collect();
+        models.dedup();
+        models.retain(|name| !name.contains([' ', '/']));
+        models
     }
 
     /// Every request so far.
@@ -117,6 +123,17 @@ impl Upstream {
     /// The first call of a script, waited for.
     pub(crate) fn call(&self, name: &str) -> Call {
         self.wait(name, |call| Some(call.clone()))
+    }
+
+    /// Waits until so many requests have come.
+    pub(crate) fn called(&self, times: usize) {
+        let until = Instant::now() + PATIENCE;
+        let mut calls = self.state.calls.lock().expect("not poisoned");
+        while calls.len() < times {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "upstream: {} of {times} calls", calls.len());
+            calls = self.state.changed.wait_timeout(calls, left).expect("not poisoned").0;
+        }
     }
 
     /// When the connection of a call ended, from whichever side, waited for.
@@ -181,10 +198,14 @@ impl State {
         })
     }
 
+    /// The next script of a name; the last one again and again.
     fn script(&self, name: &str) -> Vec<Step> {
+        let mut asked = self.asked.lock().expect("not poisoned");
+        let times = asked.entry(name.to_owned()).or_default();
+        let turn = std::mem::replace(times, *times + 1);
         let scripts = self.scripts.lock().expect("not poisoned");
-        let script = scripts.iter().find(|(scripted, _)| scripted == name).map(|(_, steps)| steps.clone());
-        script.unwrap_or_else(|| {
+        let of_name = || scripts.iter().filter(|(scripted, _)| scripted == name).map(|(_, steps)| steps);
+        of_name().nth(turn).or_else(|| of_name().next_back()).cloned().unwrap_or_else(|| {
             answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
         })
     }

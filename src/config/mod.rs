@@ -425,8 +425,8 @@ pub enum Credential {
     Bearer,
     /// `api-key: KEY` (Azure).
     ApiKeyHeader,
-    /// `x-api-key: KEY` (Anthropic's own API).
-    XApiKey,
+    /// `x-api-key: KEY` with an `anthropic-version`; `Authorization: Bearer KEY` where Anthropic speaks OpenAI's API.
+    Anthropic,
 }
 
 /// A row of the provider table.
@@ -442,8 +442,12 @@ pub struct ProviderType {
     pub needs_key: bool,
     /// Where the credential goes.
     pub credential: Credential,
-    /// Default `api-version` query parameter.
+    /// Default `api-version` query parameter; the types that have one have deployments in their paths (Azure).
     pub default_api_version: Option<&'static str>,
+    /// Path and query of its list of models; `None` where there is none, so that `models` has to name them.
+    pub models_path: Option<&'static str>,
+    /// The endpoints it is known to have, by their names in metrics.
+    pub speaks: &'static [&'static str],
     /// Default of `inject_usage`: whether it is known to take `stream_options.include_usage`.
     pub inject_usage: bool,
 }

@@ -72,7 +72,8 @@ impl Call<'_> {
             return Err(self.useless(reason));
         }
         // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
-        let as_it_comes = any_content || headers::is_event_stream(&head.headers);
+        let as_it_comes =
+            headers::is_event_stream(&head.headers) || any_content && !headers::is_json(&head.headers);
         let held = if as_it_comes { 0 } else { HELD_ANSWER };
         let body = self.hold(body, held).await?;
         if let AnswerBody::Whole(bytes) = &body {

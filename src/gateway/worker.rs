@@ -87,7 +87,6 @@ impl Worker {
     }
 
     /// One provider, for what is asked of it by its name; `model` is what the request names, if anything.
-    #[expect(dead_code, reason = "for routes that are bound to a provider")]
     pub(super) fn targets_at(&self, upstream: &Arc<Upstream>, model: Option<&str>) -> Targets {
         let target = match model {
             Some(model) => self.target(self.shared.providers.at(upstream, model)).0,

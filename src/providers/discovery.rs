@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
-use super::{Egress, Providers, Upstream, address};
-use crate::metrics::Metrics;
+use super::{Egress, Providers, Upstream};
+use crate::metrics::{Endpoint, Metrics};
 use crate::tls;
 
 const EVERY: Duration = Duration::from_secs(3600);
@@ -31,7 +31,9 @@ struct Model {
 /// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged, the last list
 /// stays, and the next try comes sooner.
 pub async fn discover_forever(providers: Arc<Providers>, egress: Arc<Egress>, metrics: Option<Arc<Metrics>>) {
-    let asked: Vec<_> = providers.upstreams().iter().filter(|it| it.provider.models.is_empty()).collect();
+    let is_asked =
+        |it: &&Arc<Upstream>| it.provider.models.is_empty() && it.provider.kind.models_path.is_some();
+    let asked: Vec<_> = providers.upstreams().iter().filter(is_asked).collect();
     if asked.is_empty() {
         return;
     }
@@ -88,9 +90,12 @@ impl Discovery<'_> {
 }
 
 async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
-    let address = address(&upstream.provider, "/models", None)?.to_string();
-    let mut request = client.get(address);
-    if let Some((name, value)) = upstream.credential() {
+    let address = upstream.models_address().context("its models endpoint has no valid address")?;
+    let mut request = client.get(address.to_string());
+    if let Some((name, value)) = upstream.credential(Endpoint::Models) {
+        request = request.header(name, value);
+    }
+    if let Some((name, value)) = upstream.required_header(Endpoint::Models) {
         request = request.header(name, value);
     }
     let mut response = request.send().await.map_err(explain)?;

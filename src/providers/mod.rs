@@ -1,5 +1,6 @@
 //! The configured providers: which of them serves a model, and how they are called.
 
+mod address;
 mod breaker;
 mod budget;
 mod client;
@@ -14,10 +15,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
+use address::{Addresses, Identity};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
-use crate::config::{Config, Credential, Provider};
+use crate::config::{Config, Provider};
 use crate::metrics::{Endpoint, Metrics};
 
 use passage::Record;
@@ -34,9 +36,9 @@ pub use retry::{pause, retry_after};
 pub struct Upstream {
     /// Its configuration.
     pub provider: Arc<Provider>,
-    credential: Option<(HeaderName, HeaderValue)>,
-    /// By endpoint.
-    addresses: Vec<Uri>,
+    identity: Identity,
+    addresses: Addresses,
+    speaks: [bool; Endpoint::COUNT],
     record: Arc<Record>,
     metrics: Option<Arc<Metrics>>,
 }
@@ -60,59 +62,60 @@ impl Upstream {
         record: Arc<Record>,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, UnusableProvider> {
-        let credential = provider.api_key.as_ref().map(|key| {
-            let (name, text) = match provider.kind.credential {
-                Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-                Credential::ApiKeyHeader => (HeaderName::from_static("api-key"), key.expose().to_owned()),
-                Credential::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
-            };
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|source| UnusableProvider::Key(provider.name.clone(), source))?;
-            value.set_sensitive(true);
-            Ok((name, value))
-        });
-        let addresses = Endpoint::ALL.iter().map(|endpoint| address(provider, endpoint.as_str(), None));
+        let mut speaks = [false; Endpoint::COUNT];
+        for endpoint in Endpoint::ALL {
+            speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
+        }
         Ok(Self {
             provider: Arc::clone(provider),
-            credential: credential.transpose()?,
-            addresses: addresses.collect::<Result<_, _>>()?,
+            identity: Identity::new(provider)?,
+            addresses: Addresses::new(provider)?,
+            speaks,
             record,
             metrics,
         })
     }
 
-    /// The header that carries our credential.
+    /// Whether it is known to have an endpoint.
     #[must_use]
-    pub fn credential(&self) -> Option<(&HeaderName, &HeaderValue)> {
-        self.credential.as_ref().map(|(name, value)| (name, value))
+    pub fn speaks(&self, endpoint: Endpoint) -> bool {
+        self.speaks[endpoint as usize]
     }
 
-    /// Where an operation is asked for: `path` is below the base URL, `query` without its question mark.
-    ///
-    /// # Errors
-    /// When the path or the query makes no URI.
+    /// The header that carries our credential.
+    #[must_use]
+    pub fn credential(&self, endpoint: Endpoint) -> Option<(&HeaderName, &HeaderValue)> {
+        self.identity.credential(endpoint)
+    }
+
+    /// A header that it wants, unless the caller sends its own.
+    #[must_use]
+    pub fn required_header(&self, endpoint: Endpoint) -> Option<(HeaderName, HeaderValue)> {
+        self.identity.required(endpoint)
+    }
+
+    /// Where an operation is asked for: `path` is the one below its base URL, with its leading slash; a model may be
+    /// part of the address. `None` when the model cannot be one here.
+    #[must_use]
     pub fn address(
         &self,
         endpoint: Endpoint,
         path: &str,
         query: Option<&str>,
-        _model: Option<&str>,
-    ) -> Result<Uri, UnusableProvider> {
-        if query.is_none() && path == endpoint.as_str() {
-            return Ok(self.addresses[endpoint as usize].clone());
-        }
-        address(&self.provider, path, query)
+        model: Option<&str>,
+    ) -> Option<Uri> {
+        self.addresses.of(endpoint, path, query, model)
     }
-}
 
-/// The address of an operation, `path` with its leading slash.
-fn address(provider: &Provider, path: &str, query: Option<&str>) -> Result<Uri, UnusableProvider> {
-    let base = provider.base_url.as_str().trim_end_matches('/');
-    let version = provider.api_version.as_ref().map(|version| format!("api-version={version}"));
-    let queries: Vec<&str> = query.into_iter().chain(version.as_deref()).collect();
-    let mark = if queries.is_empty() { "" } else { "?" };
-    let address = format!("{base}{path}{mark}{}", queries.join("&"));
-    address.parse().map_err(|source| UnusableProvider::Address(provider.name.clone(), source))
+    /// Where it lists its models; `None` where it does not.
+    #[must_use]
+    pub fn models_address(&self) -> Option<Uri> {
+        let (path, query) = match self.provider.kind.models_path?.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.provider.kind.models_path?, None),
+        };
+        self.address(Endpoint::Models, path, query, None)
+    }
 }
 
 /// Models by provider name, as the providers last listed them.
@@ -168,6 +171,14 @@ impl Providers {
     #[must_use]
     pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams.iter().find(|upstream| upstream.provider.name == name)
+    }
+
+    /// Names of the configured routes that lead somewhere, sorted.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Changes when a resolution may turn out differently than before.

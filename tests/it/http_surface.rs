@@ -23,47 +23,6 @@ pub(crate) fn start() -> (Upstream, Aurora) {
 }
 
 #[test]
-fn a_route_takes_its_methods_and_names_them() {
-    let (upstream, aurora) = start();
-    let posts = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
-    let gets = ["/v1/models", "/v1/models/m", "/health", "/health/ready", "/metrics", "/metrics/"];
-    for (paths, allow) in [(&posts[..], "POST"), (&gets[..], "GET,HEAD")] {
-        for path in paths {
-            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
-                if allow.split(',').any(|allowed| allowed == method) {
-                    continue;
-                }
-                let mut caller = aurora.caller();
-                caller.send(request(method, path, "origin: http://x\r\n", ""));
-                let answer = if method == "HEAD" { caller.head() } else { caller.answer() };
-                assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");
-                assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("access-control")));
-                if method != "HEAD" {
-                    let message = format!("This route takes {allow}.");
-                    assert_eq!(answer.text(), refusal(&message, "", "method_not_allowed"));
-                }
-            }
-        }
-    }
-    assert_eq!(upstream.calls().len(), 0);
-    let counted = aurora.counts("aurora_http_requests_total");
-    let completions: Vec<&str> =
-        counted.iter().filter_map(|line| line.strip_prefix("/v1/completions ")).collect();
-    assert_eq!(
-        completions,
-        [
-            "DELETE 405 ok 1",
-            "GET 405 ok 1",
-            "HEAD 405 ok 1",
-            "OPTIONS 405 ok 1",
-            "PATCH 405 ok 1",
-            "PUT 405 ok 1",
-            "other 405 ok 2"
-        ]
-    );
-}
-
-#[test]
 fn head_answers_like_get_without_the_body() {
     let (_upstream, aurora) = start();
     for path in ["/health", "/health/ready", "/v1/models", "/v1/models/m", "/metrics", "/metrics/"] {
@@ -121,8 +80,9 @@ fn no_alias_of_a_path_opens_it() {
         "/health/",
         "/healthz",
         "/health/ready/",
-        "/v1/files",
-        "/p/up/chat/completions",
+        "/p",
+        "/p/up",
+        "/p/up/",
         "*",
     ];
     for path in unknown {
@@ -208,6 +168,24 @@ fn models_are_listed_by_both_names_where_the_bare_one_is_clear() {
     }
     assert_eq!(aurora.get("/v1/models/%ff").status, 404);
     assert_eq!(upstream.calls().len(), 0);
+}
+
+#[test]
+fn routes_are_listed_as_models_before_those_they_hide() {
+    let upstream = Upstream::start().on("a", json(OK)).on("b", json(OK));
+    let text = yaml(&upstream, "", "routes: {smart: [up/a], b: [up/a]}");
+    let aurora = Setup::new().yaml(&text).start();
+    let model = |id: &str, owner: &str| {
+        format!(r#"{{"id":"{id}","object":"model","created":0,"owned_by":"{owner}"}}"#)
+    };
+    let all = [("b", "aurora"), ("smart", "aurora"), ("a", "up"), ("up/a", "up"), ("up/b", "up")];
+    let data: Vec<String> = all.iter().map(|(id, owner)| model(id, owner)).collect();
+    let list = format!(r#"{{"object":"list","data":[{}]}}"#, data.join(","));
+    assert_eq!(aurora.get("/v1/models").said(), (200, &*list));
+    for (id, owner) in all {
+        assert_eq!(aurora.get(&format!("/v1/models/{id}")).said(), (200, &*model(id, owner)));
+        assert_eq!(aurora.ask(chat(format!(r#"{{"model":"{id}"}}"#))).status, 200, "{id}");
+    }
 }
 
 #[test]

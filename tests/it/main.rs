@@ -18,9 +18,11 @@ mod generated;
 mod health;
 mod http_surface;
 mod invariants;
+mod keys;
 mod leaving;
 mod limits;
 mod logging;
+mod metrics_listener;
 mod metrics_truth;
 mod model_labels;
 mod monitoring;
@@ -28,31 +30,38 @@ mod monitoring;
 mod monitoring_commands;
 #[cfg(feature = "real-software")]
 mod monitoring_real;
+mod multipart;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
 mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
+mod passthrough;
 mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
 mod promql;
+mod providers_table;
+mod proxy;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+mod reload;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
 mod retries;
+mod route_table;
 mod scripted;
 #[cfg(feature = "real-software")]
 mod sdk;
 mod shapes;
 mod shutdown;
+mod stored;
 mod stream_truth;
 mod streams;
 mod tls_upstream;

@@ -24,15 +24,15 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::aurora::{Aurora, Setup};
 use crate::client::call;
 
-const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"tls-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
-const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n\
+pub(crate) const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"tls-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+pub(crate) const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n\
                       data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                       data: [DONE]\n\n";
 const MODELS: &str = r#"{"object":"list","data":[{"id":"tls-model","object":"model"}]}"#;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new([]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,12 +41,12 @@ fn authority(name: &str) -> Authority {
 }
 
 /// The certificate of the upstream's own address.
-fn certificate() -> CertificateParams {
+pub(crate) fn certificate() -> CertificateParams {
     CertificateParams::new(["127.0.0.1".to_owned()]).unwrap()
 }
 
 /// An OpenAI-shaped upstream behind a certificate that `issuer` signs. It has a thread of its own, for the tests wait.
-fn upstream(certificate: &CertificateParams, issuer: &Authority) -> SocketAddr {
+pub(crate) fn upstream(certificate: &CertificateParams, issuer: &Authority) -> SocketAddr {
     let key = KeyPair::generate().unwrap();
     let chain = vec![certificate.signed_by(&key, issuer).unwrap().der().clone()];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -106,12 +106,12 @@ fn chat(stream: bool) -> Option<Value> {
     Some(json!({"model": "tls-model", "stream": stream, "messages": messages}))
 }
 
-async fn chat_through(aurora: &Aurora, stream: bool) -> (StatusCode, String) {
+pub(crate) async fn chat_through(aurora: &Aurora, stream: bool) -> (StatusCode, String) {
     let answer = call(&aurora.url("/v1/chat/completions"), None, chat(stream)).await;
     (answer.status, answer.body)
 }
 
-const LISTED: &str = "models: [tls-model]";
+pub(crate) const LISTED: &str = "models: [tls-model]";
 
 #[tokio::test]
 async fn a_chat_and_a_stream_pass_when_the_authority_is_trusted() {

@@ -51,7 +51,7 @@ LLAMA = [
     ("embeddings, one text", EMBEDDINGS, {"model": "tiny-embed", "input": "the tower"}),
     ("embeddings, 64 texts", EMBEDDINGS, {"model": "tiny-embed", "input": ["the old tower by the river"] * 64}),
     ("an invalid value", CHAT, exactly("tiny", temperature="hot")),
-    ("a missing field", CHAT, {"model": "tiny"}),
+    ("messages that are none", CHAT, {"model": "tiny", "messages": "none"}),
 ]
 
 LITELLM = [
@@ -60,7 +60,6 @@ LITELLM = [
     ("stream", CHAT, {"model": "mock", "messages": QUESTION, "stream": True}),
     ("stream, usage asked for", CHAT, {"model": "mock", "messages": QUESTION, **USAGE}),
     ("tools", CHAT, {"model": "mock-tools", "messages": QUESTION, **TOOLS}),
-    ("tools in a stream", CHAT, {"model": "mock-tools", "messages": QUESTION, "stream": True, **TOOLS}),
     ("completions", COMPLETIONS, {"model": "mock", "prompt": "Where is"}),
     ("completions in a stream", COMPLETIONS, {"model": "mock", "prompt": "Where is", "stream": True}),
     ("embeddings", EMBEDDINGS, {"model": "mock-embed", "input": ["the tower", "the river"]}),

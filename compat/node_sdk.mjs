@@ -56,8 +56,6 @@ const features = {
     return [await stream.finalContent(), parts];
   },
   tools: async () => (await client.chat.completions.create({ model: tools, ...question, ...weather })).choices,
-  "tools in a stream": async () =>
-    (await client.chat.completions.stream({ model: tools, ...question, ...weather }).finalChatCompletion()).choices,
   completions: () => client.completions.create({ model: chat, prompt: "Where is", temperature: 0, seed: 1, max_tokens: 9 }),
   embeddings: () => client.embeddings.create({ model: embed, input: "the tower", encoding_format: "float" }),
   "parallel streams": async () => {
@@ -78,6 +76,8 @@ const features = {
 
 const of = {
   llama: {
+    "tools in a stream": async () =>
+      (await client.chat.completions.stream({ model: tools, ...question, ...weather }).finalChatCompletion()).choices,
     "structured output": () =>
       client.chat.completions.create({
         model: chat, ...question, response_format: { type: "json_object", schema: city },

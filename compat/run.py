@@ -101,7 +101,9 @@ def llama(tools, folder):
         {**common, "model_alias": "tiny-embed", "embedding": True},
     ]
     config = folder / "llama.json"
-    config.write_text(json.dumps({"host": "127.0.0.1", "port": port, "api_key": PROVIDER_KEY, "models": models}))
+    # By default a new request ends the one that is being answered.
+    settings = {"host": "127.0.0.1", "port": port, "api_key": PROVIDER_KEY, "interrupt_requests": False}
+    config.write_text(json.dumps({**settings, "models": models}))
     with running("llama", [python, "-m", "llama_cpp.server", "--config_file", str(config)], folder) as server:
         origin = Origin(port, PROVIDER_KEY)
         wait_until(server, lambda: origin.serves("/v1/models"))
@@ -123,7 +125,7 @@ def litellm(tools, folder):
 
 @contextlib.contextmanager
 def aurora(binary, folder, upstreams):
-    provider = {"type": "openai_compatible", "api_key": PROVIDER_KEY, "inject_usage": True}
+    provider = {"type": "openai_compatible", "api_key": PROVIDER_KEY}
     config = {
         "server": {"master_key": AURORA_KEY},
         "metrics": {"enabled": True},

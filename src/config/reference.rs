@@ -25,6 +25,10 @@ A type's variables alone make a provider: `OPENAI_API_KEY` is enough for `openai
 `OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` are the provider `openai-east`. Beside a file, variables overlay the provider
 of their name, or without a suffix the only provider of their type.
 
+Only the endpoints of a type are asked of its providers; `/p/NAME/` passes anything. Azure's `base_url` is the resource, with or
+without `/openai`: then models are deployments, `/openai/deployments/MODEL/chat/completions?api-version=VERSION`. With any other
+path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is, and `/openai/v1` is sent no dated version.
+
 ";
 
 /// The whole page, in Markdown.

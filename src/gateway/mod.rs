@@ -1,8 +1,9 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call.
-//! What follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
+//! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call,
+//! `stored.rs` and `passthrough.rs` those of calls that are bound to a provider. What
+//! follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
 //! keep what they began with.
 
 mod answer;

@@ -95,6 +95,17 @@ impl RelayBody {
         }
     }
 
+    /// The caller has left. SDKs close the connection at the event that ends a stream, so that one was whole even if
+    /// bytes or the upstream's end would have followed.
+    pub(super) fn left(&mut self) {
+        if let Along::Tap(tap) = &self.along
+            && self.outcome.is_none()
+            && is_whole(tap)
+        {
+            self.end(StreamOutcome::Completed);
+        }
+    }
+
     /// How the body ended, once it has.
     pub(super) fn outcome(&self) -> Option<HttpOutcome> {
         self.outcome
@@ -178,7 +189,7 @@ impl RelayBody {
         self.patience.as_mut().reset(now + self.idle);
         let (events, had_token) = (tap.seen().events, tap.seen().first_token);
         let passed = tap.read(&bytes);
-        let is_whole = tap.seen().ended && !tap.seen().reported_error && !tap.holds();
+        let is_whole = is_whole(tap);
         if tap.seen().events > events {
             self.dispatch.note(|observer| observer.progress(now.into_std()));
         }
@@ -270,6 +281,11 @@ impl RelayBody {
         }));
         (!last.is_empty()).then_some(last)
     }
+}
+
+/// Whether the event that ends the stream has gone on to the caller.
+fn is_whole(tap: &Tap) -> bool {
+    tap.seen().ended && !tap.seen().reported_error && !tap.holds()
 }
 
 impl fmt::Debug for RelayBody {

@@ -19,6 +19,10 @@ fn it_makes_of_every_answer_what_the_provider_meant() {
 #[test]
 fn the_metrics_show_exactly_its_calls() {
     assert_as_expected("anthropic.counted.txt", &RUN.counted);
+}
+
+#[test]
+fn the_metrics_show_what_was_turned_away() {
     assert_as_expected("anthropic.crowded.counted.txt", &RUN.crowded);
 }
 

@@ -32,9 +32,7 @@ fn send(aurora: &Aurora, kind: &str, body: &[u8]) -> Answer {
 #[test]
 fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
     let said = "1\r\n00:00:00,000 --> 00:00:01,000\r\nHé\r\n\r\n";
-    let upstream = Upstream::start()
-        .on("whisper", json("{}"))
-        .on(PATH, answer("200 OK", "content-type: text/plain\r\n", said));
+    let upstream = Upstream::start().on("whisper", answer("200 OK", "content-type: text/plain\r\n", said));
     let aurora = gateway(&upstream, "", "");
     for size in [0, 1, 100_000, 1_000_000] {
         for model in ["whisper", "up/whisper"] {
@@ -54,7 +52,7 @@ fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
 #[test]
 fn a_stream_is_one_by_the_forms_own_field() {
     let events = "event: transcript.text.done\ndata: {\"type\":\"transcript.text.done\",\"text\":\"x\"}\n\n";
-    let upstream = Upstream::start().on("gpt", json("{}")).on(PATH, stream(&[events]));
+    let upstream = Upstream::start().on("gpt", stream(&[events]));
     let aurora = gateway(&upstream, "", "");
     for value in ["true", "True"] {
         assert_eq!(send(&aurora, KIND, &form("gpt", b"x", &field("stream", value))).said(), (200, events));
@@ -70,52 +68,7 @@ fn what_cannot_be_routed_is_refused() {
     let whole = form("m", b"x", "");
     let unknown = "The model `n` does not exist: no provider lists it. GET /v1/models shows what is served.";
     let too_large = "The body is over the limit of 10240 bytes (server.body_size_limit, BODY_SIZE_LIMIT).";
-    for (kind, body, status, message, param, code) in [
-        ("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, "", "invalid_form"),
-        ("multipart/form-data", whole.clone(), 400, no_form, "", "invalid_form"),
-        (
-            KIND,
-            Vec::new(),
-            400,
-            "The form is malformed: its boundary does not stand in it.",
-            "",
-            "invalid_form",
-        ),
-        (
-            KIND,
-            whole[..whole.len() - 9].to_vec(),
-            400,
-            "The form is malformed: its last part has no end.",
-            "",
-            "invalid_form",
-        ),
-        (
-            KIND,
-            (field("x", "m") + "--a b--").into(),
-            400,
-            "`model` is missing: name the model to use.",
-            "model",
-            "missing_model",
-        ),
-        (
-            KIND,
-            form("m", b"", &field("model", "n")),
-            400,
-            "`model` stands twice in the form; send it once.",
-            "model",
-            "duplicate_member",
-        ),
-        (
-            KIND,
-            form("m", b"", &field("stream", "yes")),
-            400,
-            "`stream` must be true or false.",
-            "stream",
-            "invalid_stream",
-        ),
-        (KIND, form("n", b"", ""), 404, unknown, "model", "model_not_found"),
-        (KIND, form("m", &sound(10_240), ""), 413, too_large, "", "body_too_large"),
-    ] {
+    let refuses = |kind: &str, body: Vec<u8>, status, message: &str, [param, code]: [&str; 2]| {
         let answer = send(&aurora, kind, &body);
         assert_eq!(
             answer.said(),
@@ -123,7 +76,21 @@ fn what_cannot_be_routed_is_refused() {
             "{}",
             String::from_utf8_lossy(&body)
         );
-    }
+    };
+    let malformed = ["", "invalid_form"];
+    refuses("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, malformed);
+    refuses("multipart/form-data", whole.clone(), 400, no_form, malformed);
+    refuses(KIND, Vec::new(), 400, "The form is malformed: its boundary does not stand in it.", malformed);
+    let cut = whole[..whole.len() - 9].to_vec();
+    refuses(KIND, cut, 400, "The form is malformed: its last part has no end.", malformed);
+    let missing = "`model` is missing: name the model to use.";
+    refuses(KIND, (field("x", "m") + "--a b--").into(), 400, missing, ["model", "missing_model"]);
+    let twice = "`model` stands twice in the form; send it once.";
+    refuses(KIND, form("m", b"", &field("model", "n")), 400, twice, ["model", "duplicate_member"]);
+    let stream = "`stream` must be true or false.";
+    refuses(KIND, form("m", b"", &field("stream", "yes")), 400, stream, ["stream", "invalid_stream"]);
+    refuses(KIND, form("n", b"", ""), 404, unknown, ["model", "model_not_found"]);
+    refuses(KIND, form("m", &sound(10_240), ""), 413, too_large, ["", "body_too_large"]);
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles(
         "aurora_rejected_requests_total",
@@ -136,7 +103,7 @@ const QUICK: &str = "resilience: {retry: {max_retries: 2, initial_backoff: 1ms}}
 #[test]
 fn a_form_is_sent_again_as_it_was() {
     let busy = answer("503 Service Unavailable", "content-type: application/json\r\n", "{}");
-    let upstream = Upstream::start().on("m", json("{}")).on(PATH, busy);
+    let upstream = Upstream::start().on("m", busy);
     let aurora = gateway(&upstream, "", QUICK);
     let sound = sound(500_000);
     assert_eq!(send(&aurora, KIND, &form("up/m", &sound, "")).said(), (503, "{}"));
@@ -156,8 +123,8 @@ fn a_form_is_sent_again_as_it_was() {
 #[test]
 fn the_next_target_gets_the_form_with_its_own_model() {
     let busy = answer("500 Internal Server Error", "content-type: application/json\r\n", "{}");
-    let one = Upstream::start().on("m", json("{}")).on(PATH, busy);
-    let two = Upstream::start().on(PATH, json("{}"));
+    let one = Upstream::start().on("m", busy);
+    let two = Upstream::start().on("another", json("{}"));
     let text = yaml(&one, "", "routes: {ears: [up/m, two/another]}")
         + &format!(
             "  two: {{type: groq, base_url: \"http://{}/v1\", api_key: k, models: [another]}}\n",
@@ -166,6 +133,6 @@ fn the_next_target_gets_the_form_with_its_own_model() {
     let aurora = Setup::new().yaml(&text).start();
     let sound = sound(300_000);
     assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).said(), (200, "{}"));
-    assert!(one.call(PATH).body == form("m", &sound, ""));
-    assert!(two.call(PATH).body == form("another", &sound, ""));
+    assert!(one.call("m").body == form("m", &sound, ""));
+    assert!(two.call("another").body == form("another", &sound, ""));
 }

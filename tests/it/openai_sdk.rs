@@ -49,6 +49,10 @@ fn it_makes_of_every_answer_what_the_provider_meant() {
 #[test]
 fn the_metrics_show_exactly_its_calls() {
     assert_as_expected("openai.counted.txt", &RUN.counted);
+}
+
+#[test]
+fn the_metrics_show_what_was_turned_away() {
     assert_as_expected("openai.crowded.counted.txt", &RUN.crowded);
 }
 

@@ -1,7 +1,6 @@
 //! The SDKs that people use, as callers of the built binary in front of a scripted provider: what they make of the
 //! answers, feature by feature, what the metrics count meanwhile, and the table of both in docs/compatibility.md.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,8 +11,8 @@ use aurora::metrics::parser::{Family, Kind, parse};
 use crate::aurora::{Aurora, PATIENCE, Setup};
 use crate::caller::MASTER_KEY;
 use crate::exposition::PROVIDER_KEY;
+use crate::openai_sdk;
 use crate::upstream::{Step, Upstream, answer, json, opening, stream};
-use crate::{anthropic_sdk, openai_sdk};
 
 /// An SDK and the provider that it is made for.
 pub(crate) struct Sdk {
@@ -48,6 +47,13 @@ const REFUSALS: [(&str, &str); 9] = [
     ("429 Too Many Requests", "rate_limit_error"),
     ("500 Internal Server Error", "api_error"),
     ("503 Service Unavailable", "api_error"),
+];
+
+/// The histograms whose counts follow from the calls alone.
+const MEASURED: [&str; 3] = [
+    "aurora_gateway_phase_duration_seconds",
+    "aurora_request_duration_seconds",
+    "aurora_time_to_first_token_seconds",
 ];
 
 /// The Python that scripts/test makes for the tests.
@@ -186,14 +192,13 @@ fn counted(exposition: &str) -> String {
     let about_calls =
         |family: &&Family| family.name.starts_with("aurora_") && !family.name.contains("scrape");
     for family in exposition.families.iter().filter(about_calls) {
-        let measured = ["aurora_request_duration_seconds", "aurora_time_to_first_token_seconds"];
         let wanted = |name: &str| match family.kind {
             Kind::Counter => true,
-            Kind::Histogram => measured.contains(&family.name.as_str()) && name.ends_with("_count"),
+            Kind::Histogram => MEASURED.contains(&family.name.as_str()) && name.ends_with("_count"),
             _ => name.ends_with("requests_in_flight"),
         };
         for sample in family.samples.iter().filter(|sample| wanted(&sample.name) && sample.value != 0.0) {
-            writeln!(lines, "{sample} {}", sample.value).expect("a string takes it");
+            lines += &format!("{sample} {}\n", sample.value);
         }
     }
     lines
@@ -224,39 +229,44 @@ fn version(package: &str) -> &'static str {
     versions.find(|(name, _)| *name == package).expect("it is installed").1
 }
 
+/// The table of docs/compatibility.md.
 fn table() -> String {
-    let sdks = [(&openai_sdk::SDK, &openai_sdk::RUN.said), (&anthropic_sdk::SDK, &anthropic_sdk::RUN.said)];
-    let mut features = Vec::new();
-    for (_, said) in sdks {
-        features.extend(rows(said).into_iter().map(|[feature, ..]| feature));
-    }
-    let mut seen = Vec::new();
-    features.retain(|feature| {
-        !seen.contains(feature) && {
-            seen.push(*feature);
-            true
-        }
-    });
+    let sdks = [(&openai_sdk::SDK, &openai_sdk::RUN.said)];
     let names = sdks.map(|(sdk, _)| format!("{} {}", sdk.name, version(sdk.name)));
-    let mut text = format!("{HEAD}\n| feature | {} |\n|---|---|---|\n", names.join(" | "));
+    let rows = sdks.map(|(_, said)| rows(said));
+    let mut features: Vec<&str> = Vec::new();
+    for [feature, ..] in rows.iter().flatten() {
+        if !features.contains(feature) {
+            features.push(feature);
+        }
+    }
+    let mut text =
+        format!("{HEAD}| feature | {} |\n{}|\n", names.join(" | "), "|---".repeat(names.len() + 1));
     for feature in features {
-        let cells = sdks.map(|(_, said)| {
-            let modes: Vec<&str> =
-                rows(said).into_iter().filter(|row| row[0] == feature).map(|row| row[2]).collect();
+        let cells = rows.each_ref().map(|rows| {
+            let modes: Vec<&str> = rows.iter().filter(|row| row[0] == feature).map(|row| row[2]).collect();
             if modes.is_empty() { "–".to_owned() } else { modes.join(", ") }
         });
-        writeln!(text, "| {feature} | {} |", cells.join(" | ")).expect("a string takes it");
+        text += &format!("| {feature} | {} |\n", cells.join(" | "));
     }
-    for ((_, said), name) in sdks.into_iter().zip(names) {
-        write!(text, "\n## {name}\n\n| feature | exercised |\n|---|---|\n").expect("a string takes it");
-        for [feature, exercised, _] in rows(said) {
-            writeln!(text, "| {feature} | {exercised} |").expect("a string takes it");
-        }
+    for (rows, name) in rows.iter().zip(names) {
+        text += &format!("\n## What {name} does\n\n| feature | exercised |\n|---|---|\n");
+        text.extend(rows.iter().map(|[feature, exercised, _]| format!("| {feature} | {exercised} |\n")));
     }
     text
 }
 
-const HEAD: &str = "# Compatibility\n";
+const HEAD: &str = "\
+# Compatibility
+
+The SDKs that people use, for Python, as callers of the built binary in front of a scripted provider: `scripts/test` runs
+every cell with the SDK's synchronous and its asynchronous client and compares what the SDK makes of the answers, and what
+Aurora's metrics count meanwhile, with the files in `tests/it/testdata/sdk/`, word for word. This page is made by that test.
+
+`scripts/compat` compares real servers (llama.cpp, LiteLLM) asked directly with the same servers asked through Aurora, by
+plain calls and by OpenAI's SDK for Node; [compat/RESULTS.md](../compat/RESULTS.md) holds its figures.
+
+";
 
 #[test]
 fn the_table_in_the_docs_is_what_the_sdks_did() {

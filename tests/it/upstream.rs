@@ -111,7 +111,7 @@ impl Upstream {
         let scripts = self.state.scripts.lock().expect("not poisoned");
         let mut models: Vec<String> = scripts.iter().map(|(name, _)| name.clone()).collect();
         models.dedup();
-        models.retain(|name| !name.contains([' ', '/']));
+        models.retain(|name| !name.starts_with('/') && !name.contains(' '));
         models
     }
 

@@ -8,89 +8,19 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark ends where its ground gives way")]
 
+mod request;
+
 use std::hint::black_box;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aurora::metrics::{
-    Answer, Build, Claim, Configured, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome,
-    Live, Metrics, ModelMetrics, Pricing, Setup, TokenKind, Tokens, UsageSource, WorkerMetrics,
-    families::FAMILIES,
-};
+use aurora::metrics::{Endpoint, families::FAMILIES};
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
 };
-
-/// One worker's cells, and its handles for a model.
-struct Ours {
-    worker: WorkerMetrics,
-    model: ModelMetrics,
-}
-
-fn workers() -> (Arc<Metrics>, Vec<Ours>) {
-    let setup = Setup {
-        workers: 2,
-        routes: &["unmatched", "/v1/chat/completions"],
-        max_models: 200,
-        max_series: 4_000,
-        build: Build { version: "0", revision: "0", rustc: "0" },
-        live: Box::new(Live::default),
-        configured: Configured {
-            providers: &[("openai", "openai")],
-            models: &[("openai", "gpt-4o-mini")],
-            ..Configured::default()
-        },
-    };
-    let metrics = Metrics::new(setup).expect("a sound family table");
-    let ours = |index| {
-        let worker = metrics.worker(index);
-        let model = worker.model("openai", "gpt-4o-mini", Some(Claim::Configured), Pricing::Off);
-        Ours { worker, model }
-    };
-    let workers = (0..2).map(ours).collect();
-    (metrics, workers)
-}
-
-impl Ours {
-    fn request(&self, started: Instant) {
-        let mut observer =
-            DispatchObserver::start(black_box(&self.model), Endpoint::ChatCompletions, false, started);
-        observer.answered(200);
-        observer.completed();
-    }
-
-    /// In the order of the gateway, with its reads of the clock.
-    fn every_family(&self) {
-        let mut http = HttpObserver::start(black_box(&self.worker), 1, HttpMethod::Post, Instant::now());
-        http.model_call(Endpoint::ChatCompletions);
-        http.body_awaited();
-        http.body_read();
-        http.decoded(false);
-        let now = Instant::now();
-        http.prepared(&self.model, None, now);
-        let mut dispatch = DispatchObserver::start(&self.model, Endpoint::ChatCompletions, false, now);
-        dispatch.attempt();
-        dispatch.answered(200);
-        http.dispatched();
-        http.received();
-        http.used(&TOKENS);
-        dispatch.used(TOKENS, UsageSource::Native);
-        http.answered(200, Answer::Ok);
-        http.sent(1024);
-        dispatch.completed();
-        http.ended(HttpOutcome::Ok);
-    }
-}
-
-/// 100 of input, 50 of output.
-const TOKENS: Tokens = {
-    let mut tokens = [0; TokenKind::COUNT];
-    tokens[TokenKind::InputUncached as usize] = 100;
-    tokens[TokenKind::OutputText as usize] = 50;
-    tokens
-};
+use request::workers;
 
 /// The three families in the `prometheus` crate.
 struct Theirs {
@@ -106,6 +36,7 @@ struct Resolved {
     requests: IntCounter,
 }
 
+const CHAT: Endpoint = Endpoint::ChatCompletions;
 const IN_FLIGHT: [&str; 3] = ["openai", "/chat/completions", "false"];
 const DURATION: [&str; 5] = ["openai", "gpt-4o-mini", "/chat/completions", "false", "success"];
 const REQUESTS: [&str; 6] = ["openai", "gpt-4o-mini", "/chat/completions", "200", "success", "false"];
@@ -169,21 +100,21 @@ fn at_once<T: Sync>(each: [&T; 2], times: u64, request: impl Fn(&T) + Sync) -> D
 }
 
 fn one_core(criterion: &mut Criterion) {
-    let (_metrics, workers) = workers();
+    let (_metrics, workers) = workers(200);
     let (ours, theirs) = (&workers[0], Theirs::new());
     let resolved = theirs.resolved();
     let started = Instant::now();
     criterion.bench_function("clock, one read", |bench| bench.iter(|| black_box(Instant::now())));
     let mut group = criterion.benchmark_group("one core");
-    group.bench_function("request, aurora", |bench| bench.iter(|| ours.request(started)));
+    group.bench_function("request, aurora", |bench| bench.iter(|| ours.three_families(started)));
     group.bench_function("request, prometheus handles", |bench| bench.iter(|| resolved.request(started)));
     group.bench_function("request, prometheus label values", |bench| bench.iter(|| theirs.request(started)));
-    group.bench_function("every family, aurora", |bench| bench.iter(|| ours.every_family()));
+    group.bench_function("every family, aurora", |bench| bench.iter(|| ours.every_family(CHAT)));
     group.finish();
 }
 
 fn two_threads(criterion: &mut Criterion) {
-    let (_metrics, workers) = workers();
+    let (_metrics, workers) = workers(200);
     let each = [&workers[0], &workers[1]];
     let theirs = Theirs::new();
     let resolved = theirs.resolved();
@@ -197,7 +128,7 @@ fn two_threads(criterion: &mut Criterion) {
         });
     });
     group.bench_function("request, aurora", |bench| {
-        bench.iter_custom(|times| at_once(each, times, |ours| ours.request(started)));
+        bench.iter_custom(|times| at_once(each, times, |ours| ours.three_families(started)));
     });
     group.bench_function("request, prometheus handles", |bench| {
         bench.iter_custom(|times| at_once([&resolved, &resolved], times, |it| it.request(started)));
@@ -206,7 +137,7 @@ fn two_threads(criterion: &mut Criterion) {
         bench.iter_custom(|times| at_once([&theirs, &theirs], times, |it| it.request(started)));
     });
     group.bench_function("every family, aurora", |bench| {
-        bench.iter_custom(|times| at_once(each, times, Ours::every_family));
+        bench.iter_custom(|times| at_once(each, times, |ours| ours.every_family(CHAT)));
     });
     group.finish();
 }

@@ -96,7 +96,7 @@ impl Metrics {
         let numbers = |family: &Family| {
             shown.iter().find(|shown| shown.family.name == family.name).map(|shown| &shown.numbers)
         };
-        let name = |family: &Family| Label::Static(family.name);
+        let name = |family: &'static Family| Label::Static(&family.name);
         let folding = || FAMILIES.iter().filter(|family| family.folds());
         let limits: Vec<_> = folding().map(|family| (vec![name(family)], self.max_series as u64)).collect();
         let overflow: Vec<_> = folding()

@@ -1,18 +1,40 @@
 //! Handles to series, resolved once per worker and kept with what they are about: a target, a route, a caller's key.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::cardinality::Claim;
-use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
-use super::labels::{
-    Answer, Attempt, Endpoint, Label, StatusType, Stream, StreamOutcome, TokenKind, Tokens, Unpriced,
-    UsageSource,
-};
-use super::series::{Series, SeriesTable};
+use super::cells::{Amounts, Counter};
+use super::labels::{Answer, Direction, Label, TokenKind, Tokens, Unpriced, UsageSource};
+use super::model_handles::ModelHandles;
+use super::series::Series;
 use super::{Shard, WorkerMetrics};
 
 /// A series that is resolved at its first use.
 pub(super) type Handle<C> = OnceLock<Series<C>>;
+
+/// Handles of the ways something ends; the first is the usual one, and the others often are not needed at all.
+#[derive(Debug)]
+pub(super) struct Outcomes<const N: usize> {
+    first: Handle<Counter>,
+    others: OnceLock<Box<[Handle<Counter>; N]>>,
+}
+
+impl<const N: usize> Default for Outcomes<N> {
+    fn default() -> Self {
+        Self { first: Handle::new(), others: OnceLock::new() }
+    }
+}
+
+impl<const N: usize> Outcomes<N> {
+    /// The series of one outcome, by its place in its closed set.
+    pub(super) fn of(&self, outcome: usize, resolve: impl FnOnce() -> Series<Counter>) -> &Series<Counter> {
+        if outcome == 0 {
+            return self.first.get_or_init(resolve);
+        }
+        let others = self.others.get_or_init(|| Box::new([const { Handle::new() }; N]));
+        others[outcome].get_or_init(resolve)
+    }
+}
 
 /// Picodollars (10⁻¹² USD) per token, by [`TokenKind`].
 pub type TokenPrices = [u64; TokenKind::COUNT];
@@ -90,180 +112,6 @@ impl ModelMetrics {
     }
 }
 
-/// A status code, `None` when no response was received, and what it came to.
-type Status = (Option<u16>, StatusType);
-
-/// Handles of one (provider, model) pair.
-#[derive(Debug)]
-pub(super) struct ModelHandles {
-    pub(super) worker: WorkerMetrics,
-    pub(super) provider: Label,
-    model: Label,
-    calls: [[OnceLock<Box<CallHandles>>; 2]; Endpoint::COUNT],
-    first_token: [Handle<Histogram>; Endpoint::COUNT],
-    per_token: Handle<Histogram>,
-    gap: Handle<Histogram>,
-    streams: [Handle<Counter>; StreamOutcome::COUNT],
-    tokens: [Handle<Amounts>; TokenKind::COUNT],
-    usage: [Handle<Counter>; UsageSource::COUNT],
-    cost: Handle<Amounts>,
-    unpriced: [Handle<Counter>; Unpriced::COUNT],
-    attempts: [Handle<Counter>; Attempt::COUNT],
-    answers: [Handle<Counter>; Answer::COUNT],
-}
-
-/// Handles of one endpoint of a pair, streaming or not.
-#[derive(Debug)]
-pub(super) struct CallHandles {
-    pub(super) in_flight: Series<Gauge>,
-    /// `status_code="200", status_type="success"`.
-    ok: Handle<Counter>,
-    duration: [Handle<Histogram>; StatusType::COUNT],
-    other_statuses: Mutex<Vec<(Status, Series<Counter>)>>,
-}
-
-impl ModelHandles {
-    pub(super) fn new(worker: WorkerMetrics, provider: &str, model: Label) -> Self {
-        Self {
-            worker,
-            provider: Label::of_name(provider),
-            model,
-            calls: Default::default(),
-            first_token: Default::default(),
-            per_token: Handle::new(),
-            gap: Handle::new(),
-            streams: Default::default(),
-            tokens: Default::default(),
-            usage: Default::default(),
-            cost: Handle::new(),
-            unpriced: Default::default(),
-            attempts: Default::default(),
-            answers: Default::default(),
-        }
-    }
-
-    fn series<C: Cell>(&self, table: &SeriesTable<C>, labels: &[Label]) -> Series<C> {
-        table.series(self.worker.worker, labels)
-    }
-
-    /// The series of this pair that differs from its siblings in `last`, if in anything.
-    fn of_pair<C: Cell>(&self, table: &SeriesTable<C>, last: Option<Label>) -> Series<C> {
-        let labels: Vec<Label> =
-            [self.provider.clone(), self.model.clone()].into_iter().chain(last).collect();
-        self.series(table, &labels)
-    }
-
-    pub(super) fn call(&self, endpoint: Endpoint, stream: bool) -> &CallHandles {
-        self.calls[endpoint as usize][usize::from(stream)].get_or_init(|| {
-            let labels = [self.provider.clone(), endpoint.into(), Stream::from(stream).into()];
-            Box::new(CallHandles {
-                in_flight: self.series(&self.worker.metrics.requests_in_flight, &labels),
-                ok: Handle::new(),
-                duration: Default::default(),
-                other_statuses: Mutex::default(),
-            })
-        })
-    }
-
-    /// Counts one dispatch that is no longer in flight. `status` is `None` when no response was received.
-    pub(super) fn record(&self, at: (Endpoint, bool), status: Option<u16>, kind: StatusType, nanos: u64) {
-        let (endpoint, stream) = at;
-        let call = self.call(endpoint, stream);
-        call.in_flight.add(-1);
-        let duration = call.duration[kind as usize].get_or_init(|| {
-            let labels = [
-                self.provider.clone(),
-                self.model.clone(),
-                endpoint.into(),
-                Stream::from(stream).into(),
-                kind.into(),
-            ];
-            self.series(&self.worker.metrics.request_duration, &labels)
-        });
-        duration.observe(nanos);
-        if (status, kind) == (Some(200), StatusType::Success) {
-            call.ok.get_or_init(|| self.requests(at, status, kind)).add(1);
-            return;
-        }
-        let mut others = call.other_statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, series)) = others.iter().find(|(key, _)| *key == (status, kind)) {
-            series.add(1);
-            return;
-        }
-        let series = self.requests(at, status, kind);
-        series.add(1);
-        others.push(((status, kind), series));
-    }
-
-    fn requests(&self, at: (Endpoint, bool), status: Option<u16>, kind: StatusType) -> Series<Counter> {
-        let status = match status {
-            Some(code) => Label::of_name(&code.to_string()),
-            None => Label::Static("network_error"),
-        };
-        let labels = [
-            self.provider.clone(),
-            self.model.clone(),
-            at.0.into(),
-            status,
-            kind.into(),
-            Stream::from(at.1).into(),
-        ];
-        self.series(&self.worker.metrics.requests, &labels)
-    }
-
-    pub(super) fn first_token(&self, endpoint: Endpoint, nanos: u64) {
-        let series = self.first_token[endpoint as usize]
-            .get_or_init(|| self.of_pair(&self.worker.metrics.time_to_first_token, Some(endpoint.into())));
-        series.observe(nanos);
-    }
-
-    pub(super) fn time_per_token(&self, nanos: u64) {
-        let table = &self.worker.metrics.time_per_output_token;
-        self.per_token.get_or_init(|| self.of_pair(table, None)).observe(nanos);
-    }
-
-    pub(super) fn stream(&self, outcome: StreamOutcome, longest_gap: u64) {
-        let metrics = &self.worker.metrics;
-        self.gap.get_or_init(|| self.of_pair(&metrics.stream_max_gap, None)).observe(longest_gap);
-        let streams = &self.streams[outcome as usize];
-        streams.get_or_init(|| self.of_pair(&metrics.streams, Some(outcome.into()))).add(1);
-    }
-
-    pub(super) fn attempts(&self, outcome: Attempt, count: u64) {
-        let table = &self.worker.metrics.attempts;
-        self.attempts[outcome as usize].get_or_init(|| self.of_pair(table, Some(outcome.into()))).add(count);
-    }
-
-    fn tokens(&self, kind: TokenKind, count: u64) {
-        let series = self.tokens[kind as usize].get_or_init(|| {
-            let labels =
-                [self.provider.clone(), self.model.clone(), Label::Static(kind.direction()), kind.into()];
-            self.series(&self.worker.metrics.tokens, &labels)
-        });
-        series.add(count);
-    }
-
-    fn usage(&self, source: UsageSource) {
-        let table = &self.worker.metrics.usage_reports;
-        let labels = || [self.provider.clone(), source.into()];
-        self.usage[source as usize].get_or_init(|| self.series(table, &labels())).add(1);
-    }
-
-    fn unpriced(&self, reason: Unpriced) {
-        let table = &self.worker.metrics.unpriced;
-        let labels = || [self.provider.clone(), reason.into()];
-        self.unpriced[reason as usize].get_or_init(|| self.series(table, &labels())).add(1);
-    }
-
-    fn cost(&self, picodollars: u64) {
-        self.cost.get_or_init(|| self.of_pair(&self.worker.metrics.cost, None)).add(picodollars);
-    }
-
-    pub(super) fn answer(&self, answer: Answer) {
-        self.answers[answer as usize].get_or_init(|| self.worker.answers(&self.model, answer)).add(1);
-    }
-}
-
 /// The metrics of a configured route at one worker.
 #[derive(Debug, Clone)]
 pub struct AliasMetrics(Arc<AliasHandles>);
@@ -272,17 +120,17 @@ pub struct AliasMetrics(Arc<AliasHandles>);
 struct AliasHandles {
     worker: WorkerMetrics,
     name: Label,
-    answers: [Handle<Counter>; Answer::COUNT],
+    answers: Outcomes<{ Answer::COUNT }>,
 }
 
 impl AliasMetrics {
     pub(super) fn new(worker: WorkerMetrics, name: &str) -> Self {
-        Self(Arc::new(AliasHandles { worker, name: Label::of_name(name), answers: Default::default() }))
+        Self(Arc::new(AliasHandles { worker, name: Label::of_name(name), answers: Outcomes::default() }))
     }
 
     pub(super) fn answer(&self, answer: Answer) {
         let handles = &self.0;
-        handles.answers[answer as usize].get_or_init(|| handles.worker.answers(&handles.name, answer)).add(1);
+        handles.answers.of(answer as usize, || handles.worker.answers(&handles.name, answer)).add(1);
     }
 }
 
@@ -300,21 +148,20 @@ struct CallerHandles {
 impl CallerMetrics {
     pub(super) fn new(shard: &Shard, name: &str) -> Self {
         let name = Label::of_name(name);
-        let tokens = |direction| {
-            shard.metrics.caller_tokens.series(shard.worker, &[name.clone(), Label::Static(direction)])
-        };
+        let tokens =
+            |side: Direction| shard.metrics.caller_tokens.series(shard.worker, &[name.clone(), side.into()]);
         Self(Arc::new(CallerHandles {
             requests: shard.metrics.caller_requests.series(shard.worker, std::slice::from_ref(&name)),
-            input: tokens("input"),
-            output: tokens("output"),
+            input: tokens(Direction::Input),
+            output: tokens(Direction::Output),
         }))
     }
 
     pub(super) fn record(&self, tokens: Option<&Tokens>) {
         self.0.requests.add(1);
         let Some(tokens) = tokens else { return };
-        for (series, direction) in [(&self.0.input, "input"), (&self.0.output, "output")] {
-            let kinds = TokenKind::ALL.iter().zip(tokens).filter(|(kind, _)| kind.direction() == direction);
+        for (series, side) in [(&self.0.input, Direction::Input), (&self.0.output, Direction::Output)] {
+            let kinds = TokenKind::ALL.iter().zip(tokens).filter(|(kind, _)| kind.side() == side);
             series.add(kinds.map(|(_, count)| count).sum());
         }
     }

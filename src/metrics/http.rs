@@ -326,13 +326,13 @@ impl Shard {
     }
 
     fn unknown_answer(&self, answer: Answer) {
-        self.unknown_answers[answer as usize].get_or_init(|| self.answers(&UNKNOWN, answer)).add(1);
+        self.unknown_answers.of(answer as usize, || self.answers(&UNKNOWN, answer)).add(1);
     }
 
     fn phase(&self, endpoint: Endpoint, phase: Phase, fine: bool, stream: Stream) -> &Series<Histogram> {
         let slot = &self.phases.0[endpoint as usize][phase as usize][usize::from(fine)][stream as usize];
         slot.get_or_init(|| {
-            let status = if fine { "success" } else { "error" };
+            let status = if fine { &"success" } else { &"error" };
             let labels = [endpoint.into(), phase.into(), Label::Static(status), stream.into()];
             self.metrics.phase_duration.series(self.worker, &labels)
         })

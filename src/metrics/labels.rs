@@ -7,15 +7,15 @@ use std::sync::Arc;
 const MAX_BYTES: usize = 128;
 
 /// Model of a request before its name is admitted.
-pub(super) const UNKNOWN: Label = Label::Static("unknown");
+pub(super) const UNKNOWN: Label = Label::Static(&"unknown");
 /// Model of a request once the cap on models is reached.
-pub(super) const OTHER: Label = Label::Static("other");
+pub(super) const OTHER: Label = Label::Static(&"other");
 
 /// A label value, bounded in length and free of control characters.
 #[derive(Debug, Clone)]
 pub enum Label {
-    /// A word of a closed set.
-    Static(&'static str),
+    /// A word of a closed set; by a thin pointer, since there are many labels.
+    Static(&'static &'static str),
     /// An admitted name.
     Shared(Arc<str>),
 }
@@ -95,7 +95,7 @@ macro_rules! label_set {
 
         impl From<$name> for Label {
             fn from(value: $name) -> Self {
-                Self::Static(value.as_str())
+                Self::Static(&$name::WORDS[value as usize])
             }
         }
     };
@@ -482,6 +482,16 @@ label_set! {
 }
 
 label_set! {
+    /// Which way tokens go.
+    Direction {
+        /// To the model.
+        Input = "input",
+        /// From the model.
+        Output = "output",
+    }
+}
+
+label_set! {
     /// A kind of token; kinds do not overlap.
     TokenKind {
         /// Input that no cache served.
@@ -505,9 +515,17 @@ impl TokenKind {
     /// `input` or `output`.
     #[must_use]
     pub const fn direction(self) -> &'static str {
+        self.side().as_str()
+    }
+
+    /// The side it is on.
+    #[must_use]
+    pub const fn side(self) -> Direction {
         match self {
-            Self::InputUncached | Self::InputCacheRead | Self::InputCacheWrite | Self::InputAudio => "input",
-            Self::OutputText | Self::OutputReasoning | Self::OutputAudio => "output",
+            Self::InputUncached | Self::InputCacheRead | Self::InputCacheWrite | Self::InputAudio => {
+                Direction::Input
+            }
+            Self::OutputText | Self::OutputReasoning | Self::OutputAudio => Direction::Output,
         }
     }
 }
@@ -518,6 +536,11 @@ pub type Tokens = [u64; TokenKind::COUNT];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_two_words_large() {
+        assert_eq!(size_of::<Label>(), 16);
+    }
 
     #[test]
     fn names_are_bounded_and_clean() {

@@ -15,6 +15,7 @@ pub mod families;
 mod handles;
 mod http;
 pub mod labels;
+mod model_handles;
 pub mod parser;
 mod presence;
 mod process;
@@ -31,8 +32,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cardinality::AdmittedModels;
 use cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use cold::Cold;
-use handles::{Handle, ModelHandles};
-use labels::{Label, UNKNOWN, Unpriced};
+use handles::Outcomes;
+use labels::{Direction, Label, UNKNOWN, Unpriced};
+use model_handles::ModelHandles;
 use presence::Presence;
 use series::{Extent, SeriesTable};
 
@@ -225,21 +227,21 @@ impl Metrics {
         for caller in configured.callers {
             let caller = Label::of_name(caller);
             self.caller_requests.appear(std::slice::from_ref(&caller));
-            for direction in ["input", "output"] {
-                self.caller_tokens.appear(&[caller.clone(), Label::Static(direction)]);
+            for direction in Direction::ALL {
+                self.caller_tokens.appear(&[caller.clone(), (*direction).into()]);
             }
         }
     }
 
     fn pair_appears(&self, pair: &[Label; 2]) {
         let [provider, model] = pair;
-        for stream in ["false", "true"] {
+        for stream in [&"false", &"true"] {
             self.requests.appear(&[
                 provider.clone(),
                 model.clone(),
                 Endpoint::ChatCompletions.into(),
-                Label::Static("200"),
-                Label::Static("success"),
+                Label::Static(&"200"),
+                Label::Static(&"success"),
                 Label::Static(stream),
             ]);
         }
@@ -261,7 +263,7 @@ impl Metrics {
                 overheads: http::OverheadHandles::default(),
                 aliases: Mutex::default(),
                 callers: Mutex::default(),
-                unknown_answers: Default::default(),
+                unknown_answers: Outcomes::default(),
             }),
             presence: self.presence,
         }
@@ -295,7 +297,7 @@ pub struct Shard {
     overheads: http::OverheadHandles,
     aliases: Mutex<HashMap<String, AliasMetrics>>,
     callers: Mutex<HashMap<String, CallerMetrics>>,
-    unknown_answers: [Handle<Counter>; Answer::COUNT],
+    unknown_answers: Outcomes<{ Answer::COUNT }>,
 }
 
 impl WorkerMetrics {

@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn a_full_family_folds_the_model_then_the_provider_and_nothing_else() {
         let table = SeriesTable::<Amounts>::new(&families::TOKENS, Extent { workers: 2, max_series: 3 });
-        let add = |worker, provider, model: Label, kind| {
-            let labels = [label(provider), model, Label::Static("input"), Label::Static(kind)];
+        let add = |worker, provider, model: Label, kind: &str| {
+            let labels = [label(provider), model, label("input"), label(kind)];
             table.series(worker, &labels).add(10);
         };
         add(0, "p", label("a"), "audio");
@@ -199,7 +199,7 @@ mod tests {
         let table =
             SeriesTable::<Amounts>::new(&families::CALLER_TOKENS, Extent { workers: 1, max_series: 1 });
         for caller in ["a", "b", "c"] {
-            table.series(0, &[label(caller), Label::Static("input")]).add(1);
+            table.series(0, &[label(caller), label("input")]).add(1);
         }
         let rows = ["a input 1", "b input 1", "c input 1"].map(str::to_owned);
         assert_eq!(shown(&table), (rows.to_vec(), [0, 0]));

@@ -2,23 +2,21 @@
 
 use super::families::{self, Family};
 use super::labels::{
-    Answer, Attempt, AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format,
-    HttpMethod, HttpOutcome, Overflow, Phase, Rejection, RetryReason, StatusClass, StatusType, Stream,
-    StreamOutcome, Surface, TokenKind, Unpriced, UsageSource,
+    Answer, Attempt, AuthFailure, BreakerState, ConnectionState, Direction, DisconnectStage, Endpoint,
+    Format, HttpMethod, HttpOutcome, Overflow, Phase, Rejection, RetryReason, StatusClass, StatusType,
+    Stream, StreamOutcome, Surface, TokenKind, Unpriced, UsageSource,
 };
 
 /// What `status` says of a phase.
 const PHASE_STATUSES: &[&str] = &["success", "error"];
 /// What an authorised scrape is answered with.
 const SCRAPE_CODES: &[&str] = &["200", "500"];
-/// Directions of tokens.
-const DIRECTIONS: &[&str] = &["input", "output"];
 
 /// Every value that a label of a family takes; `None` where the values are names, status codes or facts.
 pub(super) fn words(family: &Family, label: &str) -> Option<&'static [&'static str]> {
     Some(match label {
         "code" => SCRAPE_CODES,
-        "direction" => DIRECTIONS,
+        "direction" => Direction::WORDS,
         "endpoint" => Endpoint::WORDS,
         "format" => Format::WORDS,
         "kind" => TokenKind::WORDS,

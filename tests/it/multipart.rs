@@ -32,9 +32,7 @@ fn send(aurora: &Aurora, kind: &str, body: &[u8]) -> Answer {
 #[test]
 fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
     let said = "1\r\n00:00:00,000 --> 00:00:01,000\r\nHé\r\n\r\n";
-    let upstream = Upstream::start()
-        .on("whisper", json("{}"))
-        .on(PATH, answer("200 OK", "content-type: text/plain\r\n", said));
+    let upstream = Upstream::start().on("whisper", answer("200 OK", "content-type: text/plain\r\n", said));
     let aurora = gateway(&upstream, "", "");
     for size in [0, 1, 100_000, 1_000_000] {
         for model in ["whisper", "up/whisper"] {
@@ -54,7 +52,7 @@ fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
 #[test]
 fn a_stream_is_one_by_the_forms_own_field() {
     let events = "event: transcript.text.done\ndata: {\"type\":\"transcript.text.done\",\"text\":\"x\"}\n\n";
-    let upstream = Upstream::start().on("gpt", json("{}")).on(PATH, stream(&[events]));
+    let upstream = Upstream::start().on("gpt", stream(&[events]));
     let aurora = gateway(&upstream, "", "");
     for value in ["true", "True"] {
         assert_eq!(send(&aurora, KIND, &form("gpt", b"x", &field("stream", value))).said(), (200, events));
@@ -105,7 +103,7 @@ const QUICK: &str = "resilience: {retry: {max_retries: 2, initial_backoff: 1ms}}
 #[test]
 fn a_form_is_sent_again_as_it_was() {
     let busy = answer("503 Service Unavailable", "content-type: application/json\r\n", "{}");
-    let upstream = Upstream::start().on("m", json("{}")).on(PATH, busy);
+    let upstream = Upstream::start().on("m", busy);
     let aurora = gateway(&upstream, "", QUICK);
     let sound = sound(500_000);
     assert_eq!(send(&aurora, KIND, &form("up/m", &sound, "")).said(), (503, "{}"));
@@ -125,8 +123,8 @@ fn a_form_is_sent_again_as_it_was() {
 #[test]
 fn the_next_target_gets_the_form_with_its_own_model() {
     let busy = answer("500 Internal Server Error", "content-type: application/json\r\n", "{}");
-    let one = Upstream::start().on("m", json("{}")).on(PATH, busy);
-    let two = Upstream::start().on(PATH, json("{}"));
+    let one = Upstream::start().on("m", busy);
+    let two = Upstream::start().on("another", json("{}"));
     let text = yaml(&one, "", "routes: {ears: [up/m, two/another]}")
         + &format!(
             "  two: {{type: groq, base_url: \"http://{}/v1\", api_key: k, models: [another]}}\n",
@@ -135,6 +133,6 @@ fn the_next_target_gets_the_form_with_its_own_model() {
     let aurora = Setup::new().yaml(&text).start();
     let sound = sound(300_000);
     assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).said(), (200, "{}"));
-    assert!(one.call(PATH).body == form("m", &sound, ""));
-    assert!(two.call(PATH).body == form("another", &sound, ""));
+    assert!(one.call("m").body == form("m", &sound, ""));
+    assert!(two.call("another").body == form("another", &sound, ""));
 }

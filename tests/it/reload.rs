@@ -8,6 +8,7 @@ use serde_json::{Value, json as value};
 
 use crate::aurora::{Aurora, PATIENCE, Setup};
 use crate::caller::{Answer, Caller, MASTER_KEY, chat_of, key, request};
+use crate::scripted::{Scripted, answer};
 use crate::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening};
 
 const OK: &str = r#"{"choices":[]}"#;
@@ -363,6 +364,37 @@ fn a_changed_file_of_secrets_is_read_again() {
     aurora.replace("master", "");
     aurora.lines("configuration refused; the one before stays in force", 1);
     assert_eq!(aurora.ask(chat(NEXT_KEY, "m")).status, 200);
+}
+
+#[test]
+fn discovered_models_survive_a_reload_as_long_as_their_provider_is_the_same() {
+    let listed = r#"{"object":"list","data":[{"id":"m"}]}"#;
+    let asked = [listed, OK].map(|body| answer("200 OK", "content-type: application/json\r\n", body));
+    let server = Scripted::start(asked);
+    let with = |path: &str| {
+        format!(
+            "log: {{level: debug}}\nmetrics: {{enabled: true}}\nproviders:\n  up: {{type: openai_compatible, base_url: \"{}\"}}\n  \
+             other: {{type: openai_compatible, base_url: \"http://127.0.0.1:1\", models: [x]}}\n",
+            server.url(path)
+        )
+    };
+    let aurora = Setup::new().yaml(&with("/v1")).start();
+    assert_eq!(aurora.line("models discovered")["models"], 1);
+    let time = "aurora_provider_discovery_last_success_timestamp_seconds{provider=\"up\"}";
+    let discovered = value_of(&aurora, time, "any");
+    assert_ne!(discovered, "0");
+    reload(&aurora, 1);
+    let failed = aurora.lines("models could not be discovered", 1).remove(0);
+    let expected = value!({
+        "level": "WARN", "msg": "models could not be discovered", "provider": "up",
+        "error": "the models endpoint sent no list of models", "retry_in_s": 60
+    });
+    assert_eq!(failed, expected);
+    assert_eq!(aurora.ask(chat("any", "m")).said(), (200, OK));
+    assert_eq!(value_of(&aurora, time, "any"), discovered);
+    aurora.replace("config.yaml", &with("/v2"));
+    reload(&aurora, 2);
+    assert_eq!(aurora.ask(chat("any", "m")).status, 404);
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 /// An instance whose only provider is `upstream`; it trusts `trusted` and nobody else.
 fn aurora(upstream: SocketAddr, trusted: &Authority, models: &str) -> Aurora {
     let yaml = format!(
-        "http:\n  connect_timeout: 400ms\nproviders:\n  secure:\n    type: openai_compatible\n    \
+        "http:\n  connect_timeout: 400ms\nresilience:\n  retry: {{max_retries: 0}}\nproviders:\n  secure:\n    type: openai_compatible\n    \
          api_key: sk-upstream\n    base_url: https://{upstream}/v1\n    {models}\n"
     );
     let setup = Setup::new().yaml(&yaml).file("trusted.pem", &trusted.as_ref().pem());

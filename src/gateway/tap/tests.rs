@@ -353,7 +353,7 @@ proptest! {
         let usage = format!("{{\"a\":[{noise},{{\"b\":{noise}}}],\"prompt_tokens\":{count}}}");
         let inner = format!("{{{noise}:[[{{}}],{noise}],\"x\":{{\"usage\":0}},\"usage\":{usage},\"z\":[{noise}]}}");
         let (json, path): (_, &[&str]) = if nested {
-            (format!(" {{\"usage\":1,\"response\":{inner} }}"), &["response", "usage"])
+            (format!(" {{\"usage\":1,\"response\":{inner} ,\"x\":{{\"usage\":2}}}}"), &["response", "usage"])
         } else {
             (inner, &["usage"])
         };

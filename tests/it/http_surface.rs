@@ -227,3 +227,24 @@ fn without_a_provider_a_model_call_says_what_is_missing() {
     );
     aurora.settles("aurora_answers_total", &["unknown gateway_error 1"]);
 }
+
+#[test]
+fn an_answer_to_a_body_that_nobody_read_says_that_the_connection_ends() {
+    let (_upstream, aurora) = start();
+    let body = r#"{"model":"m","messages":[]}"#;
+    let whole = request("POST", "/v1/chat/completions", "authorization: Bearer wrong\r\n", body);
+    let (head, rest) = whole.split_at(whole.len() - body.len());
+    let mut caller = aurora.caller();
+    caller.send(head);
+    let refused = caller.answer();
+    assert_eq!((refused.status, refused.header("connection")), (401, Some("close")));
+    caller.try_send(rest);
+    assert_eq!(caller.closed(), b"");
+
+    let mut caller = aurora.caller();
+    for (model, status) in [("nobody-serves-this", 404), ("m", 200)] {
+        caller.send(chat(format!(r#"{{"model":"{model}"}}"#)));
+        let answer = caller.answer();
+        assert_eq!((answer.status, answer.header("connection")), (status, None), "{model}");
+    }
+}

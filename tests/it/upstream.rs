@@ -187,15 +187,16 @@ impl State {
         }
     }
 
-    /// The model of a JSON body or a form, else what is scripted for the request line.
+    /// The model of a JSON body; else what of the request line, the path and a form's model is scripted; else the path.
     fn name(&self, head: &str, body: &[u8]) -> String {
-        let model = serde_json::from_slice::<Named>(body).ok().map(|body| body.model);
-        model.or_else(|| form_model(body)).unwrap_or_else(|| {
-            let (line, path) = (head.split(" HTTP").next(), head.split(' ').nth(1));
-            let scripts = self.scripts.lock().expect("not poisoned");
-            let line = line.filter(|line| scripts.iter().any(|(scripted, _)| scripted == line));
-            line.or(path).unwrap_or_default().to_owned()
-        })
+        if let Ok(named) = serde_json::from_slice::<Named>(body) {
+            return named.model;
+        }
+        let line = head.split(" HTTP").next().unwrap_or_default().to_owned();
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let scripts = self.scripts.lock().expect("not poisoned");
+        let is_scripted = |name: &String| scripts.iter().any(|(scripted, _)| scripted == name);
+        [line, path.clone()].into_iter().chain(form_model(body)).find(is_scripted).unwrap_or(path)
     }
 
     /// The next script of a name; the last one again and again.

@@ -18,12 +18,16 @@ fn configuration() -> String {
         let models: Vec<String> = (0..50).map(|model| format!("vendor-{provider}-model-{model}")).collect();
         let models = models.join(", ");
         let base_url = "http://127.0.0.1:9/v1";
-        writeln!(yaml, "  p{provider}: {{type: openai_compatible, base_url: \"{base_url}\", models: [{models}]}}")
-            .expect("memory");
+        writeln!(
+            yaml,
+            "  p{provider}: {{type: openai_compatible, base_url: \"{base_url}\", models: [{models}]}}"
+        )
+        .expect("memory");
     }
     yaml.push_str("routes:\n");
     for route in 0..50 {
-        writeln!(yaml, "  route-{route}: [p3/vendor-3-model-{route}, p7/vendor-7-model-{route}]").expect("memory");
+        writeln!(yaml, "  route-{route}: [p3/vendor-3-model-{route}, p7/vendor-7-model-{route}]")
+            .expect("memory");
     }
     yaml
 }
@@ -39,7 +43,9 @@ fn preparation() -> Preparation {
 /// A chat of about a kilobyte.
 fn body(model: &str) -> Bytes {
     let content = "All the words of a question that somebody might ask. ".repeat(16);
-    let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{content}"}}],"stream":false}}"#);
+    let body = format!(
+        r#"{{"model":"{model}","messages":[{{"role":"user","content":"{content}"}}],"stream":false}}"#
+    );
     Bytes::from(body)
 }
 

@@ -97,7 +97,7 @@ impl Call<'_> {
         let Some(declared) = usage::of_answer(bytes) else {
             return if any_content { Ok(()) } else { Err(self.useless("its answer is not JSON")) };
         };
-        if let Some(tokens) = declared.filter(|_| self.operation.endpoint.bears_tokens()) {
+        if let Some(tokens) = declared {
             exchange.used(&tokens);
             dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
         }

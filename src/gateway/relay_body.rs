@@ -219,9 +219,6 @@ impl RelayBody {
     }
 
     fn used(&mut self, tokens: Tokens, exchange: Option<&mut Exchange>) {
-        if !self.endpoint.bears_tokens() {
-            return;
-        }
         if let Some(exchange) = exchange {
             exchange.used(&tokens);
         }

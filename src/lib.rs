@@ -4,9 +4,9 @@
 //! # The path of one request
 //!
 //! ```text
-//! caller ── accept ──── route ──── auth ──── body ──── peek ──── target ──── ask ──── relay ── caller
-//!           connection  routes     auth      request_  peek      worker      relay    relay_body
-//!           io                               body                                     tap
+//! caller ── accept ──── route ──── auth ──── body ──── peek ─────── targets ── ask ────── relay ── caller
+//!           connection  routes     auth      request_  operation   targets    attempts   relay_body
+//!           io                               body      multipart                         tap
 //! ```
 //!
 //! All of it is in [`gateway`]. The body passes as received in both directions; what Aurora wants to know it reads on

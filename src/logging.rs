@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Log, LogFormat};
 use crate::terminal::Terminal;
@@ -19,30 +20,48 @@ use crate::terminal::Terminal;
 pub use line::Form;
 pub use queue::{DroppedLines, LogGuard, LogQueue, queue};
 
+/// Changes the least level that is written.
+#[derive(Debug, Clone)]
+pub struct LogLevel(reload::Handle<Targets, Registry>);
+
+impl LogLevel {
+    /// From here on events from `level` up are written.
+    pub fn set(&self, level: Level) {
+        // It fails once the log is gone, and then there is nothing to change.
+        drop(self.0.reload(filter(level)));
+    }
+}
+
 /// Sends the process's log events to stderr until the guard is dropped. A panic becomes a log line too: the
 /// standard report would wait for a blocked stderr.
 ///
 /// # Errors
 /// When the writing thread cannot be started, or a log is already set up.
-pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<LogGuard> {
+pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<(LogGuard, LogLevel)> {
     let form = match log.format {
         LogFormat::Auto if terminal.stderr_is_terminal() => Form::Text(terminal),
         LogFormat::Auto | LogFormat::Json => Form::Json,
         LogFormat::Text => Form::Text(terminal),
     };
     let (lines, guard) = queue(std::io::stderr()).context("the log cannot be started")?;
-    tracing::subscriber::set_global_default(subscriber(form, log.level, lines))
-        .context("the log cannot be started")?;
+    let (subscriber, level) = subscriber(form, log.level, lines);
+    tracing::subscriber::set_global_default(subscriber).context("the log cannot be started")?;
     panic::set_hook(Box::new(log_panic));
-    Ok(guard)
+    Ok((guard, level))
 }
 
 /// Formats events of this crate from `level` up, and of its dependencies from WARN up, into `lines`.
 #[must_use]
-pub fn subscriber(form: Form, level: Level, lines: LogQueue) -> impl Subscriber + Send + Sync {
+pub fn subscriber(form: Form, level: Level, lines: LogQueue) -> (impl Subscriber + Send + Sync, LogLevel) {
+    let (filter, handle) = reload::Layer::new(filter(level));
+    // The filter stands below the lines: its handle is of the registry.
+    let subscriber = tracing_subscriber::registry().with(filter).with(Lines { form, lines });
+    (subscriber, LogLevel(handle))
+}
+
+fn filter(level: Level) -> Targets {
     let others = level.min(Level::WARN);
-    let filter = Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), level);
-    tracing_subscriber::registry().with(Lines { form, lines }).with(filter)
+    Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
 struct Lines {
@@ -74,7 +93,7 @@ mod tests {
     fn logged(form: Form, level: Level, events: fn()) -> Vec<String> {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (lines, guard) = queue(writer).unwrap();
-        tracing::subscriber::with_default(subscriber(form, level, lines), events);
+        tracing::subscriber::with_default(subscriber(form, level, lines).0, events);
         drop(guard);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
@@ -103,7 +122,7 @@ mod tests {
     fn a_level_that_is_off_is_off_for_good() {
         let (_, writer) = std::io::pipe().unwrap();
         let (lines, _guard) = queue(writer).unwrap();
-        let subscriber = subscriber(Form::Json, Level::WARN, lines);
+        let (subscriber, _) = subscriber(Form::Json, Level::WARN, lines);
         assert_eq!(subscriber.max_level_hint(), Some(tracing::level_filters::LevelFilter::WARN));
     }
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 /// Why no TLS configuration could be made.
@@ -17,14 +19,16 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// Trust as the machine does: its certificate store, or what `SSL_CERT_FILE`/`SSL_CERT_DIR` name.
+/// Trust as the machine does: its certificate store, or what `SSL_CERT_FILE`/`SSL_CERT_DIR` name; and `additional`
+/// certificates, in PEM.
 ///
 /// # Errors
 /// When not one certificate is trusted.
-pub fn client_config() -> Result<ClientConfig, TlsError> {
+pub fn client_config(additional: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
     let found = rustls_native_certs::load_native_certs();
+    let own = CertificateDer::pem_slice_iter(additional.unwrap_or_default()).filter_map(Result::ok);
     let mut roots = RootCertStore::empty();
-    let (added, _unusable) = roots.add_parsable_certificates(found.certs);
+    let (added, _unusable) = roots.add_parsable_certificates(found.certs.into_iter().chain(own));
     if added == 0 {
         let reasons = found.errors.iter().map(|error| format!("; {error}")).collect::<String>();
         return Err(TlsError::NoRoots(reasons));

@@ -11,7 +11,7 @@ use clap_mangen::Man;
 use super::{Cli, completions};
 
 /// Folders that hold generated files and nothing else.
-pub const FOLDERS: &[&str] = &["completions", "docs", "man", "monitoring/grafana/dashboards"];
+pub const FOLDERS: &[&str] = &["completions", "man", "monitoring/grafana/dashboards"];
 
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]

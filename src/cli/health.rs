@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::metrics_probe::{load_settings, say_errors, settings_of};
+use super::metrics_probe::{SERVER_ADDRESS, load_settings, say_errors, settings_of};
 use super::{Context, Outcome};
+use crate::config::Config;
 use crate::probe::{self, Given, Settings, ready};
 
 /// Flags.
@@ -21,8 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// When the configuration cannot be used.
 pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
-    let Some(settings) = settings_of(&loaded, |config| format!("{}/health/ready", config.server.base_path))
-    else {
+    let url = |config: &Config| config.local_url(&format!("{}/health/ready", config.server.base_path));
+    let Some(settings) = settings_of(&loaded, url, |_| SERVER_ADDRESS) else {
         say_errors(&loaded, true, context);
         bail!("the configuration cannot be used: correct it; `aurora config check` shows it whole");
     };

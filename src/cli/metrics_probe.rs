@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     if needed && loaded.config.is_none() {
         bail!("the configuration cannot be used: correct it, or pass the URL to probe");
     }
-    let settings = settings_of(&loaded, Config::metrics_path);
+    let settings = settings_of(&loaded, Config::metrics_url, metrics_address);
     let given = Given { token: token(args, context)?, headers: args.headers.clone() };
     let targets = probe::targets(&args.urls, &given, settings.as_ref())?;
     let options = Options {
@@ -115,19 +115,33 @@ pub(super) fn say_errors(loaded: &Loaded, needed: bool, context: &Context) {
     }
 }
 
-/// What the configuration says about the endpoint at `path`; `None` when it could not be loaded.
-pub(super) fn settings_of(loaded: &Loaded, path: impl Fn(&Config) -> String) -> Option<Settings> {
+/// The settings that choose the address of the metrics endpoint.
+fn metrics_address(config: &Config) -> &'static [&'static str] {
+    if config.metrics.listen.is_some() { &["metrics.listen"] } else { SERVER_ADDRESS }
+}
+
+/// The settings that choose the address of the server.
+pub(super) const SERVER_ADDRESS: &[&str] = &["server.host", "server.port"];
+
+/// What the configuration says about an endpoint: its URL, and the settings that choose its address; `None` when it could
+/// not be loaded.
+pub(super) fn settings_of(
+    loaded: &Loaded,
+    url: impl Fn(&Config) -> String,
+    address: impl Fn(&Config) -> &'static [&'static str],
+) -> Option<Settings> {
     let config = loaded.config.as_ref()?;
     let from = |key: &str| format!("{key}: {}", loaded.source_of(key).unwrap_or("default"));
     // The first one that is set is sent.
-    let credentials = [("server.master_key", &config.server.master_key)];
+    let credentials =
+        [("metrics.token", &config.metrics.token), ("server.master_key", &config.server.master_key)];
     let credential = credentials.into_iter().find_map(|(key, secret)| {
         let source = loaded.source_of(key).unwrap_or("default");
         Some(Token { secret: secret.clone()?, from: format!("{key} ({source})") })
     });
     Some(Settings {
-        url: Url::parse(&config.local_url(&path(config))).ok()?,
-        address_from: format!("{}, {}", from("server.host"), from("server.port")),
+        url: Url::parse(&url(config)).ok()?,
+        address_from: address(config).iter().map(|key| from(key)).collect::<Vec<_>>().join(", "),
         endpoint_from: from("metrics.endpoint"),
         enabled: config.metrics.enabled,
         enabled_from: from("metrics.enabled"),

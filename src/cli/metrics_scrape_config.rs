@@ -39,14 +39,13 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
         let label = context.terminal.paint_err(Tone::Warning, "warning:");
         context.terminal.say(&format!("aurora: {label} metrics are disabled: set METRICS_ENABLED=true"));
     }
-    if config.metrics_listener().1 == 0 {
+    if config.metrics_address().1 == 0 {
         bail!("metrics.listen takes any free port: name one, so that Prometheus finds it");
     }
-    let own_listener = config.metrics.listen.is_some();
     let scrape = Scrape {
         target: config.metrics_authority(),
         every_interface: config.metrics_on_every_interface(),
-        path: if own_listener { config.metrics.endpoint.clone() } else { config.metrics_path() },
+        path: config.metrics_path(),
         access: access(args, &loaded, config)?,
     };
     context.terminal.print(&scrape.stanza())?;

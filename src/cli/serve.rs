@@ -17,7 +17,8 @@ Examples:
   aurora serve --host 127.0.0.1 --port 0
   METRICS_ENABLED=true aurora serve -c /etc/aurora/config.yaml
 
-Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once.
+Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once. SIGHUP, or a change of a file
+that holds a secret, reads the configuration again; one with errors is refused and the one before stays in force.
 Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.")]
 pub struct Args {
     /// Address to listen on, over server.host
@@ -41,21 +42,22 @@ pub struct Args {
 /// When the address cannot be bound, or the process lacks what serving needs.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let upstream = if args.demo { Some(demo::start()?) } else { None };
-    let loaded = config::load(&sources(args, context, upstream.as_ref()));
+    let sources = sources(args, context, upstream.as_ref());
+    let loaded = config::load(&sources);
     let Some(config) = loaded.config else {
         refuse(&loaded.problems, context.terminal);
         return Ok(Outcome::Misconfigured);
     };
-    let log = logging::init(&config.log, context.terminal)?;
+    let (log, log_level) = logging::init(&config.log, context.terminal)?;
     for problem in &loaded.problems {
         tracing::warn!(problem = problem.to_string(), "configuration");
     }
     let has_key = config.server.master_key.is_some();
     let gateway = Gateway::bind(config, log.dropped_lines())?;
     if args.demo {
-        context.terminal.print(&next_steps(gateway.address(), &gateway.metrics_path(), has_key))?;
+        context.terminal.print(&next_steps(gateway.address(), &gateway.metrics_url(), has_key))?;
     }
-    match gateway.run()? {
+    match gateway.run(sources, log_level)? {
         Ended::Drained { .. } => Ok(Outcome::Fine),
         Ended::AtOnce => Ok(Outcome::Failed),
     }
@@ -101,8 +103,8 @@ fn next_steps(address: SocketAddr, metrics: &str, has_key: bool) -> String {
     };
     format!(
         "Aurora serves its own demo provider on http://{address}. In another terminal:\n\n\
-         A chat:\n{}\nA stream:\n{}\nThe metrics it left (http://{address}{metrics}):\n  \
-         aurora metrics probe http://{address}{metrics}\n\n",
+         A chat:\n{}\nA stream:\n{}\nThe metrics it left ({metrics}):\n  \
+         aurora metrics probe {metrics}\n\n",
         chat("", ""),
         chat("-N ", "\"stream\":true,"),
     )

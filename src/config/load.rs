@@ -42,12 +42,7 @@ pub fn load(sources: &Sources) -> Loaded {
         effective.push(EffectiveSetting { key, value, source });
         places.insert(setting.key, place);
     }
-    if let Some(path) = &mut config.http.ca_file {
-        *path = sources.directory.join(&*path);
-        if let Err(fault) = files::check_certificates(path) {
-            problems.error(&places["http.ca_file"], "http.ca_file", fault);
-        }
-    }
+    check_ca_file(&mut config, sources, &places, &mut problems);
     let facts = warnings::Facts {
         places: &places,
         environment: &sources.environment,
@@ -73,6 +68,19 @@ pub fn load(sources: &Sources) -> Loaded {
         settings: effective,
         needs: needs.into_iter().collect(),
         secret_files,
+    }
+}
+
+fn check_ca_file(
+    config: &mut Config,
+    sources: &Sources,
+    places: &BTreeMap<&'static str, Place>,
+    problems: &mut Problems,
+) {
+    let Some(path) = &mut config.http.ca_file else { return };
+    *path = sources.directory.join(&*path);
+    if let Err(fault) = files::check_certificates(path) {
+        problems.error(&places["http.ca_file"], "http.ca_file", fault);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod base_url;
 mod demo;
+mod digest;
 mod discovery;
 mod dotenv;
 mod drafts;
@@ -115,11 +116,17 @@ impl Config {
         }
     }
 
+    /// The same as `HOST:PORT` to dial from this machine: a wildcard host becomes loopback.
+    #[must_use]
+    pub fn metrics_authority(&self) -> String {
+        let (host, port) = self.metrics_address();
+        paths::dial_authority(host, port)
+    }
+
     /// The URL of the metrics endpoint as this machine dials it: a wildcard host becomes loopback.
     #[must_use]
     pub fn metrics_url(&self) -> String {
-        let (host, port) = self.metrics_address();
-        format!("http://{}{}", paths::dial_authority(host, port), self.metrics_path())
+        format!("http://{}{}", self.metrics_authority(), self.metrics_path())
     }
 
     /// The URL of `path` on this server as this machine dials it: a wildcard host becomes loopback.
@@ -130,24 +137,16 @@ impl Config {
         format!("http://{}{path}", paths::dial_authority(&self.server.host, self.server.port))
     }
 
-    /// Host and port that the metrics endpoint is served at.
-    #[must_use]
-    pub fn metrics_listener(&self) -> (&str, u16) {
-        let own = self.metrics.listen.as_ref().map(|(host, port)| (host.as_str(), *port));
-        own.unwrap_or((&self.server.host, self.server.port))
-    }
-
-    /// The same as `HOST:PORT`, as this machine dials it: a wildcard host becomes loopback.
-    #[must_use]
-    pub fn metrics_authority(&self) -> String {
-        let (host, port) = self.metrics_listener();
-        paths::dial_authority(host, port)
-    }
-
     /// Whether only this machine can reach the listener.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         paths::is_loopback(&self.server.host)
+    }
+
+    /// Whether the metrics endpoint is served on every interface.
+    #[must_use]
+    pub fn metrics_on_every_interface(&self) -> bool {
+        paths::is_wildcard(self.metrics_address().0)
     }
 
     /// Every (provider, model) that the configuration names, once: the providers' models, then the routes' targets.
@@ -160,12 +159,6 @@ impl Config {
         let targets = targets.map(|target| (target.provider.as_str(), target.model.as_str()));
         let mut seen = BTreeSet::new();
         listed.chain(targets).filter(|pair| seen.insert(*pair)).collect()
-    }
-
-    /// Whether the metrics endpoint is served on every interface.
-    #[must_use]
-    pub fn metrics_on_every_interface(&self) -> bool {
-        paths::is_wildcard(self.metrics_listener().0)
     }
 }
 
@@ -432,8 +425,8 @@ pub enum Credential {
     Bearer,
     /// `api-key: KEY` (Azure).
     ApiKeyHeader,
-    /// `x-api-key: KEY` (Anthropic's own API).
-    XApiKey,
+    /// `x-api-key: KEY` with an `anthropic-version`; `Authorization: Bearer KEY` where Anthropic speaks OpenAI's API.
+    Anthropic,
 }
 
 /// A row of the provider table.
@@ -449,8 +442,12 @@ pub struct ProviderType {
     pub needs_key: bool,
     /// Where the credential goes.
     pub credential: Credential,
-    /// Default `api-version` query parameter.
+    /// Default `api-version` query parameter; the types that have one have deployments in their paths (Azure).
     pub default_api_version: Option<&'static str>,
+    /// Path and query of its list of models; `None` where there is none, so that `models` has to name them.
+    pub models_path: Option<&'static str>,
+    /// The endpoints it is known to have, by their names in metrics.
+    pub speaks: &'static [&'static str],
     /// Default of `inject_usage`: whether it is known to take `stream_options.include_usage`.
     pub inject_usage: bool,
 }

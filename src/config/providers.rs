@@ -68,6 +68,9 @@ impl Builder<'_, '_> {
             resilience: resilience.stands,
             prices: BTreeMap::new(),
         };
+        if draft.kind.models_path.is_none() && !entry.fields.contains_key("models") {
+            self.unlisted(draft);
+        }
         self.show(draft, &provider);
         self.settings.extend(resilience.settings);
         provider.prices = prices::read(entry, &provider.models, self.problems, self.settings);
@@ -184,6 +187,15 @@ impl Builder<'_, '_> {
         models
     }
 
+    /// A type that cannot be asked for its models, and none are given.
+    fn unlisted(&mut self, draft: &Draft) {
+        let Draft { entry, kind, .. } = draft;
+        let what =
+            format!("no models, and type {} has no list to ask for, so none of them is known", kind.name);
+        let fix = format!("list them in models or {}", draft.variable("models"));
+        self.problems.warn(&entry.place, &entry.key, Fault::new("no-models", what, fix));
+    }
+
     fn show(&mut self, draft: &Draft, provider: &Provider) {
         let entry = &draft.entry;
         let source = |field: &str| {
@@ -202,10 +214,10 @@ impl Builder<'_, '_> {
         if let Some(version) = &provider.api_version {
             add("api_version", version.clone(), source("api_version"));
         }
-        let models = if provider.models.is_empty() {
-            "asks the upstream".to_owned()
-        } else {
-            provider.models.join(", ")
+        let models = match (provider.models.is_empty(), provider.kind.models_path) {
+            (true, Some(_)) => "asks the upstream".to_owned(),
+            (true, None) => "none is known".to_owned(),
+            (false, _) => provider.models.join(", "),
         };
         add("models", models, source("models"));
         add("inject_usage", provider.inject_usage.to_string(), source("inject_usage"));

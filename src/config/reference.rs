@@ -25,6 +25,10 @@ A type's variables alone make a provider: `OPENAI_API_KEY` is enough for `openai
 `OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` are the provider `openai-east`. Beside a file, variables overlay the provider
 of their name, or without a suffix the only provider of their type.
 
+Only the endpoints of a type are asked of its providers; `/p/NAME/` passes anything. Azure's `base_url` is the resource, with or
+without `/openai`: then models are deployments, `/openai/deployments/MODEL/chat/completions?api-version=VERSION`. With any other
+path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is, and `/openai/v1` is sent no dated version.
+
 ";
 
 /// The whole page, in Markdown.
@@ -48,7 +52,7 @@ pub fn reference() -> String {
     page.push_str(PROVIDERS);
     table(
         &mut page,
-        ["type", "variables", "base_url", "key", "inject_usage"],
+        ["type", "variables", "base_url", "key", "inject_usage", "endpoints"],
         PROVIDER_TYPES.iter().map(provider_row),
     );
     page
@@ -82,15 +86,16 @@ fn help(setting: &Setting, name: &str) -> String {
     }
 }
 
-fn provider_row(row: &ProviderType) -> [String; 5] {
+fn provider_row(row: &ProviderType) -> [String; 6] {
     let version = row.default_api_version.map(|version| format!(", `api_version` defaults to {version}"));
     let variables = format!("`{}_…`{}", row.env_prefix, version.unwrap_or_default());
     let header = match row.credential {
         Credential::Bearer => "`Authorization: Bearer`",
         Credential::ApiKeyHeader => "`api-key`",
-        Credential::XApiKey => "`x-api-key`",
+        Credential::Anthropic => "`x-api-key`, `Authorization: Bearer` on `/chat/completions`",
     };
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
     let base_url = row.default_base_url.map_or_else(|| "required".to_owned(), code);
-    [code(row.name), variables, base_url, key, row.inject_usage.to_string()]
+    let endpoints = row.speaks.iter().map(|endpoint| code(endpoint)).collect::<Vec<_>>().join(" ");
+    [code(row.name), variables, base_url, key, row.inject_usage.to_string(), endpoints]
 }

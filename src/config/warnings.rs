@@ -92,8 +92,16 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     }
     let keys_refused = ["server.master_key", "metrics.token"].iter().any(|key| problems.refused(key));
     let (host, port) = config.metrics_address();
-    let open = server.master_key.is_none() && metrics.token.is_none() && !paths::is_loopback(host);
-    if metrics.enabled && open && !keys_refused {
+    let unlocked = server.master_key.is_none() && metrics.token.is_none();
+    if metrics.enabled && unlocked && !keys_refused && !server.keys.is_empty() {
+        let what = "closed to everyone, as server.keys open the API alone";
+        let fix = "set METRICS_TOKEN or AURORA_MASTER_KEY";
+        problems.warn(
+            &facts.place("metrics.enabled"),
+            "metrics.endpoint",
+            Fault::new("closed-metrics", what, fix),
+        );
+    } else if metrics.enabled && unlocked && !keys_refused && !paths::is_loopback(host) {
         let what = format!("open to whoever reaches {}", paths::authority(host, port));
         let fix = match metrics.listen {
             Some(_) => "set METRICS_TOKEN or AURORA_MASTER_KEY, or bind 127.0.0.1 with METRICS_LISTEN",

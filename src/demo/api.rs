@@ -36,7 +36,10 @@ pub(super) fn router() -> Router {
         .route("/v1/chat/completions", post(async |body: Bytes| finished(words(Words::Chat, &body).await)))
         .route("/v1/completions", post(async |body: Bytes| finished(words(Words::Completions, &body).await)))
         .route("/v1/responses", post(async |body: Bytes| finished(words(Words::Responses, &body).await)))
+        .route("/v1/messages", post(async |body: Bytes| finished(words(Words::Messages, &body).await)))
+        .route("/v1/messages/count_tokens", post(async |body: Bytes| finished(count_tokens(&body).await)))
         .route("/v1/embeddings", post(async |body: Bytes| finished(embeddings(&body).await)))
+        .route("/v1/rerank", post(async |body: Bytes| finished(rerank(&body).await)))
         .fallback(async |method: Method, uri: Uri| {
             Refusal::unknown_route(method.as_str(), uri.path()).response()
         })
@@ -79,10 +82,7 @@ async fn words(kind: Words, body: &[u8]) -> Result<Response, Refusal> {
     if model == "demo-embed" {
         return Err(Refusal::invalid(Some("model"), "demo-embed makes embeddings; for words ask demo-chat."));
     }
-    let Some(prompt) = request.get(kind.prompt()) else {
-        let message = format!("Missing required parameter: '{}'.", kind.prompt());
-        return Err(Refusal::invalid(Some(kind.prompt()), message));
-    };
+    let prompt = member(&request, kind.prompt())?;
     let limit = kind.limits().iter().find_map(|name| request.get(*name)?.as_u64());
     let answer = Answer::new(&answer::texts(prompt), limit);
     let head = head(model, wants_usage(&request));
@@ -110,9 +110,7 @@ async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
             format!("{model} talks; for embeddings ask demo-embed."),
         ));
     }
-    let Some(input) = request.get("input") else {
-        return Err(Refusal::invalid(Some("input"), "Missing required parameter: 'input'."));
-    };
+    let input = member(&request, "input")?;
     let texts = answer::texts(input);
     let dimensions = request
         .get("dimensions")
@@ -129,6 +127,39 @@ async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     });
     Ok(if model == "demo-cut" { cut_response(&whole) } else { json_response(&whole) })
+}
+
+/// The documents in the order of their likeness to the query, by the words they share.
+async fn rerank(body: &[u8]) -> Result<Response, Refusal> {
+    let (request, model) = admitted(body).await?;
+    let query = answer::texts(member(&request, "query")?).join(" ");
+    let documents = answer::texts(member(&request, "documents")?);
+    let query_vector = answer::embedding(&query, DIMENSIONS.0);
+    let likeness = |text: &String| {
+        let vector = answer::embedding(text, DIMENSIONS.0);
+        query_vector.iter().zip(vector).map(|(one, other)| one * other).sum::<f32>()
+    };
+    let mut results: Vec<(usize, f32)> = documents.iter().map(likeness).enumerate().collect();
+    results.sort_by(|one, other| other.1.total_cmp(&one.1));
+    if let Some(most) = request.get("top_n").and_then(Value::as_u64) {
+        results.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    }
+    let results = results.into_iter().map(|(index, score)| json!({"index": index, "relevance_score": score}));
+    let tokens = answer::count(&documents) + answer::count(&[query]);
+    let results: Vec<Value> = results.collect();
+    Ok(json_response(&json!({"model": model, "results": results, "usage": {"total_tokens": tokens}})))
+}
+
+async fn count_tokens(body: &[u8]) -> Result<Response, Refusal> {
+    let (request, _) = admitted(body).await?;
+    let tokens = answer::count(&answer::texts(member(&request, "messages")?));
+    Ok(json_response(&json!({"input_tokens": tokens})))
+}
+
+/// A member that a request must have.
+fn member<'a>(request: &'a Request, name: &'static str) -> Result<&'a Value, Refusal> {
+    let missing = || Refusal::invalid(Some(name), format!("Missing required parameter: '{name}'."));
+    request.get(name).ok_or_else(missing)
 }
 
 fn base64(vector: &[f32]) -> Value {

@@ -1,4 +1,4 @@
-//! Answers in the shapes of OpenAI's API: whole, and as the events of a stream.
+//! Answers in the shapes of OpenAI's API and of Anthropic's messages: whole, and as the events of a stream.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(super) struct Head {
     pub(super) include_usage: bool,
 }
 
-/// The three kinds of endpoint that answer in words.
+/// The kinds of endpoint that answer in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
     /// `/v1/chat/completions`
@@ -26,13 +26,15 @@ pub(super) enum Words {
     Completions,
     /// `/v1/responses`
     Responses,
+    /// `/v1/messages`
+    Messages,
 }
 
 impl Words {
     /// The member of the request that holds the prompt.
     pub(super) const fn prompt(self) -> &'static str {
         match self {
-            Self::Chat => "messages",
+            Self::Chat | Self::Messages => "messages",
             Self::Completions => "prompt",
             Self::Responses => "input",
         }
@@ -42,7 +44,7 @@ impl Words {
     pub(super) const fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
-            Self::Completions => &["max_tokens"],
+            Self::Completions | Self::Messages => &["max_tokens"],
             Self::Responses => &["max_output_tokens"],
         }
     }
@@ -70,6 +72,12 @@ impl Words {
                 "usage": usage(answer),
             }),
             Self::Responses => response_object(head, Some(answer)),
+            Self::Messages => {
+                let content = json!([{"type": "text", "text": answer.text()}]);
+                let usage =
+                    json!({"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens()});
+                message_object(head, &content, &json!(stop_reason(answer)), &usage)
+            }
         }
     }
 
@@ -78,6 +86,7 @@ impl Words {
         match self {
             Self::Chat | Self::Completions => self.chunks(head, answer),
             Self::Responses => response_events(head, answer),
+            Self::Messages => message_events(head, answer),
         }
     }
 
@@ -200,6 +209,42 @@ fn response_events(head: &Head, answer: &Answer) -> Vec<String> {
 
 fn numbered(number: usize, mut event: Value) -> String {
     event["sequence_number"] = json!(number);
-    let name = event["type"].as_str().unwrap_or_default().to_owned();
-    format!("event: {name}\ndata: {event}\n\n")
+    named(&event)
+}
+
+/// An event that is named like its type.
+fn named(event: &Value) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
+}
+
+/// The object of Anthropic's messages, `content` and `stop_reason` as far as they are known.
+fn message_object(head: &Head, content: &Value, stop_reason: &Value, usage: &Value) -> Value {
+    json!({
+        "id": format!("msg_{}", head.id), "type": "message", "role": "assistant", "model": head.model,
+        "content": content, "stop_reason": stop_reason, "stop_sequence": null, "usage": usage,
+    })
+}
+
+fn stop_reason(answer: &Answer) -> &'static str {
+    if answer.cut_short { "max_tokens" } else { "end_turn" }
+}
+
+fn message_events(head: &Head, answer: &Answer) -> Vec<String> {
+    let begun = json!({"input_tokens": answer.input_tokens, "output_tokens": 1});
+    let start = message_object(head, &json!([]), &Value::Null, &begun);
+    let delta = |token: &String| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": token}});
+    let mut events = vec![
+        json!({"type": "message_start", "message": start}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+    ];
+    events.extend(answer.tokens.iter().map(delta));
+    events.extend([
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({
+            "type": "message_delta", "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null},
+            "usage": {"output_tokens": answer.output_tokens()},
+        }),
+        json!({"type": "message_stop"}),
+    ]);
+    events.iter().map(named).collect()
 }

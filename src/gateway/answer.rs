@@ -1,6 +1,7 @@
 //! An upstream's answer: read as far as it must be before it can be relayed, refused where it is none.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
@@ -44,7 +45,7 @@ pub(super) enum AnswerBody {
 /// One dispatch: an operation at a target.
 pub(super) struct Call<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) target: &'a ModelTarget,
+    pub(super) target: &'a Arc<ModelTarget>,
     pub(super) operation: &'a Operation,
     pub(super) deadline: Deadline<'a>,
 }
@@ -71,7 +72,8 @@ impl Call<'_> {
             return Err(self.useless(reason));
         }
         // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
-        let as_it_comes = any_content || headers::is_event_stream(&head.headers);
+        let as_it_comes =
+            headers::is_event_stream(&head.headers) || any_content && !headers::is_json(&head.headers);
         let held = if as_it_comes { 0 } else { HELD_ANSWER };
         let body = self.hold(body, held).await?;
         if let AnswerBody::Whole(bytes) = &body {
@@ -181,6 +183,7 @@ impl Call<'_> {
             AnswerBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
             AnswerBody::Begun(parts, rest) => {
                 let setup = RelaySetup {
+                    target: Arc::clone(self.target),
                     endpoint: self.operation.endpoint,
                     events: headers::is_event_stream(&headers),
                     injected: self.operation.injects_usage(self.target),

@@ -64,8 +64,7 @@ impl Call<'_> {
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> (Outcome, u32) {
-        let metrics = self.worker.shared.metrics.as_deref();
-        let passage = match self.target.upstream.admit(self.deadline.begun.into_std(), metrics) {
+        let passage = match self.target.upstream.admit(self.deadline.begun.into_std()) {
             Ok(passage) => passage,
             Err(left) => return (Err(GatewayError::breaker_open(self.provider(), left)), 0),
         };

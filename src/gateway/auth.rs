@@ -5,16 +5,50 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq};
 
 use super::error::GatewayError;
-use crate::config::Secret;
+use crate::config::Config;
 use crate::metrics::{AuthFailure, Surface};
+
+/// The name that the master key's use is counted under.
+const MASTER: &str = "master";
 
 /// The digests of the configured keys.
 #[derive(Debug)]
 pub(super) struct Access {
-    master: Option<[u8; 32]>,
+    /// The named keys, then the master key.
+    callers: Vec<Caller>,
+    has_keys: bool,
+    has_master: bool,
+    token: Option<Digest>,
+}
+
+/// A key of the API.
+#[derive(Debug)]
+struct Caller {
+    name: Box<str>,
+    digest: Digest,
+}
+
+/// The place of a caller in [`Access::names`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallerIndex(usize);
+
+impl CallerIndex {
+    /// What is kept of this caller, where something is.
+    pub(super) fn of<T>(self, kept: &[T]) -> Option<&T> {
+        kept.get(self.0)
+    }
+}
+
+/// Why a request was not let in.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// As it is counted.
+    pub(super) failure: AuthFailure,
+    /// As the caller is told.
+    pub(super) error: GatewayError,
 }
 
 /// What a caller presented.
@@ -28,43 +62,131 @@ enum Presented<'a> {
 }
 
 impl Access {
-    pub(super) fn new(master_key: Option<&Secret>) -> Self {
-        Self { master: master_key.map(|key| digest(key.expose().as_bytes())) }
+    pub(super) fn new(config: &Config) -> Self {
+        let keys = config.server.keys.iter().map(|key| (key.name.as_str(), &key.key));
+        let master = config.server.master_key.iter().map(|key| (MASTER, key));
+        let callers = keys.chain(master);
+        Self {
+            callers: callers
+                .map(|(name, key)| Caller { name: name.into(), digest: Digest::of(key.expose().as_bytes()) })
+                .collect(),
+            has_keys: !config.server.keys.is_empty(),
+            has_master: config.server.master_key.is_some(),
+            token: config.metrics.token.as_ref().map(|token| Digest::of(token.expose().as_bytes())),
+        }
     }
 
-    /// Lets a request in or says why not.
-    pub(super) fn check(&self, surface: Surface, headers: &HeaderMap) -> Result<(), AuthFailure> {
-        let Some(master) = &self.master else { return Ok(()) };
-        let matches = |key: &[u8]| bool::from(digest(key).ct_eq(master));
-        match presented(headers) {
-            Presented::Nothing => Err(AuthFailure::Missing),
-            Presented::Key(key) if matches(key) => Ok(()),
+    /// The callers by name, each at its index.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.callers.iter().map(|caller| &*caller.name)
+    }
+
+    /// Whether they are told apart in metrics, which takes named keys.
+    pub(super) fn counts_callers(&self) -> bool {
+        self.has_keys
+    }
+
+    /// Lets a request in or says why not. `None` is whoever comes, where nothing is locked.
+    pub(super) fn check(
+        &self,
+        surface: Surface,
+        headers: &HeaderMap,
+    ) -> Result<Option<CallerIndex>, Refusal> {
+        if !self.is_locked(surface) {
+            return Ok(None);
+        }
+        let password;
+        let key = match presented(headers) {
+            Presented::Nothing => return Err(self.refusal(surface, AuthFailure::Missing)),
+            Presented::Key(key) => key,
             // Prometheus' basic_auth: any user, the key as password; nowhere else.
-            Presented::Password(key) if surface == Surface::Metrics && matches(&key) => Ok(()),
-            Presented::Password(_) if surface == Surface::Api => Err(AuthFailure::Malformed),
-            Presented::Malformed => Err(AuthFailure::Malformed),
-            Presented::Key(_) | Presented::Password(_) => Err(AuthFailure::Invalid),
+            Presented::Password(given) if surface == Surface::Metrics => {
+                password = given;
+                &password
+            }
+            Presented::Password(_) | Presented::Malformed => {
+                return Err(self.refusal(surface, AuthFailure::Malformed));
+            }
+        };
+        let key = Digest::of(key);
+        let caller = self.find(&key);
+        let is_token = self.token.as_ref().is_some_and(|token| key.ct_eq(token).into());
+        match surface {
+            Surface::Metrics if is_token || self.is_master(caller) => Ok(None),
+            Surface::Metrics if caller.is_some() => Err(self.api_only()),
+            Surface::Api if caller.is_some() => Ok(caller),
+            Surface::Api | Surface::Metrics => Err(self.refusal(surface, AuthFailure::Invalid)),
         }
     }
-}
 
-/// The 401 that says what to send.
-pub(super) fn refusal(surface: Surface, failure: AuthFailure) -> GatewayError {
-    let what = match failure {
-        AuthFailure::Missing => "No key was sent",
-        AuthFailure::Malformed => "The Authorization header holds no bearer key",
-        AuthFailure::Invalid => "The key is not the right one",
-    };
-    let cure = match surface {
-        Surface::Api => {
-            "send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)"
+    /// The metrics of a gateway whose API is locked are not for everyone: without a key of their own nothing opens them.
+    fn is_locked(&self, surface: Surface) -> bool {
+        let api = !self.callers.is_empty();
+        match surface {
+            Surface::Api => api,
+            Surface::Metrics => api || self.token.is_some(),
         }
-        Surface::Metrics => {
-            "the metrics endpoint is protected by server.master_key (AURORA_MASTER_KEY): in Prometheus set \
-             authorization.credentials to it; behind nginx add `proxy_set_header Authorization \"Bearer …\";`"
+    }
+
+    /// Looks at every key, so that the time tells nothing of which one it is.
+    fn find(&self, presented: &Digest) -> Option<CallerIndex> {
+        let mut found = u64::MAX;
+        for (index, caller) in (0..).zip(&self.callers) {
+            found.conditional_assign(&index, caller.digest.ct_eq(presented));
         }
-    };
-    GatewayError::Unauthorized { message: format!("{what}: {cure}.").into() }
+        usize::try_from(found).ok().filter(|index| *index < self.callers.len()).map(CallerIndex)
+    }
+
+    fn is_master(&self, caller: Option<CallerIndex>) -> bool {
+        self.has_master && caller.is_some_and(|CallerIndex(index)| index + 1 == self.callers.len())
+    }
+
+    /// The 401 that says what to send.
+    fn refusal(&self, surface: Surface, failure: AuthFailure) -> Refusal {
+        let what = match failure {
+            AuthFailure::Missing => "No key was sent",
+            AuthFailure::Malformed => "The Authorization header holds no bearer key",
+            AuthFailure::Invalid => "The key is not the right one",
+        };
+        let cure = match surface {
+            Surface::Api => format!("send `Authorization: Bearer KEY` with {}", self.api_keys()),
+            Surface::Metrics => self.metrics_cure(),
+        };
+        Refusal { failure, error: GatewayError::Unauthorized { message: format!("{what}: {cure}.").into() } }
+    }
+
+    /// The 403 for a key that is right, but not here.
+    fn api_only(&self) -> Refusal {
+        let message = format!("A key of server.keys opens the API alone: {}.", self.metrics_cure());
+        Refusal { failure: AuthFailure::Invalid, error: GatewayError::Forbidden { message: message.into() } }
+    }
+
+    fn api_keys(&self) -> &'static str {
+        match (self.has_master, self.has_keys) {
+            (true, false) => "the key of server.master_key (AURORA_MASTER_KEY)",
+            (true, true) => "the key of server.master_key (AURORA_MASTER_KEY) or one of server.keys",
+            (false, _) => "one of server.keys",
+        }
+    }
+
+    fn metrics_cure(&self) -> String {
+        let (settings, which) = match (&self.token, self.has_master) {
+            (None, true) => ("server.master_key (AURORA_MASTER_KEY)", "it"),
+            (Some(_), false) => ("metrics.token (METRICS_TOKEN)", "it"),
+            (Some(_), true) => {
+                ("metrics.token (METRICS_TOKEN) and server.master_key (AURORA_MASTER_KEY)", "one of them")
+            }
+            (None, false) => {
+                return "the metrics endpoint stays closed until metrics.token (METRICS_TOKEN) or \
+                        server.master_key (AURORA_MASTER_KEY) is set"
+                    .to_owned();
+            }
+        };
+        format!(
+            "the metrics endpoint is protected by {settings}: in Prometheus set authorization.credentials to \
+             {which}; behind nginx add `proxy_set_header Authorization \"Bearer …\";`"
+        )
+    }
 }
 
 fn presented(headers: &HeaderMap) -> Presented<'_> {
@@ -99,6 +221,25 @@ fn password(encoded: &[u8]) -> Option<Vec<u8>> {
     Some(pair[colon + 1..].to_vec())
 }
 
-fn digest(key: &[u8]) -> [u8; 32] {
-    Sha256::digest(key).into()
+/// SHA-256 of a key, in words: a thousand keys are looked through in microseconds.
+#[derive(Debug)]
+struct Digest([u64; 4]);
+
+impl Digest {
+    fn of(key: &[u8]) -> Self {
+        let bytes: [u8; 32] = Sha256::digest(key).into();
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Self(words)
+    }
+}
+
+impl ConstantTimeEq for Digest {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        let difference =
+            self.0.iter().zip(other.0).fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs));
+        difference.ct_eq(&0)
+    }
 }

@@ -1,5 +1,6 @@
-//! The accept loop of one worker and its connections.
+//! An accept loop and its connections.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
@@ -7,13 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,11 +27,9 @@ use tower::Service as _;
 use super::io::{DeadlineStream, SharedStage, Stage};
 use super::lifecycle::{Connected, Lifecycle};
 use super::routes::UNMATCHED;
-use super::worker::Worker;
+use super::station::Station;
 use crate::metrics::{HttpMethod, HttpOutcome};
 
-/// Connections beyond the cap that are served nothing but health and metrics.
-const RESERVED_CONNECTIONS: usize = 16;
 /// Largest request head; hyper answers 431 above it.
 const MAX_HEAD: usize = 64 << 10;
 /// Time for what a closing connection has sent already to be read and refused.
@@ -39,13 +37,13 @@ const LAST_LOOK: Duration = Duration::from_millis(100);
 /// Pause after an accept failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Accepts until the gateway closes, then takes in what still waits in the queue, then lets connections finish.
-pub(super) async fn accept(listener: TcpListener, worker: Arc<Worker>, router: Router) {
+/// Accepts until its lifecycle closes, then takes in what still waits in the queue, then lets connections finish.
+pub(super) async fn accept(listener: TcpListener, station: Arc<Station>) {
     let connections = TaskTracker::new();
-    let lifecycle = Arc::clone(&worker.shared.lifecycle);
+    let lifecycle = &station.lifecycle;
     let mut failing = false;
     loop {
-        if lifecycle.connections() >= worker.shared.limits.connections + RESERVED_CONNECTIONS {
+        if lifecycle.connections() >= station.most_connections() {
             // The backlog holds the rest.
             tokio::select! {
                 () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
@@ -56,7 +54,7 @@ pub(super) async fn accept(listener: TcpListener, worker: Arc<Worker>, router: R
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => {
                     failing = false;
-                    spawn(&connections, socket, &worker, &router);
+                    spawn(&connections, socket, &station);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -69,48 +67,46 @@ pub(super) async fn accept(listener: TcpListener, worker: Arc<Worker>, router: R
         }
     }
     while let Some(Ok((socket, _))) = listener.accept().now_or_never() {
-        spawn(&connections, socket, &worker, &router);
+        spawn(&connections, socket, &station);
     }
     drop(listener);
     connections.close();
     connections.wait().await;
 }
 
-fn spawn(connections: &TaskTracker, socket: TcpStream, worker: &Arc<Worker>, router: &Router) {
-    let limits = worker.shared.limits;
-    let lifecycle = &worker.shared.lifecycle;
-    let within_cap = lifecycle.connections() < limits.connections;
-    if let Some(connected) = lifecycle.connect(limits.connections + RESERVED_CONNECTIONS) {
-        connections.spawn(serve(socket, Arc::clone(worker), router.clone(), within_cap, connected));
+fn spawn(connections: &TaskTracker, socket: TcpStream, station: &Arc<Station>) {
+    let within_cap = station.lifecycle.connections() < station.cap();
+    if let Some(connected) = station.lifecycle.connect(station.most_connections()) {
+        connections.spawn(serve(socket, Arc::clone(station), within_cap, connected));
     }
 }
 
 /// One connection from its accept to its close.
-async fn serve(
-    socket: TcpStream,
-    worker: Arc<Worker>,
-    router: Router,
-    within_cap: bool,
-    connected: Connected,
-) {
+async fn serve(socket: TcpStream, station: Arc<Station>, within_cap: bool, connected: Connected) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(error = error.to_string(), "TCP_NODELAY could not be set");
     }
-    let lifecycle = &*worker.shared.lifecycle;
-    let stage = SharedStage::default();
+    let lifecycle = &*station.lifecycle;
+    let stage = SharedStage::new(Arc::clone(&station.active));
     let waiting = stage.clone();
-    let socket = DeadlineStream::new(socket, worker.shared.config.server.timeouts, stage.clone());
-    let service = service_fn(|request: Request<Incoming>| {
+    let serving = station.serving();
+    let timeouts = serving.worker.shared.config.server.timeouts;
+    let socket = DeadlineStream::new(socket, timeouts, stage.clone());
+    let (serving, follows) = (RefCell::new(serving), &*station);
+    let service = service_fn(move |request: Request<Incoming>| {
         stage.set(Stage::Request);
-        let (mut router, stage) = (router.clone(), stage.clone());
-        let mut request = request.map(Body::new);
+        follows.follow(&mut serving.borrow_mut());
+        let (mut router, stage) = (serving.borrow().router.clone(), stage.clone());
+        let body = |body| Body::new(CallersBody { body, stage: stage.clone(), whole: false });
+        let mut request = request.map(body);
         if !within_cap {
             request.extensions_mut().insert(BeyondCap);
         }
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
-            // Asked only now: the answer may be the first to say that the gateway is draining.
-            let last = !within_cap || lifecycle.draining.is_cancelled();
+            // Asked only now: the answer may be the first to say that the gateway is draining. A caller who is not told
+            // that a connection ends, because of a body that nobody read, sends its next request into the void.
+            let last = !within_cap || lifecycle.draining.is_cancelled() || stage.is_unread();
             Ok::<_, Infallible>(finished(response, stage, last))
         }
     });
@@ -121,7 +117,7 @@ async fn serve(
             .serve_connection(TokioIo::new(socket), service)
     );
     if let Some(Err(error)) = until_end(connection, lifecycle, &waiting).await {
-        note_refused_head(&worker, &error);
+        note_refused_head(&station, &error);
     }
     drop(connected);
 }
@@ -159,8 +155,8 @@ async fn before<F: Future>(token: &CancellationToken, work: Pin<&mut F>) -> Opti
 }
 
 /// A head that hyper could not parse got its answer from hyper itself.
-fn note_refused_head(worker: &Worker, error: &hyper::Error) {
-    let Some(metrics) = worker.metrics.as_ref().filter(|_| error.is_parse()) else { return };
+fn note_refused_head(station: &Station, error: &hyper::Error) {
+    let Some(metrics) = station.metrics.as_ref().filter(|_| error.is_parse()) else { return };
     let status = if error.is_parse_too_large() { 431 } else { 400 };
     metrics.exchange(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
 }
@@ -174,6 +170,43 @@ fn finished(mut response: Response<Body>, stage: SharedStage, last: bool) -> Res
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| StagedBody { body, stage })
+}
+
+/// A request body that tells when it is left before its end.
+struct CallersBody {
+    body: Incoming,
+    stage: SharedStage,
+    whole: bool,
+}
+
+impl Drop for CallersBody {
+    fn drop(&mut self) {
+        if !self.whole && !self.body.is_end_stream() {
+            self.stage.leave_unread();
+        }
+    }
+}
+
+impl http_body::Body for CallersBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.whole = frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A response body that tells the socket when the connection waits for its next request.

@@ -29,6 +29,9 @@ pub(super) enum GatewayError {
     /// The credential was missing or wrong.
     #[error("{message}")]
     Unauthorized { message: Cow<'static, str> },
+    /// The credential is right, but not for this.
+    #[error("{message}")]
+    Forbidden { message: Cow<'static, str> },
     /// Aurora cannot take the request now.
     #[error("{message}")]
     Unavailable { message: &'static str, code: &'static str },
@@ -187,6 +190,7 @@ impl GatewayError {
         match self {
             Self::Refused { status, .. } => *status,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::CallerLeft => StatusCode::BAD_REQUEST,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { fault, .. } => fault.status(),
@@ -200,6 +204,7 @@ impl GatewayError {
             Self::Refused { code: "unknown_route", .. }
             | Self::Unavailable { code: "shutting_down", .. }
             | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
             | Self::Upstream { .. }
             | Self::CallerLeft
             | Self::Internal => None,
@@ -214,7 +219,7 @@ impl GatewayError {
 
     fn answer(&self) -> Answer {
         match self {
-            Self::Refused { .. } | Self::Unauthorized { .. } => Answer::CallerError,
+            Self::Refused { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. } => Answer::CallerError,
             Self::CallerLeft => Answer::Cancelled,
             Self::Unavailable { .. } | Self::Internal => Answer::GatewayError,
             Self::Upstream { .. } => Answer::UpstreamError,
@@ -226,6 +231,7 @@ impl GatewayError {
         let (kind, param, code) = match self {
             Self::Refused { param, code, .. } => ("invalid_request_error", *param, Some(*code)),
             Self::Unauthorized { .. } => ("authentication_error", None, Some("invalid_api_key")),
+            Self::Forbidden { .. } => ("permission_error", None, Some("wrong_key")),
             Self::CallerLeft => ("invalid_request_error", None, Some("incomplete_body")),
             Self::Unavailable { code, .. } => ("server_error", None, Some(*code)),
             Self::Upstream { fault, .. } => ("upstream_error", None, Some(fault.code())),
@@ -253,7 +259,11 @@ impl GatewayError {
             Self::Refused { code: "body_too_large" | "body_timeout" | "unsupported_encoding", .. } => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Refused { .. } | Self::Upstream { .. } | Self::CallerLeft | Self::Internal => {}
+            Self::Refused { .. }
+            | Self::Forbidden { .. }
+            | Self::Upstream { .. }
+            | Self::CallerLeft
+            | Self::Internal => {}
         }
         Reply::full(self.status(), headers, Bytes::from(self.envelope()), self.answer())
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::auth::CallerIndex;
 use super::error::GatewayError;
 use super::lifecycle::InFlight;
 use super::operation::Operation;
@@ -48,6 +49,17 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.endpoint = Some(endpoint);
+        }
+    }
+
+    /// The key was this caller's. Of a model call it is told after [`Self::model_call`].
+    pub(super) fn caller(&mut self, worker: &Worker, caller: CallerIndex) {
+        let Some(caller) = caller.of(&worker.callers) else { return };
+        if let (Some(observer), Some(metrics)) = (&mut self.observer, &caller.metrics) {
+            observer.caller(metrics);
+        }
+        if let Some(log) = &mut self.log {
+            log.caller = Some(Arc::clone(&caller.name));
         }
     }
 

@@ -6,6 +6,9 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::metrics::Endpoint;
+use crate::providers::Upstream;
+
 /// Identifies a request in the answer, the log and upstream.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The provider's own id of a request, where it uses our header's name.
@@ -47,6 +50,7 @@ fn is_for_us(name: &str) -> bool {
             | "forwarded"
             | "x-api-key"
             | "api-key"
+            | "x-goog-api-key"
             | "x-real-ip"
     ) || name.starts_with("x-forwarded-")
 }
@@ -75,7 +79,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
 pub(super) fn to_upstream(
     headers: &HeaderMap,
     request_id: &HeaderValue,
-    credential: Option<(&HeaderName, &HeaderValue)>,
+    to: &Upstream,
+    endpoint: Endpoint,
 ) -> HeaderMap {
     let named: Vec<HeaderName> = named_by_connection(headers).collect();
     let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
@@ -87,8 +92,11 @@ pub(super) fn to_upstream(
     }
     upstream.insert(header::ACCEPT_ENCODING, IDENTITY);
     upstream.insert(REQUEST_ID, request_id.clone());
-    if let Some((name, value)) = credential {
+    if let Some((name, value)) = to.credential(endpoint) {
         upstream.insert(name, value.clone());
+    }
+    if let Some((name, value)) = to.required_header(endpoint) {
+        upstream.entry(name).or_insert(value);
     }
     upstream
 }
@@ -126,6 +134,12 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
 }
 
+/// Whether a body says that it is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers)
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
+}
+
 /// Why an answer without a body is no answer.
 pub(super) const NO_BODY: &str = "its answer has no body";
 
@@ -153,8 +167,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) 
         return Some(NO_BODY.into());
     }
     let kind = media_type(headers)?;
-    let is_json = kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json");
-    (!is_json && !is_event_stream(headers))
+    (!is_json(headers) && !is_event_stream(headers))
         .then(|| format!("its answer is {kind}, not JSON or an event stream"))
 }
 

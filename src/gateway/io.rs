@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::lifecycle::Active;
 use crate::config::ServerTimeouts;
 
 /// Longest time that a caller may take to close after us.
@@ -31,21 +32,61 @@ pub(super) enum Stage {
     Idle,
 }
 
-/// The stage, as the socket and the service share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SharedStage(Arc<AtomicU8>);
+/// The stage, as the socket and the service share it. A connection with a request is counted as active.
+#[derive(Debug, Clone)]
+pub(super) struct SharedStage(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    stage: AtomicU8,
+    /// A request's body was not read to its end, so that nothing can follow it on this connection.
+    unread: AtomicBool,
+    active: Arc<Active>,
+}
 
 impl SharedStage {
+    pub(super) fn new(active: Arc<Active>) -> Self {
+        Self(Arc::new(Counted {
+            stage: AtomicU8::new(Stage::FirstByte as u8),
+            unread: AtomicBool::new(false),
+            active,
+        }))
+    }
+
     pub(super) fn set(&self, stage: Stage) {
-        self.0.store(stage as u8, Ordering::Relaxed);
+        const REQUEST: u8 = Stage::Request as u8;
+        match (self.0.stage.swap(stage as u8, Ordering::Relaxed), stage as u8) {
+            (REQUEST, REQUEST) => {}
+            (_, REQUEST) => self.0.active.begin(),
+            (REQUEST, _) => self.0.active.end(),
+            _ => {}
+        }
+    }
+
+    /// A body was left before its end.
+    pub(super) fn leave_unread(&self) {
+        self.0.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a body was left before its end.
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.unread.load(Ordering::Relaxed)
     }
 
     pub(super) fn get(&self) -> Stage {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.stage.load(Ordering::Relaxed) {
             0 => Stage::FirstByte,
             1 => Stage::Head,
             2 => Stage::Request,
             _ => Stage::Idle,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if *self.stage.get_mut() == Stage::Request as u8 {
+            self.active.end();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the gateway is serving, draining or gone, and how much is in flight.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,27 @@ pub(super) struct Lifecycle {
     /// The grace period is over: what is still open ends with a last word.
     pub(super) cut: CancellationToken,
     connections: AtomicUsize,
+    /// Connections with a request, as each accept loop counts its own.
+    active: Mutex<Vec<Arc<Active>>>,
     in_flight: AtomicUsize,
+    in_flight_limit: AtomicUsize,
+}
+
+/// Counts the connections of one accept loop that have a request; in a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Active(AtomicUsize);
+
+impl Active {
+    /// One more has a request.
+    pub(super) fn begin(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One has none any more.
+    pub(super) fn end(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How often the end of the last request is looked for while draining.
@@ -39,6 +59,16 @@ impl Lifecycle {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// How many may be, as the configuration in force says.
+    pub(super) fn in_flight_limit(&self) -> usize {
+        self.in_flight_limit.load(Ordering::Relaxed)
+    }
+
+    /// So many may be from here on.
+    pub(super) fn limit_in_flight(&self, limit: usize) {
+        self.in_flight_limit.store(limit, Ordering::Relaxed);
+    }
+
     /// Waits until nothing is in flight.
     pub(super) async fn idle(&self) {
         while self.in_flight() > 0 {
@@ -54,6 +84,19 @@ impl Lifecycle {
     /// Counts an open connection; `None` when `limit` are.
     pub(super) fn connect(self: &Arc<Self>, limit: usize) -> Option<Connected> {
         Slot::take(self, limit, |lifecycle| &lifecycle.connections).map(Connected)
+    }
+
+    /// For one accept loop to count with.
+    pub(super) fn counter(&self) -> Arc<Active> {
+        let counter = Arc::<Active>::default();
+        self.active.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counter));
+        counter
+    }
+
+    /// Connections with a request now.
+    pub(super) fn active(&self) -> usize {
+        let counters = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum()
     }
 
     /// Open connections now.

@@ -16,11 +16,30 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// File descriptors kept for everything that is not a connection.
 const OTHER_FILES: usize = 64;
 
+/// The settings that choose an address, as an error names them.
+struct Names {
+    host: &'static str,
+    port: &'static str,
+}
+
+const SERVER: Names = Names { host: "server.host", port: "--port, PORT, server.port" };
+const METRICS: Names = Names { host: "metrics.listen", port: "METRICS_LISTEN, metrics.listen" };
+
 /// One listener per worker on the same address.
-pub(super) fn bind(host: &str, port: u16, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
+pub(super) fn bind(server: &Server) -> anyhow::Result<Vec<TcpListener>> {
+    bind_by(&SERVER, &server.host, server.port, server.workers.get())
+}
+
+/// The listener of the metrics.
+pub(super) fn bind_metrics(host: &str, port: u16) -> anyhow::Result<TcpListener> {
+    bind_by(&METRICS, host, port, 1)?.pop().context("nothing was bound")
+}
+
+fn bind_by(names: &Names, host: &str, port: u16, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
+    let setting = names.host;
     let addresses = (host, port)
         .to_socket_addrs()
-        .with_context(|| format!("server.host `{host}` is neither an address nor a known name"))?;
+        .with_context(|| format!("{setting} `{host}` is neither an address nor a known name"))?;
     let mut failure = None;
     for address in addresses {
         match bind_all(address, workers) {
@@ -28,14 +47,18 @@ pub(super) fn bind(host: &str, port: u16, workers: usize) -> anyhow::Result<Vec<
             Err(error) => failure = Some((address, error)),
         }
     }
-    let Some((address, error)) = failure else { bail!("server.host `{host}` has no address") };
+    let Some((address, error)) = failure else { bail!("{setting} `{host}` has no address") };
     let cure = match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "another process listens there; stop it or choose another port (--port, PORT, server.port)"
+            format!("another process listens there; stop it or choose another port ({})", names.port)
         }
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another port",
-        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; change server.host",
-        _ => "choose another host or port",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege; choose another port".to_owned()
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; change {setting}")
+        }
+        _ => "choose another host or port".to_owned(),
     };
     bail!("cannot listen on {address}: {error}; {cure}")
 }

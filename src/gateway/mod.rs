@@ -1,12 +1,16 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call.
+//! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call,
+//! `stored.rs` and `passthrough.rs` those of calls that are bound to a provider. What
+//! follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
+//! keep what they began with.
 
 mod answer;
 mod attempts;
 mod auth;
 mod connection;
+mod current;
 mod deadline;
 mod error;
 mod exchange;
@@ -15,18 +19,27 @@ mod io;
 mod last_word;
 mod lifecycle;
 mod listen;
+mod metrics_listener;
 mod models;
+mod multipart;
 mod negotiation;
+mod observed;
 mod operation;
+mod passthrough;
+mod path;
 mod peek;
+mod preparation;
 mod relay;
 mod relay_body;
+mod reload;
 mod reply;
 mod request_body;
 mod request_log;
 mod routes;
 mod scrape;
 mod shutdown;
+mod station;
+mod stored;
 pub mod tap;
 mod targets;
 mod usage;
@@ -38,26 +51,25 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
-use crate::logging::DroppedLines;
-use crate::metrics::{Build, Configured, Live, LiveFacts, Metrics, Setup};
-use crate::providers::{Client, Providers, discover_forever};
-use crate::{tls, version};
-use auth::Access;
-use lifecycle::Lifecycle;
-use routes::ROUTES;
+use crate::config::{Config, Sources};
+use crate::logging::{DroppedLines, LogLevel};
+use current::Current;
+use metrics_listener::MetricsListener;
+use reload::Reloader;
 use shutdown::Signals;
-use worker::{Limits, Shared, Worker};
+use station::Station;
+use worker::Shared;
 use workers::Workers;
 
-/// A gateway whose address is bound and whose workers can start.
+/// A gateway whose addresses are bound and whose workers can start.
 #[derive(Debug)]
 pub struct Gateway {
-    shared: Arc<Shared>,
+    current: Arc<Current>,
     listeners: Vec<TcpListener>,
     address: SocketAddr,
-    tls: rustls::ClientConfig,
+    metrics: Option<MetricsListener>,
 }
 
 /// How a run ended.
@@ -73,31 +85,17 @@ pub enum Ended {
 }
 
 impl Gateway {
-    /// Binds the address and makes everything ready that the configuration can make fail.
+    /// Binds the addresses and makes everything ready that the configuration can make fail.
     ///
     /// # Errors
     /// A port in use, a host that is no address of this machine, a provider that cannot be called, a machine that
     /// trusts no certificate while a provider needs one.
     pub fn bind(config: Config, dropped_lines: DroppedLines) -> anyhow::Result<Self> {
-        let limits = listen::limits(&config.server);
-        let listeners = listen::bind(&config.server.host, config.server.port, config.server.workers.get())?;
+        let listeners = listen::bind(&config.server)?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
-        let tls = client_tls(&config)?;
-        let providers = Arc::new(Providers::new(&config, None)?);
-        let lifecycle = Arc::new(Lifecycle::default());
-        let live = live(&lifecycle, limits, dropped_lines);
-        let metrics = if config.metrics.enabled { Some(metrics(&config, live)?) } else { None };
-        let access = Access::new(config.server.master_key.as_ref());
-        let shared = Shared {
-            access,
-            providers,
-            metrics,
-            renders: Arc::new(scrape::Renders::new()),
-            lifecycle,
-            limits,
-            config,
-        };
-        Ok(Self { shared: Arc::new(shared), listeners, address, tls })
+        let metrics = MetricsListener::bind(&config)?;
+        let current = Arc::new(Current::new(Shared::new(config, dropped_lines)?));
+        Ok(Self { current, listeners, address, metrics })
     }
 
     /// Where it listens.
@@ -106,53 +104,63 @@ impl Gateway {
         self.address
     }
 
-    /// Path of the metrics endpoint, base path included.
+    /// Where the metrics are read.
     #[must_use]
-    pub fn metrics_path(&self) -> String {
-        self.shared.config.metrics_path()
+    pub fn metrics_url(&self) -> String {
+        let address = self.metrics.as_ref().map_or(self.address, |listener| listener.address);
+        format!("http://{address}{}", self.current.shared().config.metrics_path())
     }
 
-    /// Serves until SIGINT or SIGTERM.
+    /// Serves until SIGINT or SIGTERM; `sources` are read again at SIGHUP.
     ///
     /// # Errors
     /// When a worker cannot be started, or ends by itself.
-    pub fn run(self) -> anyhow::Result<Ended> {
+    pub fn run(self, sources: Sources, log_level: LogLevel) -> anyhow::Result<Ended> {
         let runtime = workers::runtime()?;
-        let ended = runtime.block_on(self.serve());
+        let ended = runtime.block_on(self.serve(sources, log_level));
         // A name that is still being looked up does not hold the end up.
         runtime.shutdown_background();
         ended
     }
 
-    async fn serve(self) -> anyhow::Result<Ended> {
+    async fn serve(self, sources: Sources, log_level: LogLevel) -> anyhow::Result<Ended> {
         let mut signals = Signals::new()?;
+        let reloader = Reloader::new(Arc::clone(&self.current), sources, log_level)?;
         self.announce();
         let mut workers = Workers::new();
+        let metrics = self.current.shared().metrics.clone();
+        let cells = |index| metrics.as_ref().map(|metrics| metrics.worker(index));
+        let own = self.listeners.len();
         for (index, listener) in self.listeners.into_iter().enumerate() {
-            let client = Client::new(self.tls.clone(), self.shared.config.http.connect_timeout);
-            let metrics = self.shared.metrics.as_ref().map(|metrics| metrics.worker(index));
-            workers.start(listener, Worker::new(Arc::clone(&self.shared), client, metrics))?;
+            workers.start(listener, Station::of_api(&self.current, cells(index)))?;
         }
-        let discovery = tokio::spawn(discover_forever(Arc::clone(&self.shared.providers), self.tls));
+        let scrapes = self.metrics.map(|listener| listener.start(&self.current, cells(own))).transpose()?;
+        let reloading = AbortOnDropHandle::new(tokio::spawn(reloader.run()));
         tokio::select! {
             () = signals.next() => {}
             ended = workers.one_ended() => {
                 return ended.and(Err(anyhow::anyhow!("a worker ended although nobody asked it to")));
             }
         }
-        discovery.abort();
+        drop(reloading);
+        let shared = self.current.shared();
         tokio::select! {
-            cut = shutdown::stop(&self.shared, &mut workers) => Ok(Ended::Drained { cut }),
+            cut = shutdown::stop(&shared, &mut workers, scrapes) => Ok(Ended::Drained { cut }),
             () = signals.next() => Ok(Ended::AtOnce),
         }
     }
 
     fn announce(&self) {
-        let config = &self.shared.config;
-        if config.metrics.enabled {
-            tracing::info!(endpoint = config.metrics_path(), "prometheus metrics enabled");
-        } else {
-            tracing::info!("prometheus metrics disabled");
+        let shared = self.current.shared();
+        let config = &shared.config;
+        match &self.metrics {
+            _ if !config.metrics.enabled => tracing::info!("prometheus metrics disabled"),
+            None => tracing::info!(endpoint = config.metrics_path(), "prometheus metrics enabled"),
+            Some(listener) => tracing::info!(
+                endpoint = config.metrics_path(),
+                address = listener.address.to_string(),
+                "prometheus metrics enabled"
+            ),
         }
         tracing::info!(
             address = self.address.to_string(),
@@ -163,52 +171,8 @@ impl Gateway {
     }
 }
 
+pub use preparation::Preparation;
+pub use routes::route_table;
+
 /// How many routes there are, as the label `route` counts them.
 pub const ROUTE_COUNT: usize = routes::COUNT;
-
-/// What a scrape asks the gateway for.
-fn live(lifecycle: &Arc<Lifecycle>, limits: Limits, dropped_lines: DroppedLines) -> LiveFacts {
-    let lifecycle = Arc::clone(lifecycle);
-    Box::new(move || {
-        let (in_flight, connections) = (lifecycle.in_flight(), lifecycle.connections());
-        Live {
-            in_flight,
-            in_flight_limit: limits.in_flight,
-            active_connections: in_flight.min(connections),
-            idle_connections: connections.saturating_sub(in_flight),
-            log_lines_dropped: dropped_lines.count(),
-        }
-    })
-}
-
-/// Every family, with zeros for what the configuration names.
-fn metrics(config: &Config, live: LiveFacts) -> anyhow::Result<Arc<Metrics>> {
-    let path = config.metrics_path();
-    let routes: Vec<&str> = ROUTES
-        .iter()
-        .map(|route| if route.action == routes::Action::Scrape { path.as_str() } else { route.template })
-        .collect();
-    let providers: Vec<(&str, &str)> =
-        config.providers.iter().map(|provider| (provider.name.as_str(), provider.kind.name)).collect();
-    let models: Vec<(&str, &str)> = config
-        .providers
-        .iter()
-        .flat_map(|provider| provider.models.iter().map(|model| (provider.name.as_str(), model.as_str())))
-        .collect();
-    let setup = Setup {
-        workers: config.server.workers.get(),
-        routes: &routes,
-        max_models: config.metrics.max_models,
-        max_series: config.metrics.max_series,
-        build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
-        live,
-        configured: Configured { providers: &providers, models: &models, ..Configured::default() },
-    };
-    Ok(Metrics::new(setup)?)
-}
-
-/// Trust is read only where a provider is called over TLS.
-fn client_tls(config: &Config) -> anyhow::Result<rustls::ClientConfig> {
-    let needed = config.providers.iter().any(|provider| provider.base_url.scheme() == "https");
-    Ok(if needed { tls::client_config()? } else { tls::client_config_without_roots()? })
-}

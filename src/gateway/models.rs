@@ -25,23 +25,36 @@ struct List<'a> {
     data: Vec<Model<'a>>,
 }
 
-/// Every model as `provider/model`, and by its bare name where only one provider has it.
+/// Who owns what a configured route makes of its targets.
+const OURS: &str = "aurora";
+
+/// Every configured route, and every model as `provider/model` and by its bare name where only one provider has it.
 pub(super) fn list(worker: &Worker) -> Reply {
-    let models = worker.shared.providers.models();
-    let mut data = Vec::new();
+    let providers = &worker.shared.providers;
+    let (aliases, models) = (providers.aliases(), providers.models());
+    let mut data: Vec<Model> = aliases.iter().map(|alias| model((*alias).to_owned(), OURS)).collect();
+    let mut add = |id: String, provider| {
+        if !aliases.contains(&id.as_str()) {
+            data.push(model(id, provider));
+        }
+    };
     for (name, providers) in &models {
         if let [only] = providers.as_slice() {
-            data.push(model(name.clone(), only));
+            add(name.clone(), only.as_str());
         }
-        data.extend(providers.iter().map(|provider| model(format!("{provider}/{name}"), provider)));
+        providers.iter().for_each(|provider| add(format!("{provider}/{name}"), provider));
     }
     json(&List { object: "list", data })
 }
 
-/// One model by either of its ids; SDKs write the slash between provider and model as `%2F`.
+/// One model by any of its ids; SDKs write the slash between provider and model as `%2F`.
 pub(super) async fn show(worker: &Worker, mut request: Request<Body>) -> Result<Reply, GatewayError> {
     let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
-    let models = worker.shared.providers.models();
+    let providers = &worker.shared.providers;
+    if providers.aliases().contains(&id.as_str()) {
+        return Ok(json(&model(id, OURS)));
+    }
+    let models = providers.models();
     for (name, providers) in &models {
         let by_bare_name = (id == *name && providers.len() == 1).then(|| &providers[0]);
         let by_full_name = || {

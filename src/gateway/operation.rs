@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::Full;
 
 use super::error::GatewayError;
 use super::headers;
+use super::multipart::Form;
 use super::peek::Peek;
 use super::targets::ModelTarget;
 use crate::metrics::Endpoint;
+
+/// A body above this size is parsed off the worker.
+const PARSED_ELSEWHERE: usize = 256 << 10;
 
 /// One operation of the API, ready to be carried out at any target, and again at another.
 #[derive(Debug)]
@@ -36,47 +41,63 @@ pub(super) struct Operation {
 pub(super) enum Payload {
     /// JSON whose `model` is the target's when it goes upstream.
     Json { peek: Peek, body: Bytes },
+    /// A form of which the same is true.
+    Form { form: Form, body: Bytes },
     /// Bytes that are the same for every target.
-    #[expect(dead_code, reason = "for routes that relay a body unread")]
     AsIs(Bytes),
 }
 
 impl Payload {
+    /// Reads what a model call says of itself, large bodies off the worker.
+    pub(super) async fn of_model_call(
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Self, GatewayError> {
+        let form_type = (endpoint == Endpoint::Transcriptions).then(|| headers.get(CONTENT_TYPE).cloned());
+        parsed(body, move |body| match form_type {
+            Some(kind) => Form::of(kind.as_ref(), &body).map(|form| Self::Form { form, body }),
+            None => Peek::of(&body).map(|peek| Self::Json { peek, body }),
+        })
+        .await
+    }
+
+    /// The model that the caller asks for; empty where none is named.
+    pub(super) fn model(&self) -> &str {
+        match self {
+            Self::Json { peek, .. } => &peek.model,
+            Self::Form { form, .. } => &form.model,
+            Self::AsIs(_) => "",
+        }
+    }
+
+    /// Whether the body asks for a stream.
+    pub(super) fn stream(&self) -> bool {
+        match self {
+            Self::Json { peek, .. } => peek.stream,
+            Self::Form { form, .. } => form.stream,
+            Self::AsIs(_) => false,
+        }
+    }
+
     fn body_for(&self, target: &ModelTarget, injects_usage: bool) -> Bytes {
-        match (self, &target.model) {
-            (Self::Json { peek, body }, Some(model)) => peek.body_for(model, injects_usage, body.clone()),
-            (Self::Json { body, .. } | Self::AsIs(body), _) => body.clone(),
+        let model = target.model.as_deref();
+        match self {
+            Self::Json { peek, body } => {
+                peek.body_for(model.unwrap_or(&peek.model), injects_usage, body.clone())
+            }
+            Self::Form { form, body } => form.body_for(model.unwrap_or(&form.model), body.clone()),
+            Self::AsIs(body) => body.clone(),
         }
     }
 }
 
 impl Operation {
-    /// A model call by POST at the endpoint's own path.
-    pub(super) fn post(
-        endpoint: Endpoint,
-        headers: HeaderMap,
-        request_id: HeaderValue,
-        peek: Peek,
-        body: Bytes,
-    ) -> Self {
-        Self {
-            endpoint,
-            method: Method::POST,
-            path: Cow::Borrowed(endpoint.as_str()),
-            query: None,
-            headers,
-            request_id,
-            stream: peek.stream,
-            payload: Payload::Json { peek, body },
-            any_content: false,
-        }
-    }
-
     /// Whether a target is asked for the usage of a stream although the caller did not ask.
     pub(super) fn injects_usage(&self, target: &ModelTarget) -> bool {
         let lacks_usage = match &self.payload {
             Payload::Json { peek, .. } => peek.lacks_usage(self.endpoint),
-            Payload::AsIs(_) => false,
+            Payload::Form { .. } | Payload::AsIs(_) => false,
         };
         lacks_usage && target.upstream.provider.inject_usage
     }
@@ -89,8 +110,26 @@ impl Operation {
         let body = self.payload.body_for(target, self.injects_usage(target));
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = address.map_err(|_| GatewayError::NO_SUCH_ROUTE)?;
-        *request.headers_mut() = headers::to_upstream(&self.headers, &self.request_id, upstream.credential());
+        *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
+        *request.headers_mut() =
+            headers::to_upstream(&self.headers, &self.request_id, upstream, self.endpoint);
         Ok(request)
     }
+}
+
+/// Parses a body, off the worker if it is a large one.
+pub(super) async fn parsed<T: Send + 'static>(
+    body: Bytes,
+    parse: impl FnOnce(Bytes) -> Result<T, GatewayError> + Send + 'static,
+) -> Result<T, GatewayError> {
+    if body.len() <= PARSED_ELSEWHERE {
+        return parse(body);
+    }
+    let parsed = tokio::task::spawn_blocking(move || parse(body)).await;
+    parsed.unwrap_or(Err(GatewayError::Internal))
+}
+
+/// A model that cannot be part of an address is one that the provider cannot have.
+fn unaddressable(target: &ModelTarget) -> GatewayError {
+    target.model.as_deref().map_or(GatewayError::NO_SUCH_ROUTE, GatewayError::unknown_model)
 }

@@ -1,54 +1,83 @@
 //! A model call from its body to its answer.
 
+use axum::body::Body;
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::HeaderValue;
+use http::request::Parts;
 
 use super::attempts::carry_out;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::Operation;
-use super::peek::Peek;
+use super::operation::{Operation, Payload};
 use super::reply::Reply;
-use super::request_body;
 use super::worker::Worker;
+use super::{headers, request_body};
 use crate::metrics::Endpoint;
 
-/// A body above this size is parsed off the worker.
-const PARSED_ELSEWHERE: usize = 256 << 10;
-
-/// A model call as it was received.
+/// A call as it was received.
 pub(super) struct Received {
-    pub(super) headers: HeaderMap,
+    pub(super) head: Parts,
     pub(super) request_id: HeaderValue,
-    pub(super) body: axum::body::Body,
+    pub(super) body: Body,
 }
 
 /// Relays one call: read, resolve, ask, answer.
 pub(super) async fn model_call(
     worker: &Worker,
     endpoint: Endpoint,
-    received: Received,
+    mut received: Received,
     exchange: &mut Exchange,
 ) -> Result<Reply, GatewayError> {
-    let server = &worker.shared.config.server;
-    let Received { headers, request_id, body } = received;
-    exchange.body_awaited();
-    let body = request_body::read(&headers, body, server.body_size_limit, server.timeouts.body).await?;
-    exchange.body_read();
-    let peek = peek(&body).await?;
-    exchange.decoded(peek.stream);
+    let body = received.body(worker, exchange).await?;
+    let payload = Payload::of_model_call(endpoint, &received.head.headers, body).await?;
+    exchange.decoded(payload.stream());
 
-    let targets = worker.targets(&peek.model)?;
-    let operation = Operation::post(endpoint, headers, request_id, peek, body);
+    let targets = worker.targets(payload.model())?.speaking(endpoint, &worker.shared.providers)?;
+    let operation = Operation {
+        endpoint,
+        method: received.head.method,
+        path: endpoint.as_str().into(),
+        query: received.head.uri.query().map(str::to_owned),
+        headers: received.head.headers,
+        request_id: received.request_id,
+        stream: payload.stream(),
+        payload,
+        any_content: matches!(endpoint, Endpoint::Speech | Endpoint::Transcriptions),
+    };
     carry_out(worker, &targets, &operation, exchange).await
 }
 
-async fn peek(body: &Bytes) -> Result<Peek, GatewayError> {
-    if body.len() <= PARSED_ELSEWHERE {
-        return Peek::of(body);
+impl Received {
+    /// The path behind the base path and `prefix`, both of which the route has shown to be there.
+    pub(super) fn path_below(&self, worker: &Worker, prefix: &str) -> &str {
+        let path = self.head.uri.path();
+        path.get(worker.shared.config.server.base_path.len() + prefix.len()..).unwrap_or_default()
     }
-    let body = body.clone();
-    let peek = tokio::task::spawn_blocking(move || Peek::of(&body)).await;
-    peek.unwrap_or(Err(GatewayError::Internal))
+
+    /// The whole body, within the limits of the server; it must not be encoded.
+    pub(super) async fn body(
+        &mut self,
+        worker: &Worker,
+        exchange: &mut Exchange,
+    ) -> Result<Bytes, GatewayError> {
+        if headers::is_encoded(&self.head.headers) {
+            return Err(request_body::encoded());
+        }
+        self.body_as_it_is(worker, exchange).await
+    }
+
+    /// The whole body, within the limits of the server.
+    pub(super) async fn body_as_it_is(
+        &mut self,
+        worker: &Worker,
+        exchange: &mut Exchange,
+    ) -> Result<Bytes, GatewayError> {
+        let server = &worker.shared.config.server;
+        let body = std::mem::take(&mut self.body);
+        exchange.body_awaited();
+        let limits = (server.body_size_limit, server.timeouts.body);
+        let body = request_body::read(&self.head.headers, body, limits.0, limits.1).await?;
+        exchange.body_read();
+        Ok(body)
+    }
 }

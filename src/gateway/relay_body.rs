@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::exchange::{Dispatch, Exchange};
 use super::last_word::Break;
 use super::tap::{Finder, Tap};
+use super::targets::ModelTarget;
 use super::usage::Usage;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 
@@ -26,6 +28,7 @@ pub(super) struct RelayBody {
     head: VecDeque<Bytes>,
     upstream: Incoming,
     dispatch: Dispatch,
+    target: Arc<ModelTarget>,
     along: Along,
     endpoint: Endpoint,
     /// Where a declaration of use comes from, if one comes.
@@ -43,12 +46,15 @@ pub(super) struct RelayBody {
 enum Along {
     /// Of a stream of events.
     Tap(Box<Tap>),
-    /// Of anything else: the usage at the top of a JSON object.
+    /// Of anything else that declares its use: what stands at the top of a JSON object.
     Finder(Finder),
+    Nothing,
 }
 
 /// What a relay needs besides the upstream's body.
 pub(super) struct RelaySetup {
+    /// Who answers.
+    pub(super) target: Arc<ModelTarget>,
     pub(super) endpoint: Endpoint,
     /// Whether the body is a stream of events.
     pub(super) events: bool,
@@ -73,12 +79,14 @@ impl RelayBody {
             let tap = Tap::new(setup.endpoint, setup.injected);
             (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
         } else {
-            (setup.whole_by, Along::Finder(Finder::new(&["usage"])))
+            let finder = || Along::Finder(Finder::new(&["usage"]));
+            (setup.whole_by, if setup.endpoint.bears_tokens() { finder() } else { Along::Nothing })
         };
         Self {
             head,
             upstream,
             dispatch,
+            target: setup.target,
             along,
             endpoint: setup.endpoint,
             source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
@@ -86,6 +94,17 @@ impl RelayBody {
             idle: setup.idle,
             cut: Box::pin(setup.cut),
             outcome: None,
+        }
+    }
+
+    /// The caller has left. SDKs close the connection at the event that ends a stream, so that one was whole even if
+    /// bytes or the upstream's end would have followed.
+    pub(super) fn left(&mut self) {
+        if let Along::Tap(tap) = &self.along
+            && self.outcome.is_none()
+            && is_whole(tap)
+        {
+            self.end(StreamOutcome::Completed);
         }
     }
 
@@ -98,9 +117,9 @@ impl RelayBody {
     pub(super) fn size_hint(&self) -> SizeHint {
         let head: usize = self.head.iter().map(Bytes::len).sum();
         match (&self.along, self.upstream.size_hint().exact()) {
-            (Along::Finder(_), Some(rest)) => SizeHint::with_exact(rest + head as u64),
             // A stream may get an event of ours at its end.
-            _ => SizeHint::default(),
+            (Along::Tap(_), _) | (_, None) => SizeHint::default(),
+            (_, Some(rest)) => SizeHint::with_exact(rest + head as u64),
         }
     }
 
@@ -158,21 +177,20 @@ impl RelayBody {
     /// Reads along with the next bytes; of them, those that go on to the caller.
     fn passed(&mut self, bytes: Bytes, exchange: Option<&mut Exchange>) -> Bytes {
         let is_last = self.head.is_empty() && self.upstream.is_end_stream();
-        let tap = match &mut self.along {
-            Along::Tap(tap) => tap,
-            Along::Finder(finder) => {
-                finder.read(&bytes);
-                if is_last {
-                    self.complete(exchange);
-                }
-                return bytes;
+        if let Along::Finder(finder) = &mut self.along {
+            finder.read(&bytes);
+        }
+        let Along::Tap(tap) = &mut self.along else {
+            if is_last {
+                self.complete(exchange);
             }
+            return bytes;
         };
         let now = Instant::now();
         self.patience.as_mut().reset(now + self.idle);
         let (events, had_token) = (tap.seen().events, tap.seen().first_token);
         let passed = tap.read(&bytes);
-        let is_whole = tap.seen().ended && !tap.seen().reported_error && !tap.holds();
+        let is_whole = is_whole(tap);
         if tap.seen().events > events {
             self.dispatch.note(|observer| observer.progress(now.into_std()));
         }
@@ -211,6 +229,9 @@ impl RelayBody {
     fn end(&mut self, outcome: StreamOutcome) {
         self.dispatch.note(|observer| observer.stream_ended(outcome));
         let completed = outcome == StreamOutcome::Completed;
+        if outcome != StreamOutcome::Shutdown {
+            self.target.upstream.ended(completed);
+        }
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
 
@@ -228,11 +249,11 @@ impl RelayBody {
     fn over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<io::Result<Bytes>> {
         match (&self.along, why) {
             (Along::Tap(_), why) => self.events_over(why, exchange).map(Ok),
-            (Along::Finder(_), None) => {
+            (_, None) => {
                 self.complete(exchange);
                 None
             }
-            (Along::Finder(_), Some(why)) => {
+            (_, Some(why)) => {
                 self.end(why.outcome());
                 Some(Err(io::Error::other(why.message())))
             }
@@ -261,6 +282,11 @@ impl RelayBody {
         }));
         (!last.is_empty()).then_some(last)
     }
+}
+
+/// Whether the event that ends the stream has gone on to the caller.
+fn is_whole(tap: &Tap) -> bool {
+    tap.seen().ended && !tap.seen().reported_error && !tap.holds()
 }
 
 impl fmt::Debug for RelayBody {

@@ -157,3 +157,16 @@ impl http_body::Body for ObservedBody {
         }
     }
 }
+
+impl Drop for ObservedBody {
+    fn drop(&mut self) {
+        if !self.ended
+            && let ReplyBody::Relay(relay) = &mut self.body
+        {
+            relay.left();
+            if let Some(outcome) = relay.outcome() {
+                self.end(outcome);
+            }
+        }
+    }
+}

@@ -12,7 +12,6 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::error::GatewayError;
-use super::headers;
 
 /// The whole body, or the refusal that names the limit.
 pub(super) async fn read(
@@ -21,10 +20,6 @@ pub(super) async fn read(
     size_limit: usize,
     time_limit: Duration,
 ) -> Result<Bytes, GatewayError> {
-    if headers::is_encoded(headers) {
-        let message = "The body is encoded; send it as it is, without Content-Encoding.";
-        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.into(), "unsupported_encoding"));
-    }
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > size_limit as u64) {
         return Err(too_large(size_limit));
@@ -58,6 +53,12 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
         }
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// The refusal of a body that is compressed or otherwise encoded.
+pub(super) fn encoded() -> GatewayError {
+    let message = "The body is encoded; send it as it is, without Content-Encoding.";
+    refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message.into(), "unsupported_encoding")
 }
 
 /// Chunks that are none are the request's fault; without them the connection broke.

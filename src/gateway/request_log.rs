@@ -20,6 +20,8 @@ pub(super) struct RequestLog {
     request_id: HeaderValue,
     started: Instant,
     first_token: Option<Duration>,
+    /// Whose key it was.
+    pub(super) caller: Option<Arc<str>>,
     pub(super) endpoint: Option<Endpoint>,
     /// The last target that was asked.
     pub(super) target: Option<Arc<ModelTarget>>,
@@ -41,6 +43,7 @@ impl RequestLog {
             request_id: request_id.clone(),
             started: Instant::now(),
             first_token: None,
+            caller: None,
             endpoint: None,
             target: None,
             attempts: 0,
@@ -71,6 +74,7 @@ impl Drop for RequestLog {
             ($level:ident) => {
                 tracing::$level!(
                     request_id = self.request_id.to_str().unwrap_or_default(),
+                    caller = self.caller.as_deref(),
                     provider = target.map(|target| target.upstream.provider.name.as_str()),
                     model = model.as_ref().map(Label::as_str),
                     endpoint,

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodRouter, any};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 
+use super::auth::CallerIndex;
 use super::connection::BeyondCap;
 use super::error::GatewayError;
 use super::exchange::Exchange;
+use super::relay::Received;
 use super::reply::{ObservedBody, Reply};
 use super::worker::Worker;
-use super::{auth, headers, models, relay, scrape};
+use super::{headers, models, passthrough, relay, scrape, stored};
 use crate::metrics::{Endpoint, Surface};
 
 /// What a route asks of its caller.
@@ -37,6 +39,10 @@ pub(super) enum Action {
     Scrape,
     /// A model call.
     Call(Endpoint),
+    /// A call about what a provider keeps.
+    Stored(Endpoint),
+    /// Anything a provider has.
+    Passthrough,
     /// The list of models.
     ListModels,
     /// One model.
@@ -70,28 +76,70 @@ const fn route(
     Route { template, path, allow, lock, action }
 }
 
+impl Route {
+    /// Whether it is there for a method; the one for whatever no other is for takes all.
+    fn takes(&self, method: &Method) -> bool {
+        self.allow.is_empty() || self.allow.split(',').any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// A model call.
+const fn call(path: &'static str, endpoint: Endpoint) -> Route {
+    route(path, path, "POST", Lock::Key, Action::Call(endpoint))
+}
+
+/// A call about what a provider keeps.
+const fn stored(path: &'static str, allow: &'static str, endpoint: Endpoint) -> Route {
+    route(path, path, allow, Lock::Key, Action::Stored(endpoint))
+}
+
+/// The methods that pass through.
+const ANY: &str = "GET,HEAD,POST,PUT,PATCH,DELETE";
+
 /// Index of the row for whatever no other route is for.
 pub(super) const UNMATCHED: usize = 0;
 /// Index of the row of the metrics endpoint.
 const SCRAPE: usize = 1;
 
 /// How many rows the table has.
-pub(super) const COUNT: usize = 10;
+pub(super) const COUNT: usize = 27;
 
 /// Every route. The first two have no fixed path.
 #[rustfmt::skip]
 pub(super) static ROUTES: [Route; COUNT] = [
     route("unmatched", "", "", Lock::Open, Action::Unmatched),
     route("metrics", "", "GET,HEAD", Lock::MetricsKey, Action::Scrape),
-    route("/v1/chat/completions", "/v1/chat/completions", "POST", Lock::Key, Action::Call(Endpoint::ChatCompletions)),
-    route("/v1/completions", "/v1/completions", "POST", Lock::Key, Action::Call(Endpoint::Completions)),
-    route("/v1/embeddings", "/v1/embeddings", "POST", Lock::Key, Action::Call(Endpoint::Embeddings)),
-    route("/v1/responses", "/v1/responses", "POST", Lock::Key, Action::Call(Endpoint::Responses)),
+    call("/v1/chat/completions", Endpoint::ChatCompletions),
+    call("/v1/completions", Endpoint::Completions),
+    call("/v1/responses", Endpoint::Responses),
+    stored("/v1/responses/{id}", "GET,DELETE", Endpoint::Response),
+    stored("/v1/responses/{id}/cancel", "POST", Endpoint::Response),
+    stored("/v1/responses/{id}/input_items", "GET", Endpoint::Response),
+    call("/v1/embeddings", Endpoint::Embeddings),
+    call("/v1/rerank", Endpoint::Rerank),
+    call("/v1/messages", Endpoint::Messages),
+    call("/v1/messages/count_tokens", Endpoint::CountTokens),
+    call("/v1/moderations", Endpoint::Moderations),
+    call("/v1/images/generations", Endpoint::ImageGenerations),
+    call("/v1/audio/speech", Endpoint::Speech),
+    call("/v1/audio/transcriptions", Endpoint::Transcriptions),
+    stored("/v1/files", "GET,POST", Endpoint::Files),
+    stored("/v1/files/{id}", "GET,DELETE", Endpoint::File),
+    stored("/v1/files/{id}/content", "GET", Endpoint::File),
+    stored("/v1/batches", "GET,POST", Endpoint::Batches),
+    stored("/v1/batches/{id}", "GET", Endpoint::Batch),
+    stored("/v1/batches/{id}/cancel", "POST", Endpoint::Batch),
     route("/v1/models", "/v1/models", "GET,HEAD", Lock::Key, Action::ListModels),
     route("/v1/models/{id}", "/v1/models/{*id}", "GET,HEAD", Lock::Key, Action::ShowModel),
+    route("/p/{provider}/{rest}", "/p/{provider}/{*rest}", ANY, Lock::Key, Action::Passthrough),
     route("/health", "/health", "GET,HEAD", Lock::Open, Action::Health),
     route("/health/ready", "/health/ready", "GET,HEAD", Lock::Open, Action::Ready),
 ];
+
+/// Every route with a path of its own: its path and the methods it takes, as an `Allow` header has them.
+pub fn route_table() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().skip(SCRAPE + 1).map(|route| (route.template, route.allow))
+}
 
 /// The router of one worker. With metrics disabled it has no metrics route.
 pub(super) fn router(worker: &Arc<Worker>) -> Router {
@@ -99,54 +147,63 @@ pub(super) fn router(worker: &Arc<Worker>) -> Router {
     let base = &config.server.base_path;
     let mut router = Router::new();
     for (index, route) in ROUTES.iter().enumerate().skip(SCRAPE + 1) {
-        router = router.route(&format!("{base}{}", route.path), methods(worker, index, route));
+        router = router.route(&format!("{base}{}", route.path), methods(worker, index));
     }
-    if worker.metrics.is_some() {
-        let path = config.metrics_path();
-        router = router
-            .route(&path, methods(worker, SCRAPE, &ROUTES[SCRAPE]))
-            .route(&format!("{path}/"), methods(worker, SCRAPE, &ROUTES[SCRAPE]));
+    if worker.metrics.is_some() && config.metrics.listen.is_none() {
+        router = with_scrape(router, worker);
     }
+    with_fallback(router, worker)
+}
+
+/// The router of the metrics' own listener: the endpoint and health, without the base path.
+pub(super) fn metrics_router(worker: &Arc<Worker>) -> Router {
+    let mut router = Router::new();
+    for (index, route) in ROUTES.iter().enumerate() {
+        if matches!(route.action, Action::Health | Action::Ready) {
+            router = router.route(route.path, methods(worker, index));
+        }
+    }
+    with_fallback(with_scrape(router, worker), worker)
+}
+
+fn with_scrape(router: Router, worker: &Arc<Worker>) -> Router {
+    let path = worker.shared.config.metrics_path();
+    router.route(&path, methods(worker, SCRAPE)).route(&format!("{path}/"), methods(worker, SCRAPE))
+}
+
+fn with_fallback(router: Router, worker: &Arc<Worker>) -> Router {
     let worker = Arc::clone(worker);
     router.fallback(move |request| serve(Arc::clone(&worker), UNMATCHED, request))
 }
 
-fn methods(worker: &Arc<Worker>, index: usize, route: &'static Route) -> MethodRouter {
-    let filter =
-        if route.allow == "POST" { MethodFilter::POST } else { MethodFilter::GET.or(MethodFilter::HEAD) };
-    let handler = {
-        let worker = Arc::clone(worker);
-        move |request| serve(Arc::clone(&worker), index, request)
-    };
+/// Takes every method, so that ours is the one answer to a wrong one.
+fn methods(worker: &Arc<Worker>, index: usize) -> MethodRouter {
     let worker = Arc::clone(worker);
-    MethodRouter::new().on(filter, handler).fallback(move |request: Request<Body>| {
-        let worker = Arc::clone(&worker);
-        async move {
-            let request_id = headers::request_id(request.headers());
-            let exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
-            respond(GatewayError::method_not_allowed(route.allow), Some(exchange), request_id)
-        }
-    })
+    any(move |request| serve(Arc::clone(&worker), index, request))
 }
 
 /// One request from its head to its answer.
 async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Response<Body> {
     let route = &ROUTES[index];
     let request_id = headers::request_id(request.headers());
+    if !route.takes(request.method()) {
+        let exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
+        return respond(GatewayError::method_not_allowed(route.allow), Some(exchange), request_id);
+    }
     match route.action {
         Action::Health => return respond(Reply::json(r#"{"status":"ok"}"#), None, request_id),
         Action::Ready => return respond(ready(&worker), None, request_id),
         _ => {}
     }
-    let refused = authorize(&worker, route, &request).err();
-    if route.action == Action::Scrape && refused.is_none() {
+    let admitted = authorize(&worker, route, &request);
+    if route.action == Action::Scrape && admitted.is_ok() {
         return respond(scrape::scrape(&worker, request.headers()).await, None, request_id);
     }
     let mut exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
-    let reply = match refused {
-        Some(refusal) => Err(refusal),
-        None => {
-            let answer = answer(&worker, route, request, &request_id, &mut exchange);
+    let reply = match admitted {
+        Err(refusal) => Err(refusal),
+        Ok(caller) => {
+            let answer = answer(&worker, route, request, &request_id, caller, &mut exchange);
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
             answer.unwrap_or_else(|_| Err(panicked(&worker)))
         }
@@ -169,17 +226,21 @@ fn panicked(worker: &Worker) -> GatewayError {
     GatewayError::Internal
 }
 
-fn authorize(worker: &Worker, route: &Route, request: &Request<Body>) -> Result<(), GatewayError> {
+fn authorize(
+    worker: &Worker,
+    route: &Route,
+    request: &Request<Body>,
+) -> Result<Option<CallerIndex>, GatewayError> {
     let surface = match route.lock {
-        Lock::Open => return Ok(()),
+        Lock::Open => return Ok(None),
         Lock::Key => Surface::Api,
         Lock::MetricsKey => Surface::Metrics,
     };
-    worker.shared.access.check(surface, request.headers()).map_err(|failure| {
+    worker.shared.access.check(surface, request.headers()).map_err(|refusal| {
         if let Some(metrics) = &worker.metrics {
-            metrics.process().auth_failed(surface, failure);
+            metrics.process().auth_failed(surface, refusal.failure);
         }
-        auth::refusal(surface, failure)
+        refusal.error
     })
 }
 
@@ -188,11 +249,20 @@ async fn answer(
     route: &Route,
     request: Request<Body>,
     request_id: &HeaderValue,
+    caller: Option<CallerIndex>,
     exchange: &mut Exchange,
 ) -> Result<Reply, GatewayError> {
     let lifecycle = &worker.shared.lifecycle;
-    if let Action::Call(endpoint) = route.action {
+    let endpoint = match route.action {
+        Action::Call(endpoint) | Action::Stored(endpoint) => Some(endpoint),
+        Action::Passthrough => Some(passthrough::endpoint(worker, request.method(), request.uri())),
+        _ => None,
+    };
+    if let Some(endpoint) = endpoint {
         exchange.model_call(endpoint);
+    }
+    if let Some(caller) = caller {
+        exchange.caller(worker, caller);
     }
     if lifecycle.draining.is_cancelled() {
         return Err(GatewayError::DRAINING);
@@ -202,17 +272,19 @@ async fn answer(
     }
     let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or(GatewayError::OVERLOADED)?;
     exchange.hold(in_flight);
-    match route.action {
-        Action::Call(endpoint) => {
+    match (route.action, endpoint) {
+        (Action::ListModels, _) => Ok(models::list(worker)),
+        (Action::ShowModel, _) => models::show(worker, request).await,
+        (action, Some(endpoint)) => {
             let (head, body) = request.into_parts();
-            let received = relay::Received { headers: head.headers, request_id: request_id.clone(), body };
-            relay::model_call(worker, endpoint, received, exchange).await
+            let received = Received { head, request_id: request_id.clone(), body };
+            match action {
+                Action::Stored(_) => stored::call(worker, endpoint, received, exchange).await,
+                Action::Passthrough => passthrough::call(worker, endpoint, received, exchange).await,
+                _ => relay::model_call(worker, endpoint, received, exchange).await,
+            }
         }
-        Action::ListModels => Ok(models::list(worker)),
-        Action::ShowModel => models::show(worker, request).await,
-        Action::Unmatched | Action::Scrape | Action::Health | Action::Ready => {
-            Err(GatewayError::NO_SUCH_ROUTE)
-        }
+        (_, None) => Err(GatewayError::NO_SUCH_ROUTE),
     }
 }
 

@@ -1,9 +1,10 @@
-//! From the signal to the end: not ready, drained, closed, cut.
+//! From the signal to the end: not ready, drained, closed, cut; the metrics' own listener last.
 
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::metrics_listener::Scrapes;
 use super::worker::Shared;
 use super::workers::Workers;
 
@@ -11,7 +12,7 @@ use super::workers::Workers;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Drains and stops; returns how many requests were cut off.
-pub(super) async fn stop(shared: &Shared, workers: &mut Workers) -> usize {
+pub(super) async fn stop(shared: &Shared, workers: &mut Workers, scrapes: Option<Scrapes>) -> usize {
     let (lifecycle, shutdown) = (&shared.lifecycle, shared.config.server.shutdown);
     lifecycle.leave();
     tracing::info!(in_flight = lifecycle.in_flight(), "shutting down");
@@ -29,6 +30,9 @@ pub(super) async fn stop(shared: &Shared, workers: &mut Workers) -> usize {
         lifecycle.cut.cancel();
         // Who does not read its last words in this time does not get them.
         drop(tokio::time::timeout(LAST_WORDS, workers.all_ended()).await);
+    }
+    if let Some(scrapes) = scrapes {
+        scrapes.end().await;
     }
     tracing::info!(cut, "stopped");
     cut

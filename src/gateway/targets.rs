@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::error::GatewayError;
+use crate::metrics::Endpoint;
 use crate::metrics::{AliasMetrics, ModelMetrics};
-use crate::providers::{Alias, Upstream};
+use crate::providers::{Alias, Providers, Upstream};
 
 /// Says which provider answered.
 const PROVIDER: HeaderName = HeaderName::from_static("x-aurora-provider");
@@ -73,7 +75,7 @@ pub(super) struct Targets {
 impl Targets {
     /// The targets in the order in which this request asks them.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = &Arc<ModelTarget>> {
-        let first = self.alias.as_ref().map_or(0, |(alias, _)| alias.first());
+        let first = self.alias.as_ref().map_or(0, |(alias, _)| alias.first(self.all.len()));
         let (later, sooner) = self.all.split_at(first);
         sooner.iter().chain(later)
     }
@@ -81,6 +83,52 @@ impl Targets {
     pub(super) fn alias_metrics(&self) -> Option<&AliasMetrics> {
         self.alias.as_ref().and_then(|(_, metrics)| metrics.as_ref())
     }
+
+    /// Those of them that have an endpoint; a refusal where none has.
+    pub(super) fn speaking(
+        self: Arc<Self>,
+        endpoint: Endpoint,
+        providers: &Providers,
+    ) -> Result<Arc<Self>, GatewayError> {
+        if self.all.iter().all(|target| target.upstream.speaks(endpoint)) {
+            return Ok(self);
+        }
+        let all: Vec<_> =
+            self.all.iter().filter(|target| target.upstream.speaks(endpoint)).cloned().collect();
+        if all.is_empty() {
+            let asked: Vec<_> = self.all.iter().map(|target| &target.upstream).collect();
+            return Err(unsupported(providers, endpoint, &asked, "model"));
+        }
+        Ok(Arc::new(Self { all, alias: self.alias.clone() }))
+    }
+}
+
+/// The refusal of an operation that the providers who were to be asked do not have.
+pub(super) fn unsupported(
+    providers: &Providers,
+    endpoint: Endpoint,
+    asked: &[&Arc<Upstream>],
+    param: &'static str,
+) -> GatewayError {
+    let speaking = names(providers.upstreams().iter().filter(|upstream| upstream.speaks(endpoint)));
+    let endpoint = endpoint.as_str();
+    let message = match (names(asked.iter().copied()), speaking) {
+        (asked, _) if asked.is_empty() => format!("No configured provider has {endpoint}."),
+        (asked, speaking) if speaking.is_empty() => {
+            format!("There is no {endpoint} at {asked}, nor at any other configured provider.")
+        }
+        (asked, speaking) => {
+            format!("There is no {endpoint} at {asked}; these providers have it: {speaking}.")
+        }
+    };
+    GatewayError::invalid(message, Some(param), "unsupported_endpoint")
+}
+
+/// Providers by name, for a message.
+pub(super) fn names<'a>(upstreams: impl IntoIterator<Item = &'a Arc<Upstream>>) -> String {
+    let names: Vec<String> =
+        upstreams.into_iter().map(|upstream| format!("`{}`", upstream.provider.name)).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

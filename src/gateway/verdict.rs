@@ -47,6 +47,7 @@ pub(super) fn record(outcome: &Outcome, passage: Passage<'_>) {
     match outcome {
         Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => drop(passage),
         Ok(answer) if answer.status.is_server_error() => passage.failed(Instant::now()),
+        Ok(UpstreamAnswer { body: AnswerBody::Begun(..), .. }) => passage.begun(),
         Ok(_) | Err(GatewayError::Upstream { fault: Fault::Credentials, .. }) => passage.succeeded(),
         Err(GatewayError::Upstream { .. }) => passage.failed(Instant::now()),
         Err(_) => drop(passage),

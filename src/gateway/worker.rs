@@ -11,17 +11,22 @@ use super::lifecycle::Lifecycle;
 use super::scrape::Renders;
 use super::targets::{ModelTarget, Targets};
 use crate::config::{Config, Provider};
-use crate::metrics::{Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics};
-use crate::providers::{Client, Listing, Providers, Target, Unresolved, Upstream};
+use crate::metrics::{
+    CallerMetrics, Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
+};
+use crate::providers::{Client, Egress, Listing, Providers, Target, Unresolved, Upstream};
 
-/// Shared by all workers.
+/// Shared by all workers, for as long as its configuration is in force.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) access: Access,
     pub(super) providers: Arc<Providers>,
     pub(super) metrics: Option<Arc<Metrics>>,
+    /// Renders of the exposition, shared by the scrapes that wait for one.
     pub(super) renders: Arc<Renders>,
+    /// How upstreams are reached.
+    pub(super) egress: Arc<Egress>,
     pub(super) lifecycle: Arc<Lifecycle>,
     pub(super) limits: Limits,
 }
@@ -33,12 +38,14 @@ pub(super) struct Limits {
     pub(super) in_flight: usize,
 }
 
-/// One worker: its own connections to upstreams, its own cells, its own view of the targets.
+/// One worker under one configuration: its own connections to upstreams, its own cells, its own view of the targets.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) metrics: Option<WorkerMetrics>,
+    /// By [`super::auth::CallerIndex`].
+    pub(super) callers: Box<[Caller]>,
     /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
     pub(super) cut: CancellationToken,
     resolved: Mutex<Resolved>,
@@ -52,10 +59,20 @@ struct Resolved {
     by_name: HashMap<String, Arc<Targets>>,
 }
 
+/// Whoever a key belongs to, as one worker notes it.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) name: Arc<str>,
+    pub(super) metrics: Option<CallerMetrics>,
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
         let cut = shared.lifecycle.cut.child_token();
-        Self { shared, client, metrics, cut, resolved: Mutex::default() }
+        let counts = metrics.as_ref().filter(|_| shared.access.counts_callers());
+        let caller = |name: &str| Caller { name: name.into(), metrics: counts.map(|it| it.caller(name)) };
+        let callers = shared.access.names().map(caller).collect();
+        Self { shared, client, metrics, callers, cut, resolved: Mutex::default() }
     }
 
     /// What serves a model.
@@ -77,7 +94,6 @@ impl Worker {
     }
 
     /// One provider, for what is asked of it by its name; `model` is what the request names, if anything.
-    #[expect(dead_code, reason = "for routes that are bound to a provider")]
     pub(super) fn targets_at(&self, upstream: &Arc<Upstream>, model: Option<&str>) -> Targets {
         let target = match model {
             Some(model) => self.target(self.shared.providers.at(upstream, model)).0,

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::worker::Worker;
-use super::{connection, routes};
+use super::connection;
+use super::station::Station;
 
 /// Every worker of the process.
 pub(super) struct Workers {
@@ -26,10 +26,10 @@ impl Workers {
     }
 
     /// Starts a thread that serves a listener.
-    pub(super) fn start(&mut self, listener: TcpListener, worker: Worker) -> anyhow::Result<()> {
+    pub(super) fn start(&mut self, listener: TcpListener, station: Station) -> anyhow::Result<()> {
         let report = self.report.clone();
         let life = move || {
-            let work = AssertUnwindSafe(|| work(listener, worker));
+            let work = AssertUnwindSafe(|| work(listener, station));
             let result = catch_unwind(work).unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")));
             // Nobody listens any more when the process is about to end.
             drop(report.send(result));
@@ -58,13 +58,12 @@ impl Workers {
 }
 
 /// The life of one worker thread.
-fn work(listener: TcpListener, worker: Worker) -> anyhow::Result<()> {
-    let worker = Arc::new(worker);
-    let router = routes::router(&worker);
+fn work(listener: TcpListener, station: Station) -> anyhow::Result<()> {
+    let station = Arc::new(station);
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        connection::accept(listener, worker, router).await;
+        connection::accept(listener, station).await;
         Ok(())
     });
     // A name that is still being looked up does not hold the end up.

@@ -122,7 +122,7 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Unreachable> {
 fn client(url: &Url, addresses: &[SocketAddr]) -> Result<Client, Unreachable> {
     let tls = |error: &(dyn Error + 'static)| Unreachable::Tls(innermost(error).to_string());
     let config = match url.scheme() {
-        "https" => client_config(),
+        "https" => client_config(None),
         _ => client_config_without_roots(),
     };
     let config = config.map_err(|error| tls(&error))?;

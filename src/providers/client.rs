@@ -4,19 +4,19 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::PROXY_AUTHORIZATION;
 use http::{Extensions, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tower::timeout::Timeout;
 use tower::timeout::error::Elapsed;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
+use super::egress::{Dialler, Egress, NoWay, Proxies, Wire};
 use super::watched::{History, Watched};
 use crate::tls;
 
@@ -27,13 +27,14 @@ const IDLE: Duration = Duration::from_secs(50);
 /// Most bytes of an answer that wait for a slow caller, and the largest head of one.
 const MAX_HELD: usize = 64 << 10;
 
-/// Opens connections, TLS handshake included, within a time limit.
-type Connector = BoxCloneSyncService<Uri, TokioIo<Watched<MaybeHttpsStream<TokioIo<TcpStream>>>>, BoxError>;
+/// Opens connections, a proxy's part and the TLS handshake included, within a time limit.
+type Connector = BoxCloneSyncService<Uri, TokioIo<Watched<MaybeHttpsStream<Wire>>>, BoxError>;
 
 /// Calls upstreams; its connections belong to one worker.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: legacy::Client<Connector, Full<Bytes>>,
+    proxies: Proxies,
     connect_timeout: Duration,
 }
 
@@ -62,25 +63,27 @@ const BROKEN: &str = "the connection broke before an answer";
 impl Client {
     /// A client with an empty pool.
     #[must_use]
-    pub fn new(config: rustls::ClientConfig, connect_timeout: Duration) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
-        let timed = Timeout::new(https.wrap_connector(tcp), connect_timeout).map_response(Watched::new);
+    pub fn new(egress: &Egress) -> Self {
+        let connect_timeout = egress.connect_timeout();
+        let https = HttpsConnectorBuilder::new().with_tls_config(egress.tls.clone());
+        let https = https.https_or_http().enable_http1().wrap_connector(Dialler::new(egress.proxies.clone()));
+        let timed = Timeout::new(https, connect_timeout).map_response(Watched::new);
         let inner = legacy::Client::builder(TokioExecutor::new())
             .http1_max_buf_size(MAX_HELD)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(Connector::new(timed));
-        Self { inner, connect_timeout }
+        Self { inner, proxies: egress.proxies.clone(), connect_timeout }
     }
 
     /// Sends a request and waits for the answer's headers. Dropping the future gives the call up.
     ///
     /// # Errors
     /// When no status line arrived.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, UpstreamError> {
+    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, UpstreamError> {
+        if let Some(credential) = self.proxies.credential(request.uri()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, credential);
+        }
         self.inner.request(request).await.map_err(|error| self.explain(error))
     }
 
@@ -88,17 +91,23 @@ impl Client {
         if !error.is_connect() {
             return broken(error);
         }
+        let mut way = "";
         for cause in tls::causes(&error) {
             if cause.is::<Elapsed>() {
                 return UpstreamError::ConnectTimeout(self.connect_timeout);
             }
+            if cause.is::<NoWay>() {
+                way = "the proxy on the way: ";
+            }
             let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
             if kind == Some(io::ErrorKind::ConnectionRefused) {
-                return UpstreamError::Connect("connection refused".into());
+                return UpstreamError::Connect(format!("{way}connection refused"));
             }
         }
         let reason = tls::failure(&error);
-        UpstreamError::Connect(reason.unwrap_or_else(|| format!("no connection: {}", tls::innermost(&error))))
+        UpstreamError::Connect(
+            reason.unwrap_or_else(|| format!("{way}no connection: {}", tls::innermost(&error))),
+        )
     }
 }
 

@@ -1,16 +1,19 @@
 //! Asks providers without configured `models` which models they serve: at start and hourly, in the background.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
-use super::{Providers, Upstream, address};
+use super::{Egress, Providers, Upstream};
+use crate::metrics::{Endpoint, Metrics};
 use crate::tls;
 
 const EVERY: Duration = Duration::from_secs(3600);
-/// A provider that does not answer in this time is asked again in an hour.
+/// Pause after a first failure; it doubles with each further one, up to [`EVERY`].
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+/// A provider that does not answer in this time has failed.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// OpenRouter's list, the longest known, is below 1 MiB.
 const MAX_BYTES: usize = 8 << 20;
@@ -25,60 +28,74 @@ struct Model {
     id: String,
 }
 
-/// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged and the
-/// last list stays.
-pub async fn discover_forever(providers: Arc<Providers>, tls: rustls::ClientConfig) {
-    let asked: Vec<_> = providers.upstreams().iter().filter(|it| it.provider.models.is_empty()).collect();
+/// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged, the last list
+/// stays, and the next try comes sooner.
+pub async fn discover_forever(providers: Arc<Providers>, egress: Arc<Egress>, metrics: Option<Arc<Metrics>>) {
+    let is_asked =
+        |it: &&Arc<Upstream>| it.provider.models.is_empty() && it.provider.kind.models_path.is_some();
+    let asked: Vec<_> = providers.upstreams().iter().filter(is_asked).collect();
     if asked.is_empty() {
         return;
     }
-    let client = match client(tls) {
+    let client = match egress.background_client(TIMEOUT) {
         Ok(client) => client,
         Err(error) => {
-            tracing::warn!(error = error.to_string(), "models cannot be discovered");
+            tracing::warn!(error = error.without_url().to_string(), "models cannot be discovered");
             return;
         }
     };
-    loop {
-        futures_util::future::join_all(asked.iter().map(|upstream| refresh(&client, &providers, upstream)))
-            .await;
-        tokio::time::sleep(EVERY).await;
-    }
+    let discovery = Discovery { client, providers: &providers, metrics: metrics.as_deref() };
+    futures_util::future::join_all(asked.iter().map(|upstream| discovery.keep_fresh(upstream))).await;
 }
 
-fn client(tls: rustls::ClientConfig) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .timeout(TIMEOUT)
-        .tls_backend_preconfigured(tls)
-        .build()
+struct Discovery<'a> {
+    client: reqwest::Client,
+    providers: &'a Providers,
+    metrics: Option<&'a Metrics>,
 }
 
-async fn refresh(client: &reqwest::Client, providers: &Providers, upstream: &Upstream) {
-    let name = upstream.provider.name.as_str();
-    match list(client, upstream).await {
-        Ok(models) => {
-            let count = models.len();
-            providers.set_discovered(name, models);
-            tracing::debug!(provider = name, models = count, "models discovered");
+impl Discovery<'_> {
+    async fn keep_fresh(&self, upstream: &Upstream) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            if self.refresh(upstream, retry).await {
+                retry = FIRST_RETRY;
+                tokio::time::sleep(EVERY).await;
+            } else {
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(EVERY);
+            }
         }
-        Err(error) => {
-            let error = format!("{error:#}");
-            tracing::warn!(
-                provider = name,
-                error,
-                "models could not be discovered; the next try is in an hour"
-            );
+    }
+
+    async fn refresh(&self, upstream: &Upstream, retry: Duration) -> bool {
+        let name = upstream.provider.name.as_str();
+        match list(&self.client, upstream).await {
+            Ok(models) => {
+                let count = models.len();
+                self.providers.set_discovered(name, models);
+                if let Some(metrics) = self.metrics {
+                    metrics.discovered(name, SystemTime::now());
+                }
+                tracing::debug!(provider = name, models = count, "models discovered");
+                true
+            }
+            Err(error) => {
+                let (error, retry_in_s) = (format!("{error:#}"), retry.as_secs());
+                tracing::warn!(provider = name, error, retry_in_s, "models could not be discovered");
+                false
+            }
         }
     }
 }
 
 async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<Vec<String>> {
-    let address = address(&upstream.provider, "/models", None)?.to_string();
-    let mut request = client.get(address);
-    if let Some((name, value)) = upstream.credential() {
+    let address = upstream.models_address().context("its models endpoint has no valid address")?;
+    let mut request = client.get(address.to_string());
+    if let Some((name, value)) = upstream.credential(Endpoint::Models) {
+        request = request.header(name, value);
+    }
+    if let Some((name, value)) = upstream.required_header(Endpoint::Models) {
         request = request.header(name, value);
     }
     let mut response = request.send().await.map_err(explain)?;

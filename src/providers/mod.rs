@@ -1,9 +1,11 @@
 //! The configured providers: which of them serves a model, and how they are called.
 
+mod address;
 mod breaker;
 mod budget;
 mod client;
 mod discovery;
+mod egress;
 mod passage;
 mod resolve;
 mod retry;
@@ -13,16 +15,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
+use address::{Addresses, Identity};
+use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
-use crate::config::{Config, Credential, Provider};
-use crate::metrics::Endpoint;
+use crate::config::{Config, Provider};
+use crate::metrics::{Endpoint, Metrics};
 
 use passage::Record;
 
 pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
+pub use egress::{Egress, EgressError};
 pub use passage::Passage;
 pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
@@ -32,10 +36,11 @@ pub use retry::{pause, retry_after};
 pub struct Upstream {
     /// Its configuration.
     pub provider: Arc<Provider>,
-    credential: Option<(HeaderName, HeaderValue)>,
-    /// By endpoint.
-    addresses: Vec<Uri>,
+    identity: Identity,
+    addresses: Addresses,
+    speaks: [bool; Endpoint::COUNT],
     record: Arc<Record>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// Why a configured provider cannot be called at all.
@@ -52,59 +57,65 @@ pub enum UnusableProvider {
 }
 
 impl Upstream {
-    fn new(provider: &Arc<Provider>, record: Arc<Record>) -> Result<Self, UnusableProvider> {
-        let credential = provider.api_key.as_ref().map(|key| {
-            let (name, text) = match provider.kind.credential {
-                Credential::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-                Credential::ApiKeyHeader => (HeaderName::from_static("api-key"), key.expose().to_owned()),
-                Credential::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
-            };
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|source| UnusableProvider::Key(provider.name.clone(), source))?;
-            value.set_sensitive(true);
-            Ok((name, value))
-        });
-        let addresses = Endpoint::ALL.iter().map(|endpoint| address(provider, endpoint.as_str(), None));
+    fn new(
+        provider: &Arc<Provider>,
+        record: Arc<Record>,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Result<Self, UnusableProvider> {
+        let mut speaks = [false; Endpoint::COUNT];
+        for endpoint in Endpoint::ALL {
+            speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
+        }
         Ok(Self {
             provider: Arc::clone(provider),
-            credential: credential.transpose()?,
-            addresses: addresses.collect::<Result<_, _>>()?,
+            identity: Identity::new(provider)?,
+            addresses: Addresses::new(provider)?,
+            speaks,
             record,
+            metrics,
         })
+    }
+
+    /// Whether it is known to have an endpoint.
+    #[must_use]
+    pub fn speaks(&self, endpoint: Endpoint) -> bool {
+        self.speaks[endpoint as usize]
     }
 
     /// The header that carries our credential.
     #[must_use]
-    pub fn credential(&self) -> Option<(&HeaderName, &HeaderValue)> {
-        self.credential.as_ref().map(|(name, value)| (name, value))
+    pub fn credential(&self, endpoint: Endpoint) -> Option<(&HeaderName, &HeaderValue)> {
+        self.identity.credential(endpoint)
     }
 
-    /// Where an operation is asked for: `path` is below the base URL, `query` without its question mark.
-    ///
-    /// # Errors
-    /// When the path or the query makes no URI.
+    /// A header that it wants, unless the caller sends its own.
+    #[must_use]
+    pub fn required_header(&self, endpoint: Endpoint) -> Option<(HeaderName, HeaderValue)> {
+        self.identity.required(endpoint)
+    }
+
+    /// Where an operation is asked for: `path` is the one below its base URL, with its leading slash; a model may be
+    /// part of the address. `None` when the model cannot be one here.
+    #[must_use]
     pub fn address(
         &self,
         endpoint: Endpoint,
         path: &str,
         query: Option<&str>,
-        _model: Option<&str>,
-    ) -> Result<Uri, UnusableProvider> {
-        if query.is_none() && path == endpoint.as_str() {
-            return Ok(self.addresses[endpoint as usize].clone());
-        }
-        address(&self.provider, path, query)
+        model: Option<&str>,
+    ) -> Option<Uri> {
+        self.addresses.of(endpoint, path, query, model)
     }
-}
 
-/// The address of an operation, `path` with its leading slash.
-fn address(provider: &Provider, path: &str, query: Option<&str>) -> Result<Uri, UnusableProvider> {
-    let base = provider.base_url.as_str().trim_end_matches('/');
-    let version = provider.api_version.as_ref().map(|version| format!("api-version={version}"));
-    let queries: Vec<&str> = query.into_iter().chain(version.as_deref()).collect();
-    let mark = if queries.is_empty() { "" } else { "?" };
-    let address = format!("{base}{path}{mark}{}", queries.join("&"));
-    address.parse().map_err(|source| UnusableProvider::Address(provider.name.clone(), source))
+    /// Where it lists its models; `None` where it does not.
+    #[must_use]
+    pub fn models_address(&self) -> Option<Uri> {
+        let (path, query) = match self.provider.kind.models_path?.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.provider.kind.models_path?, None),
+        };
+        self.address(Endpoint::Models, path, query, None)
+    }
 }
 
 /// Models by provider name, as the providers last listed them.
@@ -126,19 +137,26 @@ impl Providers {
     ///
     /// # Errors
     /// When one cannot be called at all.
-    pub fn new(config: &Config, previous: Option<&Self>) -> Result<Self, UnusableProvider> {
+    pub fn new(
+        config: &Config,
+        metrics: Option<&Arc<Metrics>>,
+        previous: Option<&Self>,
+    ) -> Result<Self, UnusableProvider> {
         let record = |provider: &Provider| {
             let before = previous.and_then(|previous| previous.upstream(&provider.name));
             before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
         };
         let upstreams = config.providers.iter();
-        let upstreams = upstreams.map(|provider| Upstream::new(provider, record(provider)).map(Arc::new));
+        let upstreams = upstreams
+            .map(|provider| Upstream::new(provider, record(provider), metrics.cloned()).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
         Ok(Self {
             aliases: aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect(),
             upstreams,
-            discovered: RwLock::new(previous.map(Self::discovered).unwrap_or_default()),
+            discovered: RwLock::new(
+                previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
+            ),
             generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
         })
     }
@@ -153,6 +171,14 @@ impl Providers {
     #[must_use]
     pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams.iter().find(|upstream| upstream.provider.name == name)
+    }
+
+    /// Names of the configured routes that lead somewhere, sorted.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Changes when a resolution may turn out differently than before.
@@ -182,6 +208,17 @@ impl Providers {
 
     fn discovered(&self) -> Arc<Discovered> {
         Arc::clone(&self.discovered.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What those providers listed that are called where they were before.
+    fn still_known(&self, config: &Config) -> Arc<Discovered> {
+        let discovered = self.discovered();
+        let same = config.providers.iter().filter(|provider| {
+            let before = self.upstream(&provider.name);
+            before.is_some_and(|before| before.provider.base_url == provider.base_url)
+        });
+        let known = same.filter_map(|provider| discovered.get_key_value(&provider.name));
+        Arc::new(known.map(|(name, models)| (name.clone(), models.clone())).collect())
     }
 
     fn set_discovered(&self, provider: &str, models: Vec<String>) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Upstream;
 use super::breaker::{Admitted, Breaker};
 use super::budget::Budget;
-use crate::metrics::{BreakerState, Metrics};
+use crate::metrics::BreakerState;
 
 /// The record of a provider; it outlives a change of the configuration.
 #[derive(Debug)]
@@ -24,7 +24,6 @@ impl Record {
 #[derive(Debug)]
 pub struct Passage<'a> {
     upstream: &'a Upstream,
-    metrics: Option<&'a Metrics>,
     admitted: Admitted,
 }
 
@@ -33,14 +32,24 @@ impl Upstream {
     ///
     /// # Errors
     /// When the breaker is open, or half open with a probe on its way.
-    pub fn admit<'a>(&'a self, now: Instant, metrics: Option<&'a Metrics>) -> Result<Passage<'a>, Duration> {
+    pub fn admit(&self, now: Instant) -> Result<Passage<'_>, Duration> {
         let settings = &self.provider.resilience;
-        let tell = |state| self.tell(metrics, state);
+        let tell = |state| self.tell(state);
         let admitted = self.record.breaker.admit(&settings.circuit_breaker, now, tell)?;
         if settings.retry.max_retries > 0 {
             self.record.budget.request(now);
         }
-        Ok(Passage { upstream: self, metrics, admitted })
+        Ok(Passage { upstream: self, admitted })
+    }
+
+    /// An answer that had begun came whole, or broke.
+    pub fn ended(&self, whole: bool) {
+        let passage = Passage { upstream: self, admitted: Admitted::Freely };
+        if whole {
+            passage.succeeded();
+        } else {
+            passage.failed(Instant::now());
+        }
     }
 
     /// Takes a retry out of the provider's budget; false when it is used up.
@@ -49,9 +58,9 @@ impl Upstream {
         self.record.budget.take(now)
     }
 
-    fn tell(&self, metrics: Option<&Metrics>, state: BreakerState) {
+    fn tell(&self, state: BreakerState) {
         let provider = self.provider.name.as_str();
-        if let Some(metrics) = metrics {
+        if let Some(metrics) = &self.metrics {
             metrics.breaker(provider, state);
         }
         match state {
@@ -67,20 +76,29 @@ impl Upstream {
 impl Passage<'_> {
     /// The provider answered.
     pub fn succeeded(mut self) {
-        let admitted = std::mem::replace(&mut self.admitted, Admitted::Freely);
-        let settings = &self.upstream.provider.resilience.circuit_breaker;
-        self.upstream.record.breaker.succeeded(settings, admitted, |state| {
-            self.upstream.tell(self.metrics, state);
-        });
+        let (upstream, admitted) = self.settled();
+        let settings = &upstream.provider.resilience.circuit_breaker;
+        upstream.record.breaker.succeeded(settings, admitted, |state| upstream.tell(state));
+    }
+
+    /// The provider began to answer. That is enough of a probe; for the others [`Upstream::ended`] tells.
+    pub fn begun(self) {
+        if self.admitted == Admitted::AsProbe {
+            self.succeeded();
+        }
     }
 
     /// The provider failed.
     pub fn failed(mut self, now: Instant) {
-        let admitted = std::mem::replace(&mut self.admitted, Admitted::Freely);
-        let settings = &self.upstream.provider.resilience.circuit_breaker;
-        self.upstream.record.breaker.failed(settings, admitted, now, |state| {
-            self.upstream.tell(self.metrics, state);
-        });
+        let (upstream, admitted) = self.settled();
+        let settings = &upstream.provider.resilience.circuit_breaker;
+        upstream.record.breaker.failed(settings, admitted, now, |state| upstream.tell(state));
+    }
+}
+
+impl<'a> Passage<'a> {
+    fn settled(&mut self) -> (&'a Upstream, Admitted) {
+        (self.upstream, std::mem::replace(&mut self.admitted, Admitted::Freely))
     }
 }
 

@@ -70,12 +70,12 @@ impl Alias {
         (!alias.targets.is_empty()).then_some(alias)
     }
 
-    /// Which target this request asks first.
+    /// Which target this request asks first, of so many that it may ask.
     #[must_use]
-    pub fn first(&self) -> usize {
+    pub fn first(&self, among: usize) -> usize {
         match self.strategy {
             Strategy::First => 0,
-            Strategy::RoundRobin => self.turns.fetch_add(1, Ordering::Relaxed) % self.targets.len(),
+            Strategy::RoundRobin => self.turns.fetch_add(1, Ordering::Relaxed) % among,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-#[cfg(feature = "real-software")]
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +29,6 @@ pub(crate) struct Aurora {
     child: Child,
     log: Arc<Log>,
     reader: Option<JoinHandle<()>>,
-    #[cfg_attr(not(feature = "real-software"), expect(dead_code, reason = "held for its drop"))]
     folder: TempDir,
 }
 
@@ -58,6 +56,10 @@ impl Setup {
     pub(crate) fn file(self, name: &str, contents: &str) -> Self {
         std::fs::write(self.folder.path().join(name), contents).expect("a file in the temporary folder");
         self
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn yaml(self, contents: &str) -> Self {
@@ -144,9 +146,15 @@ impl Aurora {
         format!("http://{}{path}", self.address)
     }
 
-    #[cfg(feature = "real-software")]
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Replaces a file of that folder at once.
+    pub(crate) fn replace(&self, name: &str, contents: &str) {
+        let (file, beside) = (self.folder().join(name), self.folder().join(format!("{name}.new")));
+        std::fs::write(&beside, contents).expect("a file in the temporary folder");
+        std::fs::rename(beside, file).expect("a file in the temporary folder");
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -170,6 +178,25 @@ impl Aurora {
             let left = until.saturating_duration_since(Instant::now());
             let over = left.is_zero() || self.log.ended.load(Ordering::SeqCst);
             assert!(!over, "not in the log: {lines:#?}");
+            lines = self.log.grown.wait_timeout(lines, left).expect("not poisoned").0;
+        }
+    }
+
+    /// Every log line with this message so far, once there are `count`, without their times.
+    pub(crate) fn lines(&self, message: &str, count: usize) -> Vec<Value> {
+        let wanted = |line: &String| {
+            serde_json::from_str::<Value>(line).ok().filter(|line| line["msg"].as_str() == Some(message))
+        };
+        let until = Instant::now() + PATIENCE;
+        let mut lines = self.log.lines.lock().expect("not poisoned");
+        loop {
+            let mut found: Vec<Value> = lines.iter().filter_map(wanted).collect();
+            if found.len() >= count {
+                found.iter_mut().filter_map(Value::as_object_mut).for_each(|line| drop(line.remove("time")));
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not in the log {count} times: {lines:#?}");
             lines = self.log.grown.wait_timeout(lines, left).expect("not poisoned").0;
         }
     }

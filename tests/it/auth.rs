@@ -1,36 +1,13 @@
 //! Who gets in where, and that nothing happens before.
 
-use aurora::gateway::ROUTE_COUNT;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::aurora::Setup;
-use crate::caller::{MASTER_KEY, request};
+use crate::caller::MASTER_KEY;
 use crate::exposition::{gateway, yaml};
+use crate::route_table::{Lock, ROUTES, upstream};
 use crate::upstream::{Upstream, json};
-
-/// What a route asks for.
-#[derive(Clone, Copy, PartialEq)]
-enum Lock {
-    Open,
-    Api,
-    Metrics,
-}
-
-/// Every route but the one for whatever no other is for: label, method, path, lock.
-const ROUTES: [(&str, &str, &str, Lock); ROUTE_COUNT - 1] = [
-    ("/metrics", "GET", "/metrics", Lock::Metrics),
-    ("/v1/chat/completions", "POST", "/v1/chat/completions", Lock::Api),
-    ("/v1/completions", "POST", "/v1/completions", Lock::Api),
-    ("/v1/embeddings", "POST", "/v1/embeddings", Lock::Api),
-    ("/v1/responses", "POST", "/v1/responses", Lock::Api),
-    ("/v1/models", "GET", "/v1/models", Lock::Api),
-    ("/v1/models/{id}", "GET", "/v1/models/up/m", Lock::Api),
-    ("/health", "GET", "/health", Lock::Open),
-    ("/health/ready", "GET", "/health/ready", Lock::Open),
-];
-
-const BODY: &str = r#"{"model":"m"}"#;
 
 fn basic(pair: &str) -> String {
     format!("authorization: Basic {}\r\n", STANDARD.encode(pair))
@@ -72,7 +49,7 @@ fn refusal(lock: Lock, reason: &str) -> String {
         "malformed" => "The Authorization header holds no bearer key",
         _ => "The key is not the right one",
     };
-    let cure = if lock == Lock::Api {
+    let cure = if lock == Lock::Key {
         "send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)"
     } else {
         "the metrics endpoint is protected by server.master_key (AURORA_MASTER_KEY): in Prometheus set \
@@ -85,26 +62,26 @@ fn refusal(lock: Lock, reason: &str) -> String {
 
 #[test]
 fn every_route_has_its_lock() {
-    let upstream = Upstream::start().on("m", json("{}"));
+    let upstream = upstream();
     let aurora = gateway(&upstream, "", "");
     let (mut let_in, mut refused) = (0, std::collections::BTreeMap::<String, usize>::new());
-    for (label, method, path, lock) in ROUTES {
+    for route in &ROUTES {
+        let (label, method, lock) = (route.template, route.method(), route.lock);
         for (credential, api, metrics) in credentials() {
-            let body = if method == "POST" { BODY } else { "" };
-            let answer = aurora.ask(request(method, path, &credential, body));
+            let answer = aurora.ask(route.request(method, &credential));
             let reason = match lock {
                 Lock::Open => "",
-                Lock::Api => api,
-                Lock::Metrics => metrics,
+                Lock::Key => api,
+                Lock::MetricsKey => metrics,
             };
             if reason.is_empty() {
                 assert_eq!(answer.status, 200, "{label}: {credential}");
-                let_in += usize::from(method == "POST");
+                let_in += usize::from(!route.endpoint.is_empty());
                 continue;
             }
             assert_eq!((label, answer.said()), (label, (401, &*refusal(lock, reason))), "{credential}");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
-            let surface = if lock == Lock::Api { "api" } else { "metrics" };
+            let surface = if lock == Lock::Key { "api" } else { "metrics" };
             *refused.entry(format!("{surface} {reason}")).or_default() += 1;
             *refused.entry(format!("{label} {method} 401 ok")).or_default() += 1;
         }
@@ -129,21 +106,20 @@ fn a_caller_is_refused_before_its_body_is_read() {
     let aurora = gateway(&upstream, "", "");
     let mut caller = aurora.caller();
     caller.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n");
-    assert_eq!(caller.answer().said(), (401, &*refusal(Lock::Api, "missing")));
+    assert_eq!(caller.answer().said(), (401, &*refusal(Lock::Key, "missing")));
     aurora.settles("aurora_answers_total", &[]);
     assert_eq!(upstream.calls().len(), 0);
 }
 
 #[test]
 fn without_a_master_key_everything_is_open() {
-    let upstream = Upstream::start().on("m", json("{}"));
+    let upstream = upstream();
     let open = yaml(&upstream, "", "").replace(&format!("master_key: {MASTER_KEY}, "), "");
     let aurora = Setup::new().yaml(&open).start();
-    for (label, method, path, _) in ROUTES {
+    for route in &ROUTES {
         for (credential, ..) in credentials() {
-            let body = if method == "POST" { BODY } else { "" };
-            let status = aurora.ask(request(method, path, &credential, body)).status;
-            assert_eq!((label, status), (label, 200), "{credential}");
+            let status = aurora.ask(route.request(route.method(), &credential)).status;
+            assert_eq!((route.template, status), (route.template, 200), "{credential}");
         }
     }
 }

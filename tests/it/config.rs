@@ -306,6 +306,23 @@ fn variables_make_providers() {
 }
 
 #[test]
+fn a_type_that_lists_no_models_wants_them_listed() {
+    let yaml = "providers:\n  az: {type: azure, api_key: k, base_url: \"https://a.example\"}\n  \
+                b: {type: azure, api_key: k, base_url: \"https://b.example\", models: [m]}\n  \
+                c: {type: openai, api_key: k}\n";
+    let loaded = Folder::new(&[("config.yaml", yaml)]).load(&[]);
+    let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems.iter().filter(|problem| problem.contains("[no-models]")).collect::<Vec<_>>(),
+        [
+            "config.yaml:2:3: providers.az: no models, and type azure has no list to ask for, so none of them is \
+          known; list them in models or AZURE_MODELS [no-models]"
+        ]
+    );
+    assert_eq!(settings(&loaded, "providers.az.models"), ["providers.az.models = none is known (default)"]);
+}
+
+#[test]
 fn variables_overlay_the_file_s_providers() {
     let yaml = "providers:\n  second: {type: groq, api_key: \"${UNSET}\"}\n  openai: {type: openai, api_key_file: key}\n  \
                 other: {type: openai, api_key: \"${K}\"}\n";
@@ -466,11 +483,11 @@ fn at_most_a_thousand_keys() {
 }
 
 #[test]
-fn keys_without_a_master_key_close_the_gateway_but_not_the_metrics() {
+fn keys_without_a_master_key_close_the_gateway_and_its_metrics() {
     let yaml = "server:\n  keys: [{name: ci, key: a-key-of-the-tests-1}]\nmetrics: {enabled: true}\n";
     let folder = Folder::new(&[("config.yaml", yaml)]);
-    let expected = "warning: config.yaml:3:20: metrics.endpoint: open to whoever reaches 0.0.0.0:8080; set METRICS_TOKEN \
-                    or AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST [open-metrics]\n";
+    let expected = "warning: config.yaml:3:20: metrics.endpoint: closed to everyone, as server.keys open the API alone; \
+                    set METRICS_TOKEN or AURORA_MASTER_KEY [closed-metrics]\n";
     assert_eq!(problems(&folder.load(&[QUIET[1]])), expected);
     assert_eq!(problems(&folder.load(&[QUIET[1], ("METRICS_TOKEN", "a-token-of-the-tests")])), "");
 }
@@ -685,7 +702,7 @@ fn an_inline_key_in_a_readable_file_is_pointed_out() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_is_a_panic(text in "([a-z0-9é]|[:\\-\\[\\]{}&*!|>'\"#%@,$=~<? \t\n]|: |\n  |- |\\$\\{|server:\n  |providers:\n  a: ){0,60}") {
+    fn no_text_is_a_panic(text in "([a-z0-9é]|[:\\-\\[\\]{}&*!|>'\"#%@,$=~<? \t\n]|: |\n  |- |\\$\\{|server:\n  (keys:\n  - )?|routes:\n  a: |providers:\n  a: (type: ollama\n    (prices:\n      |resilience:\n      ))?){0,60}") {
         let folder = Folder::new(&[("config.yaml", &text), (".env", &text)]);
         let loaded = folder.load(&[("OPENAI_BASE_URL", &text), ("AURORA_HOST", &text), ("METRICS_ENDPOINT", &text)]);
         proptest::prop_assert_eq!(

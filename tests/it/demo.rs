@@ -99,6 +99,47 @@ async fn usage_comes_only_to_who_asks_for_it() {
 }
 
 #[tokio::test]
+async fn messages_say_the_same_in_their_own_shape() {
+    let demo = demo::start().unwrap();
+    let body = |stream| {
+        let messages = [json!({"role": "user", "content": "What is a histogram?"})];
+        Some(json!({"model": "demo-fast", "max_tokens": 100, "stream": stream, "messages": messages}))
+    };
+    let whole = ask(&demo, "/messages", body(false)).await.json();
+    assert_eq!(whole["content"], json!([{"type": "text", "text": TEXT}]));
+    assert_eq!(whole["stop_reason"], "end_turn");
+    assert_eq!(whole["usage"], json!({"input_tokens": 4, "output_tokens": TEXT.split(' ').count()}));
+    assert_eq!(ask(&demo, "/messages/count_tokens", body(false)).await.json(), json!({"input_tokens": 4}));
+
+    let (events, _) = ask(&demo, "/messages", body(true)).await.events();
+    let mut types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    types.dedup();
+    let expected = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ];
+    assert_eq!(types, expected);
+    let deltas = events.iter().filter_map(|event| event["delta"]["text"].as_str());
+    assert_eq!(deltas.collect::<String>(), TEXT);
+    assert_eq!(events[events.len() - 2]["usage"]["output_tokens"], whole["usage"]["output_tokens"]);
+}
+
+#[tokio::test]
+async fn documents_are_ranked_by_the_words_they_share_with_the_query() {
+    let demo = demo::start().unwrap();
+    let documents = ["a dog barks", "gauges and counters", "counters count"];
+    let body = json!({"model": "demo-embed", "query": "counters", "documents": documents, "top_n": 2});
+    let ranked = ask(&demo, "/rerank", Some(body)).await.json();
+    let order: Vec<&Value> = ranked["results"].as_array().unwrap().iter().map(|row| &row["index"]).collect();
+    assert_eq!(order, [2, 1]);
+    assert_eq!(ranked["usage"], json!({"total_tokens": 9}));
+}
+
+#[tokio::test]
 async fn responses_stream_their_events_in_order() {
     let demo = demo::start().unwrap();
     let body =

@@ -12,20 +12,46 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 /// The scripted provider's key.
 pub(crate) const PROVIDER_KEY: &str = "canary-provider-key-0123456789";
 
+/// No retries, no breaker.
+pub(crate) const BRITTLE: &str =
+    "resilience: {retry: {max_retries: 0}, circuit_breaker: {failure_threshold: 0}}";
+
 /// `config.yaml` for one provider `up` with the scripted models, locked and with metrics on; `server` is the inside of
-/// a flow mapping, `rest` top-level YAML.
+/// a flow mapping, `rest` top-level YAML. Unless that says otherwise, every failure is seen as it is, see [`BRITTLE`].
 pub(crate) fn yaml(upstream: &Upstream, server: &str, rest: &str) -> String {
-    let models: Vec<String> = upstream.models().iter().map(|model| format!("{model:?}")).collect();
-    let models = models.join(", ");
-    let models = if models.is_empty() { String::new() } else { format!(", models: [{models}]") };
+    let resilience = if rest.contains("resilience:") { "" } else { BRITTLE };
+    let models = models(upstream);
     format!(
         "server: {{master_key: {key}, {server}}}\n\
          metrics: {{enabled: true}}\n\
+         {resilience}\n\
          {rest}\n\
          providers:\n  up: {{type: openai_compatible, base_url: \"http://{address}/v1\", api_key: {PROVIDER_KEY}{models}}}\n",
         key = crate::caller::MASTER_KEY,
         address = upstream.address,
     )
+}
+
+/// The scripted models as a further key of a provider.
+fn models(upstream: &Upstream) -> String {
+    let models: Vec<String> = upstream.models().iter().map(|model| format!("{model:?}")).collect();
+    if models.is_empty() { String::new() } else { format!(", models: [{}]", models.join(", ")) }
+}
+
+/// An instance in front of several scripted providers, each with its name and what else its YAML says (`, key: value`).
+pub(crate) fn gateways(providers: &[(&str, &Upstream, &str)], rest: &str) -> Aurora {
+    let mut text = format!(
+        "server: {{master_key: {}}}\nmetrics: {{enabled: true}}\nlog: {{requests: all}}\n{rest}\nproviders:\n",
+        crate::caller::MASTER_KEY
+    );
+    for (name, upstream, more) in providers {
+        let models = if more.contains("models:") { String::new() } else { models(upstream) };
+        text += &format!(
+            "  {name}: {{type: openai_compatible, base_url: \"http://{}/v1\", api_key: k-{name}{models}{more}}}\n",
+            upstream.address
+        );
+    }
+    crate::aurora::Setup::new().yaml(&text).start()
 }
 
 /// An instance in front of the scripted provider, see [`yaml`].

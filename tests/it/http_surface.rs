@@ -23,47 +23,6 @@ pub(crate) fn start() -> (Upstream, Aurora) {
 }
 
 #[test]
-fn a_route_takes_its_methods_and_names_them() {
-    let (upstream, aurora) = start();
-    let posts = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
-    let gets = ["/v1/models", "/v1/models/m", "/health", "/health/ready", "/metrics", "/metrics/"];
-    for (paths, allow) in [(&posts[..], "POST"), (&gets[..], "GET,HEAD")] {
-        for path in paths {
-            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
-                if allow.split(',').any(|allowed| allowed == method) {
-                    continue;
-                }
-                let mut caller = aurora.caller();
-                caller.send(request(method, path, "origin: http://x\r\n", ""));
-                let answer = if method == "HEAD" { caller.head() } else { caller.answer() };
-                assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");
-                assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("access-control")));
-                if method != "HEAD" {
-                    let message = format!("This route takes {allow}.");
-                    assert_eq!(answer.text(), refusal(&message, "", "method_not_allowed"));
-                }
-            }
-        }
-    }
-    assert_eq!(upstream.calls().len(), 0);
-    let counted = aurora.counts("aurora_http_requests_total");
-    let completions: Vec<&str> =
-        counted.iter().filter_map(|line| line.strip_prefix("/v1/completions ")).collect();
-    assert_eq!(
-        completions,
-        [
-            "DELETE 405 ok 1",
-            "GET 405 ok 1",
-            "HEAD 405 ok 1",
-            "OPTIONS 405 ok 1",
-            "PATCH 405 ok 1",
-            "PUT 405 ok 1",
-            "other 405 ok 2"
-        ]
-    );
-}
-
-#[test]
 fn head_answers_like_get_without_the_body() {
     let (_upstream, aurora) = start();
     for path in ["/health", "/health/ready", "/v1/models", "/v1/models/m", "/metrics", "/metrics/"] {
@@ -121,8 +80,9 @@ fn no_alias_of_a_path_opens_it() {
         "/health/",
         "/healthz",
         "/health/ready/",
-        "/v1/files",
-        "/p/up/chat/completions",
+        "/p",
+        "/p/up",
+        "/p/up/",
         "*",
     ];
     for path in unknown {
@@ -211,6 +171,24 @@ fn models_are_listed_by_both_names_where_the_bare_one_is_clear() {
 }
 
 #[test]
+fn routes_are_listed_as_models_before_those_they_hide() {
+    let upstream = Upstream::start().on("a", json(OK)).on("b", json(OK));
+    let text = yaml(&upstream, "", "routes: {smart: [up/a], b: [up/a]}");
+    let aurora = Setup::new().yaml(&text).start();
+    let model = |id: &str, owner: &str| {
+        format!(r#"{{"id":"{id}","object":"model","created":0,"owned_by":"{owner}"}}"#)
+    };
+    let all = [("b", "aurora"), ("smart", "aurora"), ("a", "up"), ("up/a", "up"), ("up/b", "up")];
+    let data: Vec<String> = all.iter().map(|(id, owner)| model(id, owner)).collect();
+    let list = format!(r#"{{"object":"list","data":[{}]}}"#, data.join(","));
+    assert_eq!(aurora.get("/v1/models").said(), (200, &*list));
+    for (id, owner) in all {
+        assert_eq!(aurora.get(&format!("/v1/models/{id}")).said(), (200, &*model(id, owner)));
+        assert_eq!(aurora.ask(chat(format!(r#"{{"model":"{id}"}}"#))).status, 200, "{id}");
+    }
+}
+
+#[test]
 fn the_model_decides_who_is_asked() {
     let (one, two) =
         (Upstream::start().on("a", json(OK)).on("b", json(OK)), Upstream::start().on("b", json(OK)));
@@ -248,4 +226,25 @@ fn without_a_provider_a_model_call_says_what_is_missing() {
         (200, r#"{"object":"list","data":[]}"#)
     );
     aurora.settles("aurora_answers_total", &["unknown gateway_error 1"]);
+}
+
+#[test]
+fn an_answer_to_a_body_that_nobody_read_says_that_the_connection_ends() {
+    let (_upstream, aurora) = start();
+    let body = r#"{"model":"m","messages":[]}"#;
+    let whole = request("POST", "/v1/chat/completions", "authorization: Bearer wrong\r\n", body);
+    let (head, rest) = whole.split_at(whole.len() - body.len());
+    let mut caller = aurora.caller();
+    caller.send(head);
+    let refused = caller.answer();
+    assert_eq!((refused.status, refused.header("connection")), (401, Some("close")));
+    caller.try_send(rest);
+    assert_eq!(caller.closed(), b"");
+
+    let mut caller = aurora.caller();
+    for (model, status) in [("nobody-serves-this", 404), ("m", 200)] {
+        caller.send(chat(format!(r#"{{"model":"{model}"}}"#)));
+        let answer = caller.answer();
+        assert_eq!((answer.status, answer.header("connection")), (status, None), "{model}");
+    }
 }

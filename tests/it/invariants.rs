@@ -13,7 +13,7 @@ use crate::exposition::PROVIDER_KEY;
 use crate::upstream::{LAST_CHUNK, Step, Upstream, answer, json, opening, stream};
 
 const CALLERS: usize = 16;
-const REQUESTS: usize = 20_800;
+const SENT: usize = 20_800;
 
 const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 const ROLE: &str =
@@ -22,6 +22,14 @@ const HELLO: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"H
 const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 const COUNTED: &str =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\n";
+const MESSAGE_ANSWER: &str = r#"{"type":"message","content":[],"usage":{"input_tokens":4,
+    "cache_read_input_tokens":6,"cache_creation_input_tokens":1,"output_tokens":9}}"#;
+const MESSAGE_EVENTS: [&str; 4] = [
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":4,\"output_tokens\":1}}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n",
+    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":8}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+];
 const DONE: &str = "data: [DONE]\n\n";
 const JSON: &str = "content-type: application/json\r\n";
 const CHAT: &str = "/v1/chat/completions POST";
@@ -40,9 +48,12 @@ enum Leaves {
 /// What one request adds to a series: family, labels, how much.
 type Added = (&'static str, String, u64);
 
+/// The same, known from the start.
+type Adds = (&'static str, &'static str, u64);
+
 /// One kind of request: how it is sent, how often, and what each one adds to which series.
 struct Kind {
-    /// Of a hundred; none is once for each caller.
+    /// Of a hundred; 0 is a rare one.
     share: usize,
     what: What,
     leaves: Leaves,
@@ -52,8 +63,8 @@ struct Kind {
 enum What {
     /// A chat of a model that is dispatched once; `#` in its name is the number of the caller.
     Chat { model: &'static str, streams: bool, ends: Ends },
-    /// A request that no provider sees: method, path, header lines, body.
-    Refused { request: [&'static str; 4], adds: &'static [(&'static str, &'static str)] },
+    /// Anything else: method, path, header lines, body.
+    Other { request: [&'static str; 4], adds: &'static [Adds] },
 }
 
 /// A chat whose caller waits for the answer.
@@ -67,20 +78,15 @@ const fn leaving(share: usize, model: &'static str, leaves: Leaves, ends: Ends) 
     Kind { share, what: What::Chat { model, streams, ends }, leaves, status: ends.status }
 }
 
-const fn refused(
-    share: usize,
-    status: u16,
-    request: [&'static str; 4],
-    adds: &'static [(&'static str, &'static str)],
-) -> Kind {
-    Kind { share, what: What::Refused { request, adds }, leaves: Leaves::Never, status }
+const fn other(share: usize, status: u16, request: [&'static str; 4], adds: &'static [Adds]) -> Kind {
+    Kind { share, what: What::Other { request, adds }, leaves: Leaves::Never, status }
 }
 
 impl Kind {
     fn request(&self, caller: usize) -> Vec<u8> {
         match &self.what {
             What::Chat { model, streams, .. } => chat_of(&model.replace('#', &caller.to_string()), *streams),
-            What::Refused { request: [method, path, headers, body], .. } => {
+            What::Other { request: [method, path, headers, body], .. } => {
                 request(method, path, &headers.replace("KEY", MASTER_KEY), body)
             }
         }
@@ -91,8 +97,8 @@ impl Kind {
             What::Chat { model, streams, ends } => {
                 ends.adds(&model.replace('#', &caller.to_string()), *streams)
             }
-            What::Refused { adds, .. } => {
-                adds.iter().map(|(family, labels)| (*family, (*labels).to_owned(), 1)).collect()
+            What::Other { adds, .. } => {
+                adds.iter().map(|(family, labels, count)| (*family, (*labels).to_owned(), *count)).collect()
             }
         }
     }
@@ -159,6 +165,10 @@ impl Ends {
         if let Some(outcome) = self.stream {
             adds.push(("aurora_streams_total", format!("up {model} {outcome}"), 1));
             adds.push(("aurora_stream_max_gap_seconds_count", format!("up {model}"), 1));
+            if self.disconnect != Some("before_first_token") {
+                let labels = format!("up {model} {endpoint}");
+                adds.push(("aurora_time_to_first_token_seconds_count", labels, 1));
+            }
         }
         if let Some(source) = self.usage {
             adds.push(("aurora_usage_reports_total", format!("up {source}"), 1));
@@ -175,18 +185,22 @@ impl Ends {
 }
 
 /// The families whose every sample is accounted for.
-const EXACT: [&str; 11] = [
+const EXACT: [&str; 15] = [
     "aurora_answers_total",
     "aurora_auth_failures_total",
     "aurora_client_disconnects_total",
+    "aurora_fallbacks_total",
     "aurora_http_requests_total",
     "aurora_rejected_requests_total",
     "aurora_request_duration_seconds_count",
     "aurora_requests_total",
+    "aurora_retries_total",
     "aurora_stream_max_gap_seconds_count",
     "aurora_streams_total",
+    "aurora_time_to_first_token_seconds_count",
     "aurora_tokens_total",
     "aurora_upstream_attempts_total",
+    "aurora_usage_reports_total",
 ];
 
 /// A status that the provider gave and the caller got.
@@ -216,11 +230,64 @@ const HTTP: &str = "aurora_http_requests_total";
 const ANSWERS: &str = "aurora_answers_total";
 const REJECTED: &str = "aurora_rejected_requests_total";
 const AUTH: &str = "aurora_auth_failures_total";
-const TURNED_AWAY: (&str, &str) = (ANSWERS, "unknown caller_error");
+const REQUESTS: &str = "aurora_requests_total";
+const DURATIONS: &str = "aurora_request_duration_seconds_count";
+const ATTEMPTS: &str = "aurora_upstream_attempts_total";
+const USAGE_REPORTS: &str = "aurora_usage_reports_total";
+const TOKENS: &str = "aurora_tokens_total";
+const FELL_BACK: &[Adds] = &[
+    (HTTP, "/v1/chat/completions POST 200 ok", 1),
+    (ANSWERS, "spare-route ok_after_fallback", 1),
+    (REQUESTS, "up failing /chat/completions 500 error false", 1),
+    (REQUESTS, "again spare /chat/completions 200 success false", 1),
+    (DURATIONS, "up failing /chat/completions false error", 1),
+    (DURATIONS, "again spare /chat/completions false success", 1),
+    (ATTEMPTS, "up failing server_error", 1),
+    (ATTEMPTS, "again spare success", 1),
+    ("aurora_fallbacks_total", "up again success", 1),
+    (USAGE_REPORTS, "again native", 1),
+    (TOKENS, "again spare input uncached", 3),
+    (TOKENS, "again spare output text", 2),
+];
+const RETRIED: &[Adds] = &[
+    (HTTP, "/v1/chat/completions POST 503 ok", 1),
+    (ANSWERS, "unsteady upstream_error", 1),
+    (REQUESTS, "again unsteady /chat/completions 503 error false", 1),
+    (DURATIONS, "again unsteady /chat/completions false error", 1),
+    (ATTEMPTS, "again unsteady server_error", 3),
+    ("aurora_retries_total", "again server_error", 2),
+];
+const MESSAGE: &[Adds] = &[
+    (HTTP, "/v1/messages POST 200 ok", 1),
+    (ANSWERS, "claude ok", 1),
+    (REQUESTS, "claude claude /messages 200 success false", 1),
+    (DURATIONS, "claude claude /messages false success", 1),
+    (ATTEMPTS, "claude claude success", 1),
+    (USAGE_REPORTS, "claude native", 1),
+    (TOKENS, "claude claude input uncached", 4),
+    (TOKENS, "claude claude input cache_read", 6),
+    (TOKENS, "claude claude input cache_write", 1),
+    (TOKENS, "claude claude output text", 9),
+];
+const MESSAGE_STREAM: &[Adds] = &[
+    (HTTP, "/v1/messages POST 200 ok", 1),
+    (ANSWERS, "claude-streams ok", 1),
+    (REQUESTS, "claude claude-streams /messages 200 success true", 1),
+    (DURATIONS, "claude claude-streams /messages true success", 1),
+    (ATTEMPTS, "claude claude-streams success", 1),
+    ("aurora_streams_total", "claude claude-streams completed", 1),
+    ("aurora_stream_max_gap_seconds_count", "claude claude-streams", 1),
+    ("aurora_time_to_first_token_seconds_count", "claude claude-streams /messages", 1),
+    (USAGE_REPORTS, "claude native", 1),
+    (TOKENS, "claude claude-streams input uncached", 4),
+    (TOKENS, "claude claude-streams output text", 8),
+];
+
+const TURNED_AWAY: Adds = (ANSWERS, "unknown caller_error", 1);
 
 #[rustfmt::skip]
-const KINDS: [Kind; 25] = [
-    chat(35, "ok", false, OK),
+const KINDS: [Kind; 29] = [
+    chat(29, "ok", false, OK),
     chat(14, "streamed", true, STREAMED),
     chat(3, "uncounted", false, UNCOUNTED),
     chat(3, "refused", false, Ends { attempt: "client_error", ..REFUSED }),
@@ -235,19 +302,23 @@ const KINDS: [Kind; 25] = [
     leaving(2, "leave-#", Leaves::BeforeHeaders, GONE),
     leaving(2, "role", Leaves::With(ROLE), BEFORE_TOKEN),
     leaving(2, "hello", Leaves::With(HELLO), MID_STREAM),
-    refused(4, 404, ["POST", PATH, OPEN, r#"{"model":"nobody-has-this"}"#],
-        &[(HTTP, "/v1/chat/completions POST 404 ok"), (REJECTED, "model_not_found"), TURNED_AWAY]),
-    refused(4, 400, ["POST", PATH, OPEN, "{\"model\":"],
-        &[(HTTP, "/v1/chat/completions POST 400 ok"), (REJECTED, "invalid_request"), TURNED_AWAY]),
-    refused(1, 413, ["POST", PATH, LARGE, ""],
-        &[(HTTP, "/v1/chat/completions POST 413 ok"), (REJECTED, "body_too_large"), TURNED_AWAY]),
-    refused(4, 401, ["POST", PATH, WRONG, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok"), (AUTH, "api invalid")]),
-    refused(2, 401, ["POST", PATH, ODD, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok"), (AUTH, "api malformed")]),
-    refused(2, 401, ["GET", "/metrics", "", ""], &[(HTTP, "/metrics GET 401 ok"), (AUTH, "metrics missing")]),
-    refused(1, 404, ["GET", "/nowhere", OPEN, ""], &[(HTTP, "unmatched GET 404 ok")]),
-    refused(1, 405, ["BREW", PATH, OPEN, ""], &[(HTTP, "/v1/chat/completions other 405 ok")]),
-    refused(2, 200, ["GET", "/v1/models", OPEN, ""], &[(HTTP, "/v1/models GET 200 ok")]),
-    refused(1, 200, ["GET", "/health", "", ""], &[]),
+    other(2, 200, ["POST", PATH, OPEN, r#"{"model":"spare-route"}"#], FELL_BACK),
+    other(0, 503, ["POST", PATH, OPEN, r#"{"model":"unsteady"}"#], RETRIED),
+    other(2, 200, ["POST", "/v1/messages", OPEN, r#"{"model":"claude","max_tokens":9}"#], MESSAGE),
+    other(2, 200, ["POST", "/v1/messages", OPEN, r#"{"model":"claude-streams","stream":true}"#], MESSAGE_STREAM),
+    other(4, 404, ["POST", PATH, OPEN, r#"{"model":"nobody-has-this"}"#],
+        &[(HTTP, "/v1/chat/completions POST 404 ok", 1), (REJECTED, "model_not_found", 1), TURNED_AWAY]),
+    other(4, 400, ["POST", PATH, OPEN, "{\"model\":"],
+        &[(HTTP, "/v1/chat/completions POST 400 ok", 1), (REJECTED, "invalid_request", 1), TURNED_AWAY]),
+    other(1, 413, ["POST", PATH, LARGE, ""],
+        &[(HTTP, "/v1/chat/completions POST 413 ok", 1), (REJECTED, "body_too_large", 1), TURNED_AWAY]),
+    other(4, 401, ["POST", PATH, WRONG, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok", 1), (AUTH, "api invalid", 1)]),
+    other(2, 401, ["POST", PATH, ODD, "{}"], &[(HTTP, "/v1/chat/completions POST 401 ok", 1), (AUTH, "api malformed", 1)]),
+    other(2, 401, ["GET", "/metrics", "", ""], &[(HTTP, "/metrics GET 401 ok", 1), (AUTH, "metrics missing", 1)]),
+    other(1, 404, ["GET", "/nowhere", OPEN, ""], &[(HTTP, "unmatched GET 404 ok", 1)]),
+    other(1, 405, ["BREW", PATH, OPEN, ""], &[(HTTP, "/v1/chat/completions other 405 ok", 1)]),
+    other(2, 200, ["GET", "/v1/models", OPEN, ""], &[(HTTP, "/v1/models GET 200 ok", 1)]),
+    other(1, 200, ["GET", "/health", "", ""], &[]),
 ];
 
 fn upstream() -> Upstream {
@@ -270,6 +341,10 @@ fn upstream() -> Upstream {
         .on("truncated", truncated)
         .on("reset", reset)
         .on("apologetic", stream(&[ROLE, HELLO, "data: {\"error\":{\"message\":\"sorry\"}}\n\n"]))
+        .on("spare", json(USAGE))
+        .on("unsteady", refuse("503 Service Unavailable"))
+        .on("claude", json(MESSAGE_ANSWER))
+        .on("claude-streams", stream(&MESSAGE_EVENTS))
         .on("role", waiting(&[ROLE]))
         .on("hello", waiting(&[ROLE, HELLO]));
     for caller in 0..CALLERS {
@@ -279,16 +354,26 @@ fn upstream() -> Upstream {
 }
 
 fn gateway(upstream: &Upstream) -> Aurora {
-    let models = upstream.models().join(", ");
+    let elsewhere = ["spare", "unsteady", "claude", "claude-streams"];
+    let models = upstream.models().into_iter().filter(|model| !elsewhere.contains(&model.as_str()));
+    let models = models.collect::<Vec<_>>().join(", ");
+    let provider = |kind: &str, rest: &str| {
+        let address = upstream.address;
+        format!("{{type: {kind}, base_url: \"http://{address}/v1\", api_key: {PROVIDER_KEY}, {rest}}}")
+    };
+    let retries = "retry: {max_retries: 2, initial_backoff: 1ms, max_backoff: 2ms}";
     Setup::new()
         .yaml(&format!(
             "server: {{master_key: {MASTER_KEY}, workers: 2}}\n\
              metrics: {{enabled: true}}\n\
              http: {{timeout: 3s}}\n\
              log: {{requests: off}}\n\
-             providers:\n  up: {{type: openai_compatible, base_url: \"http://{}/v1\", api_key: {PROVIDER_KEY}, \
-             models: [{models}]}}\n",
-            upstream.address
+             resilience: {{retry: {{max_retries: 0}}, circuit_breaker: {{failure_threshold: 0}}}}\n\
+             routes: {{spare-route: [up/failing, again/spare]}}\n\
+             providers:\n  up: {}\n  again: {}\n  claude: {}\n",
+            provider("openai_compatible", &format!("models: [{models}]")),
+            provider("openai_compatible", &format!("models: [spare, unsteady], resilience: {{{retries}}}")),
+            provider("anthropic", "models: [claude, claude-streams]"),
         ))
         .start()
 }
@@ -299,11 +384,11 @@ fn order(caller: usize) -> Vec<usize> {
         KINDS.iter().enumerate().flat_map(|(index, kind)| std::iter::repeat_n(index, kind.share)).collect();
     assert_eq!(shares.len(), 100);
     // 37 and 100 have no common factor, so each hundred visits every share once.
-    let turns = (0..REQUESTS / CALLERS).map(|turn| shares[(turn * 37 + caller * 11 + turn / 100) % 100]);
+    let turns = (0..SENT / CALLERS).map(|turn| shares[(turn * 37 + caller * 11 + turn / 100) % 100]);
     let mut order: Vec<usize> = turns.collect();
-    // Our patience takes seconds, so each caller tries it once, at a time of its own.
-    let slow = KINDS.iter().position(|kind| kind.share == 0).expect("one kind is slow");
-    order.insert(40 + caller * 73, slow);
+    // Our patience takes seconds and the budget allows ten retries, so few callers try these, each at a time of its own.
+    let rare: Vec<usize> = (0..KINDS.len()).filter(|index| KINDS[*index].share == 0).collect();
+    order.insert(40 + caller * 73, rare[usize::from(caller < 4)]);
     order
 }
 
@@ -407,8 +492,8 @@ fn every_number_is_accounted_for() {
         counts.sort();
         assert_eq!(counts, sorted(expected), "{family}");
     }
-    let dispatched: u64 = expected["aurora_requests_total"].values().sum();
-    assert_eq!(upstream.calls().len() as u64, dispatched, "hits of the upstream");
+    let attempts: u64 = expected[ATTEMPTS].values().sum();
+    assert_eq!(upstream.calls().len() as u64, attempts, "hits of the upstream");
 }
 
 fn sorted(mut lines: Vec<String>) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::aurora::{Aurora, Setup};
 use crate::caller::{Caller, chat_of};
 use crate::exposition::{gateway, yaml};
-use crate::streams::{HELLO, ROLE, begin, then};
+use crate::streams::{DONE, HELLO, ROLE, STOP, begin, then};
 use crate::upstream::{STREAM_HEAD, Step, Upstream, chunk, json, opening};
 
 /// How a caller goes.
@@ -115,6 +115,20 @@ fn a_caller_that_leaves_before_its_body_is_complete() {
         aurora.settles("aurora_answers_total", &["unknown cancelled 1"]);
         assert_eq!(upstream.calls().len(), 0);
     }
+}
+
+#[test]
+fn a_caller_that_closes_at_the_end_of_a_stream_has_had_all_of_it() {
+    let upstream = Upstream::start().on("m", then(opening(&[ROLE, HELLO, STOP, DONE]), [Step::Stall]));
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = begin(&aurora, "m");
+    caller.read_until(DONE);
+    leave(caller, Leaving::Closes, &upstream, "m");
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 200 success true 1"]);
+    aurora.settles("aurora_streams_total", &["up m completed 1"]);
+    aurora.settles("aurora_answers_total", &["m ok 1"]);
+    aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 ok 1"]);
+    aurora.settles("aurora_client_disconnects_total", &[]);
 }
 
 fn resident(aurora: &Aurora) -> f64 {

@@ -12,7 +12,7 @@ use tracing::Level;
 fn logged(form: Form, events: impl FnOnce()) -> String {
     let (mut reader, writer) = pipe().unwrap();
     let (lines, guard) = logging::queue(writer).unwrap();
-    tracing::subscriber::with_default(logging::subscriber(form, Level::DEBUG, lines), events);
+    tracing::subscriber::with_default(logging::subscriber(form, Level::DEBUG, lines).0, events);
     drop(guard);
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
@@ -59,7 +59,7 @@ fn a_reader_who_does_not_read_holds_nobody() {
     let (lines, guard) = logging::queue(writer).unwrap();
     let dropped = guard.dropped_lines();
     let start = Instant::now();
-    tracing::subscriber::with_default(logging::subscriber(Form::Json, Level::INFO, lines), || {
+    tracing::subscriber::with_default(logging::subscriber(Form::Json, Level::INFO, lines).0, || {
         for number in 0..20_000_u32 {
             tracing::info!(target: "aurora", number, "a line");
         }

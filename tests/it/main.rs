@@ -5,23 +5,32 @@ mod aurora;
 mod auth;
 mod bad_requests;
 mod bounds;
+mod breaker;
 mod caller;
 mod cli;
 mod client;
 mod config;
 mod demo;
 mod exposition;
+mod fallbacks;
 mod formats;
 mod generated;
 mod health;
 mod http_surface;
 mod invariants;
+mod keys;
 mod leaving;
 mod limits;
 mod logging;
+mod metrics_listener;
 mod metrics_truth;
 mod model_labels;
 mod monitoring;
+#[cfg(feature = "real-software")]
+mod monitoring_commands;
+#[cfg(feature = "real-software")]
+mod monitoring_real;
+mod multipart;
 #[cfg(feature = "real-software")]
 mod nginx;
 #[cfg(feature = "real-software")]
@@ -30,22 +39,32 @@ mod openai_sdk;
 mod page;
 #[cfg(feature = "real-software")]
 mod parsers;
+mod passthrough;
 mod probe;
 mod probe_command;
 #[cfg(feature = "real-software")]
 mod prometheus;
 mod promql;
+mod providers_table;
+mod proxy;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+mod reload;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod retries;
+mod route_table;
 mod scripted;
+#[cfg(feature = "real-software")]
+mod sdk;
 mod shapes;
 mod shutdown;
+mod stored;
+mod stream_truth;
 mod streams;
 mod tls_upstream;
 mod upstream;

@@ -286,7 +286,7 @@ fn the_dashboard_is_whole() {
         for target in panel["targets"].as_array().expect("targets") {
             let grouped = target["expr"].as_str().is_some_and(|expression| expression.contains(" by ("));
             let legend = target["legendFormat"].as_str().unwrap_or_default();
-            assert!(!legend.is_empty() || !(several && grouped), "a legend for {}", panel["title"]);
+            assert!(!(legend.is_empty() && several && grouped), "a legend for {}", panel["title"]);
             assert_eq!(target["datasource"]["uid"], "${datasource}");
         }
     }
@@ -314,4 +314,27 @@ fn no_two_panels_overlap() {
             }
         }
     }
+}
+
+#[test]
+fn labels_of_the_exposition_win_over_those_of_the_target() {
+    let yaml = |path: &str| serde_yaml::from_str::<Value>(&file(path)).expect("YAML");
+    let monitor = yaml("monitoring/operator/servicemonitor.yaml");
+    assert_eq!(monitor["spec"]["endpoints"][0]["honorLabels"], true);
+    assert_eq!(yaml("monitoring/prometheus.yml")["scrape_configs"][0]["honor_labels"], true);
+}
+
+#[test]
+fn grafana_is_provisioned_with_both() {
+    let yaml = |name: &str| {
+        let text = file(&format!("monitoring/grafana/provisioning/{name}"));
+        serde_yaml::from_str::<Value>(&text).expect("YAML")
+    };
+    let source = &yaml("datasources/prometheus.yml")["datasources"][0];
+    assert_eq!((&source["type"], &source["isDefault"]), (&Value::from("prometheus"), &Value::from(true)));
+    let provider = &yaml("dashboards/aurora.yml")["providers"][0];
+    assert_eq!(
+        (&provider["type"], &provider["options"]["path"]),
+        (&Value::from("file"), &Value::from("/var/lib/grafana/dashboards"),)
+    );
 }

@@ -1,65 +1,73 @@
-//! OpenAI's own Python SDK as the caller of `aurora serve --demo`, and what the metrics say about its calls.
+//! OpenAI's own Python SDK as the caller.
 
-use std::process::Command;
-use std::time::Instant;
+use std::sync::LazyLock;
 
-use aurora::metrics::parser::{Exposition, Kind, parse};
+use crate::aurora::Setup;
+use crate::caller::MASTER_KEY;
+use crate::sdk::{Run, Sdk, assert_as_expected, python_says, settled};
+use crate::upstream::{Upstream, answer, json};
 
-use crate::aurora::{Aurora, PATIENCE, Setup};
-use crate::client::call;
+pub(crate) const SDK: Sdk = Sdk { name: "openai", base: "/v1", usual: ["chat.json", "chat-stream.sse"] };
 
-const KEY: &str = "a-master-key-for-the-sdk";
+/// The one run that every test looks at.
+pub(crate) static RUN: LazyLock<Run> = LazyLock::new(|| SDK.run(stored(Upstream::start())));
 
-/// The Python that scripts/test makes for the tests.
-pub(crate) fn python() -> String {
-    #[expect(clippy::disallowed_methods, reason = "scripts/test names its Python to the tests this way")]
-    let python = std::env::var("AURORA_TEST_PYTHON");
-    python.expect("AURORA_TEST_PYTHON is not set: run scripts/test, which makes a Python with the OpenAI SDK")
+const STORED_RESPONSE: &str = r#"{"id":"resp_1","object":"response","created_at":1767225600,"status":"completed","model":"responses","output":[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Paris.","annotations":[]}]}],"parallel_tool_calls":true,"tool_choice":"auto","tools":[]}"#;
+const FILE: &str = r#"{"id":"file-1","object":"file","bytes":19,"created_at":1767225600,"filename":"batch.jsonl","purpose":"batch","status":"processed"}"#;
+const BATCH: &str = r#"{"id":"batch_1","object":"batch","endpoint":"/v1/chat/completions","input_file_id":"file-1","completion_window":"24h","status":"validating","created_at":1767225600}"#;
+const INPUT_ITEMS: &str = r#"{"object":"list","data":[{"id":"msg_0","type":"message","role":"user","content":[{"type":"input_text","text":"Where?"}]}],"first_id":"msg_0","last_id":"msg_0","has_more":false}"#;
+
+/// Answers to requests that name no model, and of models whose answers are no text.
+fn stored(upstream: Upstream) -> Upstream {
+    let list = |item: &str| json(&format!(r#"{{"object":"list","data":[{item}],"has_more":false}}"#));
+    let deleted = |id: &str| json(&format!(r#"{{"id":"{id}","object":"file","deleted":true}}"#));
+    upstream
+        .on("speech", answer("200 OK", "content-type: audio/mpeg\r\n", b"ID3\x04\x00\xff\xfb and more"))
+        .on("GET /v1/responses/resp_1", json(STORED_RESPONSE))
+        .on("DELETE /v1/responses/resp_1", deleted("resp_1"))
+        .on("/v1/responses/resp_1/cancel", json(&STORED_RESPONSE.replace("completed", "cancelled")))
+        .on("/v1/responses/resp_1/input_items", json(INPUT_ITEMS))
+        .on("POST /v1/files", json(FILE))
+        .on("/v1/files?purpose=batch", list(FILE))
+        .on("GET /v1/files/file-1", json(FILE))
+        .on("DELETE /v1/files/file-1", deleted("file-1"))
+        .on(
+            "/v1/files/file-1/content",
+            answer("200 OK", "content-type: application/octet-stream\r\n", "{}\n"),
+        )
+        .on("POST /v1/batches", json(BATCH))
+        .on("GET /v1/batches", list(BATCH))
+        .on("/v1/batches/batch_1", json(BATCH))
+        .on("/v1/batches/batch_1/cancel", json(&BATCH.replace("validating", "cancelling")))
 }
 
-fn sdk(aurora: &Aurora) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/testdata/openai_sdk.py");
-    let output = Command::new(python())
-        .args([script, &aurora.url("/v1")])
-        .env("AURORA_KEY", KEY)
-        .output()
-        .expect("the Python of AURORA_TEST_PYTHON runs; if not, run scripts/test again");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
+#[test]
+fn it_makes_of_every_answer_what_the_provider_meant() {
+    assert_as_expected("openai.said.txt", &RUN.said);
 }
 
-/// Every counter and histogram that has counted, as `name{labels} count`; histograms by their `_count`.
-fn counted(exposition: &Exposition) -> String {
-    let mut lines = String::new();
-    for family in exposition.families.iter().filter(|family| family.name.starts_with("aurora_")) {
-        let wanted = |name: &str| match family.kind {
-            Kind::Histogram => name.ends_with("_count"),
-            kind => kind == Kind::Counter,
-        };
-        for sample in family.samples.iter().filter(|sample| wanted(&sample.name) && sample.value != 0.0) {
-            lines.push_str(&format!("{sample} {}\n", sample.value));
-        }
+#[test]
+fn the_metrics_show_exactly_its_calls() {
+    assert_as_expected("openai.counted.txt", &RUN.counted);
+}
+
+#[test]
+fn the_metrics_show_what_was_turned_away() {
+    assert_as_expected("openai.crowded.counted.txt", &RUN.crowded);
+}
+
+#[test]
+fn the_provider_sees_a_stream_closed_and_a_caller_out_of_patience() {
+    for name in ["endless-sync", "endless-async", "silent-sync", "silent-async"] {
+        RUN.upstream.over(name);
     }
-    lines
 }
 
-/// What has counted, once it is as expected: the last answer is counted after its caller has read it.
-async fn settled(aurora: &Aurora, expected: &str) -> String {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let page = call(&aurora.url("/metrics"), Some(KEY), None).await;
-        let counted = counted(&parse(page.body.as_bytes()).unwrap());
-        if counted == expected || Instant::now() > until {
-            return counted;
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_sdk_works_and_the_metrics_show_exactly_its_calls() {
-    let aurora = Setup::new().arguments(&["--demo"]).variable("AURORA_MASTER_KEY", KEY).start();
-    assert_eq!(sdk(&aurora), include_str!("testdata/openai_sdk.said.txt"));
-    let expected = include_str!("testdata/openai_sdk.counted.txt");
-    assert_eq!(settled(&aurora, expected).await, expected);
+#[test]
+fn the_demo_answers_it_too() {
+    let setup = Setup::new().arguments(&["--demo"]).variable("AURORA_MASTER_KEY", MASTER_KEY);
+    let aurora = setup.variable("RETRY_MAX_RETRIES", "0").start();
+    let said = python_says("openai_demo.py", &[&aurora.url("/v1")]);
+    assert_as_expected("openai_demo.said.txt", &said);
+    assert_as_expected("openai_demo.counted.txt", &settled(&aurora, "openai_demo.counted.txt"));
 }

@@ -11,8 +11,8 @@ use crate::aurora::{Aurora, Setup};
 use crate::caller::{Caller, MASTER_KEY, chat, key, request};
 use crate::exposition::PROVIDER_KEY;
 use crate::metrics_truth::ANSWERED;
-use crate::openai_sdk::python;
 use crate::real::{piped, program};
+use crate::sdk::python;
 use crate::upstream::{Upstream, json};
 
 /// A family as it was read: name, type, and samples by name and labels.

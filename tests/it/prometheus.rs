@@ -1,11 +1,13 @@
 //! A real Prometheus scrapes Aurora and is asked what it saw.
 
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::aurora::{Aurora, Setup};
+use crate::caller::{Caller, request};
 use crate::readme;
 use crate::real::{Server, chat, curl, piped, program, wait_for};
 
@@ -13,7 +15,7 @@ const KEY: &str = "a-master-key-of-32-characters-or";
 
 /// A running Prometheus.
 pub(crate) struct Prometheus {
-    origin: String,
+    address: SocketAddr,
     _server: Server,
 }
 
@@ -27,19 +29,27 @@ impl Prometheus {
         command.arg("--web.listen-address=127.0.0.1:0");
         let (server, address) = Server::start(command, folder, |log| {
             let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            lines
-                .filter(|line| line["msg"] == "Listening on")
-                .find_map(|line| line["address"].as_str().map(str::to_owned))
+            let lines: Vec<Value> = lines.collect();
+            let said = |message: &str| lines.iter().find(|line| line["msg"] == message);
+            said("Server is ready to receive web requests.")?;
+            said("Listening on")?["address"].as_str()?.parse().ok()
         });
-        Self { origin: format!("http://{address}"), _server: server }
+        Self { address, _server: server }
+    }
+
+    /// What its API answers to these parameters.
+    pub(crate) fn ask(&self, what: &str, parameters: &[(&str, &str)]) -> Value {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let mut caller = Caller::connect(self.address);
+        caller.send(request("GET", &format!("/api/v1/{what}?{query}"), "", ""));
+        let answer = caller.answer();
+        assert_eq!(answer.status, 200, "{parameters:?}: {}", answer.text());
+        serde_json::from_str(answer.text()).expect("JSON")
     }
 
     /// The series and values of an instant query, sorted, without `job` and `instance`.
     pub(crate) fn query(&self, expression: &str) -> Vec<String> {
-        let url = format!("{}/api/v1/query", self.origin);
-        let answer = curl(&url, &["--get", "--data-urlencode", &format!("query={expression}")]);
-        assert_eq!(answer.status, 200, "{expression}: {}", answer.body);
-        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let answer = self.ask("query", &[("query", expression)]);
         let mut rows: Vec<String> =
             answer["data"]["result"].as_array().expect("a vector").iter().map(row).collect();
         rows.sort();
@@ -128,7 +138,10 @@ fn assert_counts(prometheus: &Prometheus) {
         ("sum(aurora_request_duration_seconds_bucket{le=\"+Inf\"})", &["7"]),
         ("sum(aurora_time_to_first_token_seconds_count)", &["2"]),
         ("sum(aurora_requests_in_flight)", &["0"]),
-        ("sum by (direction) (aurora_tokens_total)", &[r#"direction="input" 3"#, r#"direction="output" 84"#]),
+        (
+            "sum by (direction) (aurora_tokens_total)",
+            &[r#"direction="input" 5"#, r#"direction="output" 140"#],
+        ),
     ] {
         assert_eq!(prometheus.query(expression), rows, "{expression}");
     }

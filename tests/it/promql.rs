@@ -1,4 +1,4 @@
-//! What a PromQL expression reads and how it groups: enough to hold it against the contract.
+//! What an expression of Prometheus reads and how it groups: enough to hold it against the contract.
 
 /// The parts of an expression that name metrics and labels.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -46,6 +46,7 @@ fn every_shell_block_is_run_below() {
             "# A chat",
             "export OPENAI_API_KEY='<your OpenAI API key>'",
             "printf %s \"$AURORA_MASTER_KEY\" > /etc/prometheus/aurora-key",
+            "./bin/aurora metrics scrape-config > prometheus.yml",
             "./bin/aurora config check",
             "scripts/test",
         ]
@@ -100,6 +101,37 @@ fn the_installed_binary_wants_the_key_and_explains_itself() {
     let printed = sh(block("sh", "./bin/aurora config check"), aurora.folder(), &variables);
     assert!(printed.contains("\nvalid: 0 errors, 1 warning\n"), "{printed}");
     assert!(printed.contains(&format!("\nhealthy: http://127.0.0.1:{port}/metrics")), "{printed}");
+}
+
+#[test]
+fn its_configurations_are_valid() {
+    let blocks: Vec<&str> =
+        blocks("yaml").into_iter().filter(|block| !block.starts_with("scrape_configs:")).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let folder = TempDir::new().expect("a temporary folder");
+        std::fs::write(folder.path().join("team-a"), "a-key-of-team-a-0123456789").expect("a file in it");
+        let block = block.replace("/run/secrets/", "");
+        std::fs::write(folder.path().join("config.yaml"), &block).expect("a file in it");
+        let check = format!("{} config check --assume-set", env!("CARGO_BIN_EXE_aurora"));
+        let printed = sh(&check, folder.path(), &[]);
+        assert!(printed.contains("valid: 0 errors"), "{block}\n{printed}");
+    }
+}
+
+#[test]
+fn prometheus_takes_the_monitoring_that_the_binary_prints() {
+    let folder = TempDir::new().expect("a temporary folder");
+    std::fs::create_dir(folder.path().join("bin")).expect("a folder in it");
+    let binary = folder.path().join("bin/aurora");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_aurora"), binary).expect("a link");
+    drop(program("promtool", "prometheus"));
+    let promtool = "promtool check config prometheus.yml && promtool check rules aurora-rules.yml";
+    let lines = format!("{}\n{promtool}", block("sh", "metrics scrape-config"));
+    let printed = sh(&lines, folder.path(), &[("METRICS_ENABLED", "true")]);
+    assert_eq!(printed.matches("SUCCESS").count(), 2, "{printed}");
+    let dashboard = std::fs::read(folder.path().join("aurora-dashboard.json")).expect("the file");
+    assert!(serde_json::from_slice::<serde_json::Value>(&dashboard).is_ok());
 }
 
 #[test]

@@ -97,6 +97,8 @@ fn the_providers_headers_pass_but_for_those_between_it_and_us() {
             "date: Thu, 01 Jan 2026 00:00:00 GMT",
             "openai-processing-ms: 7",
             "server: them",
+            "x-aurora-model: m",
+            "x-aurora-provider: up",
             "x-ratelimit-remaining-requests: 99",
             "x-request-id: ours",
             "x-upstream-request-id: theirs",

@@ -62,17 +62,17 @@ fn lines(mode: &str) -> Vec<String> {
 }
 
 const FINE: [&str; 3] = [
-    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r1","provider":"up","model":"m","endpoint":"/chat/completions","status":200,"outcome":"ok","duration_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
-    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r2","provider":"up","model":"s","endpoint":"/chat/completions","status":200,"outcome":"ok","duration_ms":N,"ttft_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
-    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r7","endpoint":"/v1/models/{id}","status":200,"outcome":"ok","duration_ms":N}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r1","caller":"master","provider":"up","model":"m","endpoint":"/chat/completions","status":200,"outcome":"ok","duration_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r2","caller":"master","provider":"up","model":"s","endpoint":"/chat/completions","status":200,"outcome":"ok","duration_ms":N,"ttft_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r7","caller":"master","endpoint":"/v1/models/{id}","status":200,"outcome":"ok","duration_ms":N}"#,
 ];
 const FAILED: [&str; 6] = [
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r3","provider":"up","model":"cut","endpoint":"/chat/completions","status":200,"outcome":"broken","duration_ms":N,"ttft_ms":N,"attempts":1}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r4","provider":"up","model":"busy","endpoint":"/chat/completions","status":429,"outcome":"ok","duration_ms":N,"attempts":1}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","endpoint":"/chat/completions","status":404,"outcome":"ok","duration_ms":N,"error":"The model `none` does not exist: no provider lists it. GET /v1/models shows what is served."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r3","caller":"master","provider":"up","model":"cut","endpoint":"/chat/completions","status":200,"outcome":"broken","duration_ms":N,"ttft_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r4","caller":"master","provider":"up","model":"busy","endpoint":"/chat/completions","status":429,"outcome":"ok","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","caller":"master","endpoint":"/chat/completions","status":404,"outcome":"ok","duration_ms":N,"error":"The model `none` does not exist: no provider lists it. GET /v1/models shows what is served."}"#,
     r#"{"time":"T","level":"WARN","msg":"request","request_id":"r6","endpoint":"/v1/embeddings","status":401,"outcome":"ok","duration_ms":N,"error":"No key was sent: send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)."}"#,
     r#"{"time":"T","level":"WARN","msg":"request","request_id":"r8","endpoint":"unmatched","status":404,"outcome":"ok","duration_ms":N,"error":"There is no such route."}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r9","provider":"up","model":"stall","endpoint":"/responses","status":499,"outcome":"cancelled","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r9","caller":"master","provider":"up","model":"stall","endpoint":"/responses","status":499,"outcome":"cancelled","duration_ms":N,"attempts":1}"#,
 ];
 
 #[test]

@@ -24,15 +24,15 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::aurora::{Aurora, Setup};
 use crate::client::call;
 
-const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"tls-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
-const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n\
+pub(crate) const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"tls-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+pub(crate) const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n\
                       data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                       data: [DONE]\n\n";
 const MODELS: &str = r#"{"object":"list","data":[{"id":"tls-model","object":"model"}]}"#;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new([]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,12 +41,12 @@ fn authority(name: &str) -> Authority {
 }
 
 /// The certificate of the upstream's own address.
-fn certificate() -> CertificateParams {
+pub(crate) fn certificate() -> CertificateParams {
     CertificateParams::new(["127.0.0.1".to_owned()]).unwrap()
 }
 
 /// An OpenAI-shaped upstream behind a certificate that `issuer` signs. It has a thread of its own, for the tests wait.
-fn upstream(certificate: &CertificateParams, issuer: &Authority) -> SocketAddr {
+pub(crate) fn upstream(certificate: &CertificateParams, issuer: &Authority) -> SocketAddr {
     let key = KeyPair::generate().unwrap();
     let chain = vec![certificate.signed_by(&key, issuer).unwrap().der().clone()];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -94,7 +94,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 /// An instance whose only provider is `upstream`; it trusts `trusted` and nobody else.
 fn aurora(upstream: SocketAddr, trusted: &Authority, models: &str) -> Aurora {
     let yaml = format!(
-        "http:\n  connect_timeout: 400ms\nproviders:\n  secure:\n    type: openai_compatible\n    \
+        "http:\n  connect_timeout: 400ms\nresilience:\n  retry: {{max_retries: 0}}\nproviders:\n  secure:\n    type: openai_compatible\n    \
          api_key: sk-upstream\n    base_url: https://{upstream}/v1\n    {models}\n"
     );
     let setup = Setup::new().yaml(&yaml).file("trusted.pem", &trusted.as_ref().pem());
@@ -106,12 +106,12 @@ fn chat(stream: bool) -> Option<Value> {
     Some(json!({"model": "tls-model", "stream": stream, "messages": messages}))
 }
 
-async fn chat_through(aurora: &Aurora, stream: bool) -> (StatusCode, String) {
+pub(crate) async fn chat_through(aurora: &Aurora, stream: bool) -> (StatusCode, String) {
     let answer = call(&aurora.url("/v1/chat/completions"), None, chat(stream)).await;
     (answer.status, answer.body)
 }
 
-const LISTED: &str = "models: [tls-model]";
+pub(crate) const LISTED: &str = "models: [tls-model]";
 
 #[tokio::test]
 async fn a_chat_and_a_stream_pass_when_the_authority_is_trusted() {
@@ -181,6 +181,7 @@ async fn models_are_discovered_over_tls() {
 #[tokio::test]
 async fn discovery_says_why_an_untrusted_upstream_has_no_models() {
     let aurora = aurora(upstream(&certificate(), &authority("Stranger")), &authority("Trusted"), "");
-    let line = aurora.line("models could not be discovered; the next try is in an hour");
+    let line = aurora.line("models could not be discovered");
+    assert_eq!(line["retry_in_s"], 60);
     assert_eq!(line["error"], "TLS failed: its certificate is signed by nobody this machine trusts");
 }

@@ -1,6 +1,7 @@
-//! A scripted provider on loopback: each model (or path, where a request names none) has its script of exact bytes; what
-//! was received is kept byte for byte, and it sees when its caller hangs up.
+//! A scripted provider on loopback: each model (or path, with or without its method, where a request names none) has its
+//! script of exact bytes; what was received is kept byte for byte, and it sees when its caller hangs up.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,8 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct State {
     scripts: Mutex<Vec<(String, Vec<Step>)>>,
+    /// How often each name was asked for.
+    asked: Mutex<HashMap<String, usize>>,
     calls: Mutex<Vec<Call>>,
     changed: Condvar,
 }
@@ -96,7 +99,8 @@ impl Upstream {
         Self { address, state }
     }
 
-    /// Sets what a model (or path) is answered with.
+    /// Sets what a model (or path) is answered with. Given again, it is what the next call of that name gets; the last
+    /// one stays.
     pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
         self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
         self
@@ -105,7 +109,10 @@ impl Upstream {
     /// The scripted models, in their order.
     pub(crate) fn models(&self) -> Vec<String> {
         let scripts = self.state.scripts.lock().expect("not poisoned");
-        scripts.iter().map(|(name, _)| name.clone()).filter(|name| !name.starts_with('/')).collect()
+        let mut models: Vec<String> = scripts.iter().map(|(name, _)| name.clone()).collect();
+        models.dedup();
+        models.retain(|name| !name.starts_with('/') && !name.contains(' '));
+        models
     }
 
     /// Every request so far.
@@ -116,6 +123,17 @@ impl Upstream {
     /// The first call of a script, waited for.
     pub(crate) fn call(&self, name: &str) -> Call {
         self.wait(name, |call| Some(call.clone()))
+    }
+
+    /// Waits until so many requests have come.
+    pub(crate) fn called(&self, times: usize) {
+        let until = Instant::now() + PATIENCE;
+        let mut calls = self.state.calls.lock().expect("not poisoned");
+        while calls.len() < times {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "upstream: {} of {times} calls", calls.len());
+            calls = self.state.changed.wait_timeout(calls, left).expect("not poisoned").0;
+        }
     }
 
     /// When the connection of a call ended, from whichever side, waited for.
@@ -155,11 +173,9 @@ impl State {
         connection.set_nodelay(true).expect("a socket");
         let mut buffer = Vec::new();
         while let Some((head, body)) = read_request(&mut connection, &mut buffer) {
-            let path = head.split(' ').nth(1).unwrap_or_default();
-            let model =
-                serde_json::from_slice::<Named>(&body).map_or_else(|_| path.to_owned(), |body| body.model);
-            let steps = self.script(&model);
-            let call = Call { name: model, head, body, connection: number, over: None };
+            let name = self.name(&head, &body);
+            let steps = self.script(&name);
+            let call = Call { name, head, body, connection: number, over: None };
             let index = self.note(|calls| {
                 calls.push(call);
                 calls.len() - 1
@@ -171,10 +187,26 @@ impl State {
         }
     }
 
-    fn script(&self, name: &str) -> Vec<Step> {
+    /// The model of a JSON body; else what of the request line, the path and a form's model is scripted; else the path.
+    fn name(&self, head: &str, body: &[u8]) -> String {
+        if let Ok(named) = serde_json::from_slice::<Named>(body) {
+            return named.model;
+        }
+        let line = head.split(" HTTP").next().unwrap_or_default().to_owned();
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         let scripts = self.scripts.lock().expect("not poisoned");
-        let script = scripts.iter().find(|(scripted, _)| scripted == name).map(|(_, steps)| steps.clone());
-        script.unwrap_or_else(|| {
+        let is_scripted = |name: &String| scripts.iter().any(|(scripted, _)| scripted == name);
+        [line, path.clone()].into_iter().chain(form_model(body)).find(is_scripted).unwrap_or(path)
+    }
+
+    /// The next script of a name; the last one again and again.
+    fn script(&self, name: &str) -> Vec<Step> {
+        let mut asked = self.asked.lock().expect("not poisoned");
+        let times = asked.entry(name.to_owned()).or_default();
+        let turn = std::mem::replace(times, *times + 1);
+        let scripts = self.scripts.lock().expect("not poisoned");
+        let of_name = || scripts.iter().filter(|(scripted, _)| scripted == name).map(|(_, steps)| steps);
+        of_name().nth(turn).or_else(|| of_name().next_back()).cloned().unwrap_or_else(|| {
             answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
         })
     }
@@ -185,6 +217,14 @@ impl State {
         self.changed.notify_all();
         result
     }
+}
+
+/// The field `model` of a multipart form.
+fn form_model(body: &[u8]) -> Option<String> {
+    let start = b"name=\"model\"\r\n\r\n";
+    let value = &body[memchr::memmem::find(body, start)? + start.len()..];
+    let end = memchr::memmem::find(value, b"\r\n")?;
+    String::from_utf8(value[..end].to_vec()).ok()
 }
 
 /// Plays a script; false when the connection is over.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::aurora::{Aurora, Setup};
 use crate::caller::chat_of;
-use crate::exposition::{PROVIDER_KEY, gateway};
+use crate::exposition::{BRITTLE, PROVIDER_KEY, gateway};
 use crate::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, stream};
 
 const OK: &str = r#"{"id":"x","choices":[]}"#;
@@ -184,7 +184,7 @@ fn an_error_text_that_cannot_be_searched_for_our_key_is_replaced() {
 /// An instance whose provider is at this base URL.
 fn toward(base_url: &str) -> Aurora {
     let yaml = format!(
-        "server: {{master_key: {}}}\nmetrics: {{enabled: true}}\nhttp: {{connect_timeout: 300ms}}\n\
+        "server: {{master_key: {}}}\nmetrics: {{enabled: true}}\nhttp: {{connect_timeout: 300ms}}\n{BRITTLE}\n\
          providers: {{up: {{type: openai_compatible, base_url: \"{base_url}\", api_key: k, models: [m]}}}}\n",
         crate::caller::MASTER_KEY
     );

@@ -65,6 +65,7 @@ pub(super) fn read(data: &str, seen: &mut Seen) {
     seen.several_choices |= choices.several;
     seen.ended |= choices.finished;
     seen.reported_error |= chunk.error.0;
+    seen.no_choices = choices.none;
     let usage = chunk.usage.or_else(|| chunk.x_groq?.usage);
     if let Some(usage) = usage.and_then(|usage| Usage::read(usage.get())) {
         seen.declared(usage, choices.none);

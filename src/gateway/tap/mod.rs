@@ -75,6 +75,8 @@ pub struct Seen {
     usage_is_new: bool,
     /// No other declaration will take its place.
     usage_is_final: bool,
+    /// The last event had a list of choices, and none in it.
+    no_choices: bool,
 }
 
 impl Seen {
@@ -120,12 +122,13 @@ struct Cut {
 }
 
 impl Tap {
-    /// A tap of an endpoint's stream; `withholds` where the caller did not ask for its usage.
+    /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the caller did not ask for it.
     #[must_use]
     pub fn new(endpoint: Endpoint, withholds: bool) -> Self {
+        let shape = Shape::of(endpoint);
         Self {
-            shape: Shape::of(endpoint),
-            withholds,
+            shape,
+            withholds: withholds && shape == Shape::Chat,
             unfinished: Vec::new(),
             held: false,
             long: None,
@@ -270,7 +273,8 @@ impl Tap {
         }
         let mut passed = BytesMut::with_capacity(end.saturating_sub(unsent));
         let mut from = unsent;
-        for withheld in &cut.withheld {
+        // An event whose beginning has passed passes whole.
+        for withheld in cut.withheld.iter().filter(|event| event.start >= unsent) {
             passed.extend_from_slice(&whole[from..withheld.start]);
             from = withheld.end;
         }
@@ -297,6 +301,7 @@ impl Tap {
         }
         let Some(event) = Event::of(piece) else { return false };
         self.seen.events += 1;
+        self.seen.no_choices = false;
         if &*event.data == b"[DONE]" {
             self.seen.ended = true;
             return false;
@@ -311,7 +316,7 @@ impl Tap {
             };
             read(data, &mut self.seen);
         }
-        self.withholds && Verdict::on(piece) == Verdict::Withheld
+        self.withholds && self.seen.no_choices && Verdict::on(piece) == Verdict::Withheld
     }
 }
 

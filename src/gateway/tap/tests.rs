@@ -201,6 +201,7 @@ fn the_declaration_that_was_asked_for_by_us_is_withheld_wherever_it_is_cut() {
         USAGE.replace("data: ", "data:"),
         USAGE.replace(",\"choices\"", "\ndata: ,\"choices\""),
         USAGE.replace("\"1\"", "\"\\\"{é\""),
+        USAGE.replace("\"1\"", "[-1.5E-3,0.25,true,null,\"\\ud83d\\ude00\\n\"]"),
     ] {
         let whole = [before, &usage, after].concat();
         for at in 0..whole.len() {
@@ -352,7 +353,7 @@ proptest! {
         let usage = format!("{{\"a\":[{noise},{{\"b\":{noise}}}],\"prompt_tokens\":{count}}}");
         let inner = format!("{{{noise}:[[{{}}],{noise}],\"x\":{{\"usage\":0}},\"usage\":{usage},\"z\":[{noise}]}}");
         let (json, path): (_, &[&str]) = if nested {
-            (format!(" {{\"usage\":1,\"response\":{inner} }}"), &["response", "usage"])
+            (format!(" {{\"usage\":1,\"response\":{inner} ,\"x\":{{\"usage\":2}}}}"), &["response", "usage"])
         } else {
             (inner, &["usage"])
         };

@@ -35,10 +35,19 @@ impl Verdict {
             Ok(Declaration { choices: Some(NoChoices), usage: Some(AnObject), error: Filled(false) }) => {
                 Self::Withheld
             }
-            Err(error) if error.is_eof() => Self::Open,
+            Err(error) if error.is_eof() || (error.is_syntax() && is_cut_in_a_number(&event.data)) => {
+                Self::Open
+            }
             _ => Self::Passes,
         }
     }
+}
+
+/// Whether the data may be sound up to a number whose end has not come, such as `1.`.
+fn is_cut_in_a_number(data: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let Some(last) = data.iter().rposition(|byte| !is_part(byte)) else { return false };
+    serde_json::from_slice::<Declaration>(&data[..=last]).is_err_and(|error| error.is_eof())
 }
 
 /// Fails to be read as soon as it cannot be a declaration.

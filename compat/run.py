@@ -1,0 +1,235 @@
+"""Asks real servers that nobody here wrote, directly and through Aurora, and compares the answers byte for byte once
+ids and times are masked; then lets OpenAI's SDK for Node do the same. Prints tables; exit code 1 on any difference.
+
+Arguments: the folder with what scripts/compat installed, the Aurora binary.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import time
+
+import calls
+
+HERE = pathlib.Path(__file__).parent
+AURORA_KEY = "a-key-of-the-compatibility-run"
+PROVIDER_KEY = "sk-a-key-that-only-aurora-and-the-server-know"
+START_WITHIN = 180
+
+# What differs between two equal answers: ids that are made anew, and when.
+MASKS = [
+    (re.compile(rb"\b(chatcmpl|cmpl|resp|msg|call|req)[-_][\w=-]+"), rb"\1-ID"),
+    (re.compile(rb'"(created|created_at)": ?\d+'), rb'"\1": TIME'),
+]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(name, command, folder, **environment):
+    """A server, its output in a file, ended at last."""
+    log = folder / f"{name}.log"
+    with open(log, "w") as output:
+        variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
+        child = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
+    try:
+        yield child, log
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def wait_until(server, look):
+    """Looks until there is something; a server that has ended says why."""
+    child, log = server
+    until = time.monotonic() + START_WITHIN
+    while time.monotonic() < until and child.poll() is None:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    sys.exit(f"{child.args[0]} did not start; the end of {log}:\n{log.read_text()[-3000:]}")
+
+
+class Origin:
+    """Where calls go and with which key."""
+
+    def __init__(self, port, key):
+        self.port, self.key = port, key
+
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def ask(self, method, path, body=None):
+        """Status, content type and body of one call on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
+        text = None if body is None else json.dumps(body)
+        connection.request(method, path, text, headers)
+        answer = connection.getresponse()
+        try:
+            return answer.status, answer.getheader("content-type"), answer.read()
+        finally:
+            connection.close()
+
+    def serves(self, path):
+        try:
+            return self.ask("GET", path)[0] == 200
+        except OSError:
+            return False
+
+
+@contextlib.contextmanager
+def llama(tools, folder):
+    model = folder / "tiny.gguf"
+    python = str(tools / "llama/bin/python")
+    subprocess.run([python, HERE / "tiny_model.py", model], check=True)
+    port = free_port()
+    common = {"model": str(model), "n_ctx": 1024, "seed": 1, "verbose": False}
+    models = [
+        {**common, "model_alias": "tiny"},
+        {**common, "model_alias": "tiny-tools", "chat_format": "chatml-function-calling"},
+        {**common, "model_alias": "tiny-embed", "embedding": True},
+    ]
+    config = folder / "llama.json"
+    # By default a new request ends the one that is being answered.
+    settings = {"host": "127.0.0.1", "port": port, "api_key": PROVIDER_KEY, "interrupt_requests": False}
+    config.write_text(json.dumps({**settings, "models": models}))
+    with running("llama", [python, "-m", "llama_cpp.server", "--config_file", str(config)], folder) as server:
+        origin = Origin(port, PROVIDER_KEY)
+        wait_until(server, lambda: origin.serves("/v1/models"))
+        yield origin
+
+
+@contextlib.contextmanager
+def litellm(tools, folder):
+    port = free_port()
+    command = [str(tools / "litellm/bin/litellm"), "--config", str(HERE / "litellm.yaml")]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
+    # The price list that came with the package, instead of one from the network.
+    variables = {"LITELLM_MASTER_KEY": PROVIDER_KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    with running("litellm", command, folder, **variables) as server:
+        origin = Origin(port, PROVIDER_KEY)
+        wait_until(server, lambda: origin.serves("/health/liveliness"))
+        yield origin
+
+
+@contextlib.contextmanager
+def aurora(binary, folder, upstreams):
+    provider = {"type": "openai_compatible", "api_key": PROVIDER_KEY}
+    config = {
+        "server": {"master_key": AURORA_KEY},
+        "metrics": {"enabled": True},
+        "resilience": {"retry": {"max_retries": 0}, "circuit_breaker": {"failure_threshold": 0}},
+        "providers": {
+            name: {**provider, "base_url": origin.url(), "models": models}
+            for name, (origin, models) in upstreams.items()
+        },
+    }
+    # JSON is YAML.
+    (folder / "config.yaml").write_text(json.dumps(config))
+    command = [str(binary), "serve", "--host", "127.0.0.1", "--port", "0"]
+    with running("aurora", command, folder, LOG_FORMAT="json") as server:
+        listening = re.compile(r'"msg":"listening".*?"address":"127\.0\.0\.1:(\d+)"')
+        found = wait_until(server, lambda: listening.search(server[1].read_text()))
+        yield Origin(int(found[1]), AURORA_KEY)
+
+
+def masked(body):
+    for pattern, replacement in MASKS:
+        body = pattern.sub(replacement, body)
+    return body
+
+
+def compare(server, direct, through, table):
+    """Rows of (server, call, bytes, verdict)."""
+    rows = []
+    for name, path, body in table:
+        plain = {**body, "model": body["model"].removeprefix(f"{server}/")}
+        expected, got = direct.ask("POST", f"/v1{path}", plain), through.ask("POST", f"/v1{path}", body)
+        equal = (*expected[:2], masked(expected[2])) == (*got[:2], masked(got[2]))
+        if not equal:
+            print(f"{server}, {name}:\n  directly    {expected}\n  via Aurora  {got}\n", file=sys.stderr)
+        rows.append((server, name, expected[0], len(expected[2]), "equal" if equal else "DIFFERENT"))
+    return rows
+
+
+def models(table):
+    return sorted({body["model"].rsplit("/")[-1] for _, _, body in table})
+
+
+def node_says(tools, server, origin):
+    """What OpenAI's SDK for Node makes of a server's answers: outcome by feature."""
+    command = ["node", str(tools / "node/node_sdk.mjs"), server, origin.url()]
+    done = subprocess.run(command, env={"PATH": os.environ["PATH"], "KEY": origin.key}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    lines = masked(done.stdout.encode()).decode().splitlines()
+    return dict(line.split(" | ", 1) for line in lines)
+
+
+def compare_node(tools, server, direct, through):
+    expected, got = node_says(tools, server, direct), node_says(tools, server, through)
+    rows = []
+    for name, outcome in expected.items():
+        equal = got.get(name) == outcome
+        if not equal:
+            print(f"Node, {server}, {name}:\n  directly    {outcome}\n  via Aurora  {got.get(name)}\n", file=sys.stderr)
+        rows.append((server, name, outcome[:80], "equal" if equal else "DIFFERENT"))
+    return rows
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def version(python, package):
+    script = f"import importlib.metadata as m; print(m.version('{package}'))"
+    return subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def counted(through, family, **labels):
+    """Sum of a family's series with these labels."""
+    total = 0
+    for line in through.ask("GET", "/metrics")[2].decode().splitlines():
+        wanted = all(f'{name}="{value}"' in line for name, value in labels.items())
+        if line.startswith(family + "{") and wanted:
+            total += int(line.rsplit(" ", 1)[1])
+    return total
+
+
+def main(tools, binary):
+    folder = tools / "run"
+    folder.mkdir(exist_ok=True)
+    sets = {"llama": calls.LLAMA, "litellm": calls.LITELLM}
+    started = time.monotonic()
+    with llama(tools, folder) as tiny, litellm(tools, folder) as mock:
+        origins = {"llama": tiny, "litellm": mock}
+        upstreams = {name: (origins[name], models(sets[name])) for name in sets}
+        with aurora(binary, folder, upstreams) as through:
+            rows = [row for name in sets for row in compare(name, origins[name], through, sets[name])]
+            sent = counted(through, "aurora_requests_total")
+            node = [row for name in sets for row in compare_node(tools, name, origins[name], through)]
+    versions = f"llama-cpp-python {version(tools / 'llama/bin/python', 'llama-cpp-python')}, "
+    versions += f"litellm {version(tools / 'litellm/bin/python', 'litellm')}"
+    print(f"## The same calls, directly and through Aurora ({versions})\n")
+    print(table(["server", "call", "status", "bytes", "through Aurora"], rows))
+    print(f"\n## OpenAI's SDK for Node\n")
+    print(table(["server", "feature", "outcome", "through Aurora"], node))
+    different = [row for row in rows + node if row[-1] != "equal"]
+    print(f"\n{len(rows)} calls of {sum(row[3] for row in rows)} bytes and {len(node)} features of the SDK for Node: ", end="")
+    print(f"{len(different)} different. Aurora counted {sent} requests. {time.monotonic() - started:.0f} s")
+    sys.exit(bool(different) or sent != len(rows))
+
+
+main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve())

@@ -1,0 +1,184 @@
+use super::*;
+use crate::config::Environment;
+use crate::terminal::ColorChoice;
+
+fn loaded(variables: &[(&str, &str)]) -> Loaded {
+    config::load(&Sources {
+        environment: variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        config_file: Some("/dev/null".into()),
+        env_file: Some("/dev/null".into()),
+        ..Sources::default()
+    })
+}
+
+fn text(loaded: &Loaded, args: &Args) -> String {
+    Report::new(loaded, args).text(&Terminal::new(ColorChoice::Never, &Environment::default()))
+}
+
+#[test]
+fn text_without_the_settings() {
+    let loaded = loaded(&[
+        ("AURORA_MASTER_KEY", "0123456789abcde"),
+        ("METRICS_ENABLED", "true"),
+        ("BASE_PATH", "/gw"),
+        ("OPENAI_API_KEY", "k"),
+        ("OLLAMA_BASE_URL", "http://localhost:1/v1"),
+        ("OLLAMA_MODELS", "a,b"),
+    ]);
+    let text = text(&loaded, &Args::default());
+    let (problems, rest) = text.split_once("\n\n").expect("problems, then settings");
+    assert_eq!(
+        problems,
+        "warning: environment AURORA_MASTER_KEY: server.master_key: shorter than 16 characters, so it can be \
+         guessed; make one with: openssl rand -hex 32 [short-master-key]"
+    );
+    let (settings, rest) = rest.split_once("\n\n").expect("settings, then what follows");
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let first: Vec<_> = settings.lines().take(2).map(words).collect();
+    assert_eq!(
+        first,
+        [
+            ["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec(),
+            ["metrics.enabled", "true", "environment", "METRICS_ENABLED"].map(str::to_owned).to_vec(),
+        ]
+    );
+    let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
+    let worst = format!("at worst         {series} series, {samples} samples in one scrape\n");
+    assert!(rest.contains(&worst), "{rest}");
+    assert_eq!(
+        rest.replace(&worst, ""),
+        "metrics          http://127.0.0.1:8080/gw/metrics, readable with the master key\n\
+         provider ollama  ollama at http://localhost:1/v1, no key, models a, b\n\
+         provider openai  openai at https://api.openai.com/v1, key set, models as the upstream lists them\n\n\
+         valid: 0 errors, 1 warning\n"
+    );
+}
+
+const WHOLE: &str = "\
+server:
+  keys:
+    - {name: ci, key: \"${K1}\"}
+    - {name: batch, key: \"${K2}\"}
+metrics: {enabled: true, listen: \"127.0.0.1:9090\", token: \"${K3}\"}
+providers:
+  a: {type: ollama, models: [x], inject_usage: false}
+  b: {type: ollama, models: [y]}
+routes:
+  fast: [a/x, b/y]
+  pool: {strategy: round_robin, targets: [a/x, b/y]}
+";
+
+fn loaded_whole(variables: &[(&str, &str)]) -> Loaded {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("config.yaml"), WHOLE).expect("a file");
+    let keys = [("K1", "1-key-of-the-tests"), ("K2", "2-key-of-the-tests"), ("K3", "3-key-of-the-tests")];
+    let variables = keys.iter().chain(variables);
+    config::load(&Sources {
+        environment: variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        directory: folder.path().to_owned(),
+        ..Sources::default()
+    })
+}
+
+#[test]
+fn what_follows_from_keys_and_routes() {
+    let loaded = loaded_whole(&[]);
+    let text = text(&loaded, &Args::default());
+    let rest =
+        text.rsplit_once("SOURCE\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("settings").1;
+    let kept: String =
+        rest.lines().filter(|line| !line.starts_with("at worst")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(
+        kept,
+        "metrics     http://127.0.0.1:9090/metrics, readable with the metrics token\n\
+         keys        ci, batch, for all but the metrics\n\
+         provider a  ollama at http://localhost:11434/v1, no key, models x\n\
+         provider b  ollama at http://localhost:11434/v1, no key, models y\n\
+         route fast  a/x, then b/y\n\
+         route pool  in turn a/x, b/y\n\n\
+         valid: 0 errors, 0 warnings\n"
+    );
+    assert!(!text.contains("of-the-tests"));
+}
+
+#[test]
+fn json_of_keys_and_routes() {
+    let of = |variables: &[(&str, &str)]| {
+        serde_json::to_value(Report::new(&loaded_whole(variables), &Args::default())).expect("JSON")
+    };
+    let value = of(&[]);
+    assert_eq!(value["keys"], serde_json::json!(["ci", "batch"]));
+    assert_eq!(
+        value["routes"],
+        serde_json::json!([
+            {"model": "fast", "strategy": "first", "targets": ["a/x", "b/y"]},
+            {"model": "pool", "strategy": "round_robin", "targets": ["a/x", "b/y"]},
+        ])
+    );
+    assert_eq!(
+        value["providers"][0],
+        serde_json::json!({
+            "name": "a",
+            "type": "ollama",
+            "base_url": "http://localhost:11434/v1",
+            "key_set": false,
+            "models": ["x"],
+            "inject_usage": false,
+        })
+    );
+    assert_eq!(value["metrics"]["url"], "http://127.0.0.1:9090/metrics");
+    assert_eq!(value["metrics"]["auth"], "metrics_token");
+    let both = of(&[("AURORA_MASTER_KEY", "0123456789abcdef")]);
+    assert_eq!(both["metrics"]["auth"], "metrics_token_or_master_key");
+    assert!(!value.to_string().contains("of-the-tests"));
+}
+
+#[test]
+fn strict_fails_on_warnings_that_are_not_allowed() {
+    let verdict = |variables: &[(&str, &str)], strict: bool, allow: &[&str]| {
+        let allow = allow.iter().map(|id| (*id).to_owned()).collect();
+        Report::new(&loaded(variables), &Args { strict, allow, ..Args::default() }).valid
+    };
+    let both = ["no-master-key", "no-provider"];
+    assert!(verdict(&[], false, &[]));
+    assert!(!verdict(&[], true, &[]));
+    assert!(!verdict(&[], true, &both[..1]));
+    assert!(verdict(&[], true, &both));
+    assert!(!verdict(&[("PORT", "http")], false, &["bad-value"]));
+}
+
+#[test]
+fn json_but_for_the_settings() {
+    let loaded = loaded(&[("AURORA_MASTER_KEY", "0123456789abcdef"), ("PORT", "0"), ("JINA_API_KEY", "k")]);
+    let mut value = serde_json::to_value(Report::new(&loaded, &Args::default())).expect("JSON");
+    let settings = value.as_object_mut().and_then(|report| report.remove("settings")).expect("settings");
+    assert_eq!(
+        settings[0],
+        serde_json::json!({"key": "metrics.enabled", "value": "false", "source": "default"})
+    );
+    assert_eq!(
+        value,
+        serde_json::json!({
+            "schema": 1,
+            "valid": false,
+            "problems": [{
+                "severity": "error",
+                "id": "bad-value",
+                "source": "environment PORT",
+                "line": null,
+                "column": null,
+                "key": "server.port",
+                "message": "a wrong value (got \"0\", expected a port from 1 to 65535)",
+                "fix": "write for example 8080",
+            }],
+            "metrics": null,
+            "keys": [],
+            "providers": [],
+            "routes": [],
+            "needs": [],
+        })
+    );
+}

@@ -1,0 +1,66 @@
+//! The metrics' own listener: outside the caps, served by the main thread, closed last.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+
+use super::current::Current;
+use super::lifecycle::Lifecycle;
+use super::station::Station;
+use super::{connection, listen};
+use crate::config::Config;
+use crate::metrics::WorkerMetrics;
+
+/// Time for the last scrape to be read to its end.
+const LAST_SCRAPE: Duration = Duration::from_millis(500);
+
+/// Bound, but nothing is accepted yet.
+#[derive(Debug)]
+pub(super) struct MetricsListener {
+    listener: TcpListener,
+    pub(super) address: SocketAddr,
+}
+
+/// Scrapes are served.
+pub(super) struct Scrapes {
+    accepting: JoinHandle<()>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl MetricsListener {
+    /// `None` where the metrics have no address of their own.
+    pub(super) fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
+        let Some((host, port)) = config.metrics.listen.as_ref().filter(|_| config.metrics.enabled) else {
+            return Ok(None);
+        };
+        let listener = listen::bind_metrics(host, *port)?;
+        let address = listener.local_addr().context("the bound address cannot be read")?;
+        Ok(Some(Self { listener, address }))
+    }
+
+    /// Serves in the runtime it is called in.
+    pub(super) fn start(
+        self,
+        current: &Arc<Current>,
+        metrics: Option<WorkerMetrics>,
+    ) -> std::io::Result<Scrapes> {
+        let lifecycle = Arc::<Lifecycle>::default();
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let station = Station::of_metrics(current, metrics, Arc::clone(&lifecycle));
+        let accepting = tokio::spawn(connection::accept(listener, Arc::new(station)));
+        Ok(Scrapes { accepting, lifecycle })
+    }
+}
+
+impl Scrapes {
+    /// Lets the scrapes that are being read come to their end.
+    pub(super) async fn end(self) {
+        self.lifecycle.draining.cancel();
+        self.lifecycle.closing.cancel();
+        // Who does not read in this time does not get the rest.
+        drop(tokio::time::timeout(LAST_SCRAPE, self.accepting).await);
+    }
+}

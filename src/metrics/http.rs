@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::cells::{Counter, Histogram};
-use super::dispatch::nanos_between;
+use super::dispatch::{nanos_between, nanos_since};
 use super::handles::{AliasMetrics, CallerMetrics, Handle, ModelMetrics};
 use super::labels::{
     Answer, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Label, Phase, StatusClass, Stream, Tokens,
@@ -63,28 +63,27 @@ struct ModelCall {
     first_token: bool,
 }
 
-/// When a model call passed from one hand to the next.
+/// When a model call passed from one hand to the next, in nanoseconds since its head arrived.
 #[derive(Debug, Default)]
 struct Marks {
     /// We began to wait for the body.
-    body_awaited: Option<Instant>,
-    body_read: Option<Instant>,
-    decoded: Option<Instant>,
-    prepared: Option<Instant>,
-    dispatched: Option<Instant>,
+    body_awaited: Option<u64>,
+    body_read: Option<u64>,
+    decoded: Option<u64>,
+    prepared: Option<u64>,
+    dispatched: Option<u64>,
     /// A held answer was whole.
-    received: Option<Instant>,
-    answered: Option<Instant>,
+    received: Option<u64>,
+    answered: Option<u64>,
 }
 
 impl Marks {
     /// What the gateway itself took until its headers, in nanoseconds; `None` without an answer of a provider.
-    fn overhead(&self, started: Instant) -> Option<u64> {
+    fn overhead(&self) -> Option<u64> {
         let dispatched = self.dispatched?;
-        let decoded =
-            nanos_between(started, self.body_awaited?) + nanos_between(self.body_read?, self.decoded?);
-        let prepared = nanos_between(self.decoded?, self.prepared?);
-        Some(decoded + prepared + nanos_between(self.received.unwrap_or(dispatched), self.answered?))
+        let decoded = self.body_awaited? + self.decoded?.saturating_sub(self.body_read?);
+        let prepared = self.prepared?.saturating_sub(self.decoded?);
+        Some(decoded + prepared + self.answered?.saturating_sub(self.received.unwrap_or(dispatched)))
     }
 }
 
@@ -126,9 +125,9 @@ impl HttpObserver {
         }
     }
 
-    fn mark(&mut self, mark: impl FnOnce(&mut Marks) -> &mut Option<Instant>) {
+    fn mark(&mut self, mark: impl FnOnce(&mut Marks) -> &mut Option<u64>) {
         if let Some(call) = &mut self.call {
-            *mark(&mut call.marks) = Some(Instant::now());
+            *mark(&mut call.marks) = Some(nanos_since(self.started));
         }
     }
 
@@ -155,7 +154,7 @@ impl HttpObserver {
         if let Some(call) = &mut self.call {
             call.model = Some(model.clone());
             call.alias = alias.cloned();
-            call.marks.prepared.get_or_insert(at);
+            call.marks.prepared.get_or_insert_with(|| nanos_between(self.started, at));
         }
     }
 
@@ -209,7 +208,7 @@ impl HttpObserver {
         self.outcome = outcome;
     }
 
-    fn record_call(&self, mut call: ModelCall, now: Instant) {
+    fn record_call(&self, mut call: ModelCall, took: u64) {
         let answer = match self.outcome {
             HttpOutcome::Ok => call.answer,
             HttpOutcome::Broken => Answer::BrokenStream,
@@ -235,30 +234,30 @@ impl HttpObserver {
         if let Some(caller) = &call.caller {
             caller.record(call.tokens.as_ref());
         }
-        if let Some(nanos) = call.marks.overhead(self.started) {
+        if let Some(nanos) = call.marks.overhead() {
             self.worker.overhead(call.endpoint, call.stream).observe(nanos);
         }
-        self.record_phases(&call, fine, now);
+        self.record_phases(&call, fine, took);
     }
 
     /// Every phase that was entered, the last one as an error when the call ended inside it.
-    fn record_phases(&self, call: &ModelCall, fine: bool, now: Instant) {
-        let record = |phase, fine, stream, from, to| {
-            self.worker.phase(call.endpoint, phase, fine, stream).observe(nanos_between(from, to));
+    fn record_phases(&self, call: &ModelCall, fine: bool, took: u64) {
+        let record = |phase, fine, stream, nanos| {
+            self.worker.phase(call.endpoint, phase, fine, stream).observe(nanos);
         };
-        let mut from = self.started;
+        let mut from = 0;
         let phases = [
             (Phase::Decode, call.marks.decoded, Stream::Unknown),
             (Phase::Prepare, call.marks.prepared, call.stream),
             (Phase::ProviderDispatch, call.marks.dispatched, call.stream),
-            (Phase::ResponseWrite, fine.then_some(now), call.stream),
+            (Phase::ResponseWrite, fine.then_some(took), call.stream),
         ];
         for (phase, mark, stream) in phases {
-            record(phase, mark.is_some(), stream, from, mark.unwrap_or(now));
+            record(phase, mark.is_some(), stream, mark.unwrap_or(took).saturating_sub(from));
             let Some(mark) = mark else { break };
             from = mark;
         }
-        record(Phase::Total, fine, call.stream, self.started, now);
+        record(Phase::Total, fine, call.stream, took);
     }
 }
 
@@ -267,15 +266,15 @@ impl Drop for HttpObserver {
         if std::thread::panicking() {
             self.outcome = HttpOutcome::Broken;
         }
-        let now = Instant::now();
+        let took = nanos_since(self.started);
         let status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST);
         self.worker.exchange(self.route, self.method, status, self.outcome);
-        self.worker.exchange_took(self.route, status, nanos_between(self.started, now));
+        self.worker.exchange_took(self.route, status, took);
         if self.status.is_some() {
             self.worker.exchange_sent(self.route, self.sent);
         }
         if let Some(call) = self.call.take() {
-            self.record_call(call, now);
+            self.record_call(call, took);
         }
     }
 }

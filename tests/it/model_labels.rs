@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::aurora::{Aurora, Setup};
 use crate::caller::{MASTER_KEY, chat_of};
-use crate::exposition::PROVIDER_KEY;
+use crate::exposition::{PROVIDER_KEY, yaml};
 use crate::metrics_truth::ANSWERED;
 use crate::upstream::{Upstream, answer, json, stream};
 
@@ -126,4 +126,30 @@ fn a_discovered_name_has_its_label_from_its_first_use() {
         "aurora_requests_total",
         &["up listed /chat/completions 500 error false 1", "up unknown /chat/completions 404 error false 1"],
     );
+}
+
+#[test]
+fn beyond_the_cap_on_series_names_fold_and_every_outcome_stays() {
+    let names: Vec<String> = (0..12).map(|n| format!("m-{n:02}")).collect();
+    let upstream = names.iter().fold(Upstream::start(), |upstream, name| upstream.on(name, json(ANSWERED)));
+    let text = yaml(&upstream, "", "").replace("{enabled: true}", "{enabled: true, max_series: 100}");
+    let aurora = Setup::new().yaml(&text).start();
+    for name in &names {
+        assert_eq!(aurora.ask(chat_of(name, false)).status, 200);
+    }
+    // Zeros of ten outcomes for `unknown` and nine models fill the family; what comes then is one set per outcome.
+    let mut expected = vec!["other other success 3".to_owned()];
+    expected.extend(names[..9].iter().map(|name| format!("up {name} success 1")));
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    aurora.settles("aurora_upstream_attempts_total", &expected);
+    assert_eq!(
+        aurora.counts("aurora_metrics_label_overflow_total"),
+        ["aurora_upstream_attempts_total max_series 3"]
+    );
+    for (family, sets) in [("aurora_upstream_attempts_total", 110), ("aurora_streams_total", 78)] {
+        let line = format!("{family} {sets}");
+        assert!(aurora.counts("aurora_metrics_label_sets").contains(&line), "{line}");
+        let line = format!("{family} 100");
+        assert!(aurora.counts("aurora_metrics_label_sets_limit").contains(&line), "{line}");
+    }
 }

@@ -12,7 +12,9 @@ use crate::metrics::parser::escape_label_value;
 pub(super) struct Page {
     text: String,
     format: Format,
-    /// What the lines of a histogram's buckets begin with.
+    /// Labels of the series that is being written.
+    labels: String,
+    /// What the lines of its buckets begin with.
     bucket: String,
 }
 
@@ -32,7 +34,7 @@ pub(super) trait Number {
 
 impl Page {
     pub(super) fn new(format: Format, capacity: usize) -> Self {
-        Self { text: String::with_capacity(capacity), format, bucket: String::new() }
+        Self { text: String::with_capacity(capacity), format, labels: String::new(), bucket: String::new() }
     }
 
     /// HELP and TYPE, and in OpenMetrics UNIT.
@@ -48,7 +50,8 @@ impl Page {
     }
 
     pub(super) fn sample(&mut self, family: &Family, labels: &[Label], value: impl Number) {
-        self.line(family, "", labels, value);
+        self.label(family, labels);
+        self.line(family.name, "", value);
     }
 
     pub(super) fn edges(&self, family: &Family) -> Edges {
@@ -61,11 +64,13 @@ impl Page {
     }
 
     pub(super) fn histogram(&mut self, family: &Family, labels: &[Label], edges: &Edges, totals: &Totals) {
+        self.label(family, labels);
         self.bucket.clear();
-        self.bucket.push_str(family.name);
-        self.bucket.push_str("_bucket{");
-        push_labels(&mut self.bucket, family.labels, labels);
-        self.bucket.push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
+        for part in
+            [family.name, "_bucket{", &self.labels, if labels.is_empty() { "le=\"" } else { ",le=\"" }]
+        {
+            self.bucket.push_str(part);
+        }
         let mut cumulative = 0;
         for (edge, count) in edges.0.iter().zip(totals.counts) {
             cumulative += count;
@@ -75,8 +80,8 @@ impl Page {
             self.text.push('\n');
         }
         let scale = family.buckets.map_or(1, |buckets| buckets.scale);
-        self.line(family, "_sum", labels, Scaled { value: totals.sum, scale });
-        self.line(family, "_count", labels, cumulative);
+        self.line(family.name, "_sum", Scaled { value: totals.sum, scale });
+        self.line(family.name, "_count", cumulative);
     }
 
     pub(super) fn end(mut self) -> String {
@@ -86,11 +91,11 @@ impl Page {
         self.text
     }
 
-    fn line(&mut self, family: &Family, suffix: &str, labels: &[Label], value: impl Number) {
-        self.push(&[family.name, suffix]);
-        if !labels.is_empty() {
+    fn line(&mut self, name: &str, suffix: &str, value: impl Number) {
+        self.push(&[name, suffix]);
+        if !self.labels.is_empty() {
             self.text.push('{');
-            push_labels(&mut self.text, family.labels, labels);
+            self.text.push_str(&self.labels);
             self.text.push('}');
         }
         self.text.push(' ');
@@ -98,25 +103,24 @@ impl Page {
         self.text.push('\n');
     }
 
+    fn label(&mut self, family: &Family, values: &[Label]) {
+        self.labels.clear();
+        for (name, value) in family.labels.iter().zip(values) {
+            self.labels.push_str(if self.labels.is_empty() { "" } else { "," });
+            self.labels.push_str(name);
+            self.labels.push_str("=\"");
+            match value {
+                Label::Static(word) => self.labels.push_str(word),
+                Label::Shared(name) => self.labels.push_str(&escape_label_value(name)),
+            }
+            self.labels.push('"');
+        }
+    }
+
     fn push(&mut self, parts: &[&str]) {
         for part in parts {
             self.text.push_str(part);
         }
-    }
-}
-
-fn push_labels(text: &mut String, names: &[&str], values: &[Label]) {
-    for (index, (name, value)) in names.iter().zip(values).enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        text.push_str(name);
-        text.push_str("=\"");
-        match value {
-            Label::Static(word) => text.push_str(word),
-            Label::Shared(name) => text.push_str(&escape_label_value(name)),
-        }
-        text.push('"');
     }
 }
 

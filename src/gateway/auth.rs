@@ -1,7 +1,5 @@
 //! Who may do what. Keys are compared as digests, in constant time; nothing else of a request is looked at before.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -29,7 +27,7 @@ pub(super) struct Access {
 /// A key of the API.
 #[derive(Debug)]
 struct Caller {
-    name: Arc<str>,
+    name: Box<str>,
     digest: Digest,
 }
 
@@ -78,14 +76,14 @@ impl Access {
         }
     }
 
-    /// The callers that are told apart, each at its index; none without named keys.
+    /// The callers by name, each at its index.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.callers.iter().filter(|_| self.has_keys).map(|caller| &*caller.name)
+        self.callers.iter().map(|caller| &*caller.name)
     }
 
-    /// The name of a caller.
-    pub(super) fn name(&self, caller: CallerIndex) -> Option<Arc<str>> {
-        caller.of(&self.callers).map(|caller| Arc::clone(&caller.name))
+    /// Whether they are told apart in metrics, which takes named keys.
+    pub(super) fn counts_callers(&self) -> bool {
+        self.has_keys
     }
 
     /// Lets a request in or says why not. `None` is whoever comes, where nothing is locked.

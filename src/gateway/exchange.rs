@@ -54,11 +54,12 @@ impl Exchange {
 
     /// The key was this caller's. Of a model call it is told after [`Self::model_call`].
     pub(super) fn caller(&mut self, worker: &Worker, caller: CallerIndex) {
-        if let (Some(observer), Some(metrics)) = (&mut self.observer, caller.of(&worker.callers)) {
+        let Some(caller) = caller.of(&worker.callers) else { return };
+        if let (Some(observer), Some(metrics)) = (&mut self.observer, &caller.metrics) {
             observer.caller(metrics);
         }
         if let Some(log) = &mut self.log {
-            log.caller = worker.shared.access.name(caller);
+            log.caller = Some(Arc::clone(&caller.name));
         }
     }
 

@@ -28,6 +28,7 @@ mod operation;
 mod passthrough;
 mod path;
 mod peek;
+mod preparation;
 mod relay;
 mod relay_body;
 mod reload;
@@ -170,6 +171,7 @@ impl Gateway {
     }
 }
 
+pub use preparation::Preparation;
 pub use routes::route_table;
 
 /// How many routes there are, as the label `route` counts them.

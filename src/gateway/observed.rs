@@ -60,7 +60,7 @@ pub(super) fn with_configured<T>(config: &Config, access: &Access, told: impl Fn
         .flat_map(|provider| provider.prices.keys().map(|model| (provider.name.as_str(), model.as_str())))
         .collect();
     let aliases: Vec<&str> = config.routes.iter().map(|route| route.model.as_str()).collect();
-    let callers: Vec<&str> = access.names().collect();
+    let callers: Vec<&str> = access.names().filter(|_| access.counts_callers()).collect();
     told(&Configured {
         providers: &providers,
         models: &models,

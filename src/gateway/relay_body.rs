@@ -46,8 +46,9 @@ pub(super) struct RelayBody {
 enum Along {
     /// Of a stream of events.
     Tap(Box<Tap>),
-    /// Of anything else: the usage at the top of a JSON object.
+    /// Of anything else that declares its use: what stands at the top of a JSON object.
     Finder(Finder),
+    Nothing,
 }
 
 /// What a relay needs besides the upstream's body.
@@ -78,7 +79,8 @@ impl RelayBody {
             let tap = Tap::new(setup.endpoint, setup.injected);
             (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
         } else {
-            (setup.whole_by, Along::Finder(Finder::new(&["usage"])))
+            let finder = || Along::Finder(Finder::new(&["usage"]));
+            (setup.whole_by, if setup.endpoint.bears_tokens() { finder() } else { Along::Nothing })
         };
         Self {
             head,
@@ -115,9 +117,9 @@ impl RelayBody {
     pub(super) fn size_hint(&self) -> SizeHint {
         let head: usize = self.head.iter().map(Bytes::len).sum();
         match (&self.along, self.upstream.size_hint().exact()) {
-            (Along::Finder(_), Some(rest)) => SizeHint::with_exact(rest + head as u64),
             // A stream may get an event of ours at its end.
-            _ => SizeHint::default(),
+            (Along::Tap(_), _) | (_, None) => SizeHint::default(),
+            (_, Some(rest)) => SizeHint::with_exact(rest + head as u64),
         }
     }
 
@@ -175,15 +177,14 @@ impl RelayBody {
     /// Reads along with the next bytes; of them, those that go on to the caller.
     fn passed(&mut self, bytes: Bytes, exchange: Option<&mut Exchange>) -> Bytes {
         let is_last = self.head.is_empty() && self.upstream.is_end_stream();
-        let tap = match &mut self.along {
-            Along::Tap(tap) => tap,
-            Along::Finder(finder) => {
-                finder.read(&bytes);
-                if is_last {
-                    self.complete(exchange);
-                }
-                return bytes;
+        if let Along::Finder(finder) = &mut self.along {
+            finder.read(&bytes);
+        }
+        let Along::Tap(tap) = &mut self.along else {
+            if is_last {
+                self.complete(exchange);
             }
+            return bytes;
         };
         let now = Instant::now();
         self.patience.as_mut().reset(now + self.idle);
@@ -248,11 +249,11 @@ impl RelayBody {
     fn over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<io::Result<Bytes>> {
         match (&self.along, why) {
             (Along::Tap(_), why) => self.events_over(why, exchange).map(Ok),
-            (Along::Finder(_), None) => {
+            (_, None) => {
                 self.complete(exchange);
                 None
             }
-            (Along::Finder(_), Some(why)) => {
+            (_, Some(why)) => {
                 self.end(why.outcome());
                 Some(Err(io::Error::other(why.message())))
             }

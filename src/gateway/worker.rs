@@ -44,8 +44,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) metrics: Option<WorkerMetrics>,
-    /// By [`super::auth::CallerIndex`]; empty where callers are not told apart.
-    pub(super) callers: Box<[CallerMetrics]>,
+    /// By [`super::auth::CallerIndex`].
+    pub(super) callers: Box<[Caller]>,
     /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
     pub(super) cut: CancellationToken,
     resolved: Mutex<Resolved>,
@@ -59,12 +59,19 @@ struct Resolved {
     by_name: HashMap<String, Arc<Targets>>,
 }
 
+/// Whoever a key belongs to, as one worker notes it.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) name: Arc<str>,
+    pub(super) metrics: Option<CallerMetrics>,
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
         let cut = shared.lifecycle.cut.child_token();
-        let callers =
-            metrics.iter().flat_map(|metrics| shared.access.names().map(|name| metrics.caller(name)));
-        let callers = callers.collect();
+        let counts = metrics.as_ref().filter(|_| shared.access.counts_callers());
+        let caller = |name: &str| Caller { name: name.into(), metrics: counts.map(|it| it.caller(name)) };
+        let callers = shared.access.names().map(caller).collect();
         Self { shared, client, metrics, callers, cut, resolved: Mutex::default() }
     }
 

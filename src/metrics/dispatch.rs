@@ -242,7 +242,8 @@ impl Drop for DispatchObserver {
         if let Some(events) = &self.events {
             self.record_events(events);
         }
-        if self.endpoint.bears_tokens() && self.status.is_some_and(|status| (200..300).contains(&status)) {
+        let tells_tokens = self.endpoint.bears_tokens() || self.used.is_some();
+        if tells_tokens && self.status.is_some_and(|status| (200..300).contains(&status)) {
             self.model.used(self.used);
         }
     }

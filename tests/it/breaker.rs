@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::aurora::{Aurora, PATIENCE};
 use crate::caller::{Answer, chat_of};
-use crate::exposition::{gateway, gateways};
+use crate::exposition::{gateway, gateways, yaml};
 use crate::streams::{HELLO, ROLE};
 use crate::upstream::{Step, Upstream, answer, json, opening, stream};
 
@@ -197,4 +197,22 @@ fn every_provider_has_its_own() {
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("3600")));
     assert_eq!(upstream.calls().len(), 21);
     aurora.settles("aurora_circuit_breaker_state", &["off closed 1", "own open 1"]);
+}
+
+#[test]
+fn it_outlives_a_reload() {
+    let upstream = Upstream::start().on("m", failure("500 Oops")).on("m", json(OK));
+    let aurora = gateway(&upstream, "", &breaker(1, 1, "1h"));
+    assert_eq!(aurora.ask(chat_of("m", false)).status, 500);
+    aurora.signal("HUP");
+    aurora.line("configuration reloaded");
+    assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, OPEN));
+    aurora.settles("aurora_circuit_breaker_state", &["up open 1"]);
+    // Switched off it is closed.
+    aurora.replace("config.yaml", &yaml(&upstream, "", &breaker(0, 1, "1h")));
+    aurora.signal("HUP");
+    aurora.lines("configuration reloaded", 2);
+    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_transitions_total", &["up closed 1", "up open 1"]);
 }

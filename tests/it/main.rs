@@ -39,6 +39,8 @@ mod nginx;
 mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
+#[cfg(feature = "real-software")]
+mod parsers;
 mod passthrough;
 mod probe;
 mod probe_command;

@@ -138,7 +138,7 @@ fn get_with(aurora: &Aurora, path: &str, key: &str) -> Answer {
 fn assert_exposition(answer: &Answer) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let first = "# HELP aurora_answers_total Authenticated model calls by how they ended for the caller.\n\
+    let first = "# HELP aurora_answers_total Authenticated model calls by requested model and by how they ended for the caller.\n\
                  # TYPE aurora_answers_total counter\n";
     assert!(answer.body.starts_with(first), "{}", answer.body);
 }

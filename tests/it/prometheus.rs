@@ -138,7 +138,10 @@ fn assert_counts(prometheus: &Prometheus) {
         ("sum(aurora_request_duration_seconds_bucket{le=\"+Inf\"})", &["7"]),
         ("sum(aurora_time_to_first_token_seconds_count)", &["2"]),
         ("sum(aurora_requests_in_flight)", &["0"]),
-        ("sum by (direction) (aurora_tokens_total)", &[r#"direction="input" 3"#, r#"direction="output" 84"#]),
+        (
+            "sum by (direction) (aurora_tokens_total)",
+            &[r#"direction="input" 5"#, r#"direction="output" 140"#],
+        ),
     ] {
         assert_eq!(prometheus.query(expression), rows, "{expression}");
     }

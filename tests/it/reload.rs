@@ -1,5 +1,6 @@
 //! A new configuration without a stop.
 
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -224,11 +225,13 @@ fn a_stream_outlives_the_provider_that_it_comes_from() {
     assert_eq!(value_of(&aurora, streams, NEXT_KEY), "1");
 }
 
-/// Sends chats on kept connections until it is enough; each is answered 200 with the key that `of` gives for it.
-fn load(aurora: &Aurora, enough: &AtomicBool, served: &AtomicUsize, of: &(dyn Fn() -> &'static str + Sync)) {
+/// Sends chats on kept connections until it is enough, each with the key of its time; each is answered 200.
+fn load(aurora: &Aurora, enough: &AtomicBool, served: &AtomicUsize, key: &RwLock<&str>) {
     let mut caller = Caller::connect(aurora.address);
     while !enough.load(Ordering::SeqCst) {
-        caller.send(chat(of(), "m"));
+        // Held until the answer is here: whoever changes the key waits for those that are under way with the old one.
+        let key = key.read().expect("not poisoned");
+        caller.send(chat(&key, "m"));
         let answer = caller.answer();
         assert_eq!((answer.said(), answer.whole), ((200, OK), true));
         served.fetch_add(1, Ordering::SeqCst);
@@ -236,15 +239,11 @@ fn load(aurora: &Aurora, enough: &AtomicBool, served: &AtomicUsize, of: &(dyn Fn
 }
 
 /// Runs `work` while eight connections send, each request answered; gives how many there were.
-fn under_load(
-    aurora: &Aurora,
-    of: &(dyn Fn() -> &'static str + Sync),
-    work: impl FnOnce(&AtomicUsize),
-) -> usize {
+fn under_load(aurora: &Aurora, key: &RwLock<&str>, work: impl FnOnce(&AtomicUsize)) -> usize {
     let (enough, served) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| load(aurora, &enough, &served, of));
+            scope.spawn(|| load(aurora, &enough, &served, key));
         }
         work(&served);
         enough.store(true, Ordering::SeqCst);
@@ -267,7 +266,7 @@ fn reloads_under_load_lose_nothing() {
     let upstream = Upstream::start().on("m", json(OK));
     let with = |http: &str| yaml(&upstream, &locked(MASTER_KEY), "m, n", http);
     let aurora = Setup::new().yaml(&with("")).start();
-    let served = under_load(&aurora, &|| MASTER_KEY, |served| {
+    let served = under_load(&aurora, &RwLock::new(MASTER_KEY), |served| {
         for round in 1..=10 {
             pass(served, 200);
             // Every other one makes new clients for the upstream.
@@ -289,17 +288,14 @@ fn rotating_the_master_key_under_load_loses_nothing() {
     let upstream = Upstream::start().on("m", json(OK));
     let with = |server: &str| yaml(&upstream, server, "m", "");
     let aurora = Setup::new().yaml(&with(&locked(MASTER_KEY))).start();
-    let rotated = AtomicBool::new(false);
-    let of = || if rotated.load(Ordering::SeqCst) { NEXT_KEY } else { MASTER_KEY };
-    let served = under_load(&aurora, &of, |served| {
+    let key = RwLock::new(MASTER_KEY);
+    let served = under_load(&aurora, &key, |served| {
         pass(served, 100);
         let both = format!("{}, keys: [{{name: old, key: {MASTER_KEY}}}]", locked(NEXT_KEY));
         aurora.replace("config.yaml", &with(&both));
         reload(&aurora, 1);
         pass(served, 100);
-        rotated.store(true, Ordering::SeqCst);
-        // Each connection had one request under way with the old key.
-        pass(served, 100);
+        *key.write().expect("not poisoned") = NEXT_KEY;
         aurora.replace("config.yaml", &with(&locked(NEXT_KEY)));
         reload(&aurora, 2);
         pass(served, 100);

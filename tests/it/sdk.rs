@@ -57,7 +57,7 @@ const MEASURED: [&str; 3] = [
 ];
 
 /// The Python that scripts/test makes for the tests.
-fn python() -> String {
+pub(crate) fn python() -> String {
     #[expect(clippy::disallowed_methods, reason = "scripts/test names its Python to the tests this way")]
     let python = std::env::var("AURORA_TEST_PYTHON");
     python.expect("AURORA_TEST_PYTHON is not set: run scripts/test, which makes a Python with the SDKs")

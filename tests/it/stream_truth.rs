@@ -278,3 +278,74 @@ fn tokens_of_an_answer_too_large_to_be_held_are_counted() {
     );
     aurora.settles("aurora_usage_reports_total", &["up missing 2", "up native 4"]);
 }
+
+#[test]
+fn messages_have_their_own_shape() {
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\
+                 \"cache_read_input_tokens\":7,\"output_tokens\":1}}}\n\n";
+    let text = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\
+                \"text\":\"Hi\"}}\n\n";
+    let last = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\
+                \"usage\":{\"output_tokens\":3}}\n\n";
+    let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    let upstream = Upstream::start()
+        .on("cut", stream(&[start, text]))
+        .on("cut-at-the-end", stream(&[start, text, last]))
+        .on("error", stream(&[start, text, error]))
+        .on("whole", stream(&[start, text, last, stop]));
+    let aurora = asking(&upstream);
+    let ask = |model: &str| {
+        let answer = aurora.ask(post("/v1/messages", format!(r#"{{"model":"{model}","stream":true}}"#)));
+        assert_eq!((answer.status, answer.whole), (200, true), "{model}");
+        answer.text().to_owned()
+    };
+    let truncated = "event: error\ndata: {\"error\":{\"message\":\"the provider ended the stream before the answer was \
+                     complete\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n";
+    assert_eq!(ask("cut"), [start, text, truncated].concat());
+    assert_eq!(ask("cut-at-the-end"), [start, text, last, truncated].concat());
+    assert_eq!(ask("error"), [start, text, error].concat());
+    assert_eq!(ask("whole"), [start, text, last, stop].concat());
+    aurora.settles(
+        "aurora_streams_total",
+        &[
+            "up cut upstream_truncated 1",
+            "up cut-at-the-end upstream_truncated 1",
+            "up error upstream_error 1",
+            "up whole completed 1",
+        ],
+    );
+    let tokens = |model: &str| ["cache_read 7", "uncached 5"].map(|kind| format!("up {model} input {kind}"));
+    let output = |model: &str| format!("up {model} output text 3");
+    let declared: Vec<String> = ["cut-at-the-end", "whole"]
+        .into_iter()
+        .flat_map(|model| tokens(model).into_iter().chain([output(model)]))
+        .collect();
+    aurora.settles("aurora_tokens_total", &declared.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn other_streams_end_with_their_body() {
+    let part = "event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"aGk=\"}\n\n";
+    let last = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"aGk=\",\
+                \"usage\":{\"input_tokens\":5,\"output_tokens\":9,\"total_tokens\":14}}\n\n";
+    let upstream = Upstream::start()
+        .on("broken", then(opening(&[part]), [Step::Close]))
+        .on("whole", stream(&[part, last]));
+    let aurora = asking(&upstream);
+    let ask = |model: &str| {
+        let answer =
+            aurora.ask(post("/v1/images/generations", format!(r#"{{"model":"{model}","stream":true}}"#)));
+        assert_eq!((answer.status, answer.whole), (200, true), "{model}");
+        answer.text().to_owned()
+    };
+    assert_eq!(ask("whole"), [part, last].concat());
+    let broken = ask("broken");
+    assert!(
+        broken.starts_with(&format!("{part}data: {{\"error\":{{\"code\":\"upstream_error\"")),
+        "{broken}"
+    );
+    aurora.settles("aurora_streams_total", &["up broken upstream_truncated 1", "up whole completed 1"]);
+    assert_eq!(aurora.counts("aurora_tokens_total"), [""; 0]);
+    assert_eq!(aurora.counts("aurora_usage_reports_total"), [""; 0]);
+}

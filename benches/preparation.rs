@@ -1,0 +1,69 @@
+//! What it costs to find out where a call goes: reading its body, resolving its model among 500 models and 50 routes, and
+//! making the upstream's request, spliced where the provider knows the model by another name.
+
+#![expect(clippy::expect_used, reason = "a benchmark ends where its ground gives way")]
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+use aurora::config::{self, Sources};
+use aurora::gateway::Preparation;
+use bytes::Bytes;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Ten providers with fifty models each, and fifty routes of two targets.
+fn configuration() -> String {
+    let mut yaml = String::from("metrics: {enabled: true, max_models: 1000}\nproviders:\n");
+    for provider in 0..10 {
+        let models: Vec<String> = (0..50).map(|model| format!("vendor-{provider}-model-{model}")).collect();
+        let models = models.join(", ");
+        let base_url = "http://127.0.0.1:9/v1";
+        writeln!(
+            yaml,
+            "  p{provider}: {{type: openai_compatible, base_url: \"{base_url}\", models: [{models}]}}"
+        )
+        .expect("memory");
+    }
+    yaml.push_str("routes:\n");
+    for route in 0..50 {
+        writeln!(yaml, "  route-{route}: [p3/vendor-3-model-{route}, p7/vendor-7-model-{route}]")
+            .expect("memory");
+    }
+    yaml
+}
+
+fn preparation() -> Preparation {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("config.yaml"), configuration()).expect("a file in it");
+    let sources = Sources { directory: folder.path().to_owned(), ..Sources::default() };
+    let config = config::load(&sources).config.expect("a valid configuration");
+    Preparation::new(config).expect("a usable configuration")
+}
+
+/// A chat of about a kilobyte.
+fn body(model: &str) -> Bytes {
+    let content = "All the words of a question that somebody might ask. ".repeat(16);
+    let body = format!(
+        r#"{{"model":"{model}","messages":[{{"role":"user","content":"{content}"}}],"stream":false}}"#
+    );
+    Bytes::from(body)
+}
+
+fn prepare(criterion: &mut Criterion) {
+    let preparation = preparation();
+    let mut group = criterion.benchmark_group("preparation");
+    for (name, model) in [
+        ("a model as it is", "vendor-9-model-49"),
+        ("a model behind its provider", "p9/vendor-9-model-49"),
+        ("a route", "route-49"),
+    ] {
+        let body = body(model);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| preparation.prepare(black_box(&body)).expect("a target"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, prepare);
+criterion_main!(benches);

@@ -1,0 +1,55 @@
+//! What happens between a call's body and its first attempt, by itself: for the benchmark that says what it costs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::operation::{Operation, Payload};
+use super::peek::Peek;
+use super::worker::{Shared, Worker};
+use crate::config::Config;
+use crate::logging::DroppedLines;
+use crate::metrics::Endpoint;
+use crate::providers::Client;
+
+/// A worker without a listener.
+#[derive(Debug)]
+pub struct Preparation(Worker);
+
+impl Preparation {
+    /// Makes everything ready that a gateway of this configuration would have.
+    ///
+    /// # Errors
+    /// What makes the configuration unusable.
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared::new(config, DroppedLines::default())?);
+        let client = Client::new(&shared.egress);
+        let metrics = shared.metrics.as_ref().map(|metrics| metrics.worker(0));
+        Ok(Self(Worker::new(shared, client, metrics)))
+    }
+
+    /// Reads a chat's body, finds its targets and makes the first one's request; gives the size of its body.
+    ///
+    /// # Errors
+    /// Why the call would be refused.
+    pub fn prepare(&self, body: &Bytes) -> anyhow::Result<u64> {
+        let endpoint = Endpoint::ChatCompletions;
+        let peek = Peek::of(body)?;
+        let targets = self.0.targets(&peek.model)?.speaking(endpoint, &self.0.shared.providers)?;
+        let operation = Operation {
+            endpoint,
+            method: Method::POST,
+            path: endpoint.as_str().into(),
+            query: None,
+            headers: HeaderMap::new(),
+            request_id: HeaderValue::from_static("a-request-id"),
+            stream: peek.stream,
+            payload: Payload::Json { peek, body: body.clone() },
+            any_content: false,
+        };
+        let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
+        let request = operation.request_to(target)?;
+        Ok(http_body::Body::size_hint(request.body()).exact().unwrap_or_default())
+    }
+}

@@ -1,4 +1,5 @@
-"""What is asked of each real server, directly and through Aurora: name, path, body."""
+"""What is asked of each real server, directly and through Aurora: name, path, body; without a body it is a GET that
+passes through `/p/`."""
 
 QUESTION = [{"role": "user", "content": "Where is the tower?"}]
 TURNS = [
@@ -50,6 +51,7 @@ LLAMA = [
     ("completions in a stream", COMPLETIONS, prompt("tiny", stream=True)),
     ("embeddings, one text", EMBEDDINGS, {"model": "tiny-embed", "input": "the tower"}),
     ("embeddings, 64 texts", EMBEDDINGS, {"model": "tiny-embed", "input": ["the old tower by the river"] * 64}),
+    ("the server's own list of models", "/models", None),
     ("an invalid value", CHAT, exactly("tiny", temperature="hot")),
     ("messages that are none", CHAT, {"model": "tiny", "messages": "none"}),
 ]

@@ -20,7 +20,10 @@ import calls
 HERE = pathlib.Path(__file__).parent
 AURORA_KEY = "a-key-of-the-compatibility-run"
 PROVIDER_KEY = "sk-a-key-that-only-aurora-and-the-server-know"
+# Seconds.
 START_WITHIN = 180
+# Characters of an outcome in the table.
+SHOWN = 60
 
 # What differs between two equal answers: ids that are made anew, and when.
 MASKS = [
@@ -151,11 +154,14 @@ def masked(body):
 
 
 def compare(server, direct, through, table):
-    """Rows of (server, call, bytes, verdict)."""
+    """Rows of (server, call, status, bytes, verdict)."""
     rows = []
     for name, path, body in table:
-        plain = {**body, "model": body["model"].removeprefix(f"{server}/")}
-        expected, got = direct.ask("POST", f"/v1{path}", plain), through.ask("POST", f"/v1{path}", body)
+        if body is None:
+            expected, got = direct.ask("GET", f"/v1{path}"), through.ask("GET", f"/p/{server}/v1{path}")
+        else:
+            plain = {**body, "model": body["model"].removeprefix(f"{server}/")}
+            expected, got = direct.ask("POST", f"/v1{path}", plain), through.ask("POST", f"/v1{path}", body)
         equal = (*expected[:2], masked(expected[2])) == (*got[:2], masked(got[2]))
         if not equal:
             print(f"{server}, {name}:\n  directly    {expected}\n  via Aurora  {got}\n", file=sys.stderr)
@@ -164,7 +170,7 @@ def compare(server, direct, through, table):
 
 
 def models(table):
-    return sorted({body["model"].rsplit("/")[-1] for _, _, body in table})
+    return sorted({body["model"].rsplit("/")[-1] for _, _, body in table if body})
 
 
 def node_says(tools, server, origin):
@@ -184,7 +190,8 @@ def compare_node(tools, server, direct, through):
         equal = got.get(name) == outcome
         if not equal:
             print(f"Node, {server}, {name}:\n  directly    {outcome}\n  via Aurora  {got.get(name)}\n", file=sys.stderr)
-        rows.append((server, name, outcome[:80], "equal" if equal else "DIFFERENT"))
+        shown = outcome if len(outcome) <= SHOWN else f"{outcome[:SHOWN]} …"
+        rows.append((server, name, f"`{shown}`", "equal" if equal else "DIFFERENT"))
     return rows
 
 
@@ -196,6 +203,10 @@ def table(head, rows):
 def version(python, package):
     script = f"import importlib.metadata as m; print(m.version('{package}'))"
     return subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def node_version(tools):
+    return json.loads((tools / "node/node_modules/openai/package.json").read_text())["version"]
 
 
 def counted(through, family, **labels):
@@ -220,15 +231,18 @@ def main(tools, binary):
             rows = [row for name in sets for row in compare(name, origins[name], through, sets[name])]
             sent = counted(through, "aurora_requests_total")
             node = [row for name in sets for row in compare_node(tools, name, origins[name], through)]
-    versions = f"llama-cpp-python {version(tools / 'llama/bin/python', 'llama-cpp-python')}, "
-    versions += f"litellm {version(tools / 'litellm/bin/python', 'litellm')}"
-    print(f"## The same calls, directly and through Aurora ({versions})\n")
+    python = {name: tools / name / "bin/python" for name in sets}
+    aurora_version = subprocess.run([binary, "-V"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    print(f"{aurora_version}; llama-cpp-python {version(python['llama'], 'llama-cpp-python')}, "
+          f"litellm {version(python['litellm'], 'litellm')}, openai for Node {node_version(tools)}\n")
+    print("## The same calls, directly and through Aurora\n")
     print(table(["server", "call", "status", "bytes", "through Aurora"], rows))
-    print(f"\n## OpenAI's SDK for Node\n")
+    print("\n## OpenAI's SDK for Node, directly and through Aurora\n")
     print(table(["server", "feature", "outcome", "through Aurora"], node))
     different = [row for row in rows + node if row[-1] != "equal"]
-    print(f"\n{len(rows)} calls of {sum(row[3] for row in rows)} bytes and {len(node)} features of the SDK for Node: ", end="")
-    print(f"{len(different)} different. Aurora counted {sent} requests. {time.monotonic() - started:.0f} s")
+    print(f"\n{len(rows)} calls, {sum(row[3] for row in rows)} bytes of answers, {len(node)} features of the SDK for Node: "
+          f"{len(different)} different. Aurora counted {sent} requests for the {len(rows)} calls. "
+          f"{time.monotonic() - started:.0f} s.")
     sys.exit(bool(different) or sent != len(rows))
 
 

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, one module per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
+#[cfg(feature = "real-software")]
+mod anthropic_sdk;
 mod aurora;
 mod auth;
 mod bad_requests;

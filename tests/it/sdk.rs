@@ -11,8 +11,8 @@ use aurora::metrics::parser::{Family, Kind, parse};
 use crate::aurora::{Aurora, PATIENCE, Setup};
 use crate::caller::MASTER_KEY;
 use crate::exposition::PROVIDER_KEY;
-use crate::openai_sdk;
 use crate::upstream::{Step, Upstream, answer, json, opening, stream};
+use crate::{anthropic_sdk, openai_sdk};
 
 /// An SDK and the provider that it is made for.
 pub(crate) struct Sdk {
@@ -231,7 +231,7 @@ fn version(package: &str) -> &'static str {
 
 /// The table of docs/compatibility.md.
 fn table() -> String {
-    let sdks = [(&openai_sdk::SDK, &openai_sdk::RUN.said)];
+    let sdks = [(&openai_sdk::SDK, &openai_sdk::RUN.said), (&anthropic_sdk::SDK, &anthropic_sdk::RUN.said)];
     let names = sdks.map(|(sdk, _)| format!("{} {}", sdk.name, version(sdk.name)));
     let rows = sdks.map(|(_, said)| rows(said));
     let mut features: Vec<&str> = Vec::new();

@@ -1,5 +1,7 @@
 """The endpoints of OpenAI's SDK besides chat."""
 
+import io
+
 from features import all_of, done, each, feature, opened
 
 
@@ -52,3 +54,57 @@ def register(city, weather):
         for name in ("chat", "openai/chat"):
             model = await done(client.models.retrieve(name))
             yield f"{model.id} of {model.owned_by}"
+
+    @feature("stored responses", "retrieve, input items, cancel, delete")
+    async def stored_responses(client, mode):
+        kept = await done(client.responses.retrieve("resp_1"))
+        yield f"{kept.id} {kept.output_text}"
+        items = await all_of(client.responses.input_items.list("resp_1"))
+        yield f"input items: {[item.content[0].text for item in items]}"
+        yield f"cancelled: {(await done(client.responses.cancel('resp_1'))).status}"
+        yield f"deleted: {await done(client.responses.delete('resp_1'))}"
+
+    @feature("moderations", "one text")
+    async def moderations(client, mode):
+        answer = await done(client.moderations.create(model="moderation", input="Grr"))
+        result = answer.results[0]
+        yield f"flagged {result.flagged}, violence {result.category_scores.violence}"
+
+    @feature("images", "generation")
+    async def images(client, mode):
+        answer = await done(client.images.generate(model="image", prompt="A tower"))
+        yield f"{answer.data[0].b64_json}, {answer.usage.total_tokens} tokens"
+
+    @feature("audio", "speech at once and piece by piece, transcription at once and streamed")
+    async def audio(client, mode):
+        speech = await done(client.audio.speech.create(model="speech", voice="alloy", input="Good morning."))
+        yield f"speech: {speech.content!r}"
+        helper = client.audio.speech.with_streaming_response.create(model="speech", voice="alloy", input="Good morning.")
+        async with opened(helper) as answer:
+            yield f"piece by piece: {b''.join([part async for part in each(answer.iter_bytes())])!r}"
+        recording = ("morning.wav", b"RIFF\r\n--\x00\xff and more", "audio/wav")
+        heard = await done(client.audio.transcriptions.create(model="transcription", file=recording))
+        yield f"transcription: {heard.text}"
+        options = {"model": "transcription-stream", "file": recording, "stream": True}
+        events = await all_of(client.audio.transcriptions.create(**options))
+        yield f"as a stream: {[event.delta for event in events[:-1]]} {events[-1].text}"
+
+    @feature("files", "upload, list, retrieve, content, delete")
+    async def files(client, mode):
+        lines = io.BytesIO(b'{"custom_id": "1"}\n')
+        made = await done(client.files.create(file=("batch.jsonl", lines), purpose="batch"))
+        yield f"{made.id} {made.filename} {made.bytes} bytes"
+        yield f"listed: {[file.id async for file in each(client.files.list(purpose='batch'))]}"
+        yield f"{(await done(client.files.retrieve('file-1'))).id}"
+        content = await done(client.files.content("file-1"))
+        yield f"content: {content.content!r}"
+        yield f"deleted: {(await done(client.files.delete('file-1'))).deleted}"
+
+    @feature("batches", "create, list, retrieve, cancel")
+    async def batches(client, mode):
+        options = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        made = await done(client.batches.create(**options))
+        yield f"{made.id} {made.status}"
+        yield f"listed: {[batch.id async for batch in each(client.batches.list())]}"
+        yield f"{(await done(client.batches.retrieve('batch_1'))).status}"
+        yield f"cancelled: {(await done(client.batches.cancel('batch_1'))).status}"

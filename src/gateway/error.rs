@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -254,10 +254,6 @@ impl GatewayError {
                 // In whole seconds, not before it is worth while.
                 let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, seconds.into());
-            }
-            // The rest of the body is not waited for, so nothing can follow it.
-            Self::Refused { code: "body_too_large" | "body_timeout" | "unsupported_encoding", .. } => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Refused { .. }
             | Self::Forbidden { .. }

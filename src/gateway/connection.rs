@@ -11,9 +11,9 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
+use super::callers_body::Unread;
 use super::io::{DeadlineStream, SharedStage, Stage};
 use super::lifecycle::{Connected, Lifecycle};
 use super::routes::UNMATCHED;
@@ -93,20 +94,22 @@ async fn serve(socket: TcpStream, station: Arc<Station>, within_cap: bool, conne
     let timeouts = serving.worker.shared.config.server.timeouts;
     let socket = DeadlineStream::new(socket, timeouts, stage.clone());
     let (serving, follows) = (RefCell::new(serving), &*station);
+    let unread = Unread::default();
     let service = service_fn(move |request: Request<Incoming>| {
         stage.set(Stage::Request);
         follows.follow(&mut serving.borrow_mut());
         let (mut router, stage) = (serving.borrow().router.clone(), stage.clone());
-        let body = |body| Body::new(CallersBody { body, stage: stage.clone(), whole: false });
-        let mut request = request.map(body);
+        let unread = unread.clone();
+        let mut request = request.map(|body| Body::new(unread.watch(body)));
+        let awaited = request.headers().contains_key(EXPECT);
         if !within_cap {
             request.extensions_mut().insert(BeyondCap);
         }
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
-            // Asked only now: the answer may be the first to say that the gateway is draining. A caller who is not told
-            // that a connection ends, because of a body that nobody read, sends its next request into the void.
-            let last = !within_cap || lifecycle.draining.is_cancelled() || stage.is_unread();
+            // Asked only now: the answer may be the first to say that the gateway is draining. A caller that is not told
+            // of the end of its connection sends its next request into the void.
+            let last = !within_cap || lifecycle.draining.is_cancelled() || !unread.is_cleared(awaited).await;
             Ok::<_, Infallible>(finished(response, stage, last))
         }
     });
@@ -170,43 +173,6 @@ fn finished(mut response: Response<Body>, stage: SharedStage, last: bool) -> Res
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| StagedBody { body, stage })
-}
-
-/// A request body that tells when it is left before its end.
-struct CallersBody {
-    body: Incoming,
-    stage: SharedStage,
-    whole: bool,
-}
-
-impl Drop for CallersBody {
-    fn drop(&mut self) {
-        if !self.whole && !self.body.is_end_stream() {
-            self.stage.leave_unread();
-        }
-    }
-}
-
-impl http_body::Body for CallersBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.whole = frame.is_none();
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// A response body that tells the socket when the connection waits for its next request.

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,18 +39,12 @@ pub(super) struct SharedStage(Arc<Counted>);
 #[derive(Debug)]
 struct Counted {
     stage: AtomicU8,
-    /// A request's body was not read to its end, so that nothing can follow it on this connection.
-    unread: AtomicBool,
     active: Arc<Active>,
 }
 
 impl SharedStage {
     pub(super) fn new(active: Arc<Active>) -> Self {
-        Self(Arc::new(Counted {
-            stage: AtomicU8::new(Stage::FirstByte as u8),
-            unread: AtomicBool::new(false),
-            active,
-        }))
+        Self(Arc::new(Counted { stage: AtomicU8::new(Stage::FirstByte as u8), active }))
     }
 
     pub(super) fn set(&self, stage: Stage) {
@@ -61,16 +55,6 @@ impl SharedStage {
             (REQUEST, _) => self.0.active.end(),
             _ => {}
         }
-    }
-
-    /// A body was left before its end.
-    pub(super) fn leave_unread(&self) {
-        self.0.unread.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a body was left before its end.
-    pub(super) fn is_unread(&self) -> bool {
-        self.0.unread.load(Ordering::Relaxed)
     }
 
     pub(super) fn get(&self) -> Stage {

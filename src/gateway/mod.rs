@@ -9,6 +9,7 @@
 mod answer;
 mod attempts;
 mod auth;
+mod callers_body;
 mod connection;
 mod current;
 mod deadline;

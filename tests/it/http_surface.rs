@@ -1,7 +1,7 @@
 //! The routes as a caller meets them: methods, paths, what a request must be.
 
 use crate::aurora::{Aurora, Setup};
-use crate::caller::{chat, key, request};
+use crate::caller::{Caller, chat, key, request};
 use crate::exposition::{gateway, yaml};
 use crate::upstream::{Upstream, json};
 
@@ -228,23 +228,30 @@ fn without_a_provider_a_model_call_says_what_is_missing() {
     aurora.settles("aurora_answers_total", &["unknown gateway_error 1"]);
 }
 
-#[test]
-fn an_answer_to_a_body_that_nobody_read_says_that_the_connection_ends() {
-    let (_upstream, aurora) = start();
-    let body = r#"{"model":"m","messages":[]}"#;
-    let whole = request("POST", "/v1/chat/completions", "authorization: Bearer wrong\r\n", body);
-    let (head, rest) = whole.split_at(whole.len() - body.len());
-    let mut caller = aurora.caller();
-    caller.send(head);
-    let refused = caller.answer();
-    assert_eq!((refused.status, refused.header("connection")), (401, Some("close")));
-    caller.try_send(rest);
-    assert_eq!(caller.closed(), b"");
+/// What the answer to a wrong key says of its connection; the body follows that answer where there is one.
+fn refused(caller: &mut Caller, length: usize, body: &str, expect: &str) -> Option<String> {
+    let headers = format!("authorization: Bearer wrong\r\ncontent-length: {length}\r\n{expect}");
+    caller.send(format!("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n{headers}\r\n{body}"));
+    let answer = caller.answer();
+    assert_eq!(answer.status, 401);
+    answer.header("connection").map(str::to_owned)
+}
 
+#[test]
+fn a_body_that_nobody_read_keeps_its_connection_only_when_it_is_out_of_the_way() {
+    let (_upstream, aurora) = start();
     let mut caller = aurora.caller();
-    for (model, status) in [("nobody-serves-this", 404), ("m", 200)] {
-        caller.send(chat(format!(r#"{{"model":"{model}"}}"#)));
-        let answer = caller.answer();
-        assert_eq!((answer.status, answer.header("connection")), (status, None), "{model}");
+    let large = "x".repeat(60 << 10);
+    assert_eq!(refused(&mut caller, 2, "{}", ""), None);
+    assert_eq!(refused(&mut caller, large.len(), &large, ""), None);
+    caller.send(chat(r#"{"model":"m"}"#));
+    assert_eq!(caller.answer().said(), (200, OK));
+
+    for (length, body, expect) in
+        [(3, "{}", ""), (2, "", "expect: 100-continue\r\n"), (65 << 10, "", ""), (65 << 10, &large, "")]
+    {
+        let mut caller = aurora.caller();
+        assert_eq!(refused(&mut caller, length, body, expect).as_deref(), Some("close"), "{length} {expect}");
+        assert_eq!(caller.closed(), b"");
     }
 }

@@ -64,7 +64,7 @@ def register(sdk, ask, tight, text_of):
     @feature("timeouts", "the SDK's and Aurora's")
     async def timeouts(client, mode):
         try:
-            await done(ask(client.with_options(timeout=0.3), f"silent-{mode}"))
+            await done(ask(client.with_options(timeout=1), f"silent-{mode}"))
         except sdk.APITimeoutError as error:
             yield f"of the caller: {type(error).__name__}"
         yield f"of Aurora: {(await refusal(client, 'silent'))[0]}"

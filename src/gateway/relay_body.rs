@@ -80,7 +80,7 @@ impl RelayBody {
             (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
         } else {
             let finder = || Along::Finder(Finder::new(&["usage"]));
-            (setup.whole_by, if setup.endpoint.bears_tokens() { finder() } else { Along::Nothing })
+            (setup.whole_by, if setup.endpoint.makes_tokens() { finder() } else { Along::Nothing })
         };
         Self {
             head,
@@ -210,7 +210,9 @@ impl RelayBody {
                 exchange.first_token();
             }
         }
-        if let Some(declared) = tap.declared() {
+        if self.endpoint.makes_tokens()
+            && let Some(declared) = tap.declared()
+        {
             if let Some(paced) = declared.paced {
                 self.dispatch.note(|observer| observer.paced(paced));
             }

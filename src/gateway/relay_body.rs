@@ -97,13 +97,16 @@ impl RelayBody {
         }
     }
 
-    /// The caller has left. SDKs close the connection at the event that ends a stream, so that one was whole even if
-    /// bytes or the upstream's end would have followed.
+    /// The caller has left. SDKs close the connection at the event that ends a stream, or at an error inside it, so
+    /// that one was over even if bytes or the upstream's end would have followed.
     pub(super) fn left(&mut self) {
-        if let Along::Tap(tap) = &self.along
-            && self.outcome.is_none()
-            && is_whole(tap)
-        {
+        let Along::Tap(tap) = &self.along else { return };
+        if self.outcome.is_some() {
+            return;
+        }
+        if tap.seen().reported_error {
+            self.end(StreamOutcome::UpstreamError);
+        } else if is_whole(tap) {
             self.end(StreamOutcome::Completed);
         }
     }

@@ -107,7 +107,7 @@ impl HttpObserver {
     pub fn model_call(&mut self, endpoint: Endpoint) {
         self.call = Some(ModelCall {
             endpoint,
-            stream: Stream::Unknown,
+            stream: Stream::No,
             model: None,
             alias: None,
             caller: None,

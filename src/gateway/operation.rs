@@ -150,6 +150,6 @@ pub(super) async fn parsed<T: Send + 'static>(
 }
 
 /// A model that cannot be part of an address is one that the provider cannot have.
-fn unaddressable(target: &ModelTarget) -> GatewayError {
+pub(super) fn unaddressable(target: &ModelTarget) -> GatewayError {
     target.model.as_deref().map_or(GatewayError::NO_SUCH_ROUTE, GatewayError::unknown_model)
 }

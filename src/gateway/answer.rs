@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use super::deadline::Deadline;
 use super::error::{Fault, GatewayError};
 use super::exchange::{Dispatch, Exchange};
-use super::operation::Operation;
+use super::operation::{Content, Operation};
 use super::relay_body::{RelayBody, RelaySetup};
 use super::reply::Reply;
 use super::targets::ModelTarget;
@@ -59,28 +59,35 @@ impl Call<'_> {
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
         let (head, body) = response.into_parts();
-        let any_content = self.operation.any_content;
+        let content = self.operation.content;
         let refusal = match head.status {
             status if status.is_client_error() || status.is_server_error() => {
                 return self.read_error(head, body, exchange).await;
             }
             status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
-            _ if any_content => None,
-            status => headers::refusal(status, &head.headers, &body),
+            status => headers::refusal(content, status, &head.headers, &body),
         };
         if let Some(reason) = refusal {
             return Err(self.useless(reason));
         }
         // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
         let as_it_comes =
-            headers::is_event_stream(&head.headers) || any_content && !headers::is_json(&head.headers);
+            headers::is_event_stream(&head.headers) || content.is_free() && !headers::is_json(&head.headers);
         let held = if as_it_comes { 0 } else { HELD_ANSWER };
-        let body = self.hold(body, held).await?;
+        let body = self.hold(body, held, exchange).await?;
         if let AnswerBody::Whole(bytes) = &body {
-            exchange.received();
             self.check(bytes, dispatch, exchange)?;
         }
-        Ok(UpstreamAnswer { status: head.status, headers: headers::to_caller(head.headers), body })
+        Ok(UpstreamAnswer { status: head.status, headers: self.to_caller(head.headers), body })
+    }
+
+    /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
+    fn to_caller(&self, headers: HeaderMap) -> HeaderMap {
+        let size = headers.get(header::CONTENT_LENGTH).filter(|_| self.operation.method == Method::HEAD);
+        let size = size.cloned();
+        let mut headers = headers::to_caller(headers);
+        headers.extend(size.map(|size| (header::CONTENT_LENGTH, size)));
+        headers
     }
 
     /// Checks a whole body, and notes what it declares to have used.
@@ -90,14 +97,17 @@ impl Call<'_> {
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Result<(), GatewayError> {
-        let any_content = self.operation.any_content;
-        if bytes.is_empty() && !any_content {
-            return Err(self.useless(headers::NO_BODY));
+        let content = self.operation.content;
+        if bytes.is_empty() {
+            let is_answer = content != Content::Json;
+            return if is_answer { Ok(()) } else { Err(self.useless(headers::NO_BODY)) };
         }
         let Some(declared) = usage::of_answer(bytes) else {
-            return if any_content { Ok(()) } else { Err(self.useless("its answer is not JSON")) };
+            return if content.is_free() { Ok(()) } else { Err(self.useless("its answer is not JSON")) };
         };
-        if let Some(tokens) = declared {
+        if let Some(tokens) = declared
+            && self.operation.endpoint.makes_tokens()
+        {
             exchange.used(&tokens);
             dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
         }
@@ -112,16 +122,16 @@ impl Call<'_> {
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
         let encoded = headers::is_encoded(&head.headers);
-        let mut headers = headers::to_caller(head.headers);
-        let unreadable = match self.hold(body, HELD_ERROR).await? {
+        let mut headers = self.to_caller(head.headers);
+        let unreadable = match self.hold(body, HELD_ERROR, exchange).await? {
             AnswerBody::Whole(bytes) if !encoded => {
-                exchange.received();
                 return Ok(self.scrubbed(head.status, headers, bytes));
             }
             AnswerBody::Whole(_) => "a compressed error text".to_owned(),
             AnswerBody::Begun(..) => format!("an error text over {HELD_ERROR} bytes"),
         };
         headers.remove(header::CONTENT_ENCODING);
+        headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let message = format!("it answered {} with {unreadable}", head.status);
         let envelope = Bytes::from(self.useless(message).envelope());
@@ -150,8 +160,19 @@ impl Call<'_> {
         UpstreamAnswer { status, headers, body: AnswerBody::Whole(scrubbed.freeze()) }
     }
 
-    /// Reads a body up to a limit, within the deadline of the call.
-    async fn hold(&self, mut body: Incoming, limit: usize) -> Result<AnswerBody, GatewayError> {
+    /// Reads a body up to a limit, within the deadline of the call. However that ends, the time was the provider's.
+    async fn hold(
+        &self,
+        body: Incoming,
+        limit: usize,
+        exchange: &mut Exchange,
+    ) -> Result<AnswerBody, GatewayError> {
+        let held = self.read_up_to(limit, body).await;
+        exchange.received();
+        held
+    }
+
+    async fn read_up_to(&self, limit: usize, mut body: Incoming) -> Result<AnswerBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
         loop {

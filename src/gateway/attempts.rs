@@ -1,5 +1,6 @@
 //! Carries an operation out: at its first target, there again where that may help, at the next one where it does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,48 +13,60 @@ use super::answer::Call;
 use super::deadline::Deadline;
 use super::error::GatewayError;
 use super::exchange::{Dispatch, Exchange};
-use super::operation::Operation;
+use super::operation::{Operation, unaddressable};
 use super::reply::Reply;
 use super::targets::{ModelTarget, Targets};
 use super::verdict::{self, Outcome};
 use super::worker::Worker;
-use crate::metrics::{Answer, DispatchObserver, Metrics, RetryReason, StatusType};
+use crate::metrics::{Answer, DispatchObserver, RetryReason};
 use crate::providers::{self, UpstreamError};
 
-/// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has.
+/// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
+/// that have no address for the operation are passed over.
 pub(super) async fn carry_out(
     worker: &Worker,
     targets: &Targets,
     operation: &Operation,
     exchange: &mut Exchange,
 ) -> Result<Reply, GatewayError> {
-    let mut in_turn = targets.in_turn().peekable();
+    let mut in_turn = targets.in_turn();
+    let mut next = addressed(&mut in_turn, operation);
     let mut before = None;
-    while let Some(target) = in_turn.next() {
-        let request = operation.request_to(target)?;
-        let mut fallback = before.map(|from| Fallback::new(worker, from, target));
+    while let Some((target, request)) = next.take() {
         let mut dispatch = exchange.dispatch(targets, target, operation);
+        if let Some(from) = before {
+            tracing::debug!(from, to = target.upstream.provider.name, "fallback");
+            dispatch.note(|observer| observer.fell_back(from));
+        }
         let call = Call { worker, target, operation, deadline: Deadline::new(worker, operation.stream) };
         let (outcome, retries) = call.dispatch(request, &mut dispatch, exchange).await;
-        if let Some(fallback) = &mut fallback {
-            fallback.outcome = verdict::status_type(&outcome);
+        if verdict::may_fall_back(&outcome) {
+            next = addressed(&mut in_turn, operation);
         }
-        let goes_on = in_turn.peek().is_some() && verdict::may_fall_back(&outcome);
+        let goes_on = next.is_some();
         if goes_on || outcome.is_err() {
             verdict::note_end(&outcome, &mut dispatch);
         }
         if goes_on {
-            before = Some(target);
+            before = Some(target.upstream.provider.name.as_str());
             continue;
         }
-        let detour = match (fallback.is_some(), retries) {
+        let detour = match (before.is_some(), retries) {
             (true, _) => Answer::OkAfterFallback,
             (false, 1..) => Answer::OkAfterRetry,
             (false, 0) => Answer::Ok,
         };
         return outcome.map(|answer| call.reply(answer, dispatch).if_ok(detour));
     }
-    Err(GatewayError::NO_PROVIDER)
+    Err(targets.all.first().map_or(GatewayError::NO_PROVIDER, |target| unaddressable(target)))
+}
+
+/// The next target that has an address for the operation, and the request to it.
+fn addressed<'a>(
+    in_turn: &mut impl Iterator<Item = &'a Arc<ModelTarget>>,
+    operation: &Operation,
+) -> Option<(&'a Arc<ModelTarget>, Request<Full<Bytes>>)> {
+    in_turn.find_map(|target| Some((target, operation.request_to(target).ok()?)))
 }
 
 impl Call<'_> {
@@ -143,31 +156,5 @@ impl Call<'_> {
         let now = Instant::now();
         let in_time = now.checked_add(pause).is_some_and(|then| then < self.deadline.at);
         (in_time && upstream.may_retry(now.into_std())).then_some((reason, pause))
-    }
-}
-
-/// A request on its way to another target; counted when it is dropped.
-struct Fallback<'a> {
-    metrics: Option<&'a Metrics>,
-    from: &'a str,
-    to: &'a str,
-    outcome: StatusType,
-}
-
-impl<'a> Fallback<'a> {
-    fn new(worker: &'a Worker, from: &'a ModelTarget, to: &'a ModelTarget) -> Self {
-        let (from, to) = (from.upstream.provider.name.as_str(), to.upstream.provider.name.as_str());
-        tracing::debug!(from, to, "fallback");
-        let metrics = worker.shared.metrics.as_deref();
-        // Unless it is told otherwise, the caller left.
-        Self { metrics, from, to, outcome: StatusType::Cancelled }
-    }
-}
-
-impl Drop for Fallback<'_> {
-    fn drop(&mut self) {
-        if let Some(metrics) = self.metrics {
-            metrics.fell_back(self.from, self.to, self.outcome);
-        }
     }
 }

@@ -51,10 +51,8 @@ pub(super) enum GatewayError {
 pub(super) enum Fault {
     /// There was no connection.
     Unreachable,
-    /// The connection broke before anything of an answer came.
+    /// The connection broke before the head of an answer was here: the request may have been carried out.
     Broken,
-    /// What came had no head of an answer.
-    Garbled,
     /// Our patience ended.
     TimedOut,
     /// A 2xx that is no answer, or a redirect.
@@ -68,7 +66,7 @@ pub(super) enum Fault {
 impl Fault {
     const fn code(self) -> &'static str {
         match self {
-            Self::Unreachable | Self::Broken | Self::Garbled => "upstream_unreachable",
+            Self::Unreachable | Self::Broken => "upstream_unreachable",
             Self::TimedOut => "upstream_timeout",
             Self::Useless => "upstream_invalid_answer",
             Self::Credentials => "upstream_credentials",
@@ -80,9 +78,7 @@ impl Fault {
         match self {
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Broken | Self::Garbled | Self::Useless | Self::Credentials => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Unreachable | Self::Broken | Self::Useless | Self::Credentials => StatusCode::BAD_GATEWAY,
         }
     }
 }
@@ -169,7 +165,6 @@ impl GatewayError {
             UpstreamError::ConnectTimeout(_) => Fault::TimedOut,
             UpstreamError::Connect(_) => Fault::Unreachable,
             UpstreamError::Stale(_) | UpstreamError::Broken(_) => Fault::Broken,
-            UpstreamError::Garbled(_) => Fault::Garbled,
         };
         Self::upstream(provider, fault, error.to_string())
     }

@@ -119,7 +119,7 @@ impl Exchange {
         }
     }
 
-    /// An answer that is held back until it is whole is whole.
+    /// As much of an answer is here as is held back before its headers go on.
     pub(super) fn received(&mut self) {
         if let Some(observer) = &mut self.observer {
             observer.received();

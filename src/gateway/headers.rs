@@ -6,6 +6,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use uuid::{NoContext, Timestamp, Uuid};
 
+use super::operation::Content;
 use crate::metrics::Endpoint;
 use crate::providers::Upstream;
 
@@ -159,12 +160,21 @@ pub(super) fn without(headers: HeaderMap, unwanted: impl Fn(&HeaderValue) -> boo
 }
 
 /// Why a 2xx cannot be relayed, by its headers alone.
-pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Incoming) -> Option<String> {
+pub(super) fn refusal(
+    wanted: Content,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &Incoming,
+) -> Option<String> {
+    if wanted.is_free() {
+        let kind = media_type(headers).filter(|kind| kind.eq_ignore_ascii_case("text/html"))?;
+        return (wanted == Content::NoPage).then(|| format!("its answer is {kind}"));
+    }
     if is_encoded(headers) {
         return Some("its answer is compressed although it was asked not to".into());
     }
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
-        return Some(NO_BODY.into());
+        return (wanted == Content::Json).then(|| NO_BODY.into());
     }
     let kind = media_type(headers)?;
     (!is_json(headers) && !is_event_stream(headers))

@@ -32,8 +32,28 @@ pub(super) struct Operation {
     pub(super) payload: Payload,
     /// Whether a stream is wanted.
     pub(super) stream: bool,
-    /// Whether a 2xx may be anything: no body, bytes, text. Otherwise it is JSON or a stream of events.
-    pub(super) any_content: bool,
+    /// What a 2xx may hold.
+    pub(super) content: Content,
+}
+
+/// What an operation may be answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// JSON or a stream of events.
+    Json,
+    /// The same, or nothing.
+    JsonOrNothing,
+    /// Bytes or text, but no page.
+    NoPage,
+    /// Anything, or nothing.
+    Any,
+}
+
+impl Content {
+    /// Whether it need not be JSON.
+    pub(super) const fn is_free(self) -> bool {
+        matches!(self, Self::NoPage | Self::Any)
+    }
 }
 
 /// The body of an operation.
@@ -130,6 +150,6 @@ pub(super) async fn parsed<T: Send + 'static>(
 }
 
 /// A model that cannot be part of an address is one that the provider cannot have.
-fn unaddressable(target: &ModelTarget) -> GatewayError {
+pub(super) fn unaddressable(target: &ModelTarget) -> GatewayError {
     target.model.as_deref().map_or(GatewayError::NO_SUCH_ROUTE, GatewayError::unknown_model)
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use super::attempts::carry_out;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::{Operation, Payload, parsed};
+use super::operation::{Content, Operation, Payload, parsed};
 use super::peek::Peek;
 use super::relay::Received;
 use super::reply::Reply;
@@ -48,7 +48,7 @@ pub(super) async fn call(
         request_id: received.request_id,
         payload: Payload::AsIs(body),
         stream,
-        any_content: true,
+        content: Content::Any,
     };
     carry_out(worker, &targets, &operation, exchange).await
 }

@@ -46,7 +46,7 @@ impl Preparation {
             request_id: HeaderValue::from_static("a-request-id"),
             stream: peek.stream,
             payload: Payload::Json { peek, body: body.clone() },
-            any_content: false,
+            content: super::operation::Content::Json,
         };
         let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
         let request = operation.request_to(target)?;

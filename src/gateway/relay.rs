@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::attempts::carry_out;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::{Operation, Payload};
+use super::operation::{Content, Operation, Payload};
 use super::reply::Reply;
 use super::worker::Worker;
 use super::{headers, request_body};
@@ -42,7 +42,10 @@ pub(super) async fn model_call(
         request_id: received.request_id,
         stream: payload.stream(),
         payload,
-        any_content: matches!(endpoint, Endpoint::Speech | Endpoint::Transcriptions),
+        content: match endpoint {
+            Endpoint::Speech | Endpoint::Transcriptions => Content::NoPage,
+            _ => Content::Json,
+        },
     };
     carry_out(worker, &targets, &operation, exchange).await
 }

@@ -80,7 +80,7 @@ impl RelayBody {
             (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
         } else {
             let finder = || Along::Finder(Finder::new(&["usage"]));
-            (setup.whole_by, if setup.endpoint.bears_tokens() { finder() } else { Along::Nothing })
+            (setup.whole_by, if setup.endpoint.makes_tokens() { finder() } else { Along::Nothing })
         };
         Self {
             head,
@@ -97,13 +97,16 @@ impl RelayBody {
         }
     }
 
-    /// The caller has left. SDKs close the connection at the event that ends a stream, so that one was whole even if
-    /// bytes or the upstream's end would have followed.
+    /// The caller has left. SDKs close the connection at the event that ends a stream, or at an error inside it, so
+    /// that one was over even if bytes or the upstream's end would have followed.
     pub(super) fn left(&mut self) {
-        if let Along::Tap(tap) = &self.along
-            && self.outcome.is_none()
-            && is_whole(tap)
-        {
+        let Along::Tap(tap) = &self.along else { return };
+        if self.outcome.is_some() {
+            return;
+        }
+        if tap.seen().reported_error {
+            self.end(StreamOutcome::UpstreamError);
+        } else if is_whole(tap) {
             self.end(StreamOutcome::Completed);
         }
     }
@@ -210,7 +213,9 @@ impl RelayBody {
                 exchange.first_token();
             }
         }
-        if let Some(declared) = tap.declared() {
+        if self.endpoint.makes_tokens()
+            && let Some(declared) = tap.declared()
+        {
             if let Some(paced) = declared.paced {
                 self.dispatch.note(|observer| observer.paced(paced));
             }

@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::Method;
+
 use super::attempts::carry_out;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::{Operation, Payload};
+use super::operation::{Content, Operation, Payload};
 use super::path;
 use super::relay::Received;
 use super::reply::Reply;
@@ -39,8 +41,12 @@ pub(super) async fn call(
     exchange.decoded(stream);
     let operation = Operation {
         endpoint,
+        content: match received.head.method {
+            _ if path.ends_with("/content") => Content::Any,
+            Method::DELETE => Content::JsonOrNothing,
+            _ => Content::Json,
+        },
         method: received.head.method,
-        any_content: path.ends_with("/content"),
         path: path.into(),
         query,
         headers: received.head.headers,

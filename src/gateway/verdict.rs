@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::answer::{AnswerBody, UpstreamAnswer};
 use super::error::{Fault, GatewayError};
 use super::exchange::Dispatch;
-use crate::metrics::{Attempt, DispatchObserver, RetryReason, StatusType};
+use crate::metrics::{Attempt, DispatchObserver, RetryReason};
 use crate::providers::{Passage, retry_after};
 
 /// What an attempt came to, and with its last one a dispatch.
@@ -26,7 +26,7 @@ pub(super) fn retry_reason(outcome: &Outcome) -> Option<(RetryReason, Option<Dur
             };
             Some((reason, retry_after(&answer.headers, Timestamp::now())))
         }
-        Err(GatewayError::Upstream { fault: Fault::Unreachable | Fault::Broken, .. }) => {
+        Err(GatewayError::Upstream { fault: Fault::Unreachable, .. }) => {
             Some((RetryReason::ConnectError, None))
         }
         Err(_) => None,
@@ -94,19 +94,11 @@ pub(super) fn note_end(outcome: &Outcome, dispatch: &mut Dispatch) {
         Ok(_) => DispatchObserver::completed,
         Err(GatewayError::Upstream { fault, .. }) => match fault {
             Fault::Unreachable => DispatchObserver::unreachable,
-            Fault::Broken | Fault::Garbled | Fault::Useless => DispatchObserver::failed,
+            Fault::Broken | Fault::Useless => DispatchObserver::failed,
             Fault::TimedOut => DispatchObserver::timed_out,
             Fault::Credentials => DispatchObserver::completed,
             Fault::BreakerOpen(_) => DispatchObserver::breaker_open,
         },
         Err(_) => DispatchObserver::cut,
     });
-}
-
-/// How a dispatch ended, in one word.
-pub(super) fn status_type(outcome: &Outcome) -> StatusType {
-    match outcome {
-        Ok(answer) if answer.status.as_u16() < 400 => StatusType::Success,
-        Ok(_) | Err(_) => StatusType::Error,
-    }
 }

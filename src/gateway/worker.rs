@@ -99,7 +99,8 @@ impl Worker {
             Some(model) => self.target(self.shared.providers.at(upstream, model)).0,
             None => {
                 let provider = &upstream.provider.name;
-                let metrics = self.metrics.as_ref().map(|metrics| metrics.no_model(provider));
+                let metrics =
+                    self.metrics.as_ref().map(|metrics| metrics.no_model(provider, self.no_price()));
                 ModelTarget::new(Arc::clone(upstream), None, metrics)
             }
         };
@@ -143,9 +144,7 @@ impl Worker {
 
     fn pricing(&self, provider: &Provider, model: &str) -> Pricing {
         let Some(prices) = provider.prices.get(model) else {
-            let providers = &self.shared.config.providers;
-            let any = providers.iter().any(|provider| !provider.prices.is_empty());
-            return if any { Pricing::NoPrice } else { Pricing::Off };
+            return self.no_price();
         };
         let mut by_kind = TokenPrices::default();
         for kind in TokenKind::ALL {
@@ -157,5 +156,12 @@ impl Worker {
             };
         }
         Pricing::Price(Arc::new(by_kind))
+    }
+
+    /// What is missed where a model has no price: nothing, if none has one.
+    fn no_price(&self) -> Pricing {
+        let providers = &self.shared.config.providers;
+        let any = providers.iter().any(|provider| !provider.prices.is_empty());
+        if any { Pricing::NoPrice } else { Pricing::Off }
     }
 }

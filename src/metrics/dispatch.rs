@@ -22,6 +22,8 @@ pub struct DispatchObserver {
     attempting: bool,
     events: Option<Box<Events>>,
     used: Option<(Tokens, UsageSource)>,
+    /// Provider of the target that failed before this one.
+    instead_of: Option<Box<str>>,
     _presence: Presence,
 }
 
@@ -70,6 +72,7 @@ impl DispatchObserver {
             attempting: false,
             events: None,
             used: None,
+            instead_of: None,
             _presence: handles.worker.presence,
         }
     }
@@ -95,6 +98,11 @@ impl DispatchObserver {
     pub fn retried(&mut self, reason: RetryReason) {
         let handles = self.model.handles();
         handles.worker.metrics.retried(handles.provider.as_str(), reason);
+    }
+
+    /// A target of this provider failed before.
+    pub fn fell_back(&mut self, from: &str) {
+        self.instead_of = Some(from.into());
     }
 
     /// The upstream's status line arrived.
@@ -239,6 +247,10 @@ impl Drop for DispatchObserver {
         self.model.settle(kind == StatusType::Success);
         self.model.handles().record((self.endpoint, self.stream), status, kind, nanos_since(self.started));
         self.record_attempts();
+        if let Some(from) = &self.instead_of {
+            let handles = self.model.handles();
+            handles.worker.metrics.fell_back(from, handles.provider.as_str(), kind);
+        }
         if let Some(events) = &self.events {
             self.record_events(events);
         }

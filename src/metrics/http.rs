@@ -72,7 +72,7 @@ struct Marks {
     decoded: Option<u64>,
     prepared: Option<u64>,
     dispatched: Option<u64>,
-    /// A held answer was whole.
+    /// What is held back of an answer was here.
     received: Option<u64>,
     answered: Option<u64>,
 }
@@ -107,7 +107,7 @@ impl HttpObserver {
     pub fn model_call(&mut self, endpoint: Endpoint) {
         self.call = Some(ModelCall {
             endpoint,
-            stream: Stream::Unknown,
+            stream: Stream::No,
             model: None,
             alias: None,
             caller: None,
@@ -170,7 +170,7 @@ impl HttpObserver {
         }
     }
 
-    /// An answer that is held back until it is whole is whole.
+    /// As much of an answer is here as is held back before its headers go on.
     pub fn received(&mut self) {
         self.mark(|marks| &mut marks.received);
     }

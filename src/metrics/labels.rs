@@ -152,6 +152,21 @@ impl Endpoint {
             Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings | Self::Messages
         )
     }
+
+    /// Whether its calls use tokens, so that what an answer declares is news. Everywhere else a declaration is one that
+    /// was counted when the answer was made.
+    #[must_use]
+    pub const fn makes_tokens(self) -> bool {
+        self.bears_tokens()
+            || matches!(
+                self,
+                Self::Rerank
+                    | Self::Moderations
+                    | Self::ImageGenerations
+                    | Self::Speech
+                    | Self::Transcriptions
+            )
+    }
 }
 
 label_set! {

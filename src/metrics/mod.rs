@@ -321,8 +321,8 @@ impl WorkerMetrics {
 
     /// The handles of a provider's calls that name no model.
     #[must_use]
-    pub fn no_model(&self, provider: &str) -> ModelMetrics {
-        ModelMetrics::new(self.handles(provider, UNKNOWN), None, Pricing::Off)
+    pub fn no_model(&self, provider: &str, pricing: Pricing) -> ModelMetrics {
+        ModelMetrics::new(self.handles(provider, UNKNOWN), None, pricing)
     }
 
     fn handles(&self, provider: &str, model: Label) -> Arc<ModelHandles> {

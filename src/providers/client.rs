@@ -50,12 +50,9 @@ pub enum UpstreamError {
     /// The connection had served before and was closed by the time of this request: another one may do.
     #[error("{BROKEN}")]
     Stale(#[source] legacy::Error),
-    /// The connection broke, and nothing of an answer had come.
+    /// The connection broke, or what came was no head of an answer.
     #[error("{BROKEN}")]
     Broken(#[source] legacy::Error),
-    /// What came was no head of an answer, or not all of one.
-    #[error("{BROKEN}")]
-    Garbled(#[source] legacy::Error),
 }
 
 const BROKEN: &str = "the connection broke before an answer";
@@ -118,7 +115,6 @@ fn broken(error: legacy::Error) -> UpstreamError {
         connected.get_extras(&mut extras);
     }
     match extras.get::<History>() {
-        Some(history) if history.is_answered() => UpstreamError::Garbled(error),
         Some(history) if history.is_stale() => UpstreamError::Stale(error),
         _ => UpstreamError::Broken(error),
     }

@@ -26,11 +26,6 @@ impl History {
     pub(super) fn is_stale(&self) -> bool {
         self.0.load(Ordering::Relaxed) == SERVED
     }
-
-    /// Whether something came since it was last written to.
-    pub(super) fn is_answered(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & ANSWERED != 0
-    }
 }
 
 /// See the module.

@@ -5,7 +5,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::caller::{chat, chat_of};
+use crate::aurora::Setup;
+use crate::caller::{MASTER_KEY, chat, chat_of, post};
 use crate::exposition::gateways;
 use crate::streams::{HELLO, ROLE};
 use crate::upstream::{Step, Upstream, answer, json, opening, stream};
@@ -189,6 +190,54 @@ fn a_stream_that_has_begun_stays_where_it_is() {
     assert_eq!(answer.header("x-aurora-provider"), Some("a"));
     assert_eq!((answer.status, b.calls().len()), (200, 0));
     aurora.settles("aurora_answers_total", &["smart broken_stream 1"]);
+}
+
+#[test]
+fn a_fallback_has_the_outcome_of_its_last_byte() {
+    let a = Upstream::start().on("m", failure("500 Oops")).on("n", failure("500 Oops"));
+    let b = Upstream::start()
+        .on("m", vec![opening(&[ROLE, HELLO])[0].clone(), Step::Reset])
+        .on("n", vec![opening(&[ROLE, HELLO])[0].clone(), Step::Stall]);
+    let routes = route("[a/m, b/m], left: [a/n, b/n]");
+    let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], &routes);
+    assert_eq!(aurora.ask(chat_of("smart", true)).status, 200);
+    aurora.settles("aurora_fallbacks_total", &["a b error 1"]);
+    let mut caller = aurora.caller();
+    caller.send(chat_of("left", true));
+    caller.head();
+    caller.read_until("Hello");
+    drop(caller);
+    aurora.settles("aurora_fallbacks_total", &["a b cancelled 1", "a b error 1"]);
+}
+
+#[test]
+fn a_target_that_has_no_address_for_the_request_is_passed_over() {
+    let a = Upstream::start().on("m", failure("503 Busy"));
+    let [b, c] = [(); 2].map(|()| Upstream::start().on("m", json(OK)));
+    // With the query, the address is longer than one can be.
+    let far = format!("http://{}/{}/v1", b.address, "x".repeat(2000));
+    let text = format!(
+        "server: {{master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true}}\n{}\nproviders:\n  \
+         a: {{type: openai_compatible, base_url: \"http://{}/v1\"}}\n  \
+         b: {{type: openai_compatible, base_url: \"{far}\", models: [m]}}\n  \
+         c: {{type: openai_compatible, base_url: \"http://{}/v1\"}}\n",
+        route("[a/m, b/m], last: [b/m, c/m], none: [b/m]"),
+        a.address,
+        c.address,
+    );
+    let aurora = Setup::new().yaml(&text).start();
+    let ask = |model: &str| {
+        let path = format!("/v1/chat/completions?{}", "q".repeat(64_000));
+        aurora.ask(post(&path, format!(r#"{{"model":"{model}"}}"#)))
+    };
+    assert_eq!(ask("smart").said(), (503, r#"{"from":"a"}"#));
+    assert_eq!(ask("last").said(), (200, OK));
+    let unknown = ask("none");
+    assert!(unknown.status == 404 && unknown.text().contains("model_not_found"), "{}", unknown.text());
+    assert_eq!(b.calls().len(), 0);
+    aurora.settles("aurora_fallbacks_total", &[]);
+    aurora
+        .settles("aurora_answers_total", &["last ok 1", "smart upstream_error 1", "unknown caller_error 1"]);
 }
 
 #[test]

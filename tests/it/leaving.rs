@@ -175,3 +175,20 @@ fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours
         &["up body /chat/completions 200 error false 1", "up event /chat/completions 499 cancelled true 1"],
     );
 }
+
+#[test]
+fn a_caller_that_closes_at_an_error_inside_a_stream_has_seen_the_provider_fail() {
+    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+    let upstream = Upstream::start().on("m", then(opening(&[ROLE, HELLO, error]), [Step::Stall]));
+    let breaker = "resilience: {circuit_breaker: {failure_threshold: 1}}";
+    let aurora = gateway(&upstream, "", breaker);
+    let mut caller = begin(&aurora, "m");
+    caller.read_until(error);
+    leave(caller, Leaving::Closes, &upstream, "m");
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 200 error true 1"]);
+    aurora.settles("aurora_streams_total", &["up m upstream_error 1"]);
+    aurora.settles("aurora_answers_total", &["m broken_stream 1"]);
+    aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 broken 1"]);
+    aurora.settles("aurora_client_disconnects_total", &[]);
+    aurora.settles("aurora_circuit_breaker_state", &["up open 1"]);
+}

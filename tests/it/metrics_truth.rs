@@ -316,3 +316,14 @@ fn a_scrape_is_served_while_every_request_slot_is_taken() {
     aurora.settles("aurora_requests_in_flight", &[]);
     assert!(begun.elapsed() < PATIENCE);
 }
+
+#[test]
+fn a_call_that_is_refused_before_its_body_is_read_is_no_stream() {
+    let upstream = Upstream::start().on("m", json(ANSWERED));
+    let aurora = gateway(&upstream, "", "");
+    assert_eq!(aurora.ask(chat("{")).status, 400);
+    aurora.settles(
+        "aurora_gateway_phase_duration_seconds_count",
+        &["/chat/completions decode error unknown 1", "/chat/completions total error false 1"],
+    );
+}

@@ -1,7 +1,7 @@
 //! Forms with files: what is read of them, what goes on, what is refused.
 
 use crate::aurora::{Aurora, Setup};
-use crate::caller::{Answer, key, request};
+use crate::caller::{Answer, key, post, request};
 use crate::exposition::{gateway, yaml};
 use crate::http_surface::refusal;
 use crate::upstream::{Upstream, answer, json, stream};
@@ -135,4 +135,20 @@ fn the_next_target_gets_the_form_with_its_own_model() {
     assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).said(), (200, "{}"));
     assert!(one.call("m").body == form("m", &sound, ""));
     assert!(two.call("another").body == form("another", &sound, ""));
+}
+
+#[test]
+fn a_page_is_neither_speech_nor_a_transcription() {
+    let upstream =
+        Upstream::start().on("m", answer("200 OK", "content-type: text/html; charset=utf-8\r\n", "<p>"));
+    let aurora = gateway(&upstream, "", "");
+    let answers = [
+        send(&aurora, KIND, &form("m", &sound(10), "")),
+        aurora.ask(post("/v1/audio/speech", r#"{"model":"m"}"#)),
+    ];
+    let told = r#"{"error":{"message":"provider `up`: its answer is text/html","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
+    for answer in &answers {
+        assert_eq!(answer.said(), (502, told));
+    }
+    aurora.settles("aurora_upstream_attempts_total", &["up m server_error 2"]);
 }

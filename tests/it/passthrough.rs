@@ -4,7 +4,7 @@ use crate::aurora::{Aurora, Setup};
 use crate::caller::{key, request};
 use crate::exposition::{PROVIDER_KEY, gateway, yaml};
 use crate::http_surface::refusal;
-use crate::upstream::{Call, Upstream, answer, json, stream};
+use crate::upstream::{Call, Step, Upstream, answer, json, stream};
 
 fn line(call: &Call) -> &str {
     call.head.lines().next().unwrap_or_default()
@@ -254,4 +254,23 @@ fn failures_are_told_as_everywhere_else() {
         let answer = aurora.get(&format!("/p/up/{path}"));
         assert!(answer.status == status && answer.text().contains(text), "{path}: {}", answer.text());
     }
+}
+
+#[test]
+fn the_answer_to_head_keeps_the_size_that_get_would_have() {
+    let raw = |text: &str| vec![Step::Send(text.as_bytes().to_vec())];
+    let upstream = Upstream::start()
+        .on("/v1/there", raw("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 1234\r\n\r\n"))
+        .on("/v1/unsized", raw("HTTP/1.1 200 OK\r\n\r\n"))
+        .on("/v1/gone", raw("HTTP/1.1 410 Gone\r\ncontent-length: 56\r\n\r\n"));
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = aurora.caller();
+    for (path, status, length) in [("there", 200, "1234"), ("gone", 410, "56"), ("there", 200, "1234")] {
+        caller.send(request("HEAD", &format!("/p/up/{path}"), &key(), ""));
+        let head = caller.head();
+        assert_eq!((head.status, head.header("content-length")), (status, Some(length)), "{path}");
+    }
+    caller.send(request("HEAD", "/p/up/unsized", &key(), ""));
+    assert_eq!(caller.head().status, 200);
+    aurora.settles("aurora_answers_total", &["unknown caller_error 1", "unknown ok 3"]);
 }

@@ -4,7 +4,7 @@ use crate::aurora::{Aurora, Setup};
 use crate::caller::{key, post, request};
 use crate::exposition::{PROVIDER_KEY, gateway, yaml};
 use crate::http_surface::refusal;
-use crate::upstream::{Call, Upstream, answer, json, stream};
+use crate::upstream::{Call, Step, Upstream, answer, json, stream};
 
 fn line(call: &Call) -> &str {
     call.head.lines().next().unwrap_or_default()
@@ -210,4 +210,84 @@ fn an_id_that_is_none_goes_nowhere() {
         }
     }
     assert_eq!(upstream.calls().len(), 0);
+}
+
+#[test]
+fn tokens_are_not_counted_again_when_their_answer_is_looked_at() {
+    let usage = r#"{"usage":{"input_tokens":5,"output_tokens":3}}"#;
+    let large =
+        format!(r#"{{"output":"{}","usage":{{"input_tokens":5,"output_tokens":3}}}}"#, "x".repeat(300 << 10));
+    let replay = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"x\"}\n\n\
+                  data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":3}}}\n\n";
+    let paths = ["responses/r", "responses/large", "responses/r?stream=true", "batches/b", "files/f"];
+    let [one, all, again, batch, file] = paths.map(|path| format!("/v1/{path}"));
+    let upstream = Upstream::start()
+        .on(&one, json(usage))
+        .on(&all, json(&large))
+        .on(&again, stream(&[replay]))
+        .on(&batch, json(usage))
+        .on(&file, json(usage))
+        .on("/v1/responses/r/cancel", json(usage))
+        .on("/v1/chat/completions/c", json(usage))
+        .on("m", json(usage));
+    let aurora = gateway(&upstream, "", "");
+    for path in paths {
+        for surface in ["/v1", "/p/up"] {
+            assert_eq!(aurora.get(&format!("{surface}/{path}")).status, 200, "{surface}/{path}");
+        }
+    }
+    assert_eq!(aurora.get("/p/up/chat/completions/c").said(), (200, usage));
+    assert_eq!(aurora.ask(post("/v1/responses/r/cancel", "")).said(), (200, usage));
+    assert_eq!(aurora.ask(post("/p/up/messages/count_tokens", r#"{"model":"m"}"#)).said(), (200, usage));
+    aurora.settles("aurora_answers_total", &["m ok 1", "unknown ok 12"]);
+    for family in
+        ["aurora_tokens_total", "aurora_usage_reports_total", "aurora_time_per_output_token_seconds_count"]
+    {
+        aurora.settles(family, &[]);
+    }
+    assert_eq!(aurora.ask(post("/v1/responses", r#"{"model":"m"}"#)).said(), (200, usage));
+    aurora.settles("aurora_tokens_total", &["up m input uncached 5", "up m output text 3"]);
+    aurora.settles("aurora_usage_reports_total", &["up native 1"]);
+}
+
+#[test]
+fn what_is_deleted_may_be_answered_with_nothing() {
+    let upstream = Upstream::start()
+        .on("DELETE /v1/files/none", vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())])
+        .on("DELETE /v1/files/empty", answer("200 OK", "", ""))
+        .on("DELETE /v1/files/html", answer("200 OK", "content-type: text/html\r\n", "<p>"))
+        .on("GET /v1/files/none", vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]);
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = aurora.caller();
+    let statuses = ["DELETE none", "DELETE empty", "DELETE html", "GET none"].map(|call| {
+        let (method, file) = call.split_once(' ').expect("two words");
+        caller.send(request(method, &format!("/v1/files/{file}"), &key(), ""));
+        let head = caller.head();
+        let length = head.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+        caller.take(length);
+        head.status
+    });
+    assert_eq!(statuses, [204, 200, 502, 502]);
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up unknown /files/{id} 200 error false 1",
+            "up unknown /files/{id} 200 success false 1",
+            "up unknown /files/{id} 204 error false 1",
+            "up unknown /files/{id} 204 success false 1",
+        ],
+    );
+}
+
+#[test]
+fn what_names_no_model_has_no_price_where_others_have() {
+    let usage = r#"{"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
+    let upstream =
+        Upstream::start().on("/v1/chat/completions", json(usage)).on("/v1/responses/r", json(usage));
+    let text = yaml(&upstream, "", "").replace("api_key:", "prices: {p: {input: 1, output: 1}}, api_key:");
+    let aurora = Setup::new().yaml(&text).start();
+    assert_eq!(aurora.ask(request("POST", "/p/up/chat/completions", &key(), "{}")).said(), (200, usage));
+    assert_eq!(aurora.get("/v1/responses/r").said(), (200, usage));
+    aurora.settles("aurora_answers_total", &["unknown ok 2"]);
+    aurora.settles("aurora_unpriced_requests_total", &["up no_price 1"]);
 }

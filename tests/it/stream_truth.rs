@@ -6,7 +6,7 @@ use crate::aurora::{Aurora, Setup};
 use crate::caller::{chat, chat_of, post};
 use crate::exposition::{gateway, yaml};
 use crate::streams::{DONE, HELLO, ROLE, STOP, USAGE, begin, then};
-use crate::upstream::{Gate, LAST_CHUNK, Step, Upstream, answer, chunk, json, opening, stream};
+use crate::upstream::{Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, chunk, json, opening, stream};
 
 /// A gateway that asks for usage where the caller does not.
 fn asking(upstream: &Upstream) -> Aurora {
@@ -348,4 +348,60 @@ fn other_streams_end_with_their_body() {
     aurora.settles("aurora_streams_total", &["up broken upstream_truncated 1", "up whole completed 1"]);
     aurora.settles("aurora_tokens_total", &["up whole input uncached 5", "up whole output text 9"]);
     aurora.settles("aurora_usage_reports_total", &["up native 1"]);
+}
+
+#[test]
+fn a_stream_of_several_choices_ends_with_the_last_of_them() {
+    let (other, stop_other) =
+        (HELLO.replace("\"index\":0", "\"index\":1"), STOP.replace("\"index\":0", "\"index\":1"));
+    let upstream = Upstream::start()
+        .on("both", stream(&[HELLO, &other, STOP, &stop_other]))
+        .on("done", stream(&[HELLO, &other, STOP, DONE]))
+        .on("in-turn", stream(&[HELLO, STOP, &other, &stop_other]))
+        .on("one", stream(&[HELLO, &other, STOP]))
+        .on("one-in-turn", stream(&[HELLO, STOP, &other]))
+        .on("same-twice", stream(&[HELLO, &other, STOP, STOP]));
+    let aurora = gateway(&upstream, "", "");
+    upstream.models().iter().for_each(|model| assert_eq!(aurora.ask(chat_of(model, true)).status, 200));
+    aurora.settles(
+        "aurora_streams_total",
+        &[
+            "up both completed 1",
+            "up done completed 1",
+            "up in-turn completed 1",
+            "up one upstream_truncated 1",
+            "up one-in-turn upstream_truncated 1",
+            "up same-twice upstream_truncated 1",
+        ],
+    );
+}
+
+#[test]
+fn the_overhead_leaves_out_the_time_in_which_the_provider_thinks() {
+    let thought = Duration::from_millis(300);
+    let (large, rest) = ("{\"a\":\"".to_owned() + &"x".repeat(300 << 10), "\"}");
+    let head = |length| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+    for (streamed, first, second) in [
+        (true, STREAM_HEAD.to_owned(), [&*chunk(HELLO), &chunk(DONE), LAST_CHUNK.as_bytes()].concat()),
+        (false, head(large.len() + rest.len()), [&*large, rest].concat().into_bytes()),
+        (false, head(9), b"{}       ".to_vec()),
+    ] {
+        let gate = Gate::default();
+        let steps = vec![Step::Send(first.into_bytes()), Step::Await(gate.clone()), Step::Send(second)];
+        let upstream = Upstream::start().on("m", steps);
+        let aurora = gateway(&upstream, "", "");
+        let mut caller = aurora.caller();
+        caller.send(chat_of("m", streamed));
+        upstream.call("m");
+        let asked = Instant::now();
+        while asked.elapsed() < thought {
+            aurora.scrape();
+        }
+        gate.open();
+        assert!(caller.answer().whole);
+        aurora
+            .settles("aurora_gateway_overhead_seconds_count", &[&format!("/chat/completions {streamed} 1")]);
+        let overhead = seconds(&aurora, "aurora_gateway_overhead_seconds_sum");
+        assert!(overhead < thought / 2, "{streamed}: {overhead:?}");
+    }
 }

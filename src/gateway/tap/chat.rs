@@ -33,15 +33,17 @@ struct Groq<'a> {
 struct Choices {
     token: bool,
     reasoning: bool,
-    finished: bool,
-    several: bool,
+    /// A bit for each index.
+    finished: u128,
+    begun: u128,
     none: bool,
 }
 
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-struct Choice {
-    index: Filled,
+struct Choice<'a> {
+    #[serde(borrow)]
+    index: Option<&'a RawValue>,
     delta: Option<Delta>,
     text: Filled,
     finish_reason: Filled,
@@ -62,8 +64,11 @@ pub(super) fn read(data: &str, seen: &mut Seen) {
     let choices = chunk.choices;
     seen.first_token |= choices.token;
     seen.reasoning |= choices.reasoning;
-    seen.several_choices |= choices.several;
-    seen.ended |= choices.finished;
+    seen.choices |= choices.begun;
+    seen.finished_choices |= choices.finished;
+    if choices.begun != 0 {
+        seen.ended = seen.finished_choices == seen.choices;
+    }
     seen.reported_error |= chunk.error.0;
     seen.no_choices = choices.none;
     let usage = chunk.usage.or_else(|| chunk.x_groq?.usage);
@@ -73,15 +78,19 @@ pub(super) fn read(data: &str, seen: &mut Seen) {
 }
 
 impl Choices {
-    fn add(&mut self, choice: &Choice) {
+    fn add(&mut self, choice: &Choice<'_>) {
         if let Some(delta) = &choice.delta {
             let reasoning = delta.reasoning_content.0 || delta.reasoning.0;
             self.reasoning |= reasoning;
             self.token |= reasoning || delta.content.0 || delta.refusal.0 || delta.tool_calls.0;
         }
         self.token |= choice.text.0;
-        self.finished |= choice.finish_reason.0;
-        self.several |= choice.index.0;
+        let index: u32 = choice.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);
+        let bit = 1 << index.min(u128::BITS - 1);
+        self.begun |= bit;
+        if choice.finish_reason.0 {
+            self.finished |= bit;
+        }
     }
 }
 
@@ -101,7 +110,7 @@ impl<'de> Deserialize<'de> for Choices {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
                 let mut choices = Choices { none: true, ..Choices::default() };
-                while let Some(choice) = seq.next_element()? {
+                while let Some(choice) = seq.next_element::<Choice>()? {
                     choices.none = false;
                     choices.add(&choice);
                 }

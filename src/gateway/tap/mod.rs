@@ -63,8 +63,10 @@ pub struct Seen {
     pub first_token: bool,
     /// One of them was reasoning.
     pub reasoning: bool,
-    /// There is more than one choice.
-    pub several_choices: bool,
+    /// The choices that have begun, a bit for each index.
+    choices: u128,
+    /// Those of them that have a finish reason.
+    finished_choices: u128,
     /// The last event of a whole stream has come.
     pub ended: bool,
     /// The upstream itself reported an error inside the stream.
@@ -170,7 +172,7 @@ impl Tap {
         let tokens = seen.usage.as_ref()?.tokens()?;
         let unseen = if seen.reasoning { 0 } else { tokens[TokenKind::OutputReasoning as usize] };
         let output = super::usage::totals(&tokens).1;
-        let paced = (seen.first_token && !seen.several_choices).then_some(output - unseen);
+        let paced = (seen.first_token && seen.choices <= 1).then_some(output - unseen);
         Some(Declared { tokens, paced })
     }
 

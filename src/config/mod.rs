@@ -5,6 +5,7 @@
 
 mod base_url;
 mod demo;
+mod deployments;
 mod digest;
 mod discovery;
 mod dotenv;
@@ -44,6 +45,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use deployments::is_deployment;
 pub use load::load;
 pub use problem::{Problem, Severity};
 pub use provider_types::{PROVIDER_TYPES, provider_type};

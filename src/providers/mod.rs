@@ -28,7 +28,7 @@ pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
 pub use passage::Passage;
-pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
+pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
 
 /// A provider, with what every call to it needs made ready once.

@@ -95,6 +95,7 @@ impl Reloader {
         if let Some(metrics) = &shared.metrics {
             observed::with_configured(&shared.config, &shared.access, |names| metrics.configure(names));
         }
+        shared.providers.take_over(&old.providers);
         self.log_level.set(shared.config.log.level);
         let secret_files = shared.config.secret_files.clone();
         self.on_files(move |files| files.watch(&secret_files)).await?;

@@ -99,8 +99,10 @@ struct Provider<'a> {
     r#type: &'static str,
     base_url: &'a str,
     key_set: bool,
-    /// Empty asks the upstream.
+    /// Empty asks the upstream, where it has a list.
     models: &'a [String],
+    #[serde(skip)]
+    has_list: bool,
     inject_usage: bool,
 }
 
@@ -220,10 +222,10 @@ impl Metrics {
 impl Provider<'_> {
     fn sentence(&self) -> String {
         let key = if self.key_set { "key set" } else { "no key" };
-        let models = if self.models.is_empty() {
-            "models as the upstream lists them".to_owned()
-        } else {
-            format!("models {}", self.models.join(", "))
+        let models = match (self.models.is_empty(), self.has_list) {
+            (true, true) => "models as the upstream lists them".to_owned(),
+            (true, false) => "no models known".to_owned(),
+            (false, _) => format!("models {}", self.models.join(", ")),
         };
         format!("{} at {}, {key}, {models}", self.r#type, self.base_url)
     }
@@ -244,8 +246,8 @@ fn metrics(config: &Config) -> Metrics {
         endpoint: config.metrics.endpoint.clone(),
         url: config.metrics_url(),
         auth: match (&config.metrics.token, &config.server.master_key) {
-            (None, None) if config.server.keys.is_empty() => Auth::None,
-            (None, None) => Auth::Nobody,
+            _ if config.metrics_are_closed() => Auth::Nobody,
+            (None, None) => Auth::None,
             (None, Some(_)) => Auth::MasterKey,
             (Some(_), None) => Auth::MetricsToken,
             (Some(_), Some(_)) => Auth::MetricsTokenOrMasterKey,
@@ -261,6 +263,7 @@ fn provider(provider: &config::Provider) -> Provider<'_> {
         base_url: provider.base_url.as_str().trim_end_matches('/'),
         key_set: provider.api_key.is_some(),
         models: &provider.models,
+        has_list: provider.kind.models_path.is_some(),
         inject_usage: provider.inject_usage,
     }
 }

@@ -9,7 +9,7 @@ use crate::monitoring;
 Examples:
   aurora metrics dashboard > /var/lib/grafana/dashboards/aurora.json
 
-Or import the output in Grafana under Dashboards, New, Import. Panels of availability
+Or import the output in Grafana under Dashboards, New, Import. Panels of availability \
 read the recording rules of `aurora metrics rules`.")]
 pub struct Args {}
 

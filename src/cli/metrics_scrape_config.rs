@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::metrics_probe::{load_settings, say_errors};
 use super::{Context, Outcome};
-use crate::config::{Config, Loaded, Secret};
+use crate::config::{CLOSED_METRICS, Config, Loaded};
 use crate::monitoring::{Access, Scrape};
 use crate::terminal::Tone;
 
@@ -14,10 +14,12 @@ use crate::terminal::Tone;
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
-  aurora metrics scrape-config >> /etc/prometheus/prometheus.yml
+  aurora metrics scrape-config > /etc/prometheus/scrape/aurora.yml
   aurora metrics scrape-config --token-file /etc/prometheus/aurora-key
 
-The key itself is never printed. Without a file that holds it, the lines that name one
+Name that folder once in prometheus.yml: `scrape_config_files: [scrape/*.yml]`.
+
+The key itself is never printed. Without a file that holds it, the lines that name one \
 are comments, with the command that writes it.")]
 pub struct Args {
     /// File in which Prometheus finds the credential
@@ -28,7 +30,7 @@ pub struct Args {
 /// Prints the stanza.
 ///
 /// # Errors
-/// When the configuration cannot be used, or leaves the port open.
+/// When the configuration cannot be used, opens the endpoint to nobody, or leaves the port open.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
     let Some(config) = &loaded.config else {
@@ -41,6 +43,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     }
     if config.metrics_address().1 == 0 {
         bail!("metrics.listen takes any free port: name one, so that Prometheus finds it");
+    }
+    if config.metrics_are_closed() {
+        let (what, fix) = CLOSED_METRICS;
+        bail!("the metrics endpoint is {what}; {fix}");
     }
     let scrape = Scrape {
         target: config.metrics_authority(),
@@ -61,10 +67,9 @@ fn access(args: &Args, loaded: &Loaded, config: &Config) -> anyhow::Result<Acces
         ("metrics.token", "METRICS_TOKEN", &config.metrics.token),
         ("server.master_key", "AURORA_MASTER_KEY", &config.server.master_key),
     ];
-    let found =
-        credentials.into_iter().find_map(|(key, variable, secret)| Some((key, variable, secret.as_ref()?)));
-    let Some((key, variable, secret)) = found else { return Ok(Access::Open) };
-    if let Some(path) = config.secret_files.iter().find(|path| holds(path, secret)) {
+    let found = credentials.into_iter().find(|(_, _, secret)| secret.is_some());
+    let Some((key, variable, _)) = found else { return Ok(Access::Open) };
+    if let Some(path) = loaded.secret_file_of(key) {
         return named(path).map(Access::File);
     }
     let source = loaded.source_of(key).unwrap_or("default");
@@ -73,10 +78,6 @@ fn access(args: &Args, loaded: &Loaded, config: &Config) -> anyhow::Result<Acces
         setting: format!("{key} ({source})"),
         shell: if in_environment { format!("${variable}") } else { format!("<{key}, see {source}>") },
     })
-}
-
-fn holds(path: &Path, secret: &Secret) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.trim_end_matches(['\r', '\n']) == secret.expose())
 }
 
 /// The path as Prometheus can read it, whatever folder it starts in.

@@ -17,7 +17,7 @@ Examples:
   aurora serve --host 127.0.0.1 --port 0
   METRICS_ENABLED=true aurora serve -c /etc/aurora/config.yaml
 
-Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once. SIGHUP, or a change of a file
+Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once. SIGHUP, or a change of a file \
 that holds a secret, reads the configuration again; one with errors is refused and the one before stays in force.
 Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.")]
 pub struct Args {

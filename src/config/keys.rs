@@ -11,7 +11,7 @@ use super::{Config, EffectiveSetting, NamedKey, names, secrets};
 const MAX_KEYS: usize = 1000;
 
 /// The name that the master key's use is counted under.
-const MASTER: &str = "master";
+pub const MASTER: &str = "master";
 
 /// What reading keys works with.
 pub(super) struct KeyReader<'a, 'f> {

@@ -24,7 +24,9 @@ pub fn load(sources: &Sources) -> Loaded {
     let mut problems = Problems::default();
     let mut needs = BTreeSet::new();
     let variables = Variables::read(sources, &mut problems);
-    let (raw, file) = read_file(sources, &variables, &mut problems, &mut needs);
+    let read = read_file(sources, &variables, &mut problems, &mut needs);
+    let is_known = read.is_some();
+    let (raw, file) = read.unwrap_or_default();
 
     let mut config = settings::blank();
     let mut effective = Vec::new();
@@ -58,7 +60,10 @@ pub fn load(sources: &Sources) -> Loaded {
         settings: &mut effective,
     };
     entries.read(raw, &mut config);
-    warnings::check(&config, &facts, &mut problems);
+    // Whatever seems to be missing may stand in a file that could not be read.
+    if is_known {
+        warnings::check(&config, &facts, &mut problems);
+    }
     let named_at = |place: &Place| files.named_at(place).map(Path::to_owned);
     let secret_files = places.iter().filter_map(|(key, place)| Some((*key, named_at(place)?))).collect();
     config.secret_files = files.into_paths();
@@ -128,13 +133,14 @@ fn config_path(sources: &Sources, variables: &Variables) -> Option<PathBuf> {
         .or_else(|| files::find(&sources.directory))
 }
 
+/// What the file says, and which it is; `None` when it could not be read.
 fn read_file(
     sources: &Sources,
     variables: &Variables,
     problems: &mut Problems,
     needs: &mut BTreeSet<String>,
-) -> (RawConfig, Option<(PathBuf, Place)>) {
-    let Some(path) = config_path(sources, variables) else { return (RawConfig::default(), None) };
+) -> Option<(RawConfig, Option<(PathBuf, Place)>)> {
+    let Some(path) = config_path(sources, variables) else { return Some(Default::default()) };
     let file = Place::new(Layer::File, path.display().to_string());
     let full = sources.directory.join(&path);
     let text = match files::read(&full, &file) {
@@ -143,24 +149,24 @@ fn read_file(
             let fault =
                 Fault::new("no-config-file", "does not exist", "create it, or name another with --config");
             problems.error(&file, "", fault);
-            return (RawConfig::default(), None);
+            return None;
         }
         Err(misread) => {
             problems.error(&misread.0, "", misread.1);
-            return (RawConfig::default(), None);
+            return None;
         }
     };
     let document = match yaml::parse(&text, &file) {
         Ok(document) => document,
         Err(misread) => {
             problems.error(&misread.0, "", misread.1);
-            return (RawConfig::default(), None);
+            return None;
         }
     };
     let raw = RawConfig::default();
     let assume_set = sources.assume_set;
     let raw = Reader { file: &file, variables, assume_set, problems, needs, raw }.read(&document);
-    (raw, Some((full, file)))
+    Some((raw, Some((full, file))))
 }
 
 impl Loaded {

@@ -5,6 +5,7 @@
 
 mod base_url;
 mod demo;
+mod deployments;
 mod digest;
 mod discovery;
 mod dotenv;
@@ -44,11 +45,14 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use deployments::is_deployment;
+pub use keys::MASTER;
 pub use load::load;
 pub use problem::{Problem, Severity};
 pub use provider_types::{PROVIDER_TYPES, provider_type};
 pub use reference::reference;
 pub use source::{Demo, Environment, Flag, Sources};
+pub use warnings::CLOSED_METRICS;
 
 /// What [`load`] found.
 #[derive(Debug)]
@@ -147,6 +151,13 @@ impl Config {
     #[must_use]
     pub fn metrics_on_every_interface(&self) -> bool {
         paths::is_wildcard(self.metrics_address().0)
+    }
+
+    /// Whether nobody may read the metrics endpoint: there are keys, and none of them opens it.
+    #[must_use]
+    pub fn metrics_are_closed(&self) -> bool {
+        let server = &self.server;
+        self.metrics.token.is_none() && server.master_key.is_none() && !server.keys.is_empty()
     }
 
     /// Every (provider, model) that the configuration names, once: the providers' models, then the routes' targets.

@@ -71,6 +71,11 @@ impl Builder<'_, '_> {
         if draft.kind.models_path.is_none() && !entry.fields.contains_key("models") {
             self.unlisted(draft);
         }
+        if let Some(Given { place, .. }) = entry.fields.get("models") {
+            for fault in provider.models.iter().filter_map(|model| provider.check_deployment(model).err()) {
+                self.problems.error(place, &entry.path("models"), fault);
+            }
+        }
         self.show(draft, &provider);
         self.settings.extend(resilience.settings);
         provider.prices = prices::read(entry, &provider.models, self.problems, self.settings);

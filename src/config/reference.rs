@@ -16,6 +16,10 @@ Later wins: defaults, the YAML file, `.env`, the environment, command-line flags
 
 Strings of the file may hold `${VAR}` and `${VAR:-default}`; `$$` is a dollar sign. An empty variable counts as unset.
 Sizes are bytes or carry `K`, `M` or `G`, which count in 1024. Durations are seconds or carry `ms`, `s`, `m`, `h`, as in `1m30s`.
+
+SIGHUP, or a change of a file that holds a secret, loads everything anew. Some settings keep their values until the next start,
+and the log names those that changed: `server.host`, `server.port`, `server.base_path`, `server.workers`, `log.format`, and
+every `metrics.` setting but `metrics.token`.
 ";
 
 const PROVIDERS: &str = "

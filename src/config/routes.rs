@@ -100,6 +100,13 @@ impl<'a> RouteReader<'a> {
             self.problems.error(place, &entry.key, Fault::new("unlisted-target", what, fix));
             return None;
         }
+        if let Err(fault) = provider.check_deployment(model) {
+            // Its own list says so already.
+            if provider.models.is_empty() {
+                self.problems.error(place, &entry.key, fault);
+            }
+            return None;
+        }
         Some(RouteTarget { provider: name.to_owned(), model: model.to_owned() })
     }
 

@@ -6,6 +6,10 @@ use super::problem::{Fault, Layer, Place, Problems};
 use super::source::Environment;
 use super::{Config, paths, resilience, secrets};
 
+/// What is wrong where nobody may read the metrics endpoint, and what to do.
+pub const CLOSED_METRICS: (&str, &str) =
+    ("closed to everyone, as server.keys open the API alone", "set METRICS_TOKEN or AURORA_MASTER_KEY");
+
 /// What is known beside the configuration itself.
 pub(super) struct Facts<'a> {
     /// Where the value of each setting came from.
@@ -93,9 +97,8 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     let keys_refused = ["server.master_key", "metrics.token"].iter().any(|key| problems.refused(key));
     let (host, port) = config.metrics_address();
     let unlocked = server.master_key.is_none() && metrics.token.is_none();
-    if metrics.enabled && unlocked && !keys_refused && !server.keys.is_empty() {
-        let what = "closed to everyone, as server.keys open the API alone";
-        let fix = "set METRICS_TOKEN or AURORA_MASTER_KEY";
+    if metrics.enabled && config.metrics_are_closed() && !keys_refused {
+        let (what, fix) = CLOSED_METRICS;
         problems.warn(
             &facts.place("metrics.enabled"),
             "metrics.endpoint",

@@ -8,11 +8,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq};
 
 use super::error::GatewayError;
-use crate::config::Config;
+use crate::config::{Config, MASTER};
 use crate::metrics::{AuthFailure, Surface};
-
-/// The name that the master key's use is counted under.
-const MASTER: &str = "master";
 
 /// The digests of the configured keys.
 #[derive(Debug)]

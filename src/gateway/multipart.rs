@@ -11,6 +11,8 @@ use super::error::GatewayError;
 /// Longest boundary (RFC 2046, 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
+const NO_FORM: &str = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
+
 /// The two fields that decide where a form goes and how its answer comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Form {
@@ -25,9 +27,7 @@ pub(super) struct Form {
 impl Form {
     /// Reads a body by the boundary that its content type names.
     pub(super) fn of(content_type: Option<&HeaderValue>, body: &[u8]) -> Result<Self, GatewayError> {
-        let delimiter = content_type.and_then(delimiter).ok_or_else(|| {
-            invalid("The body must be a form: send Content-Type multipart/form-data with its boundary.")
-        })?;
+        let delimiter = content_type.ok_or(NO_FORM).and_then(delimiter).map_err(invalid)?;
         let (mut model_at, mut stream) = (None, None);
         for part in Parts::of(body, &delimiter)? {
             let (name, at) = part?;
@@ -114,7 +114,7 @@ impl<'a> Parts<'a> {
         let blank = memmem::find(part, b"\r\n\r\n").ok_or("the headers of a part have no end")?;
         let contents = headers + blank + 4..headers + end;
         self.at = Some(contents.end + self.delimiter.needle().len());
-        Ok(Some((field_name(&part[..blank]), contents)))
+        Ok(Some((field_name(&part[..blank])?, contents)))
     }
 }
 
@@ -128,29 +128,42 @@ impl Iterator for Parts<'_> {
 }
 
 /// What stands between a form's parts: a line break and the boundary that its content type names.
-fn delimiter(content_type: &HeaderValue) -> Option<String> {
-    let (kind, parameters) = std::str::from_utf8(content_type.as_bytes()).ok()?.split_once(';')?;
-    let boundary = parameter(parameters, "boundary")?;
+fn delimiter(content_type: &HeaderValue) -> Result<String, &'static str> {
+    let content_type = std::str::from_utf8(content_type.as_bytes()).map_err(|_| NO_FORM)?;
+    let (kind, text) = content_type.split_once(';').ok_or(NO_FORM)?;
+    let mut boundaries = values(text, "boundary");
+    let boundary = boundaries.next().ok_or(NO_FORM)?;
+    if boundaries.next().is_some() {
+        return Err("The form's Content-Type names its boundary twice; name it once.");
+    }
     let fits = (1..=MAX_BOUNDARY).contains(&boundary.len());
-    (kind.trim().eq_ignore_ascii_case("multipart/form-data") && fits).then(|| format!("\r\n--{boundary}"))
+    let is_form = kind.trim().eq_ignore_ascii_case("multipart/form-data") && fits;
+    is_form.then(|| format!("\r\n--{boundary}")).ok_or(NO_FORM)
 }
 
 /// The name that a part's `Content-Disposition` gives it.
-fn field_name(headers: &[u8]) -> Option<String> {
-    let mut lines = headers.split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
-    lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let (kind, parameters) = value.split_once(';')?;
-        let is_field = name.trim().eq_ignore_ascii_case("content-disposition")
-            && kind.trim().eq_ignore_ascii_case("form-data");
-        is_field.then(|| parameter(parameters, "name"))?
-    })
+fn field_name(headers: &[u8]) -> Result<Option<String>, &'static str> {
+    let mut only = None;
+    for line in headers.split(|byte| *byte == b'\n').map(String::from_utf8_lossy) {
+        let disposition = line.split_once(':').and_then(|(name, value)| {
+            let (kind, text) = value.split_once(';')?;
+            let is_field = name.trim().eq_ignore_ascii_case("content-disposition")
+                && kind.trim().eq_ignore_ascii_case("form-data");
+            is_field.then_some(text)
+        });
+        for name in disposition.into_iter().flat_map(|text| values(text, "name")) {
+            if only.replace(name).is_some() {
+                return Err("a part has two names");
+            }
+        }
+    }
+    Ok(only)
 }
 
-/// The value of a parameter, quoted or not, in `a=b; c="d"`.
-fn parameter(mut parameters: &str, wanted: &str) -> Option<String> {
-    loop {
-        let (name, rest) = parameters.split_once('=')?;
+/// Every value of a parameter, quoted or not, in `a=b; c="d"`.
+fn values(mut text: &str, wanted: &str) -> impl Iterator<Item = String> {
+    let parameters = std::iter::from_fn(move || {
+        let (name, rest) = text.split_once('=')?;
         let rest = rest.trim_start();
         let (value, rest) = match rest.strip_prefix('"') {
             Some(quoted) => unquoted(quoted)?,
@@ -159,11 +172,10 @@ fn parameter(mut parameters: &str, wanted: &str) -> Option<String> {
                 (value.trim().to_owned(), rest)
             }
         };
-        if name.trim_matches([' ', '\t', ';']).eq_ignore_ascii_case(wanted) {
-            return Some(value);
-        }
-        parameters = rest;
-    }
+        text = rest;
+        Some((name.trim_matches([' ', '\t', ';']), value))
+    });
+    parameters.filter(move |(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
 }
 
 /// The text up to the closing quote, its escapes undone, and what follows.
@@ -236,6 +248,8 @@ mod tests {
             let message = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
             assert_eq!(form(kind, &model), Err(message.into()), "{kind}");
         }
+        let twice = "The form's Content-Type names its boundary twice; name it once.";
+        assert_eq!(form("multipart/form-data; boundary=xx; Boundary=\"yy\"", &model), Err(twice.into()));
         for (body, message) in [
             (String::new(), "The form is malformed: its boundary does not stand in it."),
             (format!("x{model}--xx--"), "`model` is missing: name the model to use."),
@@ -250,6 +264,16 @@ mod tests {
             ),
             ("--xx\r\nA: b\r\n--xx--".into(), "The form is malformed: the headers of a part have no end."),
             (format!("{}--xx--", field("file", "m")), "`model` is missing: name the model to use."),
+            (
+                field("model\"; filename=\"f\"; NAME=\"file", "m") + "--xx--",
+                "The form is malformed: a part has two names.",
+            ),
+            (
+                field("model", "m")
+                    .replace("\r\n\r\n", "\r\nContent-Disposition: form-data; name=file\r\n\r\n")
+                    + "--xx--",
+                "The form is malformed: a part has two names.",
+            ),
             (format!("{model}{model}--xx--"), "`model` stands twice in the form; send it once."),
             (format!("{model}{}--xx--", field("stream", "1")), "`stream` must be true or false."),
         ] {

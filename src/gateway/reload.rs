@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::current::Current;
@@ -21,13 +22,14 @@ use crate::providers::discover_forever;
 /// How often files of secrets are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Keeps the configuration in force up to date.
+/// Keeps the configuration in force up to date. It shares its runtime with the metrics' own listener and the signals, so
+/// whatever reads a file does so elsewhere.
 pub(super) struct Reloader {
     current: Arc<Current>,
     sources: Sources,
     log_level: LogLevel,
     hangups: Signal,
-    files: SecretFiles,
+    files: Arc<Mutex<SecretFiles>>,
     discovery: AbortOnDropHandle<()>,
 }
 
@@ -36,6 +38,7 @@ impl Reloader {
     pub(super) fn new(current: Arc<Current>, sources: Sources, log_level: LogLevel) -> std::io::Result<Self> {
         let shared = current.shared();
         let (files, discovery) = (SecretFiles::new(&shared.config.secret_files), discovery(&shared));
+        let files = Arc::new(Mutex::new(files));
         let hangups = signal(SignalKind::hangup())?;
         Ok(Self { current, sources, log_level, hangups, files, discovery })
     }
@@ -48,7 +51,7 @@ impl Reloader {
             tokio::select! {
                 _ = self.hangups.recv() => self.reload("SIGHUP").await,
                 _ = look.tick() => {
-                    if self.files.have_changed() {
+                    if self.on_files(SecretFiles::have_changed).await.unwrap_or(false) {
                         self.reload("a file of secrets changed").await;
                     }
                 }
@@ -56,8 +59,16 @@ impl Reloader {
         }
     }
 
+    /// Looks at the files where that may block.
+    async fn on_files<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut SecretFiles) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let files = Arc::clone(&self.files);
+        spawn_blocking(move || look(&mut files.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
     async fn reload(&mut self, reason: &'static str) {
-        self.files.note();
         if let Err(error) = self.try_reload(reason).await {
             if let Some(metrics) = &self.current.shared().metrics {
                 metrics.reload_refused();
@@ -68,20 +79,26 @@ impl Reloader {
     }
 
     async fn try_reload(&mut self, reason: &'static str) -> anyhow::Result<()> {
+        self.on_files(SecretFiles::note).await?;
         let sources = self.sources.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&sources)).await?;
+        let loaded = spawn_blocking(move || config::load(&sources)).await?;
         loaded.problems.iter().for_each(note);
         let mut config = loaded.config.context("it has errors")?;
         let old = self.current.shared();
         for key in keep_fixed(&mut config, &old.config) {
             tracing::warn!(key, "changed, which takes effect at the next start");
         }
-        let shared = old.renewed(config)?;
+        let shared = {
+            let old = Arc::clone(&old);
+            spawn_blocking(move || old.renewed(config)).await??
+        };
         if let Some(metrics) = &shared.metrics {
             observed::with_configured(&shared.config, &shared.access, |names| metrics.configure(names));
         }
+        shared.providers.take_over(&old.providers);
         self.log_level.set(shared.config.log.level);
-        self.files.watch(&shared.config.secret_files);
+        let secret_files = shared.config.secret_files.clone();
+        self.on_files(move |files| files.watch(&secret_files)).await?;
         self.discovery = discovery(&shared);
         let (providers, routes) = (shared.config.providers.len(), shared.config.routes.len());
         let keys = shared.config.server.keys.len();

@@ -1,7 +1,7 @@
 //! Where requests are served: a listener's thread with its cells, and what it serves with under the configuration in
 //! force.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 
@@ -73,6 +73,11 @@ impl Station {
 
     /// What is served with now.
     pub(super) fn serving(&self) -> Serving {
+        self.latest().clone()
+    }
+
+    /// Its own copy of it, brought up to date.
+    fn latest(&self) -> MutexGuard<'_, Serving> {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.current.generation();
         if serving.generation != generation {
@@ -85,7 +90,7 @@ impl Station {
             };
             *serving = Serving::new(generation, shared, client, self.metrics.clone(), self.router);
         }
-        serving.clone()
+        serving
     }
 
     /// Brings what a connection serves with up to date; without a reload that is one look at a number.
@@ -97,7 +102,7 @@ impl Station {
 
     /// Connections that are served everything.
     pub(super) fn cap(&self) -> usize {
-        if self.capped { self.current.shared().limits.connections } else { METRICS_CONNECTIONS }
+        if self.capped { self.latest().worker.shared.limits.connections } else { METRICS_CONNECTIONS }
     }
 
     /// Connections that are accepted at all.

@@ -14,7 +14,7 @@ use crate::config::{Config, Provider};
 use crate::metrics::{
     CallerMetrics, Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
 };
-use crate::providers::{Client, Egress, Listing, Providers, Target, Unresolved, Upstream};
+use crate::providers::{Client, Egress, LONGEST_MODEL, Listing, Providers, Target, Unresolved, Upstream};
 
 /// Shared by all workers, for as long as its configuration is in force.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(super) struct Worker {
 }
 
 /// Models that were resolved before, by their requested name. Only names with a metric label of their own are kept,
-/// so that callers cannot fill it.
+/// and none longer than [`LONGEST_MODEL`], so that callers cannot fill it.
 #[derive(Debug, Default)]
 struct Resolved {
     generation: u64,
@@ -87,7 +87,7 @@ impl Worker {
         }
         let (targets, lasting) = self.resolve(requested)?;
         let targets = Arc::new(targets);
-        if lasting {
+        if lasting && requested.len() <= LONGEST_MODEL {
             resolved.by_name.insert(requested.to_owned(), Arc::clone(&targets));
         }
         Ok(targets)

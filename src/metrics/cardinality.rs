@@ -10,6 +10,8 @@ use super::labels::{Label, OTHER};
 
 /// Names per provider that are admitted by nothing but an answer.
 const EARNED_PER_PROVIDER: usize = 20;
+/// Longest of these names, in bytes: as long as a configured one may be.
+const LONGEST_EARNED: usize = 128;
 
 /// The admitted (provider, model) pairs.
 #[derive(Debug)]
@@ -52,6 +54,9 @@ impl AdmittedModels {
         if let Some(label) = pairs.get(provider, model) {
             return Some(label);
         }
+        if claim == Claim::Earned && model.len() > LONGEST_EARNED {
+            return None;
+        }
         if claim != Claim::Configured && pairs.admitted >= self.max_models {
             return Some(OTHER);
         }
@@ -91,6 +96,15 @@ mod tests {
         assert_eq!(text(models.admit("p", "c", Claim::Discovered)), Some("other".into()));
         assert_eq!(text(models.admit("p", "c", Claim::Earned)), Some("other".into()));
         assert_eq!(text(models.admit("p", "b", Claim::Earned)), Some("b".into()));
+    }
+
+    #[test]
+    fn a_long_name_earns_nothing() {
+        let models = AdmittedModels::new(1);
+        let [fits, long] = [128, 129].map(|length| "x".repeat(length));
+        assert_eq!(models.admit("p", &long, Claim::Earned), None);
+        assert_eq!(text(models.admit("p", &fits, Claim::Earned)), Some(fits));
+        assert_eq!(models.admit("p", &long, Claim::Earned), None, "not even `other`");
     }
 
     #[test]

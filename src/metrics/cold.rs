@@ -204,6 +204,15 @@ impl Metrics {
     /// A provider's breaker changed its state. One that is not configured any more has none to show.
     pub fn breaker(&self, provider: &str, state: BreakerState) {
         self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
+        self.show_breaker(provider, state);
+    }
+
+    /// A provider has another breaker, which is closed.
+    pub fn breaker_anew(&self, provider: &str) {
+        self.show_breaker(provider, BreakerState::Closed);
+    }
+
+    fn show_breaker(&self, provider: &str, state: BreakerState) {
         let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, breaker)) = named.providers.get_mut(provider) {
             *breaker = state;

@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::Uri;
 
 use super::UnusableProvider;
-use crate::config::{Credential, Provider};
+use crate::config::{Credential, Provider, is_deployment};
 use crate::metrics::Endpoint;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -25,17 +25,14 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// Azure's `base_url` may end in the resource or in `/openai`: then models are deployments in the path. With any
-    /// other path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is.
+    /// See [`Provider::has_deployments`] for what Azure's `base_url` may be.
     pub(super) fn new(provider: &Provider) -> Result<Self, UnusableProvider> {
         let mut base = provider.base_url.as_str().trim_end_matches('/').to_owned();
-        let mut deployments = None;
-        if provider.kind.default_api_version.is_some() {
-            if provider.base_url.path().trim_matches('/').is_empty() {
-                base.push_str("/openai");
-            }
-            deployments = base.ends_with("/openai").then(|| format!("{base}/deployments"));
+        let has_deployments = provider.has_deployments();
+        if has_deployments && provider.base_url.path().trim_matches('/').is_empty() {
+            base.push_str("/openai");
         }
+        let deployments = has_deployments.then(|| format!("{base}/deployments"));
         let version = provider.api_version.clone();
         let mut addresses = Self { fixed: Vec::new(), base, deployments, version };
         for endpoint in Endpoint::ALL {
@@ -109,12 +106,6 @@ fn is_of_a_deployment(endpoint: Endpoint) -> bool {
             | Endpoint::Speech
             | Endpoint::Transcriptions
     )
-}
-
-/// Whether a model can stand in a path as it is.
-fn is_deployment(model: &str) -> bool {
-    model.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && model.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 /// The headers that show who we are.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
-use super::{Egress, Providers, Upstream};
+use super::{Egress, LONGEST_MODEL, Providers, Upstream};
 use crate::metrics::{Endpoint, Metrics};
 use crate::tls;
 
@@ -109,7 +109,7 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
     // What it sent instead is not for the log: it may hold anything.
     let list: ModelList =
         serde_json::from_slice(&body).map_err(|_| anyhow!("the models endpoint sent no list of models"))?;
-    Ok(list.data.into_iter().map(|model| model.id).collect())
+    Ok(list.data.into_iter().map(|model| model.id).filter(|id| id.len() <= LONGEST_MODEL).collect())
 }
 
 /// Without the URL, which may be long and is known from the configuration.

@@ -28,7 +28,7 @@ pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
 pub use passage::Passage;
-pub use resolve::{Alias, Listing, Resolution, Target, Unresolved};
+pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
 
 /// A provider, with what every call to it needs made ready once.
@@ -133,7 +133,7 @@ pub struct Providers {
 
 impl Providers {
     /// Makes every provider and every route ready. What is known of providers that were there before under the same
-    /// name is carried over from `previous`.
+    /// name, at the same address, is carried over from `previous`; how their calls fared only with the same key.
     ///
     /// # Errors
     /// When one cannot be called at all.
@@ -143,7 +143,8 @@ impl Providers {
         previous: Option<&Self>,
     ) -> Result<Self, UnusableProvider> {
         let record = |provider: &Provider| {
-            let before = previous.and_then(|previous| previous.upstream(&provider.name));
+            let before = previous.and_then(|previous| previous.at_same_place(provider));
+            let before = before.filter(|before| before.provider.api_key == provider.api_key);
             before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
         };
         let upstreams = config.providers.iter();
@@ -159,6 +160,15 @@ impl Providers {
             ),
             generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
         })
+    }
+
+    /// These count from now on, in the place of `previous`: what is shown of a provider whose record begins anew is that.
+    pub fn take_over(&self, previous: &Self) {
+        for upstream in &self.upstreams {
+            if let Some(before) = previous.upstream(&upstream.provider.name) {
+                upstream.take_over(before);
+            }
+        }
     }
 
     /// Every provider.
@@ -213,12 +223,14 @@ impl Providers {
     /// What those providers listed that are called where they were before.
     fn still_known(&self, config: &Config) -> Arc<Discovered> {
         let discovered = self.discovered();
-        let same = config.providers.iter().filter(|provider| {
-            let before = self.upstream(&provider.name);
-            before.is_some_and(|before| before.provider.base_url == provider.base_url)
-        });
+        let same = config.providers.iter().filter(|provider| self.at_same_place(provider).is_some());
         let known = same.filter_map(|provider| discovered.get_key_value(&provider.name));
         Arc::new(known.map(|(name, models)| (name.clone(), models.clone())).collect())
+    }
+
+    /// The provider of the same name, where it is called at the same address.
+    fn at_same_place(&self, provider: &Provider) -> Option<&Arc<Upstream>> {
+        self.upstream(&provider.name).filter(|upstream| upstream.provider.base_url == provider.base_url)
     }
 
     fn set_discovered(&self, provider: &str, models: Vec<String>) {

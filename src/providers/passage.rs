@@ -1,5 +1,7 @@
 //! What the calls of a provider have shown so far, and what that means for the next one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Upstream;
@@ -7,16 +9,19 @@ use super::breaker::{Admitted, Breaker};
 use super::budget::Budget;
 use crate::metrics::BreakerState;
 
-/// The record of a provider; it outlives a change of the configuration.
+/// The record of a provider; it outlives changes of the configuration that leave its address and its key.
 #[derive(Debug)]
 pub(super) struct Record {
     breaker: Breaker,
     budget: Budget,
+    /// Another one counts now; calls that are under way end on this one, and nobody hears of it.
+    replaced: AtomicBool,
 }
 
 impl Record {
     pub(super) fn new() -> Self {
-        Self { breaker: Breaker::default(), budget: Budget::new(Instant::now()) }
+        let budget = Budget::new(Instant::now());
+        Self { breaker: Breaker::default(), budget, replaced: AtomicBool::new(false) }
     }
 }
 
@@ -58,7 +63,21 @@ impl Upstream {
         self.record.budget.take(now)
     }
 
+    /// Its record counts from now on, in the place of the one that `before` has.
+    pub(super) fn take_over(&self, before: &Self) {
+        if Arc::ptr_eq(&self.record, &before.record) {
+            return;
+        }
+        before.record.replaced.store(true, Ordering::Release);
+        if let Some(metrics) = &self.metrics {
+            metrics.breaker_anew(&self.provider.name);
+        }
+    }
+
     fn tell(&self, state: BreakerState) {
+        if self.record.replaced.load(Ordering::Acquire) {
+            return;
+        }
         let provider = self.provider.name.as_str();
         if let Some(metrics) = &self.metrics {
             metrics.breaker(provider, state);

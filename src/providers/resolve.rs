@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Discovered, Providers, Upstream};
 use crate::config::{Route, Strategy};
 
+/// Longest name of a model that is remembered, in bytes; it may be one of `provider/model`.
+pub const LONGEST_MODEL: usize = 256;
+
 /// A model at a provider.
 #[derive(Debug, Clone)]
 pub struct Target {

@@ -216,3 +216,56 @@ fn it_outlives_a_reload() {
     aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
     aurora.settles("aurora_circuit_breaker_transitions_total", &["up closed 1", "up open 1"]);
 }
+
+#[test]
+fn it_is_forgotten_with_the_address_or_the_key_that_failed() {
+    let broken = Upstream::start().on("m", failure("500 Oops"));
+    let sound = Upstream::start().on("m", json(OK));
+    let text = |upstream: &Upstream, key: &str, more: &str| {
+        let text = yaml(upstream, more, &breaker(1, 1, "30s"));
+        text.replace(crate::exposition::PROVIDER_KEY, key)
+    };
+    let aurora = crate::aurora::Setup::new().yaml(&text(&broken, "one", "")).start();
+    let mut reloads = 0;
+    let mut reload = |text: String| {
+        aurora.replace("config.yaml", &text);
+        aurora.signal("HUP");
+        reloads += 1;
+        aurora.lines("configuration reloaded", reloads);
+    };
+    let state = |expected: &str| aurora.settles("aurora_circuit_breaker_state", &[expected]);
+    assert_eq!(aurora.ask(chat_of("m", false)).status, 500);
+    state("up open 1");
+    reload(text(&broken, "one", "body_size_limit: 1M"));
+    state("up open 1");
+    assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, OPEN));
+    reload(text(&broken, "two", ""));
+    state("up closed 1");
+    assert_eq!(aurora.ask(chat_of("m", false)).status, 500);
+    state("up open 1");
+    reload(text(&sound, "two", ""));
+    state("up closed 1");
+    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    aurora.settles("aurora_circuit_breaker_transitions_total", &["up open 2"]);
+}
+
+#[test]
+fn calls_under_way_tell_nothing_of_the_breaker_that_is_in_force() {
+    let gate = crate::upstream::Gate::default();
+    let mut late = vec![Step::Await(gate.clone())];
+    late.extend(failure("500 Oops"));
+    let upstream = Upstream::start().on("m", late);
+    let settings = breaker(1, 1, "30s");
+    let aurora = gateway(&upstream, "", &settings);
+    let mut caller = aurora.caller();
+    caller.send(chat_of("m", false));
+    upstream.called(1);
+    aurora.replace("config.yaml", &yaml(&upstream, "", &settings).replace("/v1\"", "/v2\""));
+    aurora.signal("HUP");
+    aurora.lines("configuration reloaded", 1);
+    gate.open();
+    assert_eq!(caller.answer().status, 500);
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 500 error false 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_transitions_total", &[]);
+}

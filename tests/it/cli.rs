@@ -152,3 +152,50 @@ fn the_metric_list_is_one_document_with_every_family() {
     assert_eq!(listed, exposed);
     assert!(rows.iter().all(|row| row["worst_case_series"].as_u64() > Some(0)));
 }
+
+#[test]
+fn paragraphs_of_a_help_are_wrapped_once() {
+    let scrape = "\
+Name that folder once in prometheus.yml: `scrape_config_files: [scrape/*.yml]`.
+
+The key itself is never printed. Without a file that holds it, the lines that
+name one are comments, with the command that writes it.
+";
+    let dashboard = "
+Or import the output in Grafana under Dashboards, New, Import. Panels of
+availability read the recording rules of `aurora metrics rules`.
+";
+    let serve = "
+Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops
+at once. SIGHUP, or a change of a file that holds a secret, reads the
+configuration again; one with errors is refused and the one before stays in
+force.
+Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.
+";
+    for (command, end) in [
+        (&["metrics", "scrape-config"][..], scrape),
+        (&["metrics", "dashboard"], dashboard),
+        (&["serve"], serve),
+    ] {
+        let (code, stdout, _) = ran(aurora(command).arg("--help"));
+        assert!(code == 0 && stdout.ends_with(end), "{stdout}");
+    }
+}
+
+#[test]
+fn a_scrape_config_that_nobody_may_scrape_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "server: {keys: [{name: ci, key: a-key-of-the-tests-1}]}\nmetrics: {enabled: true}\n";
+    std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+    let refused = "aurora: error: the metrics endpoint is closed to everyone, as server.keys open the API alone; set \
+                   METRICS_TOKEN or AURORA_MASTER_KEY\n";
+    let scrape_config = || {
+        let mut command = aurora(&["metrics", "scrape-config"]);
+        command.current_dir(folder.path());
+        command
+    };
+    assert_eq!(ran(&mut scrape_config()), (1, String::new(), refused.to_owned()));
+    let (code, stanza, stderr) = ran(scrape_config().env("METRICS_TOKEN", "a-token-of-the-tests-1"));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stanza.starts_with("scrape_configs:\n"), "{stanza}");
+}

@@ -75,6 +75,25 @@ fn a_name_earns_its_label_by_an_answer_and_twenty_do_per_provider() {
 }
 
 #[test]
+fn a_long_name_earns_nothing() {
+    let long = |n: usize| format!("{n:0129}");
+    let upstream = (0..20).fold(good(0..20), |upstream, n| upstream.on(&long(n), json(ANSWERED)));
+    let aurora = unlisted(&upstream, "");
+    let mut caller = aurora.caller();
+    let mut ask = |model: &str| {
+        caller.send(chat_of(model, false));
+        assert_eq!(caller.answer().status, 200);
+    };
+    (0..20).for_each(|n| ask(&long(n)));
+    aurora.settles("aurora_requests_total", &["up unknown /chat/completions 200 success false 20"]);
+    // They have not used up the places of others.
+    (0..20).for_each(|n| ask(&format!("good-{n:02}")));
+    let mut expected: Vec<String> = (0..20).map(|n| format!("good-{n:02} ok 1")).collect();
+    expected.push("unknown ok 20".into());
+    aurora.settles("aurora_answers_total", &expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
 fn beyond_the_cap_on_models_a_name_is_other() {
     let upstream = good(0..4).on("busy", answer("429 Slow Down", "", "{}"));
     let aurora = unlisted(&upstream, ", max_models: 2");

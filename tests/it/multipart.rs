@@ -81,6 +81,10 @@ fn what_cannot_be_routed_is_refused() {
     refuses("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, malformed);
     refuses("multipart/form-data", whole.clone(), 400, no_form, malformed);
     refuses(KIND, Vec::new(), 400, "The form is malformed: its boundary does not stand in it.", malformed);
+    let boundaries = "The form's Content-Type names its boundary twice; name it once.";
+    refuses(&format!("{KIND}; boundary=b"), whole.clone(), 400, boundaries, malformed);
+    let names = "The form is malformed: a part has two names.";
+    refuses(KIND, form("m", b"", &field("x; name=model", "n")), 400, names, malformed);
     let cut = whole[..whole.len() - 9].to_vec();
     refuses(KIND, cut, 400, "The form is malformed: its last part has no end.", malformed);
     let missing = "`model` is missing: name the model to use.";
@@ -94,7 +98,7 @@ fn what_cannot_be_routed_is_refused() {
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles(
         "aurora_rejected_requests_total",
-        &["body_too_large 1", "invalid_request 7", "model_not_found 1"],
+        &["body_too_large 1", "invalid_request 9", "model_not_found 1"],
     );
 }
 

@@ -27,12 +27,16 @@ fn text_without_the_settings() {
         ("OPENAI_API_KEY", "k"),
         ("OLLAMA_BASE_URL", "http://localhost:1/v1"),
         ("OLLAMA_MODELS", "a,b"),
+        ("AZURE_BASE_URL", "https://a.example"),
+        ("AZURE_API_KEY", "k"),
     ]);
     let text = text(&loaded, &Args::default());
     let (problems, rest) = text.split_once("\n\n").expect("problems, then settings");
     assert_eq!(
         problems,
-        "warning: environment AURORA_MASTER_KEY: server.master_key: shorter than 16 characters, so it can be \
+        "warning: environment AZURE_API_KEY: providers.azure: no models, and type azure has no list to ask for, so \
+         none of them is known; list them in models or AZURE_MODELS [no-models]\n\
+         warning: environment AURORA_MASTER_KEY: server.master_key: shorter than 16 characters, so it can be \
          guessed; make one with: openssl rand -hex 32 [short-master-key]"
     );
     let (settings, rest) = rest.split_once("\n\n").expect("settings, then what follows");
@@ -51,9 +55,10 @@ fn text_without_the_settings() {
     assert_eq!(
         rest.replace(&worst, ""),
         "metrics          http://127.0.0.1:8080/gw/metrics, readable with the master key\n\
+         provider azure   azure at https://a.example, key set, no models known\n\
          provider ollama  ollama at http://localhost:1/v1, no key, models a, b\n\
          provider openai  openai at https://api.openai.com/v1, key set, models as the upstream lists them\n\n\
-         valid: 0 errors, 1 warning\n"
+         valid: 0 errors, 2 warnings\n"
     );
 }
 

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,10 +35,14 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// A port that nothing listens on, for programs that cannot pick one themselves.
+/// A port that nothing listens on, for programs that cannot pick one themselves. Each is given once, and from below the
+/// ports that the kernel gives to connections (32768 and up), so that none takes it before the program does.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Runs of the tests at the same time start at different places.
+    let start = u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    let mut ports = std::iter::repeat_with(|| 20_000 + (start + NEXT.fetch_add(1, Relaxed)) % 12_000);
+    ports.find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok()).expect("a free port")
 }
 
 /// A server of somebody else, with a folder of its own; it ends when this is dropped.

@@ -104,6 +104,14 @@ fn the_installed_binary_wants_the_key_and_explains_itself() {
 }
 
 #[test]
+fn its_compatibility_table_is_the_one_that_the_sdk_tests_make() {
+    let made = include_str!("../../docs/compatibility.md");
+    let start = made.find("| feature | openai").expect("the table");
+    let table = made[start..].split("\n\n").next().expect("its end");
+    assert!(README.contains(table), "copy the table of docs/compatibility.md into the README:\n{table}");
+}
+
+#[test]
 fn its_configurations_are_valid() {
     let blocks: Vec<&str> =
         blocks("yaml").into_iter().filter(|block| !block.starts_with("scrape_configs:")).collect();

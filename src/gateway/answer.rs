@@ -19,7 +19,7 @@ use super::reply::Reply;
 use super::targets::ModelTarget;
 use super::worker::Worker;
 use super::{headers, usage};
-use crate::metrics::UsageSource;
+use crate::metrics::{HttpObserver, UsageSource};
 
 /// An answer up to this size is held until it is known to be JSON.
 const HELD_ANSWER: usize = 256 << 10;
@@ -168,7 +168,7 @@ impl Call<'_> {
         exchange: &mut Exchange,
     ) -> Result<AnswerBody, GatewayError> {
         let held = self.read_up_to(limit, body).await;
-        exchange.received();
+        exchange.note(HttpObserver::received);
         held
     }
 

@@ -18,7 +18,7 @@ use super::reply::Reply;
 use super::targets::{ModelTarget, Targets};
 use super::verdict::{self, Outcome};
 use super::worker::Worker;
-use crate::metrics::{Answer, DispatchObserver, RetryReason};
+use crate::metrics::{Answer, DispatchObserver, HttpObserver, RetryReason};
 use crate::providers::{self, UpstreamError};
 
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
@@ -118,7 +118,7 @@ impl Call<'_> {
         let response = self.ask(request).await?;
         let status = response.status().as_u16();
         dispatch.note(|observer| observer.answered(status));
-        exchange.dispatched();
+        exchange.note(HttpObserver::dispatched);
         let answer = self.read(response, dispatch, exchange).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(GatewayError::credentials(self.provider()));

@@ -63,24 +63,10 @@ impl Exchange {
         }
     }
 
-    /// From here on the caller's body is waited for.
-    pub(super) fn body_awaited(&mut self) {
+    /// Tells the observer what the log line leaves out.
+    pub(super) fn note(&mut self, note: impl FnOnce(&mut HttpObserver)) {
         if let Some(observer) = &mut self.observer {
-            observer.body_awaited();
-        }
-    }
-
-    /// The caller's body is here.
-    pub(super) fn body_read(&mut self) {
-        if let Some(observer) = &mut self.observer {
-            observer.body_read();
-        }
-    }
-
-    /// The body was understood.
-    pub(super) fn decoded(&mut self, stream: bool) {
-        if let Some(observer) = &mut self.observer {
-            observer.decoded(stream);
+            note(observer);
         }
     }
 
@@ -109,27 +95,6 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.attempts += 1;
-        }
-    }
-
-    /// The upstream's headers arrived.
-    pub(super) fn dispatched(&mut self) {
-        if let Some(observer) = &mut self.observer {
-            observer.dispatched();
-        }
-    }
-
-    /// As much of an answer is here as is held back before its headers go on.
-    pub(super) fn received(&mut self) {
-        if let Some(observer) = &mut self.observer {
-            observer.received();
-        }
-    }
-
-    /// So many bytes of the answer were handed over.
-    pub(super) fn sent(&mut self, bytes: usize) {
-        if let Some(observer) = &mut self.observer {
-            observer.sent(bytes);
         }
     }
 

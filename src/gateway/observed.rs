@@ -43,17 +43,6 @@ pub(super) fn metrics(
 pub(super) fn with_configured<T>(config: &Config, access: &Access, told: impl FnOnce(&Configured) -> T) -> T {
     let providers: Vec<(&str, &str)> =
         config.providers.iter().map(|provider| (provider.name.as_str(), provider.kind.name)).collect();
-    let models: Vec<(&str, &str)> = config
-        .providers
-        .iter()
-        .flat_map(|provider| provider.models.iter().map(|model| (provider.name.as_str(), model.as_str())))
-        .collect();
-    let targets: Vec<(&str, &str)> = config
-        .routes
-        .iter()
-        .flat_map(|route| &route.targets)
-        .map(|target| (target.provider.as_str(), target.model.as_str()))
-        .collect();
     let priced: Vec<(&str, &str)> = config
         .providers
         .iter()
@@ -63,8 +52,7 @@ pub(super) fn with_configured<T>(config: &Config, access: &Access, told: impl Fn
     let callers: Vec<&str> = access.names().filter(|_| access.counts_callers()).collect();
     told(&Configured {
         providers: &providers,
-        models: &models,
-        targets: &targets,
+        models: &config.named_models(),
         priced: &priced,
         aliases: &aliases,
         callers: &callers,

@@ -10,7 +10,7 @@ use super::operation::{Content, Operation, Payload, parsed};
 use super::peek::Peek;
 use super::relay::Received;
 use super::reply::Reply;
-use super::targets::names;
+use super::targets::unknown_provider;
 use super::worker::Worker;
 use super::{headers, path};
 use crate::metrics::Endpoint;
@@ -28,7 +28,8 @@ pub(super) async fn call(
     let (name, path) = apart(received.path_below(worker, PREFIX)).ok_or(GatewayError::NO_SUCH_ROUTE)?;
     let path = path.to_owned();
     let providers = &worker.shared.providers;
-    let upstream = providers.upstream(name).ok_or_else(|| unknown_provider(&names(providers.upstreams())))?;
+    let upstream =
+        providers.upstream(name).ok_or_else(|| unknown_provider(StatusCode::NOT_FOUND, None, providers))?;
     if !path::stays_below(&path[1..]) {
         let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
         return Err(GatewayError::invalid(message, None, "invalid_path"));
@@ -37,7 +38,7 @@ pub(super) async fn call(
     let peek = peek(&received.head.headers, &body).await;
     let query = received.head.uri.query().map(str::to_owned);
     let stream = peek.as_ref().is_some_and(|peek| peek.stream) || path::asks_for_stream(query.as_deref());
-    exchange.decoded(stream);
+    exchange.note(|observer| observer.decoded(stream));
     let targets = worker.targets_at(upstream, peek.as_ref().map(|peek| peek.model.as_str()));
     let operation = Operation {
         endpoint,
@@ -95,14 +96,4 @@ async fn peek(headers: &HeaderMap, body: &Bytes) -> Option<Peek> {
         return None;
     }
     parsed(body.clone(), |body| Peek::of(&body)).await.ok()
-}
-
-fn unknown_provider(names: &str) -> GatewayError {
-    let message = format!("There is no provider of that name; there are {names}.");
-    GatewayError::Refused {
-        status: StatusCode::NOT_FOUND,
-        message: message.into(),
-        param: None,
-        code: "unknown_provider",
-    }
 }

@@ -12,7 +12,7 @@ use super::operation::{Content, Operation, Payload};
 use super::reply::Reply;
 use super::worker::Worker;
 use super::{headers, request_body};
-use crate::metrics::Endpoint;
+use crate::metrics::{Endpoint, HttpObserver};
 
 /// A call as it was received.
 pub(super) struct Received {
@@ -30,7 +30,7 @@ pub(super) async fn model_call(
 ) -> Result<Reply, GatewayError> {
     let body = received.body(worker, exchange).await?;
     let payload = Payload::of_model_call(endpoint, &received.head.headers, body).await?;
-    exchange.decoded(payload.stream());
+    exchange.note(|observer| observer.decoded(payload.stream()));
 
     let targets = worker.targets(payload.model())?.speaking(endpoint, &worker.shared.providers)?;
     let operation = Operation {
@@ -77,10 +77,10 @@ impl Received {
     ) -> Result<Bytes, GatewayError> {
         let server = &worker.shared.config.server;
         let body = std::mem::take(&mut self.body);
-        exchange.body_awaited();
+        exchange.note(HttpObserver::body_awaited);
         let limits = (server.body_size_limit, server.timeouts.body);
         let body = request_body::read(&self.head.headers, body, limits.0, limits.1).await?;
-        exchange.body_read();
+        exchange.note(HttpObserver::body_read);
         Ok(body)
     }
 }

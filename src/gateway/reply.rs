@@ -128,7 +128,7 @@ impl http_body::Body for ObservedBody {
             ReplyBody::Full(full) => {
                 let bytes = std::mem::take(&mut full.bytes);
                 if let Some(exchange) = &mut this.exchange {
-                    exchange.sent(bytes.len());
+                    exchange.note(|observer| observer.sent(bytes.len()));
                 }
                 this.end(HttpOutcome::Ok);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
@@ -136,7 +136,7 @@ impl http_body::Body for ObservedBody {
             ReplyBody::Relay(relay) => {
                 let frame = std::task::ready!(relay.poll_bytes(cx, this.exchange.as_mut()));
                 if let (Some(Ok(bytes)), Some(exchange)) = (&frame, &mut this.exchange) {
-                    exchange.sent(bytes.len());
+                    exchange.note(|observer| observer.sent(bytes.len()));
                 }
                 if let Some(outcome) = relay.outcome() {
                     this.end(outcome);

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::attempts::carry_out;
 use super::error::GatewayError;
@@ -13,7 +13,7 @@ use super::operation::{Content, Operation, Payload};
 use super::path;
 use super::relay::Received;
 use super::reply::Reply;
-use super::targets::{names, unsupported};
+use super::targets::{names, unknown_provider, unsupported};
 use super::worker::Worker;
 use crate::metrics::Endpoint;
 use crate::providers::{Providers, Upstream};
@@ -38,7 +38,7 @@ pub(super) async fn call(
     let targets = worker.targets_at(&upstream, None);
     let body = received.body(worker, exchange).await?;
     let stream = path::asks_for_stream(query.as_deref());
-    exchange.decoded(stream);
+    exchange.note(|observer| observer.decoded(stream));
     let operation = Operation {
         endpoint,
         content: match received.head.method {
@@ -83,10 +83,7 @@ fn provider(
         [name] => match providers.upstream(name) {
             Some(upstream) if upstream.speaks(endpoint) => Ok(Arc::clone(upstream)),
             Some(upstream) => Err(unsupported(providers, endpoint, &[upstream], PROVIDER)),
-            None => {
-                let message = format!("There is no provider of that name; there are {}.", names(all));
-                invalid(message, "unknown_provider")
-            }
+            None => Err(unknown_provider(StatusCode::BAD_REQUEST, Some(PROVIDER), providers)),
         },
         _ => invalid("`provider` stands twice in the query; send it once.".into(), "duplicate_parameter"),
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::GatewayError;
@@ -101,6 +102,16 @@ impl Targets {
         }
         Ok(Arc::new(Self { all, alias: self.alias.clone() }))
     }
+}
+
+/// The refusal of a provider's name that the configuration does not have.
+pub(super) fn unknown_provider(
+    status: StatusCode,
+    param: Option<&'static str>,
+    providers: &Providers,
+) -> GatewayError {
+    let message = format!("There is no provider of that name; there are {}.", names(providers.upstreams()));
+    GatewayError::Refused { status, message: message.into(), param, code: "unknown_provider" }
 }
 
 /// The refusal of an operation that the providers who were to be asked do not have.

@@ -116,10 +116,8 @@ pub struct Setup<'a> {
 pub struct Configured<'a> {
     /// Providers by name, with their type.
     pub providers: &'a [(&'a str, &'a str)],
-    /// (provider, model) pairs, in file order.
+    /// (provider, model) pairs, in file order: the providers' models, then the routes' targets.
     pub models: &'a [(&'a str, &'a str)],
-    /// (provider, model) pairs that routes lead to.
-    pub targets: &'a [(&'a str, &'a str)],
     /// (provider, model) pairs that have prices.
     pub priced: &'a [(&'a str, &'a str)],
     /// Names of routes.
@@ -205,7 +203,7 @@ impl Metrics {
     /// admitted, and counters appear before their first event: `rate()` cannot see the step from nothing to one.
     pub fn configure(&self, configured: &Configured) {
         self.cold.configure(configured);
-        for (provider, model) in configured.models.iter().chain(configured.targets) {
+        for (provider, model) in configured.models {
             self.models.admit(provider, model, Claim::Configured);
         }
         for (provider, _) in configured.providers {
@@ -214,7 +212,7 @@ impl Metrics {
             appear(&self.unpriced, std::slice::from_ref(&provider), Unpriced::ALL);
             self.pair_appears(&[provider, UNKNOWN]);
         }
-        for (provider, model) in configured.models.iter().chain(configured.targets) {
+        for (provider, model) in configured.models {
             self.pair_appears(&[Label::of_name(provider), Label::of_name(model)]);
         }
         for (provider, model) in configured.priced {

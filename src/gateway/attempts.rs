@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
@@ -19,7 +17,7 @@ use super::targets::{ModelTarget, Targets};
 use super::verdict::{self, Outcome};
 use super::worker::Worker;
 use crate::metrics::{Answer, DispatchObserver, HttpObserver, RetryReason};
-use crate::providers::{self, UpstreamError};
+use crate::providers::{self, RequestBody, UpstreamError};
 
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
 /// that have no address for the operation are passed over.
@@ -65,7 +63,7 @@ pub(super) async fn carry_out(
 fn addressed<'a>(
     in_turn: &mut impl Iterator<Item = &'a Arc<ModelTarget>>,
     operation: &Operation,
-) -> Option<(&'a Arc<ModelTarget>, Request<Full<Bytes>>)> {
+) -> Option<(&'a Arc<ModelTarget>, Request<RequestBody>)> {
     in_turn.find_map(|target| Some((target, operation.request_to(target).ok()?)))
 }
 
@@ -73,7 +71,7 @@ impl Call<'_> {
     /// Asks the target until there is an answer or no retry left; also gives the number of retries.
     async fn dispatch(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<RequestBody>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> (Outcome, u32) {
@@ -100,7 +98,7 @@ impl Call<'_> {
     }
 
     /// The request once more, after a pause.
-    async fn paused(&self, pause: Duration) -> Result<Request<Full<Bytes>>, GatewayError> {
+    async fn paused(&self, pause: Duration) -> Result<Request<RequestBody>, GatewayError> {
         let paused = self.deadline.within(sleep(pause)).await;
         paused.map_err(|why| self.deadline.missed(&why, self.provider()))?;
         self.operation.request_to(self.target)
@@ -109,7 +107,7 @@ impl Call<'_> {
     /// Asks the target once.
     async fn attempt(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<RequestBody>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Outcome {
@@ -127,7 +125,7 @@ impl Call<'_> {
     }
 
     /// Sends the request and waits for the upstream's headers.
-    async fn ask(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, GatewayError> {
+    async fn ask(&self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, GatewayError> {
         loop {
             let error = match self.deadline.within(self.worker.client.send(request)).await {
                 Ok(Ok(response)) => return Ok(response),

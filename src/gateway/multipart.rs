@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderValue;
 use memchr::memmem;
 
 use super::error::GatewayError;
+use crate::providers::RequestBody;
 
 /// Longest boundary (RFC 2046, 5.1.1).
 const MAX_BOUNDARY: usize = 70;
@@ -61,15 +62,13 @@ impl Form {
     }
 
     /// The body as it goes upstream: as received, but for the model where the provider knows it by another name.
-    pub(super) fn body_for(&self, upstream_model: &str, body: Bytes) -> Bytes {
+    pub(super) fn body_for(&self, upstream_model: &str, body: Bytes) -> RequestBody {
         if upstream_model == self.model {
-            return body;
+            return body.into();
         }
-        let mut spliced = BytesMut::with_capacity(body.len() + upstream_model.len());
-        spliced.put_slice(&body[..self.model_at.start]);
-        spliced.put_slice(upstream_model.as_bytes());
-        spliced.put_slice(&body[self.model_at.end..]);
-        spliced.freeze()
+        let model = Bytes::copy_from_slice(upstream_model.as_bytes());
+        let end = body.len();
+        RequestBody::replaced(body, (self.model_at.clone(), model), (end..end, Bytes::new()))
     }
 }
 
@@ -197,6 +196,8 @@ fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> GatewayError {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use http_body_util::BodyExt as _;
     use proptest::prelude::*;
 
     use super::*;
@@ -206,6 +207,11 @@ mod tests {
     fn form(kind: &str, body: impl AsRef<[u8]>) -> Result<Form, String> {
         let kind = HeaderValue::from_str(kind).unwrap();
         Form::of(Some(&kind), body.as_ref()).map_err(|error| error.to_string())
+    }
+
+    fn sent(form: &Form, model: &str, body: impl AsRef<[u8]>) -> Bytes {
+        let body = form.body_for(model, Bytes::copy_from_slice(body.as_ref()));
+        body.collect().now_or_never().unwrap().unwrap().to_bytes()
     }
 
     fn field(name: &str, value: &str) -> String {
@@ -228,12 +234,12 @@ mod tests {
         ] {
             let read = form(kind, &body).unwrap();
             assert_eq!((read.model.as_str(), read.stream), ("up/whisper", true), "{kind}");
-            let sent = read.body_for("whisper", Bytes::from(body.clone()));
+            let sent = sent(&read, "whisper", &body);
             assert_eq!(sent, body.replace("up/whisper", "whisper"));
-            assert_eq!(read.body_for("up/whisper", Bytes::from(body.clone())), body);
+            assert_eq!(self::sent(&read, "up/whisper", &body), body);
         }
         let read = form(TYPE, field("model", "") + "--xx \t\r\n\r\nno name\r\n--xx--").unwrap();
-        assert_eq!(read.body_for("m", Bytes::from(field("model", ""))), field("model", "m"));
+        assert_eq!(sent(&read, "m", field("model", "")), field("model", "m"));
     }
 
     #[test]
@@ -298,9 +304,9 @@ mod tests {
                 field("model", &model).as_bytes(), b"--xx--\r\n"].concat();
             let read = form(TYPE, &body).unwrap();
             prop_assert_eq!(&read.model, &model);
-            let sent = read.body_for("other", Bytes::from(body.clone()));
+            let sent = sent(&read, "other", &body);
             let back = Form::of(Some(&HeaderValue::from_static(TYPE)), &sent).unwrap();
-            prop_assert_eq!(&back.body_for(&model, sent)[..], &body[..]);
+            prop_assert_eq!(self::sent(&back, &model, &sent), body);
         }
     }
 }

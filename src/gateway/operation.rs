@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request};
-use http_body_util::Full;
 
 use super::error::GatewayError;
 use super::headers;
@@ -13,6 +12,7 @@ use super::multipart::Form;
 use super::peek::Peek;
 use super::targets::ModelTarget;
 use crate::metrics::Endpoint;
+use crate::providers::RequestBody;
 
 /// A body above this size is parsed off the worker.
 const PARSED_ELSEWHERE: usize = 256 << 10;
@@ -100,14 +100,14 @@ impl Payload {
         }
     }
 
-    fn body_for(&self, target: &ModelTarget, injects_usage: bool) -> Bytes {
+    fn body_for(&self, target: &ModelTarget, injects_usage: bool) -> RequestBody {
         let model = target.model.as_deref();
         match self {
             Self::Json { peek, body } => {
                 peek.body_for(model.unwrap_or(&peek.model), injects_usage, body.clone())
             }
             Self::Form { form, body } => form.body_for(model.unwrap_or(&form.model), body.clone()),
-            Self::AsIs(body) => body.clone(),
+            Self::AsIs(body) => body.clone().into(),
         }
     }
 }
@@ -123,12 +123,12 @@ impl Operation {
     }
 
     /// The request as it goes to a target.
-    pub(super) fn request_to(&self, target: &ModelTarget) -> Result<Request<Full<Bytes>>, GatewayError> {
+    pub(super) fn request_to(&self, target: &ModelTarget) -> Result<Request<RequestBody>, GatewayError> {
         let upstream = &target.upstream;
         let address =
             upstream.address(self.endpoint, &self.path, self.query.as_deref(), target.model.as_deref());
         let body = self.payload.body_for(target, self.injects_usage(target));
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
         *request.headers_mut() =

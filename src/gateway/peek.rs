@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::GatewayError;
 use crate::metrics::Endpoint;
+use crate::providers::RequestBody;
 
 /// The members that decide where a body goes and how its answer comes back.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,36 +76,25 @@ impl Peek {
 
     /// The body as it goes upstream: as received, but for the model where the provider knows it by another name, and
     /// for the question for usage where it is to be asked and is not.
-    pub(super) fn body_for(&self, upstream_model: &str, inject_usage: bool, body: Bytes) -> Bytes {
-        let name;
-        let model = if upstream_model == self.model {
-            None
-        } else {
-            name = serde_json::Value::from(upstream_model).to_string();
-            Some((&self.model_at, name.as_str()))
-        };
-        let usage = self.usage.as_ref().filter(|_| inject_usage).map(|splice| (&splice.at, splice.text));
+    pub(super) fn body_for(&self, upstream_model: &str, inject_usage: bool, body: Bytes) -> RequestBody {
+        let nothing = body.len()..body.len();
+        let model = (upstream_model != self.model).then(|| {
+            let name = serde_json::Value::from(upstream_model).to_string();
+            (self.model_at.clone(), Bytes::from(name))
+        });
+        let usage = self.usage.as_ref().filter(|_| inject_usage);
+        let usage = usage.map(|splice| (splice.at.clone(), Bytes::from_static(splice.text.as_bytes())));
         match (model, usage) {
-            (None, None) => body,
-            (Some(one), None) | (None, Some(one)) => spliced(&body, &[one]),
-            (Some(model), Some(usage)) if model.0.start < usage.0.start => spliced(&body, &[model, usage]),
-            (Some(model), Some(usage)) => spliced(&body, &[usage, model]),
+            (None, None) => body.into(),
+            (Some(one), None) | (None, Some(one)) => {
+                RequestBody::replaced(body, one, (nothing, Bytes::new()))
+            }
+            (Some(model), Some(usage)) if model.0.start < usage.0.start => {
+                RequestBody::replaced(body, model, usage)
+            }
+            (Some(model), Some(usage)) => RequestBody::replaced(body, usage, model),
         }
     }
-}
-
-/// The body with these parts, in their order, replaced.
-fn spliced(body: &[u8], splices: &[(&Range<usize>, &str)]) -> Bytes {
-    let added: usize = splices.iter().map(|(_, text)| text.len()).sum();
-    let mut spliced = BytesMut::with_capacity(body.len() + added);
-    let mut from = 0;
-    for (at, text) in splices {
-        spliced.put_slice(&body[from..at.start]);
-        spliced.put_slice(text.as_bytes());
-        from = at.end;
-    }
-    spliced.put_slice(&body[from..]);
-    spliced.freeze()
 }
 
 /// Where a value stands in the text that it was borrowed from.
@@ -217,7 +207,15 @@ impl<'de> Deserialize<'de> for Name {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use http_body_util::BodyExt as _;
+
     use super::*;
+
+    fn sent(peek: &Peek, model: &str, inject_usage: bool, body: &[u8]) -> Bytes {
+        let body = peek.body_for(model, inject_usage, Bytes::copy_from_slice(body));
+        body.collect().now_or_never().unwrap().unwrap().to_bytes()
+    }
 
     fn refusal(body: &str) -> String {
         Peek::of(body.as_bytes()).expect_err(body).to_string()
@@ -228,16 +226,16 @@ mod tests {
         let body = r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "a\/b" ,"stream":true}"#;
         let peek = Peek::of(body.as_bytes()).unwrap();
         assert_eq!((peek.model.as_str(), peek.stream), ("a/b", true));
-        let spliced = peek.body_for("q\"b", false, Bytes::from_static(body.as_bytes()));
+        let spliced = sent(&peek, "q\"b", false, body.as_bytes());
         assert_eq!(spliced, r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "q\"b" ,"stream":true}"#);
-        assert_eq!(peek.body_for("a/b", false, Bytes::from_static(body.as_bytes())), body);
+        assert_eq!(sent(&peek, "a/b", false, body.as_bytes()), body);
     }
 
     #[test]
     fn asks_for_usage_where_the_body_does_not() {
         let injected = |body: &str| {
             let peek = Peek::of(body.as_bytes()).unwrap();
-            let spliced = peek.body_for("m", true, Bytes::copy_from_slice(body.as_bytes()));
+            let spliced = sent(&peek, "m", true, body.as_bytes());
             let again = Peek::of(&spliced).unwrap();
             assert_eq!(peek.lacks_usage(Endpoint::Completions), spliced != body, "{body}");
             assert!(!again.lacks_usage(Endpoint::ChatCompletions), "{body}");
@@ -285,7 +283,7 @@ mod tests {
         }
         let body = br#"{"model":"m","stream":true}"#;
         assert!(!Peek::of(body).unwrap().lacks_usage(Endpoint::Responses));
-        assert_eq!(Peek::of(body).unwrap().body_for("m", false, Bytes::from_static(body)), &body[..]);
+        assert_eq!(sent(&Peek::of(body).unwrap(), "m", false, body), &body[..]);
     }
 
     #[test]

@@ -2,16 +2,20 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::error::GatewayError;
+
+/// The room that is made for a body that does not come at once.
+const LEAST_ROOM: usize = 64 << 10;
 
 /// The whole body, or the refusal that names the limit.
 pub(super) async fn read(
@@ -21,10 +25,12 @@ pub(super) async fn read(
     time_limit: Duration,
 ) -> Result<Bytes, GatewayError> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > size_limit as u64) {
-        return Err(too_large(size_limit));
-    }
-    match tokio::time::timeout(time_limit, collect(body, size_limit)).await {
+    let largest = match declared.map(usize::try_from) {
+        None => size_limit,
+        Some(Ok(length)) if length <= size_limit => length,
+        Some(_) => return Err(too_large(size_limit)),
+    };
+    match tokio::time::timeout(time_limit, collect(body, largest, size_limit)).await {
         Ok(body) => body,
         Err(_) => {
             let message = format!("The body was not complete within {time_limit:?} (server.timeouts.body).");
@@ -33,13 +39,15 @@ pub(super) async fn read(
     }
 }
 
-async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayError> {
+/// `largest` is the declared length, or the limit where none is declared.
+async fn collect(mut body: Body, largest: usize, size_limit: usize) -> Result<Bytes, GatewayError> {
     let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
+    let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unreadable(&error))?;
         let Ok(bytes) = frame.into_data() else { continue };
-        if first.len() + whole.len() + bytes.len() > size_limit {
+        let size = first.len() + whole.len() + bytes.len();
+        if size > size_limit {
             return Err(too_large(size_limit));
         }
         if first.is_empty() && whole.is_empty() {
@@ -47,12 +55,25 @@ async fn collect(mut body: Body, size_limit: usize) -> Result<Bytes, GatewayErro
             if body.is_end_stream() {
                 return Ok(first);
             }
-        } else {
-            whole.extend_from_slice(&std::mem::take(&mut first));
-            whole.extend_from_slice(&bytes);
+            continue;
         }
+        if size > whole.capacity() {
+            whole.reserve_exact(room(size, largest) - whole.len());
+        }
+        whole.extend_from_slice(&mem::take(&mut first));
+        whole.extend_from_slice(&bytes);
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+    Ok(if whole.is_empty() { first } else { whole.into() })
+}
+
+/// The room for a body of which `size` bytes have come: what is expected, halved as often as it still holds them. So it
+/// grows with what has come, and while it is moved, old and new together take no more than the largest.
+fn room(size: usize, largest: usize) -> usize {
+    let mut room = largest.max(size);
+    while room / 2 >= size.max(LEAST_ROOM) {
+        room = room.div_ceil(2);
+    }
+    room
 }
 
 /// The refusal of a body that is compressed or otherwise encoded.
@@ -82,4 +103,20 @@ fn too_large(limit: usize) -> GatewayError {
 
 fn refused(status: StatusCode, message: String, code: &'static str) -> GatewayError {
     GatewayError::Refused { status, message: message.into(), param: None, code }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_grows_with_what_has_come_and_ends_at_what_is_expected() {
+        const MIB: usize = 1 << 20;
+        let cases = [(1, LEAST_ROOM), (LEAST_ROOM, LEAST_ROOM), (MIB + 1, 2 * MIB), (17 * MIB, 32 * MIB)];
+        for (size, expected) in cases {
+            assert_eq!(room(size, 32 * MIB), expected);
+        }
+        assert_eq!([room(1, 100), room(100, 100), room(101, 100)], [100, 100, 101]);
+        assert_eq!([room(1, 30_000_001), room(20_000_000, 30_000_001)], [117_188, 30_000_001]);
+    }
 }

@@ -3,10 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::PROXY_AUTHORIZATION;
 use http::{Extensions, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
@@ -17,6 +15,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
 use super::egress::{Dialler, Egress, NoWay, Proxies, Wire};
+use super::request_body::RequestBody;
 use super::watched::{History, Watched};
 use crate::tls;
 
@@ -33,7 +32,7 @@ type Connector = BoxCloneSyncService<Uri, TokioIo<Watched<MaybeHttpsStream<Wire>
 /// Calls upstreams; its connections belong to one worker.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: legacy::Client<Connector, Full<Bytes>>,
+    inner: legacy::Client<Connector, RequestBody>,
     proxies: Proxies,
     connect_timeout: Duration,
 }
@@ -77,7 +76,7 @@ impl Client {
     ///
     /// # Errors
     /// When no status line arrived.
-    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Incoming>, UpstreamError> {
+    pub async fn send(&self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, UpstreamError> {
         if let Some(credential) = self.proxies.credential(request.uri()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, credential);
         }

@@ -7,6 +7,7 @@ mod client;
 mod discovery;
 mod egress;
 mod passage;
+mod request_body;
 mod resolve;
 mod retry;
 mod watched;
@@ -28,6 +29,7 @@ pub use client::{Client, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
 pub use passage::Passage;
+pub use request_body::RequestBody;
 pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
 

@@ -6,6 +6,7 @@ mod anthropic_sdk;
 mod aurora;
 mod auth;
 mod bad_requests;
+mod body_memory;
 mod bounds;
 mod breaker;
 mod caller;

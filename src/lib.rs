@@ -23,6 +23,7 @@
 //! - [`monitoring`]: rules, alerts, dashboard and scrape stanza that ship with the metrics.
 //! - [`probe`]: fetches a metrics endpoint and judges it.
 //! - [`demo`]: the embedded upstream of `serve --demo`.
+//! - [`panics`]: counted and logged, wherever they happen.
 //! - [`logging`], [`terminal`], [`tls`], [`version`]: what their names say.
 //!
 //! Dependencies point one way: cli → gateway → providers → config, gateway → metrics, providers → metrics,
@@ -35,6 +36,7 @@ pub mod gateway;
 pub mod logging;
 pub mod metrics;
 pub mod monitoring;
+pub mod panics;
 pub mod probe;
 pub mod providers;
 pub mod terminal;

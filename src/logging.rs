@@ -6,15 +6,18 @@
 mod line;
 mod queue;
 
-use std::panic::{self, PanicHookInfo};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
+use signal_hook::consts::SIGXFSZ;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Log, LogFormat};
+use crate::panics;
 use crate::terminal::Terminal;
 
 pub use line::Form;
@@ -33,20 +36,24 @@ impl LogLevel {
 }
 
 /// Sends the process's log events to stderr until the guard is dropped. A panic becomes a log line too: the
-/// standard report would wait for a blocked stderr.
+/// standard report would wait for a blocked stderr. A log file at the size limit of the process (`ulimit -f`,
+/// `LimitFSIZE=`) takes no more lines, but does not end the process.
 ///
 /// # Errors
-/// When the writing thread cannot be started, or a log is already set up.
+/// When the writing thread cannot be started, a signal handler cannot be set, or a log is already set up.
 pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<(LogGuard, LogLevel)> {
     let form = match log.format {
         LogFormat::Auto if terminal.stderr_is_terminal() => Form::Text(terminal),
         LogFormat::Auto | LogFormat::Json => Form::Json,
         LogFormat::Text => Form::Text(terminal),
     };
+    // With a handler of any kind the write fails with EFBIG instead of ending the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
+        .context("the log cannot be started")?;
     let (lines, guard) = queue(std::io::stderr()).context("the log cannot be started")?;
     let (subscriber, level) = subscriber(form, log.level, lines);
     tracing::subscriber::set_global_default(subscriber).context("the log cannot be started")?;
-    panic::set_hook(Box::new(log_panic));
+    panics::report();
     Ok((guard, level))
 }
 
@@ -73,15 +80,6 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         self.lines.push(self.form.line(event, jiff::Timestamp::now()));
     }
-}
-
-fn log_panic(info: &PanicHookInfo<'_>) {
-    let payload = info.payload();
-    let reason = payload.downcast_ref::<&str>().copied();
-    let reason =
-        reason.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    let place = info.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(reason, place, "panic: please report it");
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use super::lifecycle::{Connected, Lifecycle};
 use super::routes::UNMATCHED;
 use super::station::Station;
 use crate::metrics::{HttpMethod, HttpOutcome};
+use crate::panics;
 
 /// Largest request head; hyper answers 431 above it.
 const MAX_HEAD: usize = 64 << 10;
@@ -97,6 +98,7 @@ async fn serve(socket: TcpStream, station: Arc<Station>, within_cap: bool, conne
     let unread = Unread::default();
     let service = service_fn(move |request: Request<Incoming>| {
         stage.set(Stage::Request);
+        panics::point("connection", request.uri().path().as_bytes());
         follows.follow(&mut serving.borrow_mut());
         let (mut router, stage) = (serving.borrow().router.clone(), stage.clone());
         let unread = unread.clone();

@@ -8,7 +8,7 @@ use super::routes::{Action, ROUTES};
 use crate::config::Config;
 use crate::logging::DroppedLines;
 use crate::metrics::{Build, Configured, Live, LiveFacts, Metrics, Setup};
-use crate::version;
+use crate::{panics, version};
 
 /// Every family, with zeros for what the configuration names.
 pub(super) fn metrics(
@@ -71,6 +71,7 @@ fn live(lifecycle: &Arc<Lifecycle>, dropped_lines: DroppedLines) -> LiveFacts {
             active_connections: active,
             idle_connections: connections.saturating_sub(active),
             log_lines_dropped: dropped_lines.count(),
+            panics: panics::count(),
         }
     })
 }

@@ -12,6 +12,7 @@ use super::multipart::Form;
 use super::peek::Peek;
 use super::targets::ModelTarget;
 use crate::metrics::Endpoint;
+use crate::panics;
 use crate::providers::RequestBody;
 
 /// A body above this size is parsed off the worker.
@@ -145,8 +146,11 @@ pub(super) async fn parsed<T: Send + 'static>(
     if body.len() <= PARSED_ELSEWHERE {
         return parse(body);
     }
-    let parsed = tokio::task::spawn_blocking(move || parse(body)).await;
-    parsed.unwrap_or(Err(GatewayError::Internal))
+    let parsed = tokio::task::spawn_blocking(move || {
+        panics::point("parser", &body);
+        parse(body)
+    });
+    parsed.await.unwrap_or(Err(GatewayError::Internal))
 }
 
 /// A model that cannot be part of an address is one that the provider cannot have.

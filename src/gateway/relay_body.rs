@@ -21,6 +21,7 @@ use super::tap::{Finder, Tap};
 use super::targets::ModelTarget;
 use super::usage::Usage;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
+use crate::panics;
 
 /// See the module.
 pub(super) struct RelayBody {
@@ -179,6 +180,7 @@ impl RelayBody {
 
     /// Reads along with the next bytes; of them, those that go on to the caller.
     fn passed(&mut self, bytes: Bytes, exchange: Option<&mut Exchange>) -> Bytes {
+        panics::point("relay", &bytes);
         let is_last = self.head.is_empty() && self.upstream.is_end_stream();
         if let Along::Finder(finder) = &mut self.along {
             finder.read(&bytes);

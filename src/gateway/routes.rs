@@ -18,6 +18,7 @@ use super::reply::{ObservedBody, Reply};
 use super::worker::Worker;
 use super::{headers, models, passthrough, relay, scrape, stored};
 use crate::metrics::{Endpoint, Surface};
+use crate::panics;
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +206,7 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
         Ok(caller) => {
             let answer = answer(&worker, route, request, &request_id, caller, &mut exchange);
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            answer.unwrap_or_else(|_| Err(panicked(&worker)))
+            answer.unwrap_or(Err(GatewayError::Internal))
         }
     };
     if let Err(refusal) = &reply {
@@ -217,13 +218,6 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
     // An exchange that is dropped before it is answered notes that its caller left.
     let exchange = (!matches!(reply, Err(GatewayError::CallerLeft))).then_some(exchange);
     respond(reply.unwrap_or_else(GatewayError::into_reply), exchange, request_id)
-}
-
-fn panicked(worker: &Worker) -> GatewayError {
-    if let Some(metrics) = &worker.metrics {
-        metrics.process().panicked();
-    }
-    GatewayError::Internal
 }
 
 fn authorize(
@@ -272,6 +266,7 @@ async fn answer(
     }
     let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or(GatewayError::OVERLOADED)?;
     exchange.hold(in_flight);
+    panics::point("handler", request.uri().path().as_bytes());
     match (route.action, endpoint) {
         (Action::ListModels, _) => Ok(models::list(worker)),
         (Action::ShowModel, _) => models::show(worker, request).await,

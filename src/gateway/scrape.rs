@@ -1,13 +1,16 @@
 //! The metrics endpoint.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::error::GatewayError;
 use super::negotiation::Form;
@@ -18,18 +21,20 @@ use crate::metrics::{Answer, Format, Metrics, gzip};
 /// An exposition on its way, `None` if it cannot be made.
 type Rendering = BoxFuture<'static, Option<Bytes>>;
 
-/// Expositions that are asked for. One is rendered at a time, off the workers; whoever asks while it is not begun
-/// gets the same, later ones the next.
+/// Expositions that are asked for. One is rendered at a time, on a thread of its own that no other work can keep busy;
+/// whoever asks while it is not begun gets the same, later ones the next.
 #[derive(Debug)]
 pub(super) struct Renders {
     turn: Semaphore,
+    /// The way to the rendering thread, which starts with the first scrape and ends with the process.
+    thread: Mutex<Option<Sender<Order>>>,
     /// Not begun, by form.
     waiting: Mutex<[Option<WeakShared<Rendering>>; 2 * Format::COUNT]>,
 }
 
 impl Renders {
     pub(super) fn new() -> Self {
-        Self { turn: Semaphore::new(1), waiting: Mutex::default() }
+        Self { turn: Semaphore::new(1), thread: Mutex::default(), waiting: Mutex::default() }
     }
 
     /// Joins the exposition of this form that is not begun, or asks for one. It goes on while somebody waits for it.
@@ -41,6 +46,16 @@ impl Renders {
         let rendering = render(Arc::clone(self), Arc::clone(metrics), form).boxed().shared();
         *waiting = rendering.downgrade();
         rendering
+    }
+
+    /// Hands an order to the thread; `None` where the system has no thread to give.
+    fn order(&self, order: Order) -> Option<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = match &*thread {
+            Some(orders) => orders,
+            None => thread.insert(start()?),
+        };
+        orders.send(order).ok()
     }
 
     fn waiting(&self) -> MutexGuard<'_, [Option<WeakShared<Rendering>>; 2 * Format::COUNT]> {
@@ -55,11 +70,42 @@ fn place(form: Form) -> usize {
 async fn render(renders: Arc<Renders>, metrics: Arc<Metrics>, form: Form) -> Option<Bytes> {
     let _turn = renders.turn.acquire().await.ok()?;
     renders.waiting()[place(form)] = None;
-    let rendered = tokio::task::spawn_blocking(move || {
-        let text = metrics.render(form.format);
-        if form.gzip { gzip(&text) } else { Ok(text.into_bytes()) }
-    });
-    Some(Bytes::from(rendered.await.ok()?.ok()?))
+    let (rendered, exposition) = oneshot::channel();
+    renders.order(Order { metrics, form, rendered })?;
+    exposition.await.ok()
+}
+
+/// One exposition to be rendered.
+#[derive(Debug)]
+struct Order {
+    metrics: Arc<Metrics>,
+    form: Form,
+    rendered: oneshot::Sender<Bytes>,
+}
+
+/// Starts the rendering thread.
+fn start() -> Option<Sender<Order>> {
+    let (orders, received) = mpsc::channel();
+    let started = thread::Builder::new().name("render".to_owned()).spawn(move || render_all(&received));
+    if let Err(error) = &started {
+        tracing::error!(error = error.to_string(), "no thread to render metrics on");
+    }
+    started.ok().map(|_| orders)
+}
+
+fn render_all(received: &Receiver<Order>) {
+    for Order { metrics, form, rendered } in received {
+        let exposition = catch_unwind(AssertUnwindSafe(|| exposition(&metrics, form)));
+        // Dropped without one, the scrape is answered with 500; nobody may wait for it any more.
+        if let Ok(Some(exposition)) = exposition {
+            drop(rendered.send(exposition));
+        }
+    }
+}
+
+fn exposition(metrics: &Metrics, form: Form) -> Option<Bytes> {
+    let text = metrics.render(form.format);
+    if form.gzip { gzip(&text).ok().map(Bytes::from) } else { Some(Bytes::from(text)) }
 }
 
 /// Answers an authorised scrape.
@@ -86,17 +132,23 @@ fn answer(form: Form, exposition: Bytes) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
-    use crate::metrics::{Build, Configured, Live, Setup};
+    use crate::metrics::{Build, Configured, Live, LiveFacts, Setup};
 
     fn metrics() -> Arc<Metrics> {
+        metrics_with(Box::new(Live::default))
+    }
+
+    fn metrics_with(live: LiveFacts) -> Arc<Metrics> {
         Metrics::new(Setup {
             workers: 1,
             routes: &[],
             max_models: 1,
             max_series: 20,
             build: Build { version: "0", revision: "0", rustc: "0" },
-            live: Box::new(Live::default),
+            live,
             configured: Configured::default(),
         })
         .expect("a sound family table")
@@ -132,5 +184,20 @@ mod tests {
         drop(left);
         drop(turn);
         assert!(renders.ask(&metrics, form(Format::Text, true)).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_rendering_costs_that_scrape_and_not_the_next() {
+        let fails = Arc::new(AtomicBool::new(true));
+        let failing = Arc::clone(&fails);
+        let metrics = metrics_with(Box::new(move || {
+            assert!(!failing.load(Ordering::Relaxed), "a defect while facts are read");
+            Live::default()
+        }));
+        let (renders, text) = (Arc::new(Renders::new()), form(Format::Text, false));
+        assert!(renders.ask(&metrics, text).await.is_none());
+        fails.store(false, Ordering::Relaxed);
+        let exposition = renders.ask(&metrics, text).await.expect("rendered");
+        assert!(exposition.starts_with(b"# HELP aurora_"));
     }
 }

@@ -97,30 +97,57 @@ pub fn queue(writer: impl Write + Send + 'static) -> io::Result<(LogQueue, LogGu
     Ok((queue.clone(), LogGuard { queue, ended }))
 }
 
-fn write_lines(mut writer: impl Write, received: &Receiver<Entry>, dropped: &DroppedLines) {
+fn write_lines(writer: impl Write, received: &Receiver<Entry>, dropped: &DroppedLines) {
+    let mut output = Output { writer, torn: false };
     let mut batch = String::new();
     while let Ok(Some(first)) = received.recv() {
         batch.push_str(&first);
-        let mut lines = 1;
         let mut last = false;
         while batch.len() < BATCH && !last {
             match received.try_recv() {
-                Ok(Some(line)) => {
-                    batch.push_str(&line);
-                    lines += 1;
-                }
+                Ok(Some(line)) => batch.push_str(&line),
                 Ok(None) => last = true,
                 Err(_) => break,
             }
         }
-        if writer.write_all(batch.as_bytes()).is_err() {
-            dropped.add(lines);
-        }
+        dropped.add(output.write(batch.as_bytes()));
         if last {
             return;
         }
         batch.clear();
     }
+}
+
+/// The writer, and whether it has the beginning of a line without its end.
+struct Output<W> {
+    writer: W,
+    torn: bool,
+}
+
+impl<W: Write> Output<W> {
+    /// Writes whole lines as far as they are taken, behind the end of one that was not; gives the number of those that
+    /// were not. (A file at its size limit takes a part, and may be truncated later.)
+    fn write(&mut self, lines: &[u8]) -> u64 {
+        if self.torn && !matches!(self.writer.write(b"\n"), Ok(1)) {
+            return line_ends(lines);
+        }
+        self.torn = false;
+        let mut left = lines;
+        while !left.is_empty() {
+            match self.writer.write(left) {
+                Ok(taken) if taken > 0 => left = &left[taken..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let taken = &lines[..lines.len() - left.len()];
+        self.torn = taken.last().is_some_and(|last| *last != b'\n');
+        line_ends(left)
+    }
+}
+
+fn line_ends(lines: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', lines).count() as u64
 }
 
 #[cfg(test)]
@@ -155,6 +182,37 @@ mod tests {
         drop(guard);
         assert!(start.elapsed() < FLUSH + Duration::from_secs(2), "took {:?}", start.elapsed());
         drop(reader);
+    }
+
+    /// Takes so many bytes, then nothing until it is emptied.
+    struct Full {
+        taken: Vec<u8>,
+        limit: usize,
+    }
+
+    impl Write for &mut Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.limit - self.taken.len());
+            self.taken.extend_from_slice(&bytes[..fits]);
+            if fits == 0 { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(fits) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_written_whole_or_counted_and_never_glued_together() {
+        let mut full = Full { taken: Vec::new(), limit: 10 };
+        let mut output = Output { writer: &mut full, torn: false };
+        assert_eq!(output.write(b"first\nsecond\nthird\n"), 2);
+        assert_eq!(output.write(b"fourth\n"), 1);
+        assert_eq!(output.writer.taken, b"first\nseco");
+        output.writer.taken.clear();
+        assert_eq!(output.write(b"fifth\n"), 0);
+        assert_eq!(output.write(b"x\n"), 0);
+        assert_eq!(output.writer.taken, b"\nfifth\nx\n");
     }
 
     #[test]

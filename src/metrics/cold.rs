@@ -31,7 +31,6 @@ pub(super) struct Cold {
     config_info: IntGaugeVec,
     reload_successful: IntGauge,
     reload_time: Gauge,
-    panics: IntCounter,
     scrapes: IntCounterVec,
     named: Mutex<Named>,
 }
@@ -66,7 +65,6 @@ impl Cold {
             config_info: gauges(&families::CONFIG_INFO)?,
             reload_successful: IntGauge::with_opts(opts(&families::RELOAD_SUCCESSFUL))?,
             reload_time: Gauge::with_opts(opts(&families::RELOAD_TIME))?,
-            panics: IntCounter::with_opts(opts(&families::PANICS))?,
             scrapes: counters(&families::SCRAPES)?,
             named: Mutex::default(),
         };
@@ -78,7 +76,7 @@ impl Cold {
     fn register(&self, build: Build, live: LiveFacts) -> Result<(), prometheus::Error> {
         let info = IntGaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
         info.with_label_values(&[build.version, build.revision, build.rustc]).set(1);
-        let collectors: [Box<dyn Collector>; 17] = [
+        let collectors: [Box<dyn Collector>; 16] = [
             Box::new(info),
             Box::new(self.auth_failures.clone()),
             Box::new(self.disconnects.clone()),
@@ -92,7 +90,6 @@ impl Cold {
             Box::new(self.config_info.clone()),
             Box::new(self.reload_successful.clone()),
             Box::new(self.reload_time.clone()),
-            Box::new(self.panics.clone()),
             Box::new(self.scrapes.clone()),
             Box::new(LiveCollector::new(live)?),
             Box::new(super::process::Process::new()?),
@@ -233,11 +230,6 @@ impl Metrics {
         self.cold.reload_successful.set(0);
     }
 
-    /// A request met a defect of ours.
-    pub fn panicked(&self) {
-        self.cold.panics.inc();
-    }
-
     /// An authorised scrape was answered.
     pub fn scraped(&self, format: Format, status: u16) {
         self.cold.scrapes.with_label_values(&[format.as_str(), &status.to_string()]).inc();
@@ -256,8 +248,13 @@ struct LiveCollector {
     in_flight: IntGauge,
     limit: IntGauge,
     connections: IntGaugeVec,
-    /// Counted elsewhere; the lock keeps two scrapes from adding the same lines twice.
-    dropped: Mutex<IntCounter>,
+    /// Counted elsewhere; the lock keeps two scrapes from adding the same events twice.
+    counted: Mutex<Counted>,
+}
+
+struct Counted {
+    log_lines_dropped: IntCounter,
+    panics: IntCounter,
 }
 
 impl LiveCollector {
@@ -266,10 +263,27 @@ impl LiveCollector {
         let limit = IntGauge::with_opts(opts(&families::HTTP_IN_FLIGHT_LIMIT))?;
         let connections =
             IntGaugeVec::new(opts(&families::HTTP_CONNECTIONS), families::HTTP_CONNECTIONS.labels)?;
-        let dropped = IntCounter::with_opts(opts(&families::LOG_LINES_DROPPED))?;
-        let descriptors = [in_flight.desc(), limit.desc(), connections.desc(), dropped.desc()];
+        let counted = Counted {
+            log_lines_dropped: IntCounter::with_opts(opts(&families::LOG_LINES_DROPPED))?,
+            panics: IntCounter::with_opts(opts(&families::PANICS))?,
+        };
+        let descriptors = [
+            in_flight.desc(),
+            limit.desc(),
+            connections.desc(),
+            counted.log_lines_dropped.desc(),
+            counted.panics.desc(),
+        ];
         let descriptors = descriptors.into_iter().flatten().cloned().collect();
-        Ok(Self { descriptors, facts, in_flight, limit, connections, dropped: Mutex::new(dropped) })
+        Ok(Self { descriptors, facts, in_flight, limit, connections, counted: Mutex::new(counted) })
+    }
+}
+
+impl Counted {
+    fn collect(&self, log_lines_dropped: u64, panics: u64) -> Vec<MetricFamily> {
+        self.log_lines_dropped.inc_by(log_lines_dropped.saturating_sub(self.log_lines_dropped.get()));
+        self.panics.inc_by(panics.saturating_sub(self.panics.get()));
+        [self.log_lines_dropped.collect(), self.panics.collect()].concat()
     }
 }
 
@@ -279,8 +293,14 @@ impl Collector for LiveCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Live { in_flight, in_flight_limit, active_connections, idle_connections, log_lines_dropped } =
-            (self.facts)();
+        let Live {
+            in_flight,
+            in_flight_limit,
+            active_connections,
+            idle_connections,
+            log_lines_dropped,
+            panics,
+        } = (self.facts)();
         self.in_flight.set(signed(in_flight));
         self.limit.set(signed(in_flight_limit));
         for (state, count) in
@@ -288,10 +308,9 @@ impl Collector for LiveCollector {
         {
             self.connections.with_label_values(&[state.as_str()]).set(signed(count));
         }
-        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        dropped.inc_by(log_lines_dropped.saturating_sub(dropped.get()));
-        [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), dropped.collect()]
-            .concat()
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = counted.collect(log_lines_dropped, panics);
+        [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), counted].concat()
     }
 }
 

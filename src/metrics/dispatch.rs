@@ -238,8 +238,12 @@ impl DispatchObserver {
 
 impl Drop for DispatchObserver {
     fn drop(&mut self) {
+        if self.ending == Ending::CallerLeft && std::thread::panicking() {
+            // A defect of ours ends it, and no caller has left.
+            self.stream_ended(StreamOutcome::Shutdown);
+            self.status = Some(500);
+        }
         let (status, kind) = match (self.ending, self.status) {
-            (Ending::CallerLeft, _) if std::thread::panicking() => (Some(500), StatusType::Error),
             (Ending::CallerLeft, _) => (Some(499), StatusType::Cancelled),
             (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
             (_, status) => (status, StatusType::Error),

@@ -234,7 +234,7 @@ families! {
     SCRAPES = "aurora_metrics_scrapes_total" Counter "" ["format" "code"] None,
         "Authorised scrapes answered.";
     PANICS = "aurora_panics_total" Counter "" [] None,
-        "Requests that met a defect of the gateway.";
+        "Panics: defects of the gateway, each of which cost at most the request or connection it happened in.";
     DISCOVERY_TIME = "aurora_provider_discovery_last_success_timestamp_seconds" Gauge "seconds" ["provider"] None,
         "When the provider last listed its models, in Unix time; 0 before that. Not meaningful as a sum over replicas.";
     PROVIDER_INFO = "aurora_provider_info" Gauge "" ["provider" "type"] None,

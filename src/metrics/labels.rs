@@ -335,7 +335,7 @@ label_set! {
         UpstreamTruncated = "upstream_truncated",
         /// The provider fell silent.
         Timeout = "timeout",
-        /// The gateway stopped.
+        /// The gateway stopped, or met a defect of its own.
         Shutdown = "shutdown",
     }
 }

@@ -88,6 +88,8 @@ pub struct Live {
     pub idle_connections: usize,
     /// Log lines that stderr did not take, since the start.
     pub log_lines_dropped: u64,
+    /// Panics since the start.
+    pub panics: u64,
 }
 
 /// Reads the facts of this moment.

@@ -21,6 +21,7 @@ pub(crate) struct Setup {
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
     shell: Option<String>,
+    unshared: bool,
 }
 
 /// A running instance; killed when it is dropped.
@@ -49,7 +50,7 @@ impl Setup {
     /// Bare `aurora`, with nothing set.
     pub(crate) fn bare() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        Self { folder, variables: Vec::new(), arguments: Vec::new(), shell: None }
+        Self { folder, variables: Vec::new(), arguments: Vec::new(), shell: None, unshared: false }
     }
 
     /// Writes a file into the folder that the instance starts in.
@@ -86,10 +87,20 @@ impl Setup {
         self
     }
 
+    /// In a mount namespace of its own, so that its shell may put other files in the place of the system's.
+    #[cfg(feature = "real-software")]
+    pub(crate) fn unshared(mut self) -> Self {
+        self.unshared = true;
+        self
+    }
+
     fn command(&self) -> Command {
         let mut command = match &self.shell {
             Some(lines) => {
-                let mut shell = Command::new("/bin/sh");
+                let mut shell = Command::new(if self.unshared { "unshare" } else { "/bin/sh" });
+                if self.unshared {
+                    shell.args(["-m", "/bin/sh"]);
+                }
                 shell.args(["-e", "-c", lines, "sh"]);
                 shell
             }

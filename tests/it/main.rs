@@ -18,12 +18,15 @@ mod exposition;
 mod fallbacks;
 mod formats;
 mod generated;
+#[cfg(feature = "real-software")]
+mod hanging_lookups;
 mod health;
 mod http_surface;
 mod invariants;
 mod keys;
 mod leaving;
 mod limits;
+mod log_output;
 mod logging;
 mod metrics_listener;
 mod metrics_truth;
@@ -40,6 +43,8 @@ mod nginx;
 mod openai_sdk;
 #[cfg(feature = "real-software")]
 mod page;
+#[cfg(all(feature = "panic-points", debug_assertions))]
+mod panics;
 #[cfg(feature = "real-software")]
 mod parsers;
 mod passthrough;

@@ -178,6 +178,7 @@ impl Tap {
 
     /// Reads the next bytes of the stream and returns those that go on to the caller now.
     pub fn read(&mut self, bytes: &Bytes) -> Bytes {
+        crate::panics::point("tap", bytes);
         let before = self.unfinished.len();
         if before == 0 {
             let cut = self.cut(bytes, 0);

@@ -38,8 +38,18 @@ pub(super) struct UpstreamAnswer {
 #[derive(Debug)]
 pub(super) enum AnswerBody {
     Whole(Bytes),
-    /// It is relayed as it comes, behind what was read.
-    Begun(VecDeque<Bytes>, Incoming),
+    /// It is relayed as it comes.
+    Begun(Begun),
+}
+
+/// A body that was read in part.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// What was read.
+    pub(super) head: VecDeque<Bytes>,
+    pub(super) rest: Incoming,
+    /// A length or chunks say where it ends; without them it ends with the connection, whole or not.
+    pub(super) is_framed: bool,
 }
 
 /// One dispatch: an operation at a target.
@@ -74,7 +84,11 @@ impl Call<'_> {
         let as_it_comes =
             headers::is_event_stream(&head.headers) || content.is_free() && !headers::is_json(&head.headers);
         let held = if as_it_comes { 0 } else { HELD_ANSWER };
-        let body = self.hold(body, held, exchange).await?;
+        let is_framed = headers::is_framed(&head.headers);
+        let mut body = self.hold(body, held, exchange).await?;
+        if let AnswerBody::Begun(begun) = &mut body {
+            begun.is_framed = is_framed;
+        }
         if let AnswerBody::Whole(bytes) = &body {
             self.check(bytes, dispatch, exchange)?;
         }
@@ -191,7 +205,7 @@ impl Call<'_> {
             size += bytes.len();
             parts.push_back(bytes);
             if size > limit {
-                return Ok(AnswerBody::Begun(parts, body));
+                return Ok(AnswerBody::Begun(Begun { head: parts, rest: body, is_framed: true }));
             }
         }
     }
@@ -202,7 +216,7 @@ impl Call<'_> {
         self.target.sign(&mut headers);
         match body {
             AnswerBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
-            AnswerBody::Begun(parts, rest) => {
+            AnswerBody::Begun(begun) => {
                 let setup = RelaySetup {
                     target: Arc::clone(self.target),
                     endpoint: self.operation.endpoint,
@@ -212,7 +226,7 @@ impl Call<'_> {
                     idle: self.worker.shared.config.http.stream_idle,
                     cut: self.worker.cut.clone().cancelled_owned(),
                 };
-                Reply::relayed(status, headers, RelayBody::new(parts, rest, dispatch, setup))
+                Reply::relayed(status, headers, RelayBody::new(begun, dispatch, setup))
             }
         }
     }

@@ -141,6 +141,11 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
 }
 
+/// Whether a length or chunks say where a body ends.
+pub(super) fn is_framed(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
 /// Why an answer without a body is no answer.
 pub(super) const NO_BODY: &str = "its answer has no body";
 

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::answer::Begun;
 use super::exchange::{Dispatch, Exchange};
 use super::last_word::Break;
 use super::tap::{Finder, Tap};
@@ -28,6 +29,7 @@ pub(super) struct RelayBody {
     /// What was read before the relay began.
     head: VecDeque<Bytes>,
     upstream: Incoming,
+    is_framed: bool,
     dispatch: Dispatch,
     target: Arc<ModelTarget>,
     along: Along,
@@ -69,12 +71,7 @@ pub(super) struct RelaySetup {
 }
 
 impl RelayBody {
-    pub(super) fn new(
-        head: VecDeque<Bytes>,
-        upstream: Incoming,
-        mut dispatch: Dispatch,
-        setup: RelaySetup,
-    ) -> Self {
+    pub(super) fn new(begun: Begun, mut dispatch: Dispatch, setup: RelaySetup) -> Self {
         let (until, along) = if setup.events {
             dispatch.note(DispatchObserver::streaming);
             let tap = Tap::new(setup.endpoint, setup.injected);
@@ -84,8 +81,9 @@ impl RelayBody {
             (setup.whole_by, if setup.endpoint.makes_tokens() { finder() } else { Along::Nothing })
         };
         Self {
-            head,
-            upstream,
+            head: begun.head,
+            upstream: begun.rest,
+            is_framed: begun.is_framed,
             dispatch,
             target: setup.target,
             along,
@@ -277,7 +275,7 @@ impl RelayBody {
             // The upstream has told the caller itself.
             (seen, _) if seen.reported_error => Some(StreamOutcome::UpstreamError),
             (seen, _) if seen.ended => Some(StreamOutcome::Completed),
-            (_, None) if tap.may_end() => Some(StreamOutcome::Completed),
+            (_, None) if tap.may_end(self.is_framed) => Some(StreamOutcome::Completed),
             _ => None,
         };
         self.note(had_token, exchange);

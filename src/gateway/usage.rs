@@ -121,12 +121,52 @@ impl Usage {
     }
 }
 
-/// What a whole answer declares, if anything; `None` when it is neither a JSON object nor an array.
+/// What a whole answer declares, if anything; `None` when it is neither a JSON object nor an array. What Python's `json`
+/// writes and reads beyond JSON is accepted, see [`repaired`].
 pub(super) fn of_answer(bytes: &[u8]) -> Option<Option<Tokens>> {
-    let answer: Answer = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+    let declared = std::str::from_utf8(bytes).ok().and_then(of_json);
+    declared.or_else(|| of_json(&repaired(bytes)))
+}
+
+fn of_json(text: &str) -> Option<Option<Tokens>> {
+    let answer: Answer = serde_json::from_str(text).ok()?;
     let declared = answer.usage.and_then(|usage| Usage::read(usage.get()));
     let declared = declared.as_ref().and_then(Usage::tokens);
     Some(declared.or_else(|| billed(answer.meta?)))
+}
+
+/// A text with null for NaN and Infinity outside of strings, and without a byte order mark and invalid UTF-8.
+fn repaired(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut repaired = String::with_capacity(rest.len());
+    while !rest.is_empty() {
+        let (between, string) = rest.split_at(rest.find('"').unwrap_or(rest.len()));
+        if between.contains(['N', 'I']) {
+            let between =
+                between.replace("NaN", "null").replace("-Infinity", "null").replace("Infinity", "null");
+            repaired.push_str(&between);
+        } else {
+            repaired.push_str(between);
+        }
+        let (string, after) = string.split_at(string_length(string.as_bytes()));
+        repaired.push_str(string);
+        rest = after;
+    }
+    repaired
+}
+
+/// Length of the string that a text begins with, its quotes included; all of the text where it does not end.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(next) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += next + 1;
+        if text[at - 1] == b'"' {
+            return at;
+        }
+        at += 1;
+    }
+    text.len()
 }
 
 /// `meta` as Cohere declares rerankings and embeddings.
@@ -332,7 +372,28 @@ mod tests {
         for useless in ["", "1", "\"x\"", "{", r#"{"a":1}x"#, "{\"\u{7}\":\"\n\"}"] {
             assert_eq!(of(useless), None, "{useless}");
         }
-        assert_eq!(of_answer(b"{\"a\":\"\xff\"}"), None);
+    }
+
+    #[test]
+    fn what_python_writes_beyond_json_is_read() {
+        assert_eq!(
+            of_answer(b"{\"a\":\"\xff\",\"usage\":{\"prompt_tokens\":2}}"),
+            Some(Some([2, 0, 0, 0, 0, 0, 0]))
+        );
+        let odd = "\u{feff}{\"a\":[NaN,-Infinity, Infinity],\"NaN\\\\\":\"\\\"NaN\",\"usage\":{\"prompt_tokens\":2,\"x\":NaN}}";
+        assert_eq!(of_answer(odd.as_bytes()), Some(Some([2, 0, 0, 0, 0, 0, 0])));
+        for useless in [
+            "NaN",
+            "{\"a\":xNaN}",
+            "{\"a\":NaNNaN}",
+            "{NaN:1}",
+            "{\"a\":NaN",
+            "{\"a\":NaN,\"",
+            "{\"a\":NaN,\"\\",
+            "<NaN>",
+        ] {
+            assert_eq!(of_answer(useless.as_bytes()), None, "{useless}");
+        }
     }
 
     /// Mostly small, so that parts often exceed their whole.

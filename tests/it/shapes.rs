@@ -41,6 +41,11 @@ const SHAPES: &[Shape] = shapes! {
     "anthropic-messages.json" Messages Some([12, 2051, 48, 0, 97, 0, 0]), None;
     "anthropic-messages.sse" Messages Some([12, 2051, 48, 0, 97, 0, 0]), Some(97);
     "azure-chat.sse" ChatCompletions Some([9, 0, 0, 0, 1, 0, 0]), Some(1);
+    "chat-bom.sse" ChatCompletions Some([5, 0, 0, 0, 4, 0, 0]), Some(4);
+    "chat-cr.sse" ChatCompletions Some([214, 1920, 0, 0, 22, 320, 0]), Some(22);
+    "chat-mixed-line-ends.sse" ChatCompletions Some([214, 1920, 0, 0, 22, 320, 0]), Some(22);
+    "chat-nan.json" ChatCompletions Some([5, 0, 0, 0, 1, 0, 0]), None;
+    "chat-nan.sse" ChatCompletions Some([5, 0, 0, 0, 1, 0, 0]), Some(1);
     "deepseek-chat.json" ChatCompletions Some([6, 64, 0, 0, 15, 40, 0]), None;
     "deepseek-chat.sse" ChatCompletions Some([6, 64, 0, 0, 15, 40, 0]), Some(55);
     "gemini-chat-tools.sse" ChatCompletions Some([11, 0, 0, 0, 20, 39, 0]), Some(20);
@@ -52,6 +57,8 @@ const SHAPES: &[Shape] = shapes! {
     "groq-chat.sse" ChatCompletions Some([73, 0, 0, 0, 13, 31, 0]), Some(44);
     "jina-embeddings.json" Embeddings Some([6, 0, 0, 0, 0, 0, 0]), None;
     "openai-chat-audio.json" ChatCompletions Some([12, 0, 0, 52, 14, 0, 44]), None;
+    "openai-chat-audio.sse" ChatCompletions Some([14, 0, 0, 0, 9, 0, 24]), Some(33);
+    "openai-chat-function-call.sse" ChatCompletions Some([79, 0, 0, 0, 17, 0, 0]), Some(17);
     "openai-chat-tools.json" ChatCompletions Some([81, 0, 0, 0, 17, 0, 0]), None;
     "openai-chat-tools.sse" ChatCompletions Some([81, 0, 0, 0, 17, 0, 0]), Some(17);
     "openai-chat-two-choices.sse" ChatCompletions Some([14, 0, 0, 0, 4, 0, 0]), None;
@@ -61,6 +68,7 @@ const SHAPES: &[Shape] = shapes! {
     "openai-completions.json" Completions Some([6, 0, 0, 0, 4, 0, 0]), None;
     "openai-completions.sse" Completions Some([6, 0, 0, 0, 4, 0, 0]), Some(4);
     "openai-embeddings.json" Embeddings Some([8, 0, 0, 0, 0, 0, 0]), None;
+    "openai-responses-audio.sse" Responses Some([11, 0, 0, 0, 20, 0, 0]), Some(20);
     "openai-responses-tools.sse" Responses Some([60, 0, 0, 0, 15, 0, 0]), Some(15);
     "openai-responses.json" Responses Some([72, 256, 0, 0, 24, 128, 0]), None;
     "openai-responses.sse" Responses Some([72, 256, 0, 0, 24, 128, 0]), Some(152);
@@ -79,8 +87,7 @@ impl Shape {
 
     /// What is left for a caller who did not ask for the usage.
     fn unasked(&self) -> String {
-        let end = if self.text.contains('\r') { "\r\n\r\n" } else { "\n\n" };
-        self.text.split_inclusive(end).filter(|event| !declares_only_usage(event)).collect()
+        events(self.text).into_iter().filter(|event| !declares_only_usage(event)).collect()
     }
 
     /// The answer as an upstream sends it, in parts of this size.
@@ -109,9 +116,22 @@ impl Shape {
     }
 }
 
+/// The events of a stream with the empty lines after them; a line ends with LF, CR or both.
+fn events(text: &str) -> Vec<&str> {
+    let (mut events, mut begun, mut at) = (Vec::new(), 0, 0);
+    while let Some(length) = text[at..].find(['\r', '\n']) {
+        let ends = if text[at + length..].starts_with("\r\n") { 2 } else { 1 };
+        at += length + ends;
+        if length == 0 {
+            events.push(&text[std::mem::replace(&mut begun, at)..at]);
+        }
+    }
+    events
+}
+
 /// As a reader who takes whole events apart would know it.
 fn declares_only_usage(event: &str) -> bool {
-    let data: String = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    let data: String = event.split(['\r', '\n']).filter_map(|line| line.strip_prefix("data: ")).collect();
     serde_json::from_str::<Value>(&data)
         .is_ok_and(|data| data["choices"].as_array().is_some_and(Vec::is_empty) && data["usage"].is_object())
 }

@@ -219,7 +219,7 @@ fn a_stream_of_single_bytes_reads_like_any_other() {
 }
 
 #[test]
-fn an_event_longer_than_is_held_passes_unread() {
+fn an_event_longer_than_is_held_is_read_as_it_passes() {
     let long =
         format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(200 << 10));
     let upstream = Upstream::start()
@@ -230,12 +230,72 @@ fn an_event_longer_than_is_held_passes_unread() {
     assert!(answer.said() == (200, &*[&long, USAGE, DONE].concat()), "{} bytes", answer.body.len());
     assert!(answer.whole);
     aurora.settles("aurora_tokens_total", &["up long input uncached 4", "up long output text 2"]);
-    assert_eq!(aurora.counts("aurora_time_to_first_token_seconds_count"), [""; 0]);
+    aurora.settles("aurora_time_to_first_token_seconds_count", &["up long /chat/completions 1"]);
     let answer = aurora.ask(chat_of("cut", true));
     assert!(
         answer.text().ends_with(&format!("\"}}}}]}}\n\n\n{}", broke())),
         "{}",
         &answer.text()[answer.body.len() - 300..]
+    );
+}
+
+#[test]
+fn a_tool_call_longer_than_is_held_ends_its_stream_and_declares_its_use() {
+    let tool_call = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",\"tool_calls\":[{{\"id\":\"c\",\"function\":\
+         {{\"name\":\"f\",\"arguments\":\"{}\"}}}}]}},\"finish_reason\":\"tool_calls\"}}],\"usage\":{{\"prompt_tokens\":4,\
+         \"completion_tokens\":2}}}}\n\n",
+        "\\\"é{".repeat(20 << 10)
+    );
+    let unread = format!("data: {{\"choices\":[{}{{}}]}}\n\n", "{\"index\":0},".repeat(20 << 10));
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let upstream = Upstream::start()
+        .on("tool-call", stream(&[&tool_call]))
+        .on("unread", stream(&[&unread]))
+        .on("unread-unframed", vec![Step::Send([head, &unread].concat().into()), Step::Close]);
+    let aurora = gateway(&upstream, "", "");
+    for (model, event) in [("tool-call", &tool_call), ("unread", &unread)] {
+        let answer = aurora.ask(chat_of(model, true));
+        assert!(answer.said() == (200, event) && answer.whole, "{model}: {} bytes", answer.body.len());
+    }
+    let answer = aurora.ask(chat_of("unread-unframed", true));
+    assert!(answer.text() == [&*unread, &truncated()].concat(), "{} bytes", answer.body.len());
+    aurora.settles(
+        "aurora_streams_total",
+        &["up tool-call completed 1", "up unread completed 1", "up unread-unframed upstream_truncated 1"],
+    );
+    aurora.settles("aurora_time_to_first_token_seconds_count", &["up tool-call /chat/completions 1"]);
+    aurora.settles("aurora_tokens_total", &["up tool-call input uncached 4", "up tool-call output text 2"]);
+}
+
+#[test]
+fn sound_of_any_endpoint_is_a_first_token() {
+    let event = |kind: &str, rest: &str| format!("data: {{\"type\":\"{kind}\",{rest}}}\n\n");
+    let speech = [
+        event("speech.audio.delta", "\"audio\":\"AAD/\""),
+        event("speech.audio.done", "\"usage\":{\"input_tokens\":4,\"output_tokens\":2}"),
+    ];
+    let transcription = [
+        event("transcript.text.delta", "\"delta\":\"High\""),
+        event("transcript.text.done", "\"text\":\"High\",\"usage\":{\"input_tokens\":4,\"output_tokens\":2}"),
+    ];
+    let response = [
+        event("response.audio.delta", "\"delta\":\"AAD/\""),
+        event("response.completed", "\"response\":{\"usage\":{\"input_tokens\":4,\"output_tokens\":2}}"),
+    ];
+    let upstream = Upstream::start()
+        .on("heard", stream(&transcription.each_ref().map(String::as_str)))
+        .on("response", stream(&response.each_ref().map(String::as_str)))
+        .on("spoken", stream(&speech.each_ref().map(String::as_str)));
+    let aurora = gateway(&upstream, "", "");
+    let ask =
+        |path: &str, model: &str| aurora.ask(post(path, format!(r#"{{"model":"{model}","stream":true}}"#)));
+    assert_eq!(ask("/v1/responses", "response").said(), (200, &*response.concat()));
+    assert_eq!(ask("/v1/audio/speech", "spoken").said(), (200, &*speech.concat()));
+    assert_eq!(ask("/p/up/v1/other", "heard").said(), (200, &*transcription.concat()));
+    aurora.settles(
+        "aurora_time_to_first_token_seconds_count",
+        &["up heard other 1", "up response /responses 1", "up spoken /audio/speech 1"],
     );
 }
 

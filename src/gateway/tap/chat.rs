@@ -57,10 +57,13 @@ struct Delta {
     reasoning: Filled,
     refusal: Filled,
     tool_calls: Filled,
+    function_call: Filled,
+    audio: Filled,
 }
 
-pub(super) fn read(data: &str, seen: &mut Seen) {
-    let Ok(chunk) = serde_json::from_str::<Chunk>(data) else { return };
+/// False when the data cannot be parsed.
+pub(super) fn read(data: &str, seen: &mut Seen) -> bool {
+    let Ok(chunk) = serde_json::from_str::<Chunk>(data) else { return false };
     let choices = chunk.choices;
     seen.first_token |= choices.token;
     seen.reasoning |= choices.reasoning;
@@ -75,6 +78,7 @@ pub(super) fn read(data: &str, seen: &mut Seen) {
     if let Some(usage) = usage.and_then(|usage| Usage::read(usage.get())) {
         seen.declared(usage, choices.none);
     }
+    true
 }
 
 impl Choices {
@@ -82,7 +86,8 @@ impl Choices {
         if let Some(delta) = &choice.delta {
             let reasoning = delta.reasoning_content.0 || delta.reasoning.0;
             self.reasoning |= reasoning;
-            self.token |= reasoning || delta.content.0 || delta.refusal.0 || delta.tool_calls.0;
+            let spoken = delta.content.0 || delta.refusal.0 || delta.audio.0;
+            self.token |= reasoning || spoken || delta.tool_calls.0 || delta.function_call.0;
         }
         self.token |= choice.text.0;
         let index: u32 = choice.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);

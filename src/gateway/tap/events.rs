@@ -1,16 +1,19 @@
-//! Where events begin and end, and what they say.
+//! Where events begin and end, and what they say. A line ends with LF, CR or both, in any mix.
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::memchr2;
+
+/// May stand before the first event of a stream.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where the first piece of a stream ends: a comment line, an empty line, or an event with the empty line after it.
-/// The first `seen` bytes are known to hold no end.
+/// The first `seen` bytes are known to hold no end. A piece ends at its CR where that is the last byte; the LF that may
+/// belong to it is then an empty line of its own.
 pub(super) fn end_of_piece(bytes: &[u8], seen: usize) -> Option<usize> {
     match bytes.first()? {
-        b'\n' => Some(1),
-        b'\r' if *bytes.get(1)? == b'\n' => Some(2),
-        b':' => memchr(b'\n', &bytes[seen..]).map(|at| seen + at + 1),
+        b'\n' | b'\r' => Some(line_end(bytes)),
+        b':' => end_of_line(bytes, seen),
         _ => end_of_event(bytes, seen),
     }
 }
@@ -19,13 +22,36 @@ pub(super) fn end_of_piece(bytes: &[u8], seen: usize) -> Option<usize> {
 pub(super) fn end_of_event(bytes: &[u8], seen: usize) -> Option<usize> {
     let mut from = seen.saturating_sub(2);
     loop {
-        let next = from + memchr(b'\n', bytes.get(from..)?)? + 1;
-        match bytes.get(next..)? {
-            [b'\n', ..] => return Some(next + 1),
-            [b'\r', b'\n', ..] => return Some(next + 2),
+        let next = end_of_line(bytes, from)?;
+        match bytes.get(next)? {
+            b'\n' | b'\r' => return Some(next + line_end(&bytes[next..])),
             _ => from = next,
         }
     }
+}
+
+/// Where the first line from `from` on ends.
+fn end_of_line(bytes: &[u8], from: usize) -> Option<usize> {
+    let at = from + memchr2(b'\n', b'\r', bytes.get(from..)?)?;
+    Some(at + line_end(&bytes[at..]))
+}
+
+/// Length of the line end that these bytes begin with.
+fn line_end(bytes: &[u8]) -> usize {
+    if bytes.starts_with(b"\r\n") { 2 } else { 1 }
+}
+
+/// The first line without its end, which may be missing, and what follows.
+fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match memchr2(b'\n', b'\r', bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + line_end(&bytes[at..])..]),
+        None => (bytes, &[]),
+    }
+}
+
+/// The bytes without a byte order mark before them.
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
 /// An event that has data.
@@ -41,10 +67,9 @@ impl<'a> Event<'a> {
     /// Reads an event's lines, of which the last may be unfinished.
     pub(super) fn of(piece: &'a [u8]) -> Option<Self> {
         let (mut name, mut data): (&[u8], Option<Cow<[u8]>>) = (b"", None);
-        let mut rest = piece;
+        let mut rest = without_mark(piece);
         while !rest.is_empty() {
-            let (line, after) =
-                memchr(b'\n', rest).map_or((rest, &[][..]), |at| (&rest[..at], &rest[at + 1..]));
+            let (line, after) = split_line(rest);
             rest = after;
             if let Some(value) = value_of(line, b"data:") {
                 match &mut data {
@@ -64,6 +89,5 @@ impl<'a> Event<'a> {
 
 fn value_of<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(field)?;
-    let value = value.strip_prefix(b" ").unwrap_or(value);
-    Some(value.strip_suffix(b"\r").unwrap_or(value))
+    Some(value.strip_prefix(b" ").unwrap_or(value))
 }

@@ -37,9 +37,10 @@ struct Delta<'a> {
     stop_reason: Filled,
 }
 
-/// Counts are cumulative: what goes in is declared by the first event, what comes out by the last ones.
-pub(super) fn read(data: &str, seen: &mut Seen) {
-    let Ok(event) = serde_json::from_str::<MessageEvent>(data) else { return };
+/// Counts are cumulative: what goes in is declared by the first event, what comes out by the last ones. False when
+/// the data cannot be parsed.
+pub(super) fn read(data: &str, seen: &mut Seen) -> bool {
+    let Ok(event) = serde_json::from_str::<MessageEvent>(data) else { return false };
     let delta = event.delta.unwrap_or_default();
     match &*event.r#type {
         "content_block_delta" => {
@@ -57,4 +58,5 @@ pub(super) fn read(data: &str, seen: &mut Seen) {
         usage.update(&later);
         seen.declared(usage, delta.stop_reason.0);
     }
+    true
 }

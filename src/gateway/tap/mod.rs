@@ -4,8 +4,10 @@
 
 mod chat;
 mod events;
+mod excerpt;
 mod filled;
 mod finder;
+mod long;
 mod messages;
 mod plain;
 mod responses;
@@ -14,15 +16,16 @@ mod withheld;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr;
 
 use super::usage::Usage;
 use crate::metrics::{Endpoint, TokenKind, Tokens};
 use events::Event;
+use excerpt::Excerpt;
 pub use finder::Finder;
+use long::LongEvent;
 use withheld::Verdict;
 
-/// Most bytes of an unfinished event that are kept; a longer event passes unread.
+/// Most bytes of an unfinished event that are kept; a longer one is read as it passes.
 pub const MAX_EVENT: usize = 64 << 10;
 
 /// Whose events they are.
@@ -45,11 +48,13 @@ impl Shape {
         }
     }
 
-    /// Where the usage stands in an event that is too long to be kept.
-    const fn usage_path(self) -> &'static [&'static str] {
+    /// Reads the data of an event; false when it cannot be parsed.
+    fn read(self, data: &str, seen: &mut Seen) -> bool {
         match self {
-            Self::Responses => &["response", "usage"],
-            Self::Chat | Self::Messages | Self::Plain => &["usage"],
+            Self::Chat => chat::read(data, seen),
+            Self::Responses => responses::read(data, seen),
+            Self::Messages => messages::read(data, seen),
+            Self::Plain => plain::read(data, seen),
         }
     }
 }
@@ -79,6 +84,8 @@ pub struct Seen {
     usage_is_final: bool,
     /// The last event had a list of choices, and none in it.
     no_choices: bool,
+    /// An event over [`MAX_EVENT`] could not be read.
+    unread: bool,
 }
 
 impl Seen {
@@ -110,8 +117,10 @@ pub struct Tap {
     unfinished: Vec<u8>,
     /// The unfinished part has not been passed on.
     held: bool,
-    /// The unfinished event is over [`MAX_EVENT`]: its usage is looked for as it passes.
-    long: Option<Finder>,
+    /// The unfinished event, where it is over [`MAX_EVENT`].
+    long: Option<LongEvent>,
+    /// The last event was withheld up to its CR: the LF that may follow belongs to it.
+    withheld_cr: bool,
     seen: Seen,
 }
 
@@ -121,6 +130,13 @@ struct Cut {
     withheld: Vec<Range<usize>>,
     /// Where the unfinished event begins.
     rest: usize,
+}
+
+impl Cut {
+    /// Whether the last of these bytes is a CR that ends a withheld event.
+    fn withholds_to_cr(&self, bytes: &[u8]) -> bool {
+        self.withheld.last().is_some_and(|event| event.end == bytes.len()) && bytes.ends_with(b"\r")
+    }
 }
 
 impl Tap {
@@ -134,6 +150,7 @@ impl Tap {
             unfinished: Vec::new(),
             held: false,
             long: None,
+            withheld_cr: false,
             seen: Seen::default(),
         }
     }
@@ -144,10 +161,13 @@ impl Tap {
         &self.seen
     }
 
-    /// Whether the stream may end here.
+    /// Whether the stream may end here. Where an event went unread, it may have been the last one: then the framing of
+    /// the body decides.
     #[must_use]
-    pub fn may_end(&self) -> bool {
-        self.seen.ended || self.shape == Shape::Plain
+    pub fn may_end(&self, is_framed: bool) -> bool {
+        self.seen.ended
+            || self.shape == Shape::Plain
+            || (self.seen.unread && is_framed && !self.is_inside_event())
     }
 
     /// Whether the bytes so far end inside an event.
@@ -179,11 +199,15 @@ impl Tap {
     /// Reads the next bytes of the stream and returns those that go on to the caller now.
     pub fn read(&mut self, bytes: &Bytes) -> Bytes {
         crate::panics::point("tap", bytes);
+        if std::mem::take(&mut self.withheld_cr) && bytes.starts_with(b"\n") {
+            return self.read(&bytes.slice(1..));
+        }
         let before = self.unfinished.len();
         if before == 0 {
             let cut = self.cut(bytes, 0);
             let rest = &bytes[cut.rest..];
             self.held = self.may_be_withheld(rest);
+            self.withheld_cr = cut.withholds_to_cr(bytes);
             let passed = self.passed(bytes, bytes, 0, &cut);
             self.keep(rest);
             return passed;
@@ -193,6 +217,7 @@ impl Tap {
         let unsent = if self.held { 0 } else { before };
         let cut = self.cut(&whole, before);
         self.held = (self.held || cut.rest > 0) && self.may_be_withheld(&whole[cut.rest..]);
+        self.withheld_cr = cut.withholds_to_cr(&whole);
         let passed = self.passed(bytes, &whole, unsent, &cut);
         whole.drain(..cut.rest);
         if self.long.is_some() || whole.len() > MAX_EVENT {
@@ -212,7 +237,10 @@ impl Tap {
         }
         let mut whole = std::mem::take(&mut self.unfinished);
         whole.extend_from_slice(b"\n\n");
+        let unread = self.seen.unread;
         let cut = self.cut(&whole, before);
+        // That it was cut is why it cannot be read.
+        self.seen.unread = unread;
         whole.truncate(before);
         let held = std::mem::take(&mut self.held) && cut.withheld.is_empty();
         if held { Bytes::from(whole) } else { Bytes::new() }
@@ -227,8 +255,8 @@ impl Tap {
                 Some(_) => events::end_of_event(rest, seen),
                 None => events::end_of_piece(rest, seen),
             };
-            if let Some(finder) = &mut self.long {
-                finder.read(&rest[seen..length.unwrap_or(rest.len())]);
+            if let Some(long) = &mut self.long {
+                long.read(&rest[seen..length.unwrap_or(rest.len())]);
             }
             let Some(length) = length else { return cut };
             if length > MAX_EVENT && rest[0] != b':' {
@@ -259,12 +287,9 @@ impl Tap {
         if self.long.is_some() {
             return;
         }
-        let mut finder = Finder::new(self.shape.usage_path());
-        finder.read(memchr(b'{', event).map_or(&[], |at| &event[at..]));
-        self.long = Some(finder);
-        if self.shape == Shape::Responses {
-            responses::read_long(event, &mut self.seen);
-        }
+        let mut long = LongEvent::default();
+        long.read(event);
+        self.long = Some(long);
     }
 
     /// Of `whole`, the bytes from `unsent` on that go to the caller. The last of them came as `new`.
@@ -295,11 +320,8 @@ impl Tap {
 
     /// Reads a whole event, a comment or an empty line; true when it is to be withheld.
     fn read_piece(&mut self, piece: &[u8]) -> bool {
-        if let Some(finder) = self.long.take() {
-            self.seen.events += 1;
-            if let Some(usage) = finder.found().and_then(Usage::read) {
-                self.seen.declared(usage, false);
-            }
+        if let Some(long) = self.long.take() {
+            self.read_long(&long);
             return false;
         }
         let Some(event) = Event::of(piece) else { return false };
@@ -310,16 +332,26 @@ impl Tap {
             return false;
         }
         self.seen.reported_error |= event.name == b"error";
-        if let Ok(data) = std::str::from_utf8(&event.data) {
-            let read = match self.shape {
-                Shape::Chat => chat::read,
-                Shape::Responses => responses::read,
-                Shape::Messages => messages::read,
-                Shape::Plain => plain::read,
-            };
-            read(data, &mut self.seen);
+        let data = std::str::from_utf8(&event.data);
+        if !data.is_ok_and(|data| self.shape.read(data, &mut self.seen)) {
+            // NaN, Infinity or invalid UTF-8 somewhere: what matters can still be read.
+            let mut excerpt = Excerpt::default();
+            excerpt.read(&event.data);
+            self.read_excerpt(&excerpt);
         }
         self.withholds && self.seen.no_choices && Verdict::on(piece) == Verdict::Withheld
+    }
+
+    fn read_long(&mut self, event: &LongEvent) {
+        self.seen.events += 1;
+        self.seen.no_choices = false;
+        self.seen.reported_error |= event.is_named(b"error");
+        self.seen.unread |= !self.read_excerpt(&event.excerpt);
+    }
+
+    /// Reads the excerpt of an event's data; false when there is none.
+    fn read_excerpt(&mut self, excerpt: &Excerpt) -> bool {
+        excerpt.text().is_some_and(|text| self.shape.read(&text, &mut self.seen))
     }
 }
 

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod long;
+
 const CHAT: &str = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n\
     : keep-alive\n\n\
     data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}],\"usage\":null}\r\n\r\n\
@@ -59,7 +61,7 @@ fn the_first_token_is_the_first_content() {
         read(&mut tap, event);
         assert_eq!(tap.seen().first_token, expected, "{event}");
     }
-    for member in ["content", "reasoning_content", "reasoning", "refusal"] {
+    for member in ["content", "reasoning_content", "reasoning", "refusal", "function_call", "audio"] {
         let mut tap = chat();
         read(&mut tap, &format!("data: {{\"choices\":[{{\"delta\":{{\"{member}\":null}}}}]}}\n\n"));
         read(&mut tap, &format!("data: {{\"choices\":[{{\"delta\":{{\"{member}\":\"\"}}}}]}}\n\n"));
@@ -130,40 +132,42 @@ fn responses_end_with_their_own_event() {
 }
 
 #[test]
-fn a_response_over_the_limit_ends_its_stream_and_declares_its_use() {
-    for (name, failed) in [("completed", false), ("incomplete", false), ("failed", true)] {
-        let event = format!(
-            "event: response.{name}\ndata: {{\"type\":\"response.{name}\",\"usage\":1,\"response\":{{\"x\":\"{}\",\
-             \"y\":{{\"usage\":{{\"input_tokens\":9}}}},\"usage\":{{\"input_tokens\":1,\"output_tokens\":2}},\"user\":null}}}}\n\n",
-            "\\\"x".repeat(MAX_EVENT)
-        );
-        for size in [1000, MAX_EVENT + 1, event.len() - 2, event.len()] {
-            let mut tap = Tap::new(Endpoint::Responses, false);
-            for part in event.as_bytes().chunks(size) {
-                assert_eq!(tap.read(&Bytes::copy_from_slice(part)), part);
-                assert!(tap.unfinished.len() <= MAX_EVENT);
-            }
-            assert_eq!(seen(&mut tap), (false, true, Some((1, 2, None))), "{name} in parts of {size}");
-            assert_eq!((tap.seen().reported_error, tap.is_inside_event()), (failed, false));
+fn lines_end_with_lf_cr_or_both() {
+    for (first, second) in
+        ["\n", "\r", "\r\n"].into_iter().flat_map(|first| ["\n", "\r", "\r\n"].map(|second| (first, second)))
+    {
+        if first.ends_with('\r') && second.starts_with('\n') {
+            continue;
         }
+        let text = CHAT.replace("\r\n\r\n", "\n\n").replace("\n\n", &format!("{first}{second}"));
+        for withholds in [false, true] {
+            let usage = text.find("data: {\"choices\":[],").unwrap();
+            let done = text.find("data: [DONE]").unwrap();
+            let expected =
+                if withholds { format!("{}{}", &text[..usage], &text[done..]) } else { text.clone() };
+            for at in 0..text.len() {
+                let (start, rest) = text.as_bytes().split_at(at);
+                let mut tap = Tap::new(Endpoint::ChatCompletions, withholds);
+                let passed = pass(&mut tap, &[start, rest]);
+                assert_eq!(String::from_utf8(passed).unwrap(), expected, "cut at {at}");
+                assert_eq!(seen(&mut tap), (true, true, Some((3, 2, Some(2)))), "cut at {at}");
+                assert_eq!((tap.seen().events, tap.is_inside_event()), (5, false), "cut at {at}");
+            }
+        }
+        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        let mut tap = chat();
+        assert_eq!(pass(&mut tap, &bytes), text.as_bytes());
+        assert_eq!(tap.seen().events, 5);
     }
 }
 
 #[test]
-fn an_event_over_the_limit_passes_unread_and_the_next_is_read() {
-    for withholds in [false, true] {
-        let mut tap = Tap::new(Endpoint::ChatCompletions, withholds);
-        read(&mut tap, "data: {\"choices\":[{\"delta\":{\"content\":\"");
-        for _ in 0..100 {
-            assert_eq!(tap.read(&Bytes::from_static(&[b'x'; 1024])).len(), 1024);
-        }
-        assert_eq!(tap.unfinished.len(), 3);
-        read(&mut tap, "\"}}]}\n");
-        read(&mut tap, "\n");
-        assert_eq!(seen(&mut tap), (false, false, None));
-        read(&mut tap, "data: [DONE]\n\n");
-        assert_eq!(seen(&mut tap), (false, true, None));
-    }
+fn the_last_event_of_a_stream_with_cr_is_read_when_it_is_there() {
+    let mut tap = chat();
+    read(&mut tap, "data: [DONE]\r\r");
+    assert!(tap.seen().ended && !tap.is_inside_event());
+    read(&mut tap, "\n");
+    assert!(!tap.is_inside_event());
 }
 
 #[test]
@@ -294,7 +298,11 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
         "event: error",
         "\n",
         "\r\n",
+        "\r",
+        "\r\r",
         "\n\n",
+        "\u{feff}",
+        "NaN",
         ":",
         "{",
         "}",

@@ -48,6 +48,7 @@ use url::Url;
 pub use deployments::is_deployment;
 pub use keys::MASTER;
 pub use load::load;
+pub(crate) use paths::is_loopback;
 pub use problem::{Problem, Severity};
 pub use provider_types::{PROVIDER_TYPES, provider_type};
 pub use reference::reference;

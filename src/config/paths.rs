@@ -141,7 +141,7 @@ pub(super) fn collide(one: (&str, u16), other: (&str, u16)) -> bool {
 }
 
 /// Whether only this machine can reach it.
-pub(super) fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.parse::<IpAddr>().map_or_else(
         |_| bare.eq_ignore_ascii_case("localhost") || bare.to_ascii_lowercase().ends_with(".localhost"),

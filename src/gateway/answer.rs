@@ -20,6 +20,7 @@ use super::targets::ModelTarget;
 use super::worker::Worker;
 use super::{headers, usage};
 use crate::metrics::{HttpObserver, UsageSource};
+use crate::providers::Scrubber;
 
 /// An answer up to this size is held until it is known to be JSON.
 const HELD_ANSWER: usize = 256 << 10;
@@ -68,7 +69,10 @@ impl Call<'_> {
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        if let Some(scrubber) = &self.target.upstream.scrubber {
+            scrubber.remove_from_headers(&mut head.headers);
+        }
         let content = self.operation.content;
         let refusal = match head.status {
             status if status.is_client_error() || status.is_server_error() => {
@@ -89,17 +93,20 @@ impl Call<'_> {
         if let AnswerBody::Begun(begun) = &mut body {
             begun.is_framed = is_framed;
         }
-        if let AnswerBody::Whole(bytes) = &body {
+        if let AnswerBody::Whole(bytes) = &mut body {
             self.check(bytes, dispatch, exchange)?;
+            if let Some(scrubber) = self.content_scrubber() {
+                *bytes = scrubber.scrubbed(std::mem::take(bytes));
+            }
         }
-        Ok(UpstreamAnswer { status: head.status, headers: self.to_caller(head.headers), body })
+        Ok(UpstreamAnswer { status: head.status, headers: self.to_caller(head.status, head.headers), body })
     }
 
     /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
-    fn to_caller(&self, headers: HeaderMap) -> HeaderMap {
+    fn to_caller(&self, status: StatusCode, headers: HeaderMap) -> HeaderMap {
         let size = headers.get(header::CONTENT_LENGTH).filter(|_| self.operation.method == Method::HEAD);
         let size = size.cloned();
-        let mut headers = headers::to_caller(headers);
+        let mut headers = headers::to_caller(status, headers);
         headers.extend(size.map(|size| (header::CONTENT_LENGTH, size)));
         headers
     }
@@ -136,7 +143,7 @@ impl Call<'_> {
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
         let encoded = headers::is_encoded(&head.headers);
-        let mut headers = self.to_caller(head.headers);
+        let mut headers = self.to_caller(head.status, head.headers);
         let unreadable = match self.hold(body, HELD_ERROR, exchange).await? {
             AnswerBody::Whole(bytes) if !encoded => {
                 return Ok(self.scrubbed(head.status, headers, bytes));
@@ -152,26 +159,18 @@ impl Call<'_> {
         Ok(self.scrubbed(head.status, headers, envelope))
     }
 
-    /// Our credential never reaches a caller, whatever an upstream writes into its errors.
+    /// An error text without our credential, whatever an upstream writes into it.
     fn scrubbed(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamAnswer {
-        let Some(key) = &self.target.upstream.provider.api_key else {
-            return UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) };
+        let bytes = match &self.target.upstream.scrubber {
+            Some(scrubber) => scrubber.scrubbed(bytes),
+            None => bytes,
         };
-        let key = key.expose().as_bytes();
-        let holds_key = |value: &[u8]| memchr::memmem::find(value, key).is_some();
-        let headers = headers::without(headers, |value| holds_key(value.as_bytes()));
-        if !holds_key(&bytes) {
-            return UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) };
-        }
-        let mut scrubbed = BytesMut::with_capacity(bytes.len());
-        let mut from = 0;
-        for at in memchr::memmem::find_iter(&bytes, key) {
-            scrubbed.extend_from_slice(&bytes[from..at]);
-            scrubbed.extend_from_slice(b"[removed]");
-            from = at + key.len();
-        }
-        scrubbed.extend_from_slice(&bytes[from..]);
-        UpstreamAnswer { status, headers, body: AnswerBody::Whole(scrubbed.freeze()) }
+        UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) }
+    }
+
+    /// What removes our credential from successful responses.
+    fn content_scrubber(&self) -> Option<&Scrubber> {
+        self.target.upstream.scrubber.as_ref().filter(|scrubber| scrubber.is_for_content())
     }
 
     /// Reads a body up to a limit, within the deadline of the call. However that ends, the time was the provider's.

@@ -11,6 +11,10 @@ use super::error::GatewayError;
 use crate::config::{Config, MASTER};
 use crate::metrics::{AuthFailure, Surface};
 
+/// The headers in which SDKs send a key where they send no `Authorization` (Anthropic, Azure, Google), the first that is
+/// there decides.
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
 /// The digests of the configured keys.
 #[derive(Debug)]
 pub(super) struct Access {
@@ -83,15 +87,12 @@ impl Access {
         self.has_keys
     }
 
-    /// Lets a request in or says why not. `None` is whoever comes, where nothing is locked.
+    /// Lets a request in by its key or says why not; for what is not open. `None` is who may read the metrics.
     pub(super) fn check(
         &self,
         surface: Surface,
         headers: &HeaderMap,
     ) -> Result<Option<CallerIndex>, Refusal> {
-        if !self.is_locked(surface) {
-            return Ok(None);
-        }
         let password;
         let key = match presented(headers) {
             Presented::Nothing => return Err(self.refusal(surface, AuthFailure::Missing)),
@@ -116,13 +117,10 @@ impl Access {
         }
     }
 
-    /// The metrics of a gateway whose API is locked are not for everyone: without a key of their own nothing opens them.
-    fn is_locked(&self, surface: Surface) -> bool {
-        let api = !self.callers.is_empty();
-        match surface {
-            Surface::Api => api,
-            Surface::Metrics => api || self.token.is_some(),
-        }
+    /// Whether no key is asked for. The metrics of a gateway whose API is locked are not for everyone: without a key of
+    /// their own nothing opens them.
+    pub(super) fn is_open(&self, surface: Surface) -> bool {
+        self.callers.is_empty() && (surface == Surface::Api || self.token.is_none())
     }
 
     /// Looks at every key, so that the time tells nothing of which one it is.
@@ -189,7 +187,8 @@ impl Access {
 fn presented(headers: &HeaderMap) -> Presented<'_> {
     let mut authorizations = headers.get_all(AUTHORIZATION).iter();
     let Some(authorization) = authorizations.next() else {
-        return match headers.get("x-api-key").map(|value| value.as_bytes().trim_ascii()) {
+        let key = KEY_HEADERS.iter().find_map(|name| headers.get(*name));
+        return match key.map(|value| value.as_bytes().trim_ascii()) {
             None => Presented::Nothing,
             Some([]) => Presented::Malformed,
             Some(key) => Presented::Key(key),

@@ -30,6 +30,7 @@ fn ends_here(name: &str) -> bool {
             | "proxy-connection"
             | "proxy-authenticate"
             | "proxy-authorization"
+            | "proxy-authentication-info"
             | "te"
             | "trailer"
             | "transfer-encoding"
@@ -39,8 +40,9 @@ fn ends_here(name: &str) -> bool {
     )
 }
 
-/// What only concerns the caller and us.
-fn is_for_us(name: &str) -> bool {
+/// Headers of the client that stay here: its credentials, what names it or where it comes from, what would choose
+/// another account, method or path behind the provider's own proxies. Organization and project come from the configuration.
+fn stays_here(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -48,17 +50,63 @@ fn is_for_us(name: &str) -> bool {
             | "cookie"
             | "expect"
             | "accept-encoding"
-            | "forwarded"
             | "x-api-key"
             | "api-key"
             | "x-goog-api-key"
+            | "openai-organization"
+            | "openai-project"
+            | "origin"
+            | "referer"
+            | "forwarded"
+            | "x-forwarded"
             | "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "true-client-ip"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
+            | "fastly-client-ip"
+            | "x-host"
+            | "x-original-host"
+            | "x-original-uri"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
     ) || name.starts_with("x-forwarded-")
 }
 
-/// What only concerns the upstream and us.
-fn is_for_upstreams_client(name: &str) -> bool {
-    matches!(name, "set-cookie" | "alt-svc" | "strict-transport-security")
+/// Headers of a provider that would act on the proxy in front of us or on a browser as if they were ours. Its
+/// `www-authenticate` is about our credential.
+fn acts_in_front(name: &str, status: StatusCode) -> bool {
+    matches!(
+        name,
+        "set-cookie"
+            | "set-cookie2"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "public-key-pins"
+            | "clear-site-data"
+            | "service-worker-allowed"
+            | "timing-allow-origin"
+            | "nel"
+            | "report-to"
+            | "reporting-endpoints"
+            | "refresh"
+            | "www-authenticate"
+            | "authentication-info"
+            | "surrogate-control"
+            | "cdn-cache-control"
+            | "x-sendfile"
+            | "x-lighttpd-send-file"
+            | "x-lighttpd-send-tempfile"
+            | "x-litespeed-location"
+            | "x-archive-files"
+            | "x-reproxy-url"
+    ) || name.starts_with("x-accel-")
+        || name.starts_with("access-control-")
+        || name == "location" && !status.is_redirection()
 }
 
 /// A caller's id, if it is at most 128 visible ASCII characters, or a new one.
@@ -87,7 +135,7 @@ pub(super) fn to_upstream(
     let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
     for (name, value) in headers {
         let text = name.as_str();
-        if !ends_here(text) && !is_for_us(text) && !named.contains(name) {
+        if !ends_here(text) && !stays_here(text) && !named.contains(name) {
             upstream.append(name, value.clone());
         }
     }
@@ -103,9 +151,9 @@ pub(super) fn to_upstream(
 }
 
 /// The upstream's headers as they go to the caller.
-pub(super) fn to_caller(mut headers: HeaderMap) -> HeaderMap {
+pub(super) fn to_caller(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
     let upstream_id = headers.remove(REQUEST_ID);
-    remove(&mut headers, is_for_upstreams_client);
+    remove(&mut headers, |name| acts_in_front(name, status));
     if let Some(id) = upstream_id {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
@@ -153,15 +201,6 @@ pub(super) const NO_BODY: &str = "its answer has no body";
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
     encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
-}
-
-/// The headers whose values do not meet a condition.
-pub(super) fn without(headers: HeaderMap, unwanted: impl Fn(&HeaderValue) -> bool) -> HeaderMap {
-    if !headers.values().any(&unwanted) {
-        return headers;
-    }
-    let kept = headers.iter().filter(|(_, value)| !unwanted(value));
-    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Why a 2xx cannot be relayed, by its headers alone.

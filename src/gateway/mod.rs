@@ -11,6 +11,7 @@ mod attempts;
 mod auth;
 mod callers_body;
 mod connection;
+mod cross_site;
 mod current;
 mod deadline;
 mod error;

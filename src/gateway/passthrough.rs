@@ -36,7 +36,7 @@ pub(super) async fn call(
     }
     let body = received.body_as_it_is(worker, exchange).await?;
     let peek = peek(&received.head.headers, &body).await;
-    let query = received.head.uri.query().map(str::to_owned);
+    let query = path::forwarded(received.head.uri.query());
     let stream = peek.as_ref().is_some_and(|peek| peek.stream) || path::asks_for_stream(query.as_deref());
     exchange.note(|observer| observer.decoded(stream));
     let targets = worker.targets_at(upstream, peek.as_ref().map(|peek| peek.model.as_str()));

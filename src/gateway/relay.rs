@@ -11,7 +11,7 @@ use super::exchange::Exchange;
 use super::operation::{Content, Operation, Payload};
 use super::reply::Reply;
 use super::worker::Worker;
-use super::{headers, request_body};
+use super::{headers, path, request_body};
 use crate::metrics::{Endpoint, HttpObserver};
 
 /// A call as it was received.
@@ -37,7 +37,7 @@ pub(super) async fn model_call(
         endpoint,
         method: received.head.method,
         path: endpoint.as_str().into(),
-        query: received.head.uri.query().map(str::to_owned),
+        query: path::forwarded(received.head.uri.query()),
         headers: received.head.headers,
         request_id: received.request_id,
         stream: payload.stream(),

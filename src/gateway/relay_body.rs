@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -32,6 +32,8 @@ pub(super) struct RelayBody {
     is_framed: bool,
     dispatch: Dispatch,
     target: Arc<ModelTarget>,
+    /// Bytes that may be the beginning of the provider's key.
+    held: BytesMut,
     along: Along,
     endpoint: Endpoint,
     /// Where a declaration of use comes from, if one comes.
@@ -86,6 +88,7 @@ impl RelayBody {
             is_framed: begun.is_framed,
             dispatch,
             target: setup.target,
+            held: BytesMut::new(),
             along,
             endpoint: setup.endpoint,
             source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
@@ -139,15 +142,41 @@ impl RelayBody {
             match next {
                 Ok(Some(bytes)) => {
                     let passed = self.passed(bytes, exchange.as_deref_mut());
+                    let passed = self.scrubbed(passed);
                     if !passed.is_empty() {
                         return Poll::Ready(Some(Ok(passed)));
                     }
                 }
-                Ok(None) => return Poll::Ready(self.over(None, exchange)),
-                Err(why) => return Poll::Ready(self.over(Some(why), exchange)),
+                Ok(None) => return Poll::Ready(self.over_scrubbed(None, exchange)),
+                Err(why) => return Poll::Ready(self.over_scrubbed(Some(why), exchange)),
             }
         }
         Poll::Ready(None)
+    }
+
+    /// Bytes on their way to the client, without the provider's key.
+    fn scrubbed(&mut self, bytes: Bytes) -> Bytes {
+        match &self.target.upstream.scrubber {
+            Some(scrubber) if scrubber.is_for_content() => {
+                scrubber.part(&mut self.held, bytes, self.outcome.is_some())
+            }
+            _ => bytes,
+        }
+    }
+
+    /// See [`Self::over`]; with what was held.
+    fn over_scrubbed(
+        &mut self,
+        why: Option<Break>,
+        exchange: Option<&mut Exchange>,
+    ) -> Option<io::Result<Bytes>> {
+        let last = match self.over(why, exchange) {
+            Some(Err(error)) => return Some(Err(error)),
+            Some(Ok(last)) => last,
+            None => Bytes::new(),
+        };
+        let last = self.scrubbed(last);
+        (!last.is_empty()).then_some(Ok(last))
     }
 
     /// The next bytes of the upstream, `None` at its end.

@@ -37,6 +37,7 @@ pub(super) async fn call(
     let upstream = provider(&worker.shared.providers, endpoint, &named)?;
     let targets = worker.targets_at(&upstream, None);
     let body = received.body(worker, exchange).await?;
+    let query = path::forwarded(query.as_deref());
     let stream = path::asks_for_stream(query.as_deref());
     exchange.note(|observer| observer.decoded(stream));
     let operation = Operation {

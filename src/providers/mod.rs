@@ -10,6 +10,7 @@ mod passage;
 mod request_body;
 mod resolve;
 mod retry;
+mod scrub;
 mod watched;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,12 +33,15 @@ pub use passage::Passage;
 pub use request_body::RequestBody;
 pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
 pub use retry::{pause, retry_after};
+pub use scrub::Scrubber;
 
 /// A provider, with what every call to it needs made ready once.
 #[derive(Debug)]
 pub struct Upstream {
     /// Its configuration.
     pub provider: Arc<Provider>,
+    /// Removes its key from what it sends; `None` where it has none.
+    pub scrubber: Option<Scrubber>,
     identity: Identity,
     addresses: Addresses,
     speaks: [bool; Endpoint::COUNT],
@@ -70,6 +74,7 @@ impl Upstream {
         }
         Ok(Self {
             provider: Arc::clone(provider),
+            scrubber: provider.api_key.as_ref().and_then(Scrubber::new),
             identity: Identity::new(provider)?,
             addresses: Addresses::new(provider)?,
             speaks,

@@ -201,7 +201,7 @@ impl Caller {
 pub(crate) fn request(method: &str, path: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: aurora\r\n{headers}{length}\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}{length}\r\n");
     [head.as_bytes(), body].concat()
 }
 

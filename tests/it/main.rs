@@ -13,6 +13,7 @@ mod caller;
 mod cli;
 mod client;
 mod config;
+mod cross_site;
 mod demo;
 mod exposition;
 mod fallbacks;
@@ -67,6 +68,7 @@ mod request_lines;
 mod retries;
 mod route_table;
 mod scripted;
+mod scrubbing;
 #[cfg(feature = "real-software")]
 mod sdk;
 mod shapes;

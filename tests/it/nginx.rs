@@ -32,8 +32,9 @@ impl Nginx {
         let folder = TempDir::new().expect("a temporary folder");
         let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
         std::fs::write(path("htpasswd"), "prometheus:{PLAIN}sesame\n").expect("a file in it");
-        let locations =
-            locations.replace("/etc/nginx/.htpasswd", &path("htpasswd")).replace("aurora:8080", "replicas");
+        let locations = locations
+            .replace("/etc/nginx/.htpasswd", &path("htpasswd"))
+            .replace("aurora:8080", "aurora.localhost");
         let servers: String = replicas.iter().map(|aurora| format!("server {};\n", aurora.address)).collect();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
@@ -41,7 +42,7 @@ impl Nginx {
         let port = free_port();
         let config = format!(
             "daemon off;\nmaster_process off;\npid {};\nerror_log stderr notice;\nevents {{}}\n\
-             http {{\naccess_log off;\n{places}upstream replicas {{\n{servers}}}\nserver {{\nlisten 127.0.0.1:{port};\n{locations}\n}}\n}}\n",
+             http {{\naccess_log off;\n{places}upstream aurora.localhost {{\n{servers}}}\nserver {{\nlisten 127.0.0.1:{port};\n{locations}\n}}\n}}\n",
             path("pid")
         );
         std::fs::write(path("nginx.conf"), config).expect("a file in it");

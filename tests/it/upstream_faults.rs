@@ -39,7 +39,7 @@ fn a_providers_errors_pass_without_our_key_in_them() {
     }
     let upstream = upstream.on("empty", answer("500 Oops", "", ""));
     let aurora = gateway(&upstream, "", "");
-    let scrubbed = r#"{"error":{"message":"wrong key [removed], [removed]!"}}"#;
+    let scrubbed = r#"{"error":{"message":"wrong key ******************************, ******************************!"}}"#;
     for status in statuses {
         for streamed in [false, true] {
             let answer = aurora.ask(chat_of(&status[..3], streamed));

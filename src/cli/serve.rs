@@ -17,8 +17,9 @@ Examples:
   aurora serve --host 127.0.0.1 --port 0
   METRICS_ENABLED=true aurora serve -c /etc/aurora/config.yaml
 
-Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once. SIGHUP, or a change of a file \
-that holds a secret, reads the configuration again; one with errors is refused and the one before stays in force.
+Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once. SIGHUP reads the \
+configuration again, and a file that holds a secret is read again when it changes. A reload with errors, or one that lost \
+a file or the last key, is refused: the active configuration stays, and the files are tried again until they are whole.
 Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.")]
 pub struct Args {
     /// Address to listen on, over server.host
@@ -57,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     if args.demo {
         context.terminal.print(&next_steps(gateway.address(), &gateway.metrics_url(), has_key))?;
     }
-    match gateway.run(sources, log_level)? {
+    match gateway.run(sources, loaded.texts, log_level)? {
         Ended::Drained { .. } => Ok(Outcome::Fine),
         Ended::AtOnce => Ok(Outcome::Failed),
     }

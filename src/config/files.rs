@@ -1,10 +1,12 @@
 //! Reads the files a configuration is made of, within limits.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -15,34 +17,31 @@ use super::problem::{Fault, Place};
 const MAX_FILE: u64 = 1 << 20;
 
 /// Where a configuration is looked for when nobody names one.
-const SEARCH: [&str; 3] = ["config.yaml", "config/config.yaml", "configs/config.yaml"];
+pub(super) const SEARCH: [&str; 3] = ["config.yaml", "config/config.yaml", "configs/config.yaml"];
 
 /// Why a file could not be read, and where.
 pub(super) type Misread = Box<(Place, Fault)>;
 
-/// The first configuration file that exists below `directory`.
+/// The first configuration file that exists below `directory`, readable or not.
 pub(super) fn find(directory: &Path) -> Option<PathBuf> {
-    SEARCH.iter().map(PathBuf::from).find(|path| directory.join(path).exists())
+    SEARCH.iter().map(PathBuf::from).find(|path| !is_absent(&directory.join(path)))
+}
+
+/// Whether there is nothing at all; a link that leads nowhere is something.
+fn is_absent(path: &Path) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    path.symlink_metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
 }
 
 /// The text of a file; `None` when there is none.
 ///
 /// # Errors
-/// A directory, an unreadable or too large file, NUL or invalid UTF-8, each with its place in the file.
+/// Anything but a regular file, an unreadable or too large one, NUL or invalid UTF-8, each with its place in the file.
 pub(super) fn read(path: &Path, place: &Place) -> Result<Option<String>, Misread> {
-    let bytes = match read_bytes(path) {
+    let bytes = match read_regular(path, MAX_FILE + 1) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-            return Err(Box::new((
-                place.clone(),
-                Fault::new("is-directory", "is a directory", "name a file"),
-            )));
-        }
-        Err(error) => {
-            let fault = Fault::new("unreadable", format!("cannot be read ({error})"), "make it readable");
-            return Err(Box::new((place.clone(), fault)));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_absent(path) => return Ok(None),
+        Err(error) => return Err(Box::new((place.clone(), unreadable(&error)))),
     };
     if bytes.len() as u64 > MAX_FILE {
         let fault = Fault::new("file-too-large", "is larger than 1 MiB", "name a configuration file");
@@ -59,10 +58,44 @@ pub(super) fn read(path: &Path, place: &Place) -> Result<Option<String>, Misread
     Ok(Some(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned)))
 }
 
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+fn unreadable(error: &io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Fault::new("dangling-link", "is a link to a file that does not exist", "correct the link")
+        }
+        io::ErrorKind::IsADirectory => Fault::new("is-directory", "is a directory", "name a file"),
+        io::ErrorKind::InvalidInput => {
+            Fault::new("not-a-file", "is not a regular file", "name a regular file")
+        }
+        _ => Fault::new("unreadable", format!("cannot be read ({error})"), "make it readable"),
+    }
+}
+
+/// The first `limit` bytes of a regular file, links followed; `/dev/null` is taken for an empty one.
+///
+/// # Errors
+/// Of the system; `IsADirectory` for a directory, `InvalidInput` for a FIFO, a socket or a device.
+pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    // Without NONBLOCK, opening a FIFO waits for its writer, and every later reload with it.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = flags.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() && !is_null(&metadata) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The device that people name where they want no file.
+fn is_null(metadata: &fs::Metadata) -> bool {
+    let null = || fs::metadata("/dev/null");
+    metadata.file_type().is_char_device() && null().is_ok_and(|null| null.rdev() == metadata.rdev())
 }
 
 /// The position right after `before`.

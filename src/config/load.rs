@@ -15,7 +15,8 @@ use super::routes::RouteReader;
 use super::setting::Slot;
 use super::settings::{self, SETTINGS};
 use super::source::Sources;
-use super::variables::Variables;
+use super::texts::{Text, Texts};
+use super::variables::{self, Variables};
 use super::{Config, EffectiveSetting, Loaded, demo, proxy, warnings, yaml};
 
 /// Loads what `sources` names; never fails, the problems say what is wrong.
@@ -23,34 +24,33 @@ use super::{Config, EffectiveSetting, Loaded, demo, proxy, warnings, yaml};
 pub fn load(sources: &Sources) -> Loaded {
     let mut problems = Problems::default();
     let mut needs = BTreeSet::new();
-    let variables = Variables::read(sources, &mut problems);
-    let read = read_file(sources, &variables, &mut problems, &mut needs);
-    let is_known = read.is_some();
-    let (raw, file) = read.unwrap_or_default();
+    let env = variables::dotenv_text(sources, &mut problems);
+    let variables = Variables::new(sources, env.as_ref(), &mut problems);
+    let path = config_path(sources, &variables);
+    let text = config_text(sources, path.as_deref(), &mut problems);
+    let texts = Texts { config: text.clone().flatten(), env };
+    let raw = text.and_then(|text| match text {
+        Some(text) => parse(&text, sources, &variables, &mut problems, &mut needs),
+        None => Some(RawConfig::default()),
+    });
+    let is_known = raw.is_some();
+    let raw = raw.unwrap_or_default();
 
-    let mut config = settings::blank();
-    let mut effective = Vec::new();
-    let mut places = BTreeMap::new();
     let mut files = SecretFiles { directory: &sources.directory, read: Vec::new() };
-    for setting in SETTINGS {
-        let mut layers =
-            Layers { sources, variables: &variables, raw: &raw, files: &mut files, problems: &mut problems };
-        let (value, place) = match setting.slot {
-            Slot::Entry(_) => continue,
-            Slot::Proxy => proxy::read(&mut layers, &mut config),
-            _ => layers.apply(setting, &mut config),
-        };
-        let (key, source) = (setting.key.to_owned(), place.provenance());
-        effective.push(EffectiveSetting { key, value, source });
-        places.insert(setting.key, place);
-    }
+    let mut layers =
+        Layers { sources, variables: &variables, raw: &raw, files: &mut files, problems: &mut problems };
+    let Applied { mut config, mut effective, places } = apply_settings(&mut layers);
     check_ca_file(&mut config, sources, &places, &mut problems);
     let facts = warnings::Facts {
         places: &places,
         environment: &sources.environment,
-        readable_key_file: file
-            .filter(|(path, _)| raw.has_inline_key && files::is_world_readable(path))
-            .map(|(_, place)| place),
+        readable_key_file: texts
+            .config
+            .as_ref()
+            .filter(|text| {
+                raw.has_inline_key && files::is_world_readable(&sources.directory.join(&text.path))
+            })
+            .map(file_place),
     };
     let mut entries = Entries {
         sources,
@@ -67,13 +67,54 @@ pub fn load(sources: &Sources) -> Loaded {
     let named_at = |place: &Place| files.named_at(place).map(Path::to_owned);
     let secret_files = places.iter().filter_map(|(key, place)| Some((*key, named_at(place)?))).collect();
     config.secret_files = files.into_paths();
+    let files = looked_at(sources, path, &config);
     Loaded {
         config: (!problems.has_errors()).then_some(config),
         problems: problems.into_sorted(),
         settings: effective,
         needs: needs.into_iter().collect(),
         secret_files,
+        texts,
+        files,
     }
+}
+
+/// Every file that was read or looked for.
+fn looked_at(sources: &Sources, path: Option<PathBuf>, config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = variables::dotenv_path(sources).map(Path::to_owned).into_iter().collect();
+    files.extend(path);
+    files.extend(files::SEARCH.map(PathBuf::from));
+    for file in &mut files {
+        *file = sources.directory.join(&*file);
+    }
+    files.extend(config.http.ca_file.clone());
+    files.extend(config.secret_files.iter().cloned());
+    files
+}
+
+/// What the rows of the settings table came to.
+struct Applied {
+    config: Config,
+    effective: Vec<EffectiveSetting>,
+    places: BTreeMap<&'static str, Place>,
+}
+
+/// Reads every setting that is no entry of its own.
+fn apply_settings(layers: &mut Layers<'_, '_>) -> Applied {
+    let mut config = settings::blank();
+    let mut effective = Vec::new();
+    let mut places = BTreeMap::new();
+    for setting in SETTINGS {
+        let (value, place) = match setting.slot {
+            Slot::Entry(_) => continue,
+            Slot::Proxy => proxy::read(layers, &mut config),
+            _ => layers.apply(setting, &mut config),
+        };
+        let (key, source) = (setting.key.to_owned(), place.provenance());
+        effective.push(EffectiveSetting { key, value, source });
+        places.insert(setting.key, place);
+    }
+    Applied { config, effective, places }
 }
 
 fn check_ca_file(
@@ -133,40 +174,47 @@ fn config_path(sources: &Sources, variables: &Variables) -> Option<PathBuf> {
         .or_else(|| files::find(&sources.directory))
 }
 
-/// What the file says, and which it is; `None` when it could not be read.
-fn read_file(
+/// The text of the configuration file, `Some(None)` where there is none; `None` when it cannot be read.
+fn config_text(sources: &Sources, path: Option<&Path>, problems: &mut Problems) -> Option<Option<Text>> {
+    if let Some(texts) = &sources.texts {
+        return Some(texts.config.clone());
+    }
+    let Some(path) = path else { return Some(None) };
+    let place = Place::new(Layer::File, path.display().to_string());
+    match files::read(&sources.directory.join(path), &place) {
+        Ok(Some(text)) => return Some(Some(Text { path: path.to_owned(), text })),
+        Ok(None) => {
+            let fault =
+                Fault::new("no-config-file", "does not exist", "create it, or name another with --config");
+            problems.error(&place, "", fault);
+        }
+        Err(misread) => problems.error(&misread.0, "", misread.1),
+    }
+    None
+}
+
+fn file_place(text: &Text) -> Place {
+    Place::new(Layer::File, text.path.display().to_string())
+}
+
+/// What the file says; `None` when it is no YAML.
+fn parse(
+    text: &Text,
     sources: &Sources,
     variables: &Variables,
     problems: &mut Problems,
     needs: &mut BTreeSet<String>,
-) -> Option<(RawConfig, Option<(PathBuf, Place)>)> {
-    let Some(path) = config_path(sources, variables) else { return Some(Default::default()) };
-    let file = Place::new(Layer::File, path.display().to_string());
-    let full = sources.directory.join(&path);
-    let text = match files::read(&full, &file) {
-        Ok(Some(text)) => text,
-        Ok(None) => {
-            let fault =
-                Fault::new("no-config-file", "does not exist", "create it, or name another with --config");
-            problems.error(&file, "", fault);
-            return None;
-        }
-        Err(misread) => {
-            problems.error(&misread.0, "", misread.1);
-            return None;
-        }
-    };
-    let document = match yaml::parse(&text, &file) {
+) -> Option<RawConfig> {
+    let file = file_place(text);
+    let document = match yaml::parse(&text.text, &file) {
         Ok(document) => document,
         Err(misread) => {
             problems.error(&misread.0, "", misread.1);
             return None;
         }
     };
-    let raw = RawConfig::default();
-    let assume_set = sources.assume_set;
-    let raw = Reader { file: &file, variables, assume_set, problems, needs, raw }.read(&document);
-    Some((raw, Some((full, file))))
+    let (raw, assume_set) = (RawConfig::default(), sources.assume_set);
+    Some(Reader { file: &file, variables, assume_set, problems, needs, raw }.read(&document))
 }
 
 impl Loaded {

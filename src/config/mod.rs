@@ -31,6 +31,7 @@ mod setting;
 mod settings;
 mod source;
 mod substitute;
+mod texts;
 pub(crate) mod units;
 mod variables;
 mod warnings;
@@ -46,6 +47,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use deployments::is_deployment;
+pub(crate) use files::read_regular;
 pub use keys::MASTER;
 pub use load::load;
 pub(crate) use paths::is_loopback;
@@ -53,6 +55,7 @@ pub use problem::{Problem, Severity};
 pub use provider_types::{PROVIDER_TYPES, provider_type};
 pub use reference::reference;
 pub use source::{Demo, Environment, Flag, Sources};
+pub use texts::Texts;
 pub use warnings::CLOSED_METRICS;
 
 /// What [`load`] found.
@@ -66,6 +69,10 @@ pub struct Loaded {
     pub settings: Vec<EffectiveSetting>,
     /// Variables that `--assume-set` took for set.
     pub needs: Vec<String>,
+    /// The configuration file and `.env` as they were read.
+    pub texts: Texts,
+    /// Every file that was read or looked for.
+    pub files: Vec<PathBuf>,
     /// The files of secret settings such as `metrics.token`, where a file is what stands.
     secret_files: BTreeMap<&'static str, PathBuf>,
 }

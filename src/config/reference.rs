@@ -17,9 +17,17 @@ Later wins: defaults, the YAML file, `.env`, the environment, command-line flags
 Strings of the file may hold `${VAR}` and `${VAR:-default}`; `$$` is a dollar sign. An empty variable counts as unset.
 Sizes are bytes or carry `K`, `M` or `G`, which count in 1024. Durations are seconds or carry `ms`, `s`, `m`, `h`, as in `1m30s`.
 
-SIGHUP, or a change of a file that holds a secret, loads everything anew. Some settings keep their values until the next start,
-and the log names those that changed: `server.host`, `server.port`, `server.base_path`, `server.workers`, `log.format`, and
-every `metrics.` setting but `metrics.token`.
+Files are read where they are regular files, links followed; `/dev/null` is an empty one. In a key, `$NAME` and
+`os.environ/NAME` are errors: write `${NAME}`.
+
+SIGHUP loads everything anew; a file that holds a secret is read again when it changes, and nothing else then. Some settings keep
+their values until the next start, and the log names those that changed: `server.host`, `server.port`, `server.base_path`,
+`server.workers`, `log.format`, and every `metrics.` setting but `metrics.token`.
+
+A reload that has errors is refused: the active configuration stays, and `aurora_config_last_reload_successful` is 0. A reload
+never unlocks, so it is refused as well where the configuration file or `.env` was read before and is gone, unreadable or empty,
+and where it would take away `server.master_key`, the last of `server.keys` or the last credential of the metrics: restart for
+that. After a refusal the files are looked at again, and loaded once they are whole.
 ";
 
 const PROVIDERS: &str = "

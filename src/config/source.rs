@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::Texts;
+
 /// The process environment, read once and passed down; tests make their own.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -62,6 +64,8 @@ pub struct Sources {
     pub demo: Option<Demo>,
     /// `config check --assume-set`: an unresolved `${VAR}` is noted, not refused.
     pub assume_set: bool,
+    /// Taken instead of reading the configuration file and `.env`, so that files of secrets alone are read.
+    pub texts: Option<Texts>,
 }
 
 /// A setting given as a flag.

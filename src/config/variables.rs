@@ -5,27 +5,44 @@ use std::path::Path;
 
 use super::problem::{Fault, Layer, Place, Problems};
 use super::source::Sources;
+use super::texts::Text;
 use super::{dotenv, files};
+
+/// The path of `.env`; `None` where there is none to read.
+pub(super) fn dotenv_path(sources: &Sources) -> Option<&Path> {
+    let found = sources.demo.is_none().then_some(Path::new(".env"));
+    sources.env_file.as_deref().or(found)
+}
+
+/// Reads `.env`, or takes its text as it is in force.
+pub(super) fn dotenv_text(sources: &Sources, problems: &mut Problems) -> Option<Text> {
+    if let Some(texts) = &sources.texts {
+        return texts.env.clone();
+    }
+    let path = dotenv_path(sources)?;
+    let place = Place::new(Layer::DotEnv, path.display().to_string());
+    match files::read(&sources.directory.join(path), &place) {
+        Ok(Some(text)) => return Some(Text { path: path.to_owned(), text }),
+        Ok(None) if sources.env_file.is_some() => {
+            let fault = Fault::new("no-env-file", "does not exist", "create it, or drop --env-file");
+            problems.warn(&place, "", fault);
+        }
+        Ok(None) => {}
+        Err(misread) => problems.error(&misread.0, "", misread.1),
+    }
+    None
+}
 
 /// Every variable that is set and not empty.
 #[derive(Default)]
 pub(super) struct Variables(BTreeMap<String, (String, Place)>);
 
 impl Variables {
-    /// Reads `.env`, then lays the environment over it.
-    pub(super) fn read(sources: &Sources, problems: &mut Problems) -> Self {
+    /// Lays the environment over what `.env` says.
+    pub(super) fn new(sources: &Sources, dotenv: Option<&Text>, problems: &mut Problems) -> Self {
         let mut variables = Self::default();
-        match &sources.env_file {
-            Some(path) => variables.read_file(
-                &sources.directory.join(path),
-                &path.display().to_string(),
-                true,
-                problems,
-            ),
-            None if sources.demo.is_none() => {
-                variables.read_file(&sources.directory.join(".env"), ".env", false, problems);
-            }
-            None => {}
+        if let Some(dotenv) = dotenv {
+            variables.take_lines(dotenv, problems);
         }
         for (name, value) in sources.environment.iter().filter(|(_, value)| !value.is_empty()) {
             let place = Place::new(Layer::Environment, format!("environment {name}"));
@@ -34,20 +51,9 @@ impl Variables {
         variables
     }
 
-    fn read_file(&mut self, path: &Path, shown: &str, named: bool, problems: &mut Problems) {
-        let place = Place::new(Layer::DotEnv, shown);
-        let text = match files::read(path, &place) {
-            Ok(Some(text)) => text,
-            Ok(None) => {
-                if named {
-                    let fault = Fault::new("no-env-file", "does not exist", "create it, or drop --env-file");
-                    problems.warn(&place, "", fault);
-                }
-                return;
-            }
-            Err(misread) => return problems.error(&misread.0, "", misread.1),
-        };
-        for line in dotenv::parse(&text) {
+    fn take_lines(&mut self, dotenv: &Text, problems: &mut Problems) {
+        let place = Place::new(Layer::DotEnv, dotenv.path.display().to_string());
+        for line in dotenv::parse(&dotenv.text) {
             let place = place.at(line.number, None);
             let Some((name, value)) = line.variable else {
                 let fix = "write NAME=value, with the whole value in quotes or none";

@@ -55,7 +55,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sources, Texts};
 use crate::logging::{DroppedLines, LogLevel};
 use current::Current;
 use metrics_listener::MetricsListener;
@@ -113,21 +113,21 @@ impl Gateway {
         format!("http://{address}{}", self.current.shared().config.metrics_path())
     }
 
-    /// Serves until SIGINT or SIGTERM; `sources` are read again at SIGHUP.
+    /// Serves until SIGINT or SIGTERM; `sources`, which `texts` came from, are read again at SIGHUP.
     ///
     /// # Errors
     /// When a worker cannot be started, or ends by itself.
-    pub fn run(self, sources: Sources, log_level: LogLevel) -> anyhow::Result<Ended> {
+    pub fn run(self, sources: Sources, texts: Texts, log_level: LogLevel) -> anyhow::Result<Ended> {
         let runtime = workers::runtime()?;
-        let ended = runtime.block_on(self.serve(sources, log_level));
+        let ended = runtime.block_on(self.serve(sources, texts, log_level));
         // A name that is still being looked up does not hold the end up.
         runtime.shutdown_background();
         ended
     }
 
-    async fn serve(self, sources: Sources, log_level: LogLevel) -> anyhow::Result<Ended> {
+    async fn serve(self, sources: Sources, texts: Texts, log_level: LogLevel) -> anyhow::Result<Ended> {
         let mut signals = Signals::new()?;
-        let reloader = Reloader::new(Arc::clone(&self.current), sources, log_level)?;
+        let reloader = Reloader::new(Arc::clone(&self.current), sources, texts, log_level)?;
         self.announce();
         let mut workers = Workers::new();
         let metrics = self.current.shared().metrics.clone();

@@ -1,9 +1,10 @@
 //! A new configuration in the place of the old one, without a stop: at SIGHUP, and when a file of secrets changes.
+//!
+//! A reload never unlocks (`reload/rules.rs`), and a refused one is tried again until its files are whole.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+mod rules;
+mod watch;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,32 +16,94 @@ use tokio_util::task::AbortOnDropHandle;
 use super::current::Current;
 use super::observed;
 use super::worker::Shared;
-use crate::config::{self, Config, Problem, Severity, Sources};
+use crate::config::{self, Config, Loaded, Problem, Severity, Sources, Texts};
 use crate::logging::LogLevel;
 use crate::providers::discover_forever;
+use watch::WatchedFiles;
 
-/// How often files of secrets are looked at.
+/// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Looks between two tries of a refused reload whose files look the same: what kept it from reading them (file
+/// descriptors, a network file system) may be over.
+const RETRY_EVERY_LOOKS: u32 = 10;
 
-/// Keeps the configuration in force up to date. It shares its runtime with the metrics' own listener and the signals, so
+/// Keeps the active configuration up to date. It shares its runtime with the metrics' own listener and the signals, so
 /// whatever reads a file does so elsewhere.
 pub(super) struct Reloader {
     current: Arc<Current>,
     sources: Sources,
+    /// The configuration file and `.env` of the active configuration: a changed secret is laid over these.
+    texts: Texts,
     log_level: LogLevel,
     hangups: Signal,
-    files: Arc<Mutex<SecretFiles>>,
+    secrets: Watch,
+    everything: Watch,
+    looks: u32,
     discovery: AbortOnDropHandle<()>,
+}
+
+/// The part of the configuration that a reload reads again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Every file, at SIGHUP.
+    Everything,
+    /// Files of secrets.
+    Secrets,
+}
+
+/// The files of a scope, and its reload that was refused and waits for them.
+#[derive(Default)]
+struct Watch {
+    files: Arc<Mutex<WatchedFiles>>,
+    refused: Option<Refusal>,
+}
+
+/// Why a reload was refused.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    errors: Vec<Problem>,
+    error: String,
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self { errors: Vec::new(), error: format!("{error:#}") }
+    }
+}
+
+impl Watch {
+    fn new(files: WatchedFiles) -> Self {
+        Self { files: Arc::new(Mutex::new(files)), refused: None }
+    }
+
+    /// Looks at the files where that may block.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut WatchedFiles) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let files = Arc::clone(&self.files);
+        spawn_blocking(move || look(&mut files.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    async fn have_changed(&self) -> bool {
+        self.look(WatchedFiles::have_changed).await.unwrap_or(false)
+    }
 }
 
 impl Reloader {
     /// Takes SIGHUP over and begins to discover models; call it inside a runtime.
-    pub(super) fn new(current: Arc<Current>, sources: Sources, log_level: LogLevel) -> std::io::Result<Self> {
+    pub(super) fn new(
+        current: Arc<Current>,
+        sources: Sources,
+        texts: Texts,
+        log_level: LogLevel,
+    ) -> std::io::Result<Self> {
         let shared = current.shared();
-        let (files, discovery) = (SecretFiles::new(&shared.config.secret_files), discovery(&shared));
-        let files = Arc::new(Mutex::new(files));
+        let secrets = Watch::new(WatchedFiles::new(&shared.config.secret_files));
+        let discovery = discovery(&shared);
         let hangups = signal(SignalKind::hangup())?;
-        Ok(Self { current, sources, log_level, hangups, files, discovery })
+        let everything = Watch::default();
+        Ok(Self { current, sources, texts, log_level, hangups, secrets, everything, looks: 0, discovery })
     }
 
     /// Reloads whenever there is reason to.
@@ -49,63 +112,133 @@ impl Reloader {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = self.hangups.recv() => self.reload("SIGHUP").await,
-                _ = look.tick() => {
-                    if self.on_files(SecretFiles::have_changed).await.unwrap_or(false) {
-                        self.reload("a file of secrets changed").await;
-                    }
+                _ = self.hangups.recv() => {
+                    self.everything.refused = None;
+                    self.reload(Scope::Everything, "SIGHUP").await;
                 }
+                _ = look.tick() => self.look().await,
             }
         }
     }
 
-    /// Looks at the files where that may block.
-    async fn on_files<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&mut SecretFiles) -> T + Send + 'static,
-    ) -> Result<T, JoinError> {
-        let files = Arc::clone(&self.files);
-        spawn_blocking(move || look(&mut files.lock().unwrap_or_else(PoisonError::into_inner))).await
+    /// Reloads what has changed, and what was refused and may be whole now.
+    async fn look(&mut self) {
+        self.looks = self.looks.wrapping_add(1);
+        let retry = self.looks.is_multiple_of(RETRY_EVERY_LOOKS);
+        if self.everything.refused.is_some() && (self.everything.have_changed().await || retry) {
+            self.reload(Scope::Everything, "retry after a refused reload").await;
+        }
+        if self.secrets.have_changed().await || retry && self.secrets.refused.is_some() {
+            self.reload(Scope::Secrets, "a file of secrets changed").await;
+        }
     }
 
-    async fn reload(&mut self, reason: &'static str) {
-        if let Err(error) = self.try_reload(reason).await {
-            if let Some(metrics) = &self.current.shared().metrics {
-                metrics.reload_refused();
-            }
-            let error = format!("{error:#}");
+    async fn reload(&mut self, scope: Scope, reason: &'static str) {
+        let noted = self.secrets.look(WatchedFiles::note).await;
+        let refusal = self.try_reload(scope, reason).await.err();
+        if refusal.is_some() && scope == Scope::Everything {
+            // A changed secret can still be loaded beside the texts of the active configuration.
+            self.secrets.look(|files| *files = noted.unwrap_or_default()).await.ok();
+        }
+        if refusal.is_none() && scope == Scope::Everything {
+            self.secrets.refused = None;
+        }
+        let watch = self.watch(scope);
+        let is_news = watch.refused != refusal;
+        watch.refused = refusal;
+        self.tell_metrics();
+        if let Some(refusal) = self.watch(scope).refused.as_ref().filter(|_| is_news) {
+            refusal.errors.iter().for_each(note);
+            let error = &refusal.error;
             tracing::error!(reason, error, "configuration refused; the one before stays in force");
         }
     }
 
-    async fn try_reload(&mut self, reason: &'static str) -> anyhow::Result<()> {
-        self.on_files(SecretFiles::note).await?;
-        let sources = self.sources.clone();
-        let loaded = spawn_blocking(move || config::load(&sources)).await?;
-        loaded.problems.iter().for_each(note);
-        let mut config = loaded.config.context("it has errors")?;
-        let old = self.current.shared();
-        for key in keep_fixed(&mut config, &old.config) {
-            tracing::warn!(key, "changed, which takes effect at the next start");
+    /// Secrets may be loaded beside a configuration file that is still refused.
+    fn tell_metrics(&self) {
+        let is_refused = self.everything.refused.is_some() || self.secrets.refused.is_some();
+        if let Some(metrics) = self.current.shared().metrics.as_ref().filter(|_| is_refused) {
+            metrics.reload_refused();
         }
+    }
+
+    fn watch(&mut self, scope: Scope) -> &mut Watch {
+        match scope {
+            Scope::Everything => &mut self.everything,
+            Scope::Secrets => &mut self.secrets,
+        }
+    }
+
+    async fn try_reload(&mut self, scope: Scope, reason: &'static str) -> Result<(), Refusal> {
+        let loaded = self.load(scope).await?;
+        let old = self.current.shared();
+        let mut config = self.check(&loaded, &old.config).await?;
+        let kept: Vec<&str> = rules::keep_fixed(&mut config, &old.config).collect();
         let shared = {
             let old = Arc::clone(&old);
-            spawn_blocking(move || old.renewed(config)).await??
+            spawn_blocking(move || old.renewed(config)).await.context("it could not be made ready")??
         };
+        loaded.problems.iter().for_each(note);
+        for key in kept {
+            tracing::warn!(key, "changed, which takes effect at the next start");
+        }
         if let Some(metrics) = &shared.metrics {
             observed::with_configured(&shared.config, &shared.access, |names| metrics.configure(names));
+            if scope == Scope::Secrets && self.everything.refused.is_some() {
+                metrics.reload_refused();
+            }
         }
         shared.providers.take_over(&old.providers);
         self.log_level.set(shared.config.log.level);
         let secret_files = shared.config.secret_files.clone();
-        self.on_files(move |files| files.watch(&secret_files)).await?;
+        let watched = self.secrets.look(move |files| files.watch(&secret_files)).await;
+        watched.context("the files of secrets cannot be watched")?;
         self.discovery = discovery(&shared);
         let (providers, routes) = (shared.config.providers.len(), shared.config.routes.len());
         let keys = shared.config.server.keys.len();
         shared.lifecycle.limit_in_flight(shared.limits.in_flight);
         self.current.replace(shared);
+        self.texts = loaded.texts;
         tracing::info!(reason, providers, routes, keys, "configuration reloaded");
         Ok(())
+    }
+
+    /// Reads the files of a scope; the texts of the active configuration stand for the others.
+    async fn load(&self, scope: Scope) -> Result<Loaded, Refusal> {
+        let texts = (scope == Scope::Secrets).then(|| self.texts.clone());
+        let sources = Sources { texts, ..self.sources.clone() };
+        if scope == Scope::Everything {
+            self.everything.look(WatchedFiles::note).await.context("the files cannot be looked at")?;
+        }
+        let loaded = spawn_blocking(move || config::load(&sources)).await.context("it cannot be read")?;
+        if scope == Scope::Everything {
+            let files = loaded.files.clone();
+            let watched = self.everything.look(move |watched| watched.watch(&files)).await;
+            watched.context("the files cannot be watched")?;
+        }
+        Ok(loaded)
+    }
+
+    /// The configuration that was loaded, unless it has errors, lost a file or would unlock something.
+    async fn check(&self, loaded: &Loaded, old: &Config) -> Result<Config, Refusal> {
+        let (texts, before) = (loaded.texts.clone(), self.texts.clone());
+        let directory = self.sources.directory.clone();
+        let lost = spawn_blocking(move || texts.losses_since(&before, &directory)).await;
+        let lost = lost.context("the files cannot be looked at")?;
+        let reasons = match &loaded.config {
+            _ if !lost.is_empty() => lost,
+            None => vec!["it has errors".to_owned()],
+            Some(config) => {
+                let unlocks = rules::unlocks(old, config);
+                if unlocks.is_empty() {
+                    return Ok(config.clone());
+                }
+                unlocks
+            }
+        };
+        let is_error = |problem: &&Problem| problem.severity == Severity::Error;
+        let errors = loaded.problems.iter().filter(is_error).cloned().collect();
+        Err(Refusal { errors, error: reasons.join("; ") })
     }
 }
 
@@ -120,106 +253,4 @@ fn note(problem: &Problem) {
 fn discovery(shared: &Shared) -> AbortOnDropHandle<()> {
     let (providers, egress) = (Arc::clone(&shared.providers), Arc::clone(&shared.egress));
     AbortOnDropHandle::new(tokio::spawn(discover_forever(providers, egress, shared.metrics.clone())))
-}
-
-/// Puts back what only a start can change; names what differed.
-fn keep_fixed(config: &mut Config, old: &Config) -> impl Iterator<Item = &'static str> {
-    let (server, metrics) = (&mut config.server, &mut config.metrics);
-    let kept = [
-        ("server.host", keep(&mut server.host, &old.server.host)),
-        ("server.port", keep(&mut server.port, &old.server.port)),
-        ("server.base_path", keep(&mut server.base_path, &old.server.base_path)),
-        ("server.workers", keep(&mut server.workers, &old.server.workers)),
-        ("metrics.enabled", keep(&mut metrics.enabled, &old.metrics.enabled)),
-        ("metrics.endpoint", keep(&mut metrics.endpoint, &old.metrics.endpoint)),
-        ("metrics.listen", keep(&mut metrics.listen, &old.metrics.listen)),
-        ("metrics.max_models", keep(&mut metrics.max_models, &old.metrics.max_models)),
-        ("metrics.max_series", keep(&mut metrics.max_series, &old.metrics.max_series)),
-        ("log.format", keep(&mut config.log.format, &old.log.format)),
-    ];
-    kept.into_iter().filter(|(_, differed)| *differed).map(|(key, _)| key)
-}
-
-fn keep<T: Clone + PartialEq>(new: &mut T, old: &T) -> bool {
-    let differs = new != old;
-    new.clone_from(old);
-    differs
-}
-
-/// The files that secrets were read from, by what tells one state of a file from another.
-struct SecretFiles {
-    noted: Stamps,
-    seen: Stamps,
-}
-
-type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
-
-/// Device, inode, size and time of the last change; a link is followed, so that one that is pointed elsewhere, as
-/// Kubernetes does it, is a change.
-type Stamp = (u64, u64, u64, i64, i64);
-
-impl SecretFiles {
-    fn new(files: &[PathBuf]) -> Self {
-        let noted: Stamps = files.iter().map(|file| (file.clone(), stamp(file))).collect();
-        Self { seen: noted.clone(), noted }
-    }
-
-    /// Whether one is not what it was when it was noted, and holds still: a file that is just being written waits for
-    /// the next look.
-    fn have_changed(&mut self) -> bool {
-        let now: Stamps = self.noted.keys().map(|file| (file.clone(), stamp(file))).collect();
-        let still = now == self.seen;
-        self.seen = now;
-        still && self.seen != self.noted
-    }
-
-    /// They are about to be read.
-    fn note(&mut self) {
-        self.noted.iter_mut().for_each(|(file, noted)| *noted = stamp(file));
-    }
-
-    /// They are these from now on. Those that were noted before they were read keep their note.
-    fn watch(&mut self, files: &[PathBuf]) {
-        let noted = |file: &PathBuf| self.noted.get(file).copied().unwrap_or_else(|| stamp(file));
-        self.noted = files.iter().map(|file| (file.clone(), noted(file))).collect();
-    }
-}
-
-/// `None` for a file that cannot be seen.
-fn stamp(file: &Path) -> Option<Stamp> {
-    let found = fs::metadata(file).ok()?;
-    Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_counts_once_it_holds_still() {
-        let folder = tempfile::tempdir().unwrap();
-        let (old, new, link) =
-            (folder.path().join("old"), folder.path().join("new"), folder.path().join("link"));
-        fs::write(&old, "one").unwrap();
-        fs::write(&new, "two").unwrap();
-        std::os::unix::fs::symlink(&old, &link).unwrap();
-        let mut files = SecretFiles::new(std::slice::from_ref(&link));
-        assert!(!files.have_changed());
-        let swap = folder.path().join("swap");
-        std::os::unix::fs::symlink(&new, &swap).unwrap();
-        fs::rename(&swap, &link).unwrap();
-        assert!(!files.have_changed(), "it may not be whole yet");
-        assert!(files.have_changed());
-        files.note();
-        files.watch(&[link.clone(), old.clone()]);
-        assert!(!files.have_changed());
-        fs::write(&new, "three").unwrap();
-        assert!(!files.have_changed());
-        assert!(files.have_changed());
-        files.note();
-        assert!(!files.have_changed());
-        fs::remove_file(&old).unwrap();
-        assert!(!files.have_changed());
-        assert!(files.have_changed(), "a file that is gone has changed");
-    }
 }

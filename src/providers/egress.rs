@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::tls::{self, TlsError};
 
 /// How upstreams are reached. Clients that were made of the same one are alike.
@@ -110,7 +110,8 @@ impl Facts {
         let none = no_proxy.split(',').any(|entry| entry.trim() == "*");
         let url = |proxy: &Option<Url>| proxy.as_ref().filter(|_| !none).map(ToString::to_string);
         let read = |file: &PathBuf| {
-            std::fs::read(file).map_err(|source| EgressError::Authorities(file.clone(), source))
+            config::read_regular(file, u64::MAX)
+                .map_err(|source| EgressError::Authorities(file.clone(), source))
         };
         Ok(Self {
             connect_timeout: http.connect_timeout,

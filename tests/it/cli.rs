@@ -167,9 +167,10 @@ availability read the recording rules of `aurora metrics rules`.
 ";
     let serve = "
 Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops
-at once. SIGHUP, or a change of a file that holds a secret, reads the
-configuration again; one with errors is refused and the one before stays in
-force.
+at once. SIGHUP reads the configuration again, and a file that holds a secret is
+read again when it changes. A reload with errors, or one that lost a file or the
+last key, is refused: the active configuration stays, and the files are tried
+again until they are whole.
 Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.
 ";
     for (command, end) in [

@@ -62,6 +62,7 @@ mod readme;
 mod real;
 mod relay;
 mod reload;
+mod reload_guard;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;

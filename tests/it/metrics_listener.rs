@@ -1,6 +1,5 @@
 //! Metrics on a listener of their own.
 
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 
 use serde_json::json as value;
@@ -189,33 +188,4 @@ fn a_port_in_use_is_an_error_that_names_the_setting() {
          stop it or choose another port (METRICS_LISTEN, metrics.listen)\n"
     );
     assert_eq!((code, said), (Some(1), expected));
-}
-
-#[test]
-fn it_answers_while_a_reload_waits_for_a_file() {
-    use crate::tls_upstream::authority;
-    let upstream = Upstream::start();
-    let apart = start(&upstream, "");
-    let folder = apart.aurora.folder();
-    let pipe = |name: &str| {
-        let made = std::process::Command::new("mkfifo").arg(folder.join(name)).status();
-        assert!(made.expect("mkfifo runs").success());
-    };
-    let write = |name: &str| std::fs::File::options().write(true).open(folder.join(name)).expect("a pipe");
-    let certificate = authority("of a pipe").pem();
-    pipe("ca.pem");
-    pipe("second");
-    let yaml = std::fs::read_to_string(folder.join("config.yaml")).expect("the configuration");
-    apart.aurora.replace("config.yaml", &format!("http: {{ca_file: ca.pem}}\n{yaml}"));
-    apart.aurora.signal("HUP");
-    // It is read twice: to be checked, then to be trusted. Each open waits for the other side's.
-    let mut checked = write("ca.pem");
-    std::fs::rename(folder.join("second"), folder.join("ca.pem")).expect("a pipe");
-    checked.write_all(certificate.as_bytes()).expect("it is read");
-    drop(checked);
-    let mut trusted = write("ca.pem");
-    assert_eq!(apart.ask("/m", &format!("authorization: Bearer {TOKEN}\r\n")).status, 200);
-    trusted.write_all(certificate.as_bytes()).expect("it is read");
-    drop(trusted);
-    apart.aurora.lines("configuration reloaded", 1);
 }

@@ -8,7 +8,6 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use super::deadline::Deadline;
 use super::error::{Fault, GatewayError};
@@ -20,7 +19,7 @@ use super::targets::ModelTarget;
 use super::worker::Worker;
 use super::{headers, usage};
 use crate::metrics::{HttpObserver, UsageSource};
-use crate::providers::Scrubber;
+use crate::providers::{Scrubber, UpstreamBody};
 
 /// An answer up to this size is held until it is known to be JSON.
 const HELD_ANSWER: usize = 256 << 10;
@@ -48,7 +47,7 @@ pub(super) enum AnswerBody {
 pub(super) struct Begun {
     /// What was read.
     pub(super) head: VecDeque<Bytes>,
-    pub(super) rest: Incoming,
+    pub(super) rest: UpstreamBody,
     /// A length or chunks say where it ends; without them it ends with the connection, whole or not.
     pub(super) is_framed: bool,
 }
@@ -65,7 +64,7 @@ impl Call<'_> {
     /// Reads an answer until it is sure enough to be one.
     pub(super) async fn read(
         &self,
-        response: Response<Incoming>,
+        response: Response<UpstreamBody>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
@@ -139,7 +138,7 @@ impl Call<'_> {
     async fn read_error(
         &self,
         head: http::response::Parts,
-        body: Incoming,
+        body: UpstreamBody,
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
         let encoded = headers::is_encoded(&head.headers);
@@ -176,7 +175,7 @@ impl Call<'_> {
     /// Reads a body up to a limit, within the deadline of the call. However that ends, the time was the provider's.
     async fn hold(
         &self,
-        body: Incoming,
+        body: UpstreamBody,
         limit: usize,
         exchange: &mut Exchange,
     ) -> Result<AnswerBody, GatewayError> {
@@ -185,7 +184,7 @@ impl Call<'_> {
         held
     }
 
-    async fn read_up_to(&self, limit: usize, mut body: Incoming) -> Result<AnswerBody, GatewayError> {
+    async fn read_up_to(&self, limit: usize, mut body: UpstreamBody) -> Result<AnswerBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
         loop {

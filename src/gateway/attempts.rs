@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::answer::Call;
@@ -16,8 +15,8 @@ use super::reply::Reply;
 use super::targets::{ModelTarget, Targets};
 use super::verdict::{self, Outcome};
 use super::worker::Worker;
-use crate::metrics::{Answer, DispatchObserver, HttpObserver, RetryReason};
-use crate::providers::{self, RequestBody, UpstreamError};
+use crate::metrics::{Answer, Attempt, DispatchObserver, HttpObserver, RetryReason};
+use crate::providers::{self, Connection, RequestBody, Reuse, UpstreamBody, UpstreamError};
 
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
 /// that have no address for the operation are passed over.
@@ -111,9 +110,7 @@ impl Call<'_> {
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Outcome {
-        exchange.attempt();
-        dispatch.note(DispatchObserver::attempt);
-        let response = self.ask(request).await?;
+        let response = self.ask(request, dispatch, exchange).await?;
         let status = response.status().as_u16();
         dispatch.note(|observer| observer.answered(status));
         exchange.note(HttpObserver::dispatched);
@@ -124,22 +121,55 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    /// Sends the request and waits for the upstream's headers.
-    async fn ask(&self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, GatewayError> {
+    /// Sends the request and waits for the upstream's headers. A send is an attempt, and so is a failure to connect.
+    async fn ask(
+        &self,
+        mut request: Request<RequestBody>,
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<Response<UpstreamBody>, GatewayError> {
+        let (mut reuse, mut is_counted) = (Reuse::Idle, false);
         loop {
-            let error = match self.deadline.within(self.worker.client.send(request)).await {
+            let connection = self.connection(&request, reuse).await;
+            let is_ours = matches!(connection, Err(GatewayError::Unavailable { .. }));
+            if !is_ours && !std::mem::replace(&mut is_counted, true) {
+                exchange.attempt();
+                dispatch.note(DispatchObserver::attempt);
+            }
+            let error = match self.deadline.within(connection?.send(request)).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => error,
                 Err(why) => return Err(self.deadline.missed(&why, self.provider())),
             };
-            let provider = self.provider();
-            tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
-            if !matches!(error, UpstreamError::Stale(_)) {
-                return Err(GatewayError::no_answer(provider, &error));
+            match &error {
+                UpstreamError::Unsent(_) => {}
+                UpstreamError::Crossed(_) if self.operation.may_be_replayed() => {
+                    dispatch.note(|observer| observer.attempt_ended(Attempt::ServerError));
+                    is_counted = false;
+                }
+                _ => return Err(self.no_answer(&error)),
             }
-            // As if the pool had known.
+            // Only a reused connection fails in these ways.
+            reuse = Reuse::Never;
             request = self.operation.request_to(self.target)?;
         }
+    }
+
+    async fn connection(
+        &self,
+        request: &Request<RequestBody>,
+        reuse: Reuse,
+    ) -> Result<Box<Connection>, GatewayError> {
+        match self.deadline.within(self.worker.client.connection(request.uri(), reuse)).await {
+            Ok(connection) => connection.map_err(|error| self.no_answer(&error)),
+            Err(why) => Err(self.deadline.missed(&why, self.provider())),
+        }
+    }
+
+    fn no_answer(&self, error: &UpstreamError) -> GatewayError {
+        let provider = self.provider();
+        tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
+        GatewayError::no_answer(provider, error)
     }
 
     /// Why and after which pause to ask again, if at all.

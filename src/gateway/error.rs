@@ -51,6 +51,8 @@ pub(super) enum GatewayError {
 pub(super) enum Fault {
     /// There was no connection.
     Unreachable,
+    /// There was no connection in time.
+    ConnectTimeout,
     /// The connection broke before the head of an answer was here: the request may have been carried out.
     Broken,
     /// Our patience ended.
@@ -67,7 +69,7 @@ impl Fault {
     const fn code(self) -> &'static str {
         match self {
             Self::Unreachable | Self::Broken => "upstream_unreachable",
-            Self::TimedOut => "upstream_timeout",
+            Self::TimedOut | Self::ConnectTimeout => "upstream_timeout",
             Self::Useless => "upstream_invalid_answer",
             Self::Credentials => "upstream_credentials",
             Self::BreakerOpen(_) => "upstream_circuit_open",
@@ -76,7 +78,7 @@ impl Fault {
 
     const fn status(self) -> StatusCode {
         match self {
-            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::TimedOut | Self::ConnectTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable | Self::Broken | Self::Useless | Self::Credentials => StatusCode::BAD_GATEWAY,
         }
@@ -146,6 +148,11 @@ impl GatewayError {
         message: "Too many connections are open (server.max_connections); send the request again.",
         code: "too_many_connections",
     };
+    /// 503 while no connection to a provider can be opened for want of file descriptors.
+    pub(super) const OUT_OF_DESCRIPTORS: Self = Self::Unavailable {
+        message: "No file descriptor is left for a connection to the provider (ulimit -n); send the request again.",
+        code: "out_of_descriptors",
+    };
     /// 404 for whatever the route table does not have.
     pub(super) const NO_SUCH_ROUTE: Self = Self::Refused {
         status: StatusCode::NOT_FOUND,
@@ -162,9 +169,11 @@ impl GatewayError {
     /// No status line from the provider.
     pub(super) fn no_answer(provider: &str, error: &UpstreamError) -> Self {
         let fault = match error {
-            UpstreamError::ConnectTimeout(_) => Fault::TimedOut,
+            UpstreamError::OutOfDescriptors => return Self::OUT_OF_DESCRIPTORS,
+            UpstreamError::ConnectTimeout(_) => Fault::ConnectTimeout,
             UpstreamError::Connect(_) => Fault::Unreachable,
-            UpstreamError::Stale(_) | UpstreamError::Broken(_) => Fault::Broken,
+            UpstreamError::Informational => Fault::Useless,
+            UpstreamError::Unsent(_) | UpstreamError::Crossed(_) | UpstreamError::Broken(_) => Fault::Broken,
         };
         Self::upstream(provider, fault, error.to_string())
     }

@@ -3,12 +3,11 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::operation::Content;
 use crate::metrics::Endpoint;
-use crate::providers::Upstream;
+use crate::providers::{Upstream, UpstreamBody};
 
 /// Identifies a request in the answer, the log and upstream.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -208,7 +207,7 @@ pub(super) fn refusal(
     wanted: Content,
     status: StatusCode,
     headers: &HeaderMap,
-    body: &Incoming,
+    body: &UpstreamBody,
 ) -> Option<String> {
     if wanted.is_free() {
         let kind = media_type(headers).filter(|kind| kind.eq_ignore_ascii_case("text/html"))?;

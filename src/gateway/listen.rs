@@ -15,6 +15,10 @@ const BACKLOG: i32 = 4096;
 const MAX_CONNECTIONS: usize = 10_000;
 /// File descriptors kept for everything that is not a connection.
 const OTHER_FILES: usize = 64;
+/// Part of the file descriptors that is kept for idle upstream connections.
+const IDLE_UPSTREAM_SHARE: usize = 8;
+/// Idle upstream connections of a worker where the file descriptors allow more.
+const MAX_IDLE_UPSTREAM: usize = 1024;
 
 /// The settings that choose an address, as an error names them.
 struct Names {
@@ -86,7 +90,8 @@ fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
-/// Raises the soft limit of file descriptors to the hard one; each relayed request needs two.
+/// Raises the soft limit of file descriptors to the hard one; each relayed request needs two, and idle upstream
+/// connections have their own share.
 pub(super) fn limits(server: &Server) -> Limits {
     let before = getrlimit(Resource::Nofile);
     if let Err(error) =
@@ -95,9 +100,12 @@ pub(super) fn limits(server: &Server) -> Limits {
         tracing::debug!(error = error.to_string(), "the limit of file descriptors stays as it is");
     }
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
-    let derived = files
-        .map_or(MAX_CONNECTIONS, |files| (files / 2).saturating_sub(OTHER_FILES).clamp(1, MAX_CONNECTIONS));
+    let files = files.unwrap_or(usize::MAX);
+    let workers = server.workers.get();
+    let idle = (files / IDLE_UPSTREAM_SHARE / workers).clamp(1, MAX_IDLE_UPSTREAM);
+    let derived = (files / 2).saturating_sub(OTHER_FILES + idle * workers / 2).clamp(1, MAX_CONNECTIONS);
     Limits {
+        idle_upstream: idle,
         connections: server.max_connections.unwrap_or(derived),
         in_flight: server.max_in_flight.unwrap_or(derived),
     }

@@ -123,6 +123,11 @@ impl Operation {
         lacks_usage && target.upstream.provider.inject_usage
     }
 
+    /// Whether it may be sent once more after a close that crossed it: a model call, or one that only reads.
+    pub(super) fn may_be_replayed(&self) -> bool {
+        !matches!(self.payload, Payload::AsIs(_)) || self.method.is_safe()
+    }
+
     /// The request as it goes to a target.
     pub(super) fn request_to(&self, target: &ModelTarget) -> Result<Request<RequestBody>, GatewayError> {
         let upstream = &target.upstream;

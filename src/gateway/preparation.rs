@@ -24,7 +24,7 @@ impl Preparation {
     /// What makes the configuration unusable.
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::new(config, DroppedLines::default())?);
-        let client = Client::new(&shared.egress);
+        let client = Client::new(&shared.egress, shared.limits.idle_upstream);
         let metrics = shared.metrics.as_ref().map(|metrics| metrics.worker(0));
         Ok(Self(Worker::new(shared, client, metrics)))
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -23,12 +22,13 @@ use super::targets::ModelTarget;
 use super::usage::Usage;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 use crate::panics;
+use crate::providers::UpstreamBody;
 
 /// See the module.
 pub(super) struct RelayBody {
     /// What was read before the relay began.
     head: VecDeque<Bytes>,
-    upstream: Incoming,
+    upstream: UpstreamBody,
     is_framed: bool,
     dispatch: Dispatch,
     target: Arc<ModelTarget>,

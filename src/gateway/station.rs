@@ -65,7 +65,7 @@ impl Station {
         capped: bool,
     ) -> Self {
         let (generation, shared) = (current.generation(), current.shared());
-        let client = Client::new(&shared.egress);
+        let client = Client::new(&shared.egress, shared.limits.idle_upstream);
         let serving = Serving::new(generation, shared, client, metrics.clone(), router);
         let (current, active) = (Arc::clone(current), lifecycle.counter());
         Self { metrics, lifecycle, active, current, router, capped, serving: Mutex::new(serving) }
@@ -86,7 +86,7 @@ impl Station {
             let client = if Arc::ptr_eq(&shared.egress, &old.shared.egress) {
                 old.client.clone()
             } else {
-                Client::new(&shared.egress)
+                Client::new(&shared.egress, shared.limits.idle_upstream)
             };
             *serving = Serving::new(generation, shared, client, self.metrics.clone(), self.router);
         }

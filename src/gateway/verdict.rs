@@ -26,7 +26,7 @@ pub(super) fn retry_reason(outcome: &Outcome) -> Option<(RetryReason, Option<Dur
             };
             Some((reason, retry_after(&answer.headers, Timestamp::now())))
         }
-        Err(GatewayError::Upstream { fault: Fault::Unreachable, .. }) => {
+        Err(GatewayError::Upstream { fault: Fault::Unreachable | Fault::ConnectTimeout, .. }) => {
             Some((RetryReason::ConnectError, None))
         }
         Err(_) => None,
@@ -62,7 +62,9 @@ pub(super) fn failed_attempt(outcome: &Outcome) -> Option<Attempt> {
         Ok(answer) => Attempt::of_status(answer.status.as_u16()),
         Err(GatewayError::Upstream { fault: Fault::Unreachable, .. }) => Attempt::ConnectError,
         Err(GatewayError::Upstream { fault: Fault::Credentials, .. }) => Attempt::Unauthorized,
-        Err(GatewayError::Upstream { fault: Fault::TimedOut, .. }) => Attempt::Timeout,
+        Err(GatewayError::Upstream { fault: Fault::TimedOut | Fault::ConnectTimeout, .. }) => {
+            Attempt::Timeout
+        }
         Err(GatewayError::Upstream { .. }) => Attempt::ServerError,
         Err(_) => Attempt::Cancelled,
     })
@@ -95,10 +97,11 @@ pub(super) fn note_end(outcome: &Outcome, dispatch: &mut Dispatch) {
         Err(GatewayError::Upstream { fault, .. }) => match fault {
             Fault::Unreachable => DispatchObserver::unreachable,
             Fault::Broken | Fault::Useless => DispatchObserver::failed,
-            Fault::TimedOut => DispatchObserver::timed_out,
+            Fault::TimedOut | Fault::ConnectTimeout => DispatchObserver::timed_out,
             Fault::Credentials => DispatchObserver::completed,
             Fault::BreakerOpen(_) => DispatchObserver::breaker_open,
         },
+        Err(GatewayError::Unavailable { code: "out_of_descriptors", .. }) => DispatchObserver::withdrawn,
         Err(_) => DispatchObserver::cut,
     });
 }

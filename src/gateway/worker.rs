@@ -36,6 +36,8 @@ pub(super) struct Shared {
 pub(super) struct Limits {
     pub(super) connections: usize,
     pub(super) in_flight: usize,
+    /// Idle connections to upstreams, for each worker.
+    pub(super) idle_upstream: usize,
 }
 
 /// One worker under one configuration: its own connections to upstreams, its own cells, its own view of the targets.

@@ -35,6 +35,7 @@ enum Ending {
     Unreachable,
     TimedOut,
     Cut,
+    Withdrawn,
 }
 
 /// What is noted of a stream of events.
@@ -198,10 +199,15 @@ impl DispatchObserver {
         self.ending = Ending::Cut;
     }
 
+    /// The provider was not asked, for a reason of our own: the dispatch does not count.
+    pub fn withdrawn(&mut self) {
+        self.ending = Ending::Withdrawn;
+    }
+
     /// How the attempt ended that is still open.
     fn last_attempt(&self) -> Attempt {
         match (self.ending, self.status) {
-            (Ending::CallerLeft | Ending::Cut, _) => Attempt::Cancelled,
+            (Ending::CallerLeft | Ending::Cut | Ending::Withdrawn, _) => Attempt::Cancelled,
             (Ending::Unreachable, _) => Attempt::ConnectError,
             (Ending::TimedOut, _) => Attempt::Timeout,
             (Ending::Complete, Some(status)) => Attempt::of_status(status),
@@ -238,6 +244,10 @@ impl DispatchObserver {
 
 impl Drop for DispatchObserver {
     fn drop(&mut self) {
+        if self.ending == Ending::Withdrawn && self.ended.is_none() {
+            self.model.handles().call(self.endpoint, self.stream).in_flight.add(-1);
+            return;
+        }
         if self.ending == Ending::CallerLeft && std::thread::panicking() {
             // A defect of ours ends it, and no caller has left.
             self.stream_ended(StreamOutcome::Shutdown);

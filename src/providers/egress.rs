@@ -3,29 +3,25 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Matcher;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tower::{BoxError, Service};
+use http::Uri;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
+use super::client::{Pools, Resolver};
 use crate::config::{self, Config};
 use crate::tls::{self, TlsError};
 
 /// How upstreams are reached. Clients that were made of the same one are alike.
 #[derive(Debug)]
 pub struct Egress {
-    pub(super) tls: rustls::ClientConfig,
+    pub(super) tls: Arc<rustls::ClientConfig>,
     pub(super) proxies: Proxies,
+    pub(super) resolver: Resolver,
+    /// Idle connections of every client that was made of it, or of the one before.
+    pub(super) pools: Arc<Pools>,
     facts: Facts,
 }
 
@@ -73,7 +69,9 @@ impl Egress {
         } else {
             tls::client_config_without_roots()?
         };
-        Ok(Arc::new(Self { tls, proxies: Proxies::new(&facts), facts }))
+        let shared = previous.map(|previous| (previous.resolver.clone(), Arc::clone(&previous.pools)));
+        let (resolver, pools) = shared.unwrap_or_else(|| (Resolver::new(), Arc::default()));
+        Ok(Arc::new(Self { tls: Arc::new(tls), proxies: Proxies::new(&facts), resolver, pools, facts }))
     }
 
     /// Longest time that TCP, a proxy and TLS may take together.
@@ -89,7 +87,8 @@ impl Egress {
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
             .timeout(timeout)
-            .tls_backend_preconfigured(self.tls.clone());
+            .dns_resolver(self.resolver.clone())
+            .tls_backend_preconfigured((*self.tls).clone());
         let [http, https] = &self.facts.proxies;
         let direct = || reqwest::NoProxy::from_string(&self.facts.no_proxy);
         if let Some(http) = http {
@@ -138,113 +137,8 @@ impl Proxies {
         Self(Some(Arc::new(matcher.build())))
     }
 
-    /// The credential of the proxy that sees a request to this upstream, which it does without TLS only.
-    pub(super) fn credential(&self, upstream: &Uri) -> Option<HeaderValue> {
-        let matcher = self.0.as_ref().filter(|_| upstream.scheme_str() == Some("http"))?;
-        matcher.intercept(upstream)?.basic_auth().cloned()
-    }
-}
-
-/// Opens TCP connections: to an upstream, or to the proxy on the way to it.
-#[derive(Clone)]
-pub(super) struct Dialler {
-    tcp: HttpConnector,
-    proxies: Proxies,
-}
-
-/// A connection to an upstream or to a proxy.
-#[derive(Debug)]
-pub(super) struct Wire {
-    socket: TokioIo<TcpStream>,
-    /// It ends at a proxy that wants to be told the whole address.
-    to_proxy: bool,
-}
-
-/// A proxy did not let us through.
-#[derive(Debug, thiserror::Error)]
-#[error("the proxy gave no way")]
-pub(super) struct NoWay(#[source] BoxError);
-
-impl Dialler {
-    pub(super) fn new(proxies: Proxies) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        Self { tcp, proxies }
-    }
-}
-
-impl Service<Uri> for Dialler {
-    type Response = Wire;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Wire, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.tcp.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, upstream: Uri) -> Self::Future {
-        let Some(proxy) = self.proxies.0.as_ref().and_then(|proxies| proxies.intercept(&upstream)) else {
-            let dialled = self.tcp.call(upstream);
-            return Box::pin(async { Ok(Wire { socket: dialled.await?, to_proxy: false }) });
-        };
-        if upstream.scheme_str() == Some("https") {
-            let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
-            if let Some(credential) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(credential.clone());
-            }
-            let opened = tunnel.call(upstream);
-            return Box::pin(async {
-                let socket = opened.await.map_err(|error| NoWay(error.into()))?;
-                Ok(Wire { socket, to_proxy: false })
-            });
-        }
-        let dialled = self.tcp.call(proxy.uri().clone());
-        Box::pin(async {
-            let socket = dialled.await.map_err(|error| NoWay(error.into()))?;
-            Ok(Wire { socket, to_proxy: true })
-        })
-    }
-}
-
-impl Connection for Wire {
-    fn connected(&self) -> Connected {
-        self.socket.connected().proxy(self.to_proxy)
-    }
-}
-
-impl Read for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, parts)
+    /// The proxy on the way to an upstream, with its credential.
+    pub(super) fn on_the_way_to(&self, upstream: &Uri) -> Option<Intercept> {
+        self.0.as_ref()?.intercept(upstream)
     }
 }

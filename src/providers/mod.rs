@@ -11,7 +11,6 @@ mod request_body;
 mod resolve;
 mod retry;
 mod scrub;
-mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +25,7 @@ use crate::metrics::{Endpoint, Metrics};
 
 use passage::Record;
 
-pub use client::{Client, UpstreamError};
+pub use client::{Client, Connection, Reuse, UpstreamBody, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
 pub use passage::Passage;

@@ -78,7 +78,6 @@ impl Setup {
     }
 
     /// Started from a shell, after these lines, as `./bin/aurora`.
-    #[cfg(feature = "real-software")]
     pub(crate) fn shell(mut self, lines: &str) -> Self {
         let bin = self.folder.path().join("bin");
         std::fs::create_dir(&bin).expect("a folder in the temporary folder");

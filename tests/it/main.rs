@@ -79,4 +79,5 @@ mod stream_truth;
 mod streams;
 mod tls_upstream;
 mod upstream;
+mod upstream_connections;
 mod upstream_faults;

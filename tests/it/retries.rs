@@ -171,7 +171,7 @@ fn what_was_sent_on_a_connection_that_broke_is_not_sent_again() {
 }
 
 #[test]
-fn a_kept_connection_that_was_closed_meanwhile_is_replaced_without_a_word() {
+fn a_kept_connection_that_closes_as_it_is_used_is_replaced_without_a_retry() {
     let ends = [Step::Close, Step::Reset];
     for end in ends {
         let upstream = Upstream::start().on("m", json(OK)).on("m", vec![end]).on("m", json(OK));
@@ -184,7 +184,7 @@ fn a_kept_connection_that_was_closed_meanwhile_is_replaced_without_a_word() {
         assert_eq!(connections, [0, 0, 1]);
         counted(
             &aurora,
-            &["up m success 2"],
+            &["up m server_error 1", "up m success 2"],
             &[],
             &["up m /chat/completions 200 success false 2"],
             &["m ok 2"],

@@ -1,0 +1,162 @@
+//! The way to an upstream: its name, TCP, a proxy in between, TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use http::header::HeaderValue;
+use http::uri::Scheme;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::UpstreamError;
+use super::connection::{Connection, Opened};
+use super::dial::{self, Dialled};
+use super::pool::Pool;
+use super::resolver::Resolver;
+use super::stream::{Transport, UpstreamStream};
+use crate::providers::egress::{Egress, Proxies};
+use crate::tls;
+
+/// Longest head of a proxy's answer to CONNECT.
+const MAX_PROXY_HEAD: usize = 8 << 10;
+
+/// Opens connections to upstreams.
+pub(super) struct Connector {
+    tls: TlsConnector,
+    proxies: Proxies,
+    resolver: Resolver,
+    /// Longest time for all of it.
+    timeout: Duration,
+}
+
+/// Reason why there is no connection.
+struct Failure {
+    error: io::Error,
+    /// It is the proxy's.
+    of_proxy: bool,
+}
+
+impl Connector {
+    pub(super) fn new(egress: &Egress) -> Self {
+        Self {
+            tls: TlsConnector::from(Arc::clone(&egress.tls)),
+            proxies: egress.proxies.clone(),
+            resolver: egress.resolver.clone(),
+            timeout: egress.connect_timeout(),
+        }
+    }
+
+    /// A new connection to an upstream, which goes back to `pool` after use.
+    pub(super) async fn connect(
+        &self,
+        upstream: &Uri,
+        pool: &Arc<Pool>,
+    ) -> Result<Box<Connection>, UpstreamError> {
+        match tokio::time::timeout(self.timeout, self.open(upstream)).await {
+            Ok(Ok(opened)) => Connection::new(upstream, opened, pool).await.map_err(UpstreamError::Connect),
+            Ok(Err(failure)) => Err(failure.explain()),
+            Err(_) => Err(UpstreamError::ConnectTimeout(self.timeout)),
+        }
+    }
+
+    async fn open(&self, upstream: &Uri) -> Result<Opened, Failure> {
+        let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
+        let proxy = self.proxies.on_the_way_to(upstream);
+        let of_proxy = proxy.is_some();
+        let first = proxy.as_ref().map_or(upstream, |proxy| proxy.uri());
+        let dialled = self.dial(first).await.map_err(|error| Failure { error, of_proxy })?;
+        let Dialled { mut socket, handshake } = dialled;
+        let credential = proxy.as_ref().and_then(|proxy| proxy.basic_auth()).cloned();
+        if !is_secure {
+            let stream = UpstreamStream::new(Transport::Plain(socket));
+            return Ok(Opened { stream, handshake, proxy: of_proxy.then_some(credential) });
+        }
+        if of_proxy {
+            let tunnelled = tunnel(&mut socket, upstream, credential.as_ref()).await;
+            tunnelled.map_err(|error| Failure { error, of_proxy })?;
+        }
+        let encrypted = self.encrypt(socket, upstream).await;
+        let transport = encrypted.map_err(|error| Failure { error, of_proxy: false })?;
+        Ok(Opened { stream: UpstreamStream::new(transport), handshake, proxy: None })
+    }
+
+    async fn dial(&self, to: &Uri) -> io::Result<Dialled> {
+        let host = to.host().unwrap_or_default();
+        let port = port(to);
+        let found = self.resolver.resolve(host).await;
+        if found.is_err() && dial::no_descriptor_is_left() {
+            // The resolver of the C library does not say so.
+            return Err(rustix::io::Errno::MFILE.into());
+        }
+        let addresses: Vec<SocketAddr> = found?.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        dial::dial(&addresses, self.timeout).await
+    }
+
+    async fn encrypt(&self, socket: TcpStream, upstream: &Uri) -> io::Result<Transport> {
+        let host = upstream.host().unwrap_or_default();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        Ok(Transport::Tls(Box::new(self.tls.connect(name, socket).await?)))
+    }
+}
+
+fn port(uri: &Uri) -> u16 {
+    let implied = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    uri.port_u16().unwrap_or(implied)
+}
+
+/// Asks a proxy for a tunnel to an upstream.
+async fn tunnel(socket: &mut TcpStream, upstream: &Uri, credential: Option<&HeaderValue>) -> io::Result<()> {
+    let to = format!("{}:{}", upstream.host().unwrap_or_default(), port(upstream));
+    let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
+    if let Some(credential) = credential {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(credential.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    socket.write_all(&request).await?;
+    let failed = |why| Err(io::Error::other(format!("tunnel error: {why}")));
+    let mut head = Vec::with_capacity(512);
+    while memchr::memmem::find(&head, b"\r\n\r\n").is_none() {
+        if head.len() >= MAX_PROXY_HEAD {
+            return failed("proxy response headers too long");
+        }
+        if socket.read_buf(&mut head).await? == 0 {
+            return failed("unexpected end of file");
+        }
+    }
+    match head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 ")) {
+        Some([b'2', _, _, b' ' | b'\r', ..]) => Ok(()),
+        Some([b'4', b'0', b'7', ..]) => failed("proxy authorization required"),
+        _ => failed("unsuccessful"),
+    }
+}
+
+impl Failure {
+    fn explain(self) -> UpstreamError {
+        let Self { error, of_proxy } = self;
+        if dial::is_out_of_descriptors(&error) {
+            return UpstreamError::OutOfDescriptors;
+        }
+        if let Some(reason) = tls::failure(&error) {
+            return UpstreamError::Connect(reason);
+        }
+        let way = if of_proxy { "the proxy on the way: " } else { "" };
+        UpstreamError::Connect(match error.kind() {
+            io::ErrorKind::ConnectionRefused => format!("{way}connection refused"),
+            _ => format!("{way}no connection: {}", tls::innermost(&error)),
+        })
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! Idle connections of one worker, the last used first.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
+use super::connection::Connection;
+
+/// An idle connection is not used after this time: below the 60 s that common servers and load balancers keep theirs
+/// (nginx: 75 s, AWS load balancers: 60 s), so that we rarely meet one that is just being closed.
+const IDLE: Duration = Duration::from_secs(50);
+/// Interval in which connections past [`IDLE`] are closed.
+const REAP_EVERY: Duration = Duration::from_secs(5);
+/// Most idle connections to one upstream. A burst that leaves more behind is followed by less.
+const PER_UPSTREAM: usize = 256;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pool {
+    idle: Mutex<Idle>,
+    /// Most idle connections, all upstreams together.
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    /// Of upstreams without TLS, then with it; each queue from the longest idle to the last used.
+    queues: [HashMap<Authority, VecDeque<Entry>>; 2],
+    len: usize,
+    /// A task closes what has been idle for too long.
+    reaped: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    connection: Box<Connection>,
+    since: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { idle: Mutex::default(), limit }
+    }
+
+    /// The connection to an upstream that was used last, unless none is usable.
+    pub(super) fn take(&self, upstream: &Uri, now: Instant) -> Option<Box<Connection>> {
+        let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
+        let idle = &mut *self.idle();
+        let queue = idle.queues[usize::from(is_secure)].get_mut(upstream.authority()?)?;
+        while let Some(Entry { connection, since }) = queue.pop_back() {
+            idle.len -= 1;
+            if connection.is_ready() && now.saturating_duration_since(since) < IDLE {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection; beyond the limits those go that have been idle for longest.
+    pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
+        let idle = &mut *self.idle();
+        let (is_secure, authority) = connection.upstream();
+        let queues = &mut idle.queues[usize::from(is_secure)];
+        if !queues.contains_key(authority) {
+            queues.insert(authority.clone(), VecDeque::new());
+        }
+        let Some(queue) = queues.get_mut(authority) else { return };
+        queue.push_back(Entry { connection, since: Instant::now() });
+        idle.len += 1;
+        if queue.len() > PER_UPSTREAM {
+            drop(queue.pop_front());
+            idle.len -= 1;
+        }
+        if idle.len > self.limit {
+            idle.evict_oldest();
+        }
+        if !std::mem::replace(&mut idle.reaped, true) {
+            tokio::spawn(reap(Arc::downgrade(self)));
+        }
+    }
+
+    /// Closes every idle connection; the number of them.
+    fn evict(&self) -> usize {
+        let idle = &mut *self.idle();
+        idle.queues.iter_mut().for_each(HashMap::clear);
+        std::mem::take(&mut idle.len)
+    }
+
+    /// Closes what has been idle for too long; false when nothing is left, and nothing needs to be looked at again.
+    fn reap(&self, now: Instant) -> bool {
+        let idle = &mut *self.idle();
+        let expired = |entry: &Entry| now.saturating_duration_since(entry.since) >= IDLE;
+        for queues in &mut idle.queues {
+            for queue in queues.values_mut() {
+                let before = queue.len();
+                queue.retain(|entry| entry.connection.is_ready() && !expired(entry));
+                idle.len -= before - queue.len();
+            }
+            queues.retain(|_, queue| !queue.is_empty());
+        }
+        idle.reaped = idle.len > 0;
+        idle.reaped
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        // One worker takes it; another one only to evict.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    fn evict_oldest(&mut self) {
+        let queues = self.queues.iter_mut().flat_map(HashMap::values_mut);
+        let oldest = queues.min_by_key(|queue| queue.front().map_or_else(Instant::now, |entry| entry.since));
+        if oldest.is_some_and(|queue| queue.pop_front().is_some()) {
+            self.len -= 1;
+        }
+    }
+}
+
+async fn reap(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(REAP_EVERY).await;
+        let Some(pool) = pool.upgrade() else { return };
+        if !pool.reap(Instant::now()) {
+            return;
+        }
+    }
+}
+
+/// The pools of all workers, so that one which is out of file descriptors gets those of the others' idle connections.
+#[derive(Debug, Default)]
+pub(in crate::providers) struct Pools(Mutex<Vec<Weak<Pool>>>);
+
+impl Pools {
+    pub(super) fn add(&self, pool: &Arc<Pool>) {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Arc::downgrade(pool));
+    }
+
+    /// Closes every idle connection; whether there was one.
+    pub(super) fn evict(&self) -> bool {
+        let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let evicted: usize = pools.iter().filter_map(Weak::upgrade).map(|pool| pool.evict()).sum();
+        tracing::debug!(evicted, "out of file descriptors: idle upstream connections are closed");
+        evicted > 0
+    }
+}

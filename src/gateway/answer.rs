@@ -145,6 +145,7 @@ impl Call<'_> {
         let mut headers = self.to_caller(head.status, head.headers);
         let unreadable = match self.hold(body, HELD_ERROR, exchange).await? {
             AnswerBody::Whole(bytes) if !encoded => {
+                exchange.upstream_failed(&bytes);
                 return Ok(self.scrubbed(head.status, headers, bytes));
             }
             AnswerBody::Whole(_) => "a compressed error text".to_owned(),

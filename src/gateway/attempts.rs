@@ -15,7 +15,7 @@ use super::reply::Reply;
 use super::targets::{ModelTarget, Targets};
 use super::verdict::{self, Outcome};
 use super::worker::Worker;
-use crate::metrics::{Answer, Attempt, DispatchObserver, HttpObserver, RetryReason};
+use crate::metrics::{Answer, Attempt, DispatchObserver, RetryReason};
 use crate::providers::{self, Connection, RequestBody, Reuse, UpstreamBody, UpstreamError};
 
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
@@ -113,7 +113,7 @@ impl Call<'_> {
         let response = self.ask(request, dispatch, exchange).await?;
         let status = response.status().as_u16();
         dispatch.note(|observer| observer.answered(status));
-        exchange.note(HttpObserver::dispatched);
+        exchange.upstream_answered(status);
         let answer = self.read(response, dispatch, exchange).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(GatewayError::credentials(self.provider()));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -230,18 +230,36 @@ impl GatewayError {
         }
     }
 
+    /// The `type` of the envelope.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } | Self::CallerLeft => "invalid_request_error",
+            Self::Unauthorized { .. } => "authentication_error",
+            Self::Forbidden { .. } => "permission_error",
+            Self::Unavailable { .. } | Self::Internal => "server_error",
+            Self::Upstream { .. } => "upstream_error",
+        }
+    }
+
+    /// The `code` of the envelope.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { code, .. } | Self::Unavailable { code, .. } => code,
+            Self::Unauthorized { .. } => "invalid_api_key",
+            Self::Forbidden { .. } => "wrong_key",
+            Self::CallerLeft => "incomplete_body",
+            Self::Upstream { fault, .. } => fault.code(),
+            Self::Internal => "internal_error",
+        }
+    }
+
     /// The envelope as JSON.
     pub(super) fn envelope(&self) -> String {
-        let (kind, param, code) = match self {
-            Self::Refused { param, code, .. } => ("invalid_request_error", *param, Some(*code)),
-            Self::Unauthorized { .. } => ("authentication_error", None, Some("invalid_api_key")),
-            Self::Forbidden { .. } => ("permission_error", None, Some("wrong_key")),
-            Self::CallerLeft => ("invalid_request_error", None, Some("incomplete_body")),
-            Self::Unavailable { code, .. } => ("server_error", None, Some(*code)),
-            Self::Upstream { fault, .. } => ("upstream_error", None, Some(fault.code())),
-            Self::Internal => ("server_error", None, Some("internal_error")),
+        let param = match self {
+            Self::Refused { param, .. } => *param,
+            _ => None,
         };
-        envelope(&self.to_string(), kind, param, code)
+        envelope(&self.to_string(), self.kind(), param, Some(self.code()))
     }
 
     pub(super) fn into_reply(self) -> Reply {
@@ -269,16 +287,13 @@ impl GatewayError {
     }
 
     /// 405 with the methods that the route has.
-    pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
-        let error = Self::Refused {
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        Self::Refused {
             status: StatusCode::METHOD_NOT_ALLOWED,
             message: format!("This route takes {allow}.").into(),
             param: None,
             code: "method_not_allowed",
-        };
-        let mut reply = error.into_reply();
-        reply.headers.insert(ALLOW, HeaderValue::from_static(allow));
-        reply
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use super::auth::CallerIndex;
 use super::error::GatewayError;
+use super::last_word::Break;
 use super::lifecycle::InFlight;
 use super::operation::Operation;
 use super::request_log::RequestLog;
@@ -78,7 +79,7 @@ impl Exchange {
         operation: &Operation,
     ) -> Dispatch {
         if let Some(log) = &mut self.log {
-            log.target = Some(Arc::clone(target));
+            log.dispatch(target);
         }
         let (Some(observer), Some(model)) = (&mut self.observer, &target.metrics) else {
             return Dispatch(None);
@@ -94,14 +95,40 @@ impl Exchange {
             observer.asked_again();
         }
         if let Some(log) = &mut self.log {
-            log.attempts += 1;
+            log.attempt();
+        }
+    }
+
+    /// The upstream's status line and headers arrived.
+    pub(super) fn upstream_answered(&mut self, status: u16) {
+        if let Some(observer) = &mut self.observer {
+            observer.dispatched();
+        }
+        if let Some(log) = &mut self.log {
+            log.upstream_status = Some(status);
+        }
+    }
+
+    /// The upstream answered an error with this body, or sent one in this part of a stream.
+    pub(super) fn upstream_failed(&mut self, bytes: &[u8]) {
+        if let Some(log) = &mut self.log {
+            log.upstream_failed(bytes);
+        }
+    }
+
+    /// The body of the answer breaks off, for this reason.
+    pub(super) fn broke(&mut self, why: Break) {
+        if let Some(log) = &mut self.log {
+            log.error = Some(why.message().into());
+            log.names = why.into();
         }
     }
 
     /// There is no answer to relay, for this reason.
     pub(super) fn refused(&mut self, refusal: &GatewayError) {
         if let Some(log) = &mut self.log {
-            log.error = Some(refusal.to_string());
+            log.error = Some(refusal.to_string().into());
+            log.names = refusal.into();
         }
     }
 
@@ -112,6 +139,7 @@ impl Exchange {
         }
         if let Some(log) = &mut self.log {
             log.status = Some(status);
+            log.answer = answer;
         }
         if self.bodiless {
             self.ended(HttpOutcome::Ok);
@@ -144,7 +172,7 @@ impl Exchange {
             observer.ended(outcome);
         }
         if let Some(log) = &mut self.log {
-            log.outcome = outcome;
+            log.transfer = outcome;
         }
         self.in_flight = None;
     }

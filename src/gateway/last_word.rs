@@ -36,7 +36,7 @@ impl Break {
         }
     }
 
-    const fn code(self) -> &'static str {
+    pub(super) const fn code(self) -> &'static str {
         match self {
             Self::Upstream => "upstream_error",
             Self::Truncated => "upstream_truncated",
@@ -45,10 +45,16 @@ impl Break {
         }
     }
 
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Shutdown => "server_error",
+            Self::Upstream | Self::Truncated | Self::Silent => "upstream_error",
+        }
+    }
+
     /// An event of the endpoint's own shape.
     pub(super) fn event(self, endpoint: Endpoint) -> String {
-        let (code, message) = (self.code(), self.message());
-        let kind = if self == Self::Shutdown { "server_error" } else { "upstream_error" };
+        let (code, message, kind) = (self.code(), self.message(), self.kind());
         match endpoint {
             Endpoint::Messages => {
                 let error = json!({"type": "error", "error": {"type": "api_error", "message": message}});

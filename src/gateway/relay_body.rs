@@ -206,7 +206,7 @@ impl RelayBody {
     }
 
     /// Reads along with the next bytes; of them, those that go on to the caller.
-    fn passed(&mut self, bytes: Bytes, exchange: Option<&mut Exchange>) -> Bytes {
+    fn passed(&mut self, bytes: Bytes, mut exchange: Option<&mut Exchange>) -> Bytes {
         panics::point("relay", &bytes);
         let is_last = self.head.is_empty() && self.upstream.is_end_stream();
         if let Along::Finder(finder) = &mut self.along {
@@ -220,8 +220,15 @@ impl RelayBody {
         };
         let now = Instant::now();
         self.patience.as_mut().reset(now + self.idle);
-        let (events, had_token) = (tap.seen().events, tap.seen().first_token);
+        let (events, had_token, had_error) =
+            (tap.seen().events, tap.seen().first_token, tap.seen().reported_error);
         let passed = tap.read(&bytes);
+        if tap.seen().reported_error
+            && !had_error
+            && let Some(exchange) = exchange.as_deref_mut()
+        {
+            exchange.upstream_failed(&bytes);
+        }
         let is_whole = is_whole(tap);
         if tap.seen().events > events {
             self.dispatch.note(|observer| observer.progress(now.into_std()));
@@ -288,6 +295,9 @@ impl RelayBody {
                 None
             }
             (_, Some(why)) => {
+                if let Some(exchange) = exchange {
+                    exchange.broke(why);
+                }
                 self.end(why.outcome());
                 Some(Err(io::Error::other(why.message())))
             }
@@ -296,7 +306,7 @@ impl RelayBody {
 
     /// The last bytes of a stream of events. What comes after its last event, be it a reset, is no failure of its
     /// answer; a stream that broke before ends with an event that says why.
-    fn events_over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<Bytes> {
+    fn events_over(&mut self, why: Option<Break>, mut exchange: Option<&mut Exchange>) -> Option<Bytes> {
         let Along::Tap(tap) = &mut self.along else { return None };
         let (inside_event, had_token) = (tap.is_inside_event(), tap.seen().first_token);
         let mut last = tap.end();
@@ -307,9 +317,12 @@ impl RelayBody {
             (_, None) if tap.may_end(self.is_framed) => Some(StreamOutcome::Completed),
             _ => None,
         };
-        self.note(had_token, exchange);
+        self.note(had_token, exchange.as_deref_mut());
         self.end(outcome.unwrap_or_else(|| {
             let why = why.unwrap_or(Break::Truncated);
+            if let Some(exchange) = exchange {
+                exchange.broke(why);
+            }
             let apart = if inside_event { "\n\n" } else { "" };
             last = Bytes::from([&*last, apart.as_bytes(), why.event(self.endpoint).as_bytes()].concat());
             why.outcome()

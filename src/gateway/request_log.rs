@@ -1,16 +1,19 @@
 //! The log line of one request, written when its answer is complete or given up.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
+use super::error_names::ErrorNames;
+use super::refusal_lines::REFUSAL_LINES;
 use super::routes::ROUTES;
 use super::targets::ModelTarget;
 use super::usage;
 use crate::config::{Log, LogRequests};
 use crate::metrics::labels::Label;
-use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
+use crate::metrics::{Answer, CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
 
 /// What the line will say; written on drop.
 #[derive(Debug)]
@@ -28,10 +31,17 @@ pub(super) struct RequestLog {
     /// How often any target was asked.
     pub(super) attempts: u32,
     pub(super) status: Option<u16>,
-    pub(super) outcome: HttpOutcome,
+    /// Status of the last attempt's answer.
+    pub(super) upstream_status: Option<u16>,
+    /// What the answer means, if it is received.
+    pub(super) answer: Answer,
+    /// How the transfer of the answer ended.
+    pub(super) transfer: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
-    /// Why there was no answer to relay.
-    pub(super) error: Option<String>,
+    /// Why there was no answer to relay, or why it broke off.
+    pub(super) error: Option<Cow<'static, str>>,
+    /// What the error is called by whoever made it.
+    pub(super) names: ErrorNames,
 }
 
 impl RequestLog {
@@ -48,21 +58,60 @@ impl RequestLog {
             target: None,
             attempts: 0,
             status: None,
-            outcome: HttpOutcome::Cancelled,
+            upstream_status: None,
+            answer: Answer::GatewayError,
+            transfer: HttpOutcome::Cancelled,
             tokens: None,
             error: None,
+            names: ErrorNames::default(),
         })
     }
 
     pub(super) fn first_token(&mut self) {
         self.first_token.get_or_insert_with(|| self.started.elapsed());
     }
+
+    /// From here on the line speaks of this target.
+    pub(super) fn dispatch(&mut self, target: &Arc<ModelTarget>) {
+        self.target = Some(Arc::clone(target));
+        self.forget_answer();
+    }
+
+    /// An attempt begins.
+    pub(super) fn attempt(&mut self) {
+        self.attempts += 1;
+        self.forget_answer();
+    }
+
+    /// What an earlier attempt was answered is not what the request was.
+    fn forget_answer(&mut self) {
+        self.upstream_status = None;
+        self.names = ErrorNames::default();
+    }
+
+    /// The upstream reported an error, as the answer or inside a stream.
+    pub(super) fn upstream_failed(&mut self, bytes: &[u8]) {
+        let key = self.target.as_ref().and_then(|target| target.upstream.provider.api_key.as_ref());
+        self.names = ErrorNames::read(bytes, key.map(|key| key.expose()));
+        if self.status.is_some() {
+            self.error = Some("the provider reported an error inside the stream".into());
+        }
+    }
+
+    /// Whether it was refused before a key was accepted, which anybody can have as often as they like.
+    fn is_keyless_refusal(&self) -> bool {
+        self.error.is_some() && self.caller.is_none() && self.endpoint.is_none()
+    }
 }
 
 impl Drop for RequestLog {
     fn drop(&mut self) {
-        let fine = self.outcome == HttpOutcome::Ok && self.status.is_some_and(|status| status < 400);
-        if fine && self.errors_only {
+        if std::thread::panicking() {
+            self.transfer = HttpOutcome::Broken;
+        }
+        let outcome = self.answer.after(self.transfer);
+        let fine = outcome.is_fine();
+        if fine && self.errors_only || self.is_keyless_refusal() && !REFUSAL_LINES.admit() {
             return;
         }
         let target = self.target.as_deref();
@@ -79,13 +128,17 @@ impl Drop for RequestLog {
                     model = model.as_ref().map(Label::as_str),
                     endpoint,
                     status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST),
-                    outcome = self.outcome.as_str(),
+                    outcome = outcome.as_str(),
+                    transfer = self.transfer.as_str(),
+                    upstream_status = self.upstream_status,
+                    error_type = self.names.kind.as_deref(),
+                    error_code = self.names.code.as_deref(),
                     duration_ms = milliseconds(self.started.elapsed()),
                     ttft_ms = self.first_token.map(milliseconds),
                     input_tokens,
                     output_tokens,
                     attempts = target.map(|_| self.attempts),
-                    error = self.error,
+                    error = self.error.as_deref(),
                     "request"
                 )
             };

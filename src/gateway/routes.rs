@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{MethodRouter, any};
 use futures_util::FutureExt as _;
+use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
 
 use super::auth::CallerIndex;
@@ -188,8 +189,12 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
     let route = &ROUTES[index];
     let request_id = headers::request_id(request.headers());
     if !route.takes(request.method()) {
-        let exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
-        return respond(GatewayError::method_not_allowed(route.allow), Some(exchange), request_id);
+        let mut exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
+        let refusal = GatewayError::method_not_allowed(route.allow);
+        exchange.refused(&refusal);
+        let mut reply = refusal.into_reply();
+        reply.headers.insert(ALLOW, HeaderValue::from_static(route.allow));
+        return respond(reply, Some(exchange), request_id);
     }
     match route.action {
         Action::Health => return respond(Reply::json(r#"{"status":"ok"}"#), None, request_id),

@@ -209,12 +209,8 @@ impl HttpObserver {
     }
 
     fn record_call(&self, mut call: ModelCall, took: u64) {
-        let answer = match self.outcome {
-            HttpOutcome::Ok => call.answer,
-            HttpOutcome::Broken => Answer::BrokenStream,
-            HttpOutcome::Cancelled => Answer::Cancelled,
-        };
-        let fine = matches!(answer, Answer::Ok | Answer::OkAfterRetry | Answer::OkAfterFallback);
+        let answer = call.answer.after(self.outcome);
+        let fine = answer.is_fine();
         match (&call.alias, &mut call.model) {
             (Some(alias), _) => alias.answer(answer),
             (None, Some(model)) => {

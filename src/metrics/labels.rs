@@ -223,6 +223,24 @@ label_set! {
     }
 }
 
+impl Answer {
+    /// What an answer comes to once it is known how its transfer ended.
+    #[must_use]
+    pub const fn after(self, transfer: HttpOutcome) -> Self {
+        match transfer {
+            HttpOutcome::Ok => self,
+            HttpOutcome::Broken => Self::BrokenStream,
+            HttpOutcome::Cancelled => Self::Cancelled,
+        }
+    }
+
+    /// Whether the caller got what it asked for.
+    #[must_use]
+    pub const fn is_fine(self) -> bool {
+        matches!(self, Self::Ok | Self::OkAfterRetry | Self::OkAfterFallback)
+    }
+}
+
 label_set! {
     /// A phase of a model call.
     Phase {

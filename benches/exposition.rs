@@ -29,6 +29,7 @@ fn filled() -> Arc<Metrics> {
         workers: 2,
         routes: &["unmatched"],
         max_models: MODELS,
+        max_unlisted_models: 20,
         max_series: SAMPLES,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),

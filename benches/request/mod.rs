@@ -21,6 +21,7 @@ pub(crate) fn workers(max_models: usize) -> (Arc<Metrics>, Vec<Ours>) {
         workers: 2,
         routes: &["unmatched", "/v1/chat/completions"],
         max_models,
+        max_unlisted_models: 20,
         max_series: 20 * max_models,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),

@@ -254,6 +254,8 @@ pub struct Metrics {
     pub token: Option<Secret>,
     /// (provider, model) pairs that get a label value of their own.
     pub max_models: usize,
+    /// Names per provider that get one by a good answer although nobody lists them.
+    pub max_unlisted_models: usize,
     /// Label sets of one family before names fold into `other`.
     pub max_series: usize,
 }

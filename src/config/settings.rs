@@ -81,6 +81,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         count(1, 100_000, |c, n| c.metrics.max_models = n as usize),
         "(provider, model) pairs with a label value of their own; the rest count as `other`",
     ),
+    row(
+        "metrics.max_unlisted_models",
+        &["METRICS_MAX_UNLISTED_MODELS"],
+        "20",
+        count(0, 100_000, |c, n| c.metrics.max_unlisted_models = n as usize),
+        "Models of a provider that earn a label value by a good answer although neither the provider nor the \
+         configuration lists them; the rest count as `unknown`",
+    ),
     derived(
         "metrics.max_series",
         &["METRICS_MAX_SERIES"],
@@ -489,6 +497,7 @@ pub(super) fn blank() -> Config {
             listen: None,
             token: None,
             max_models: 0,
+            max_unlisted_models: 0,
             max_series: 0,
         },
         log: Log { format: LogFormat::Auto, level: tracing::Level::INFO, requests: LogRequests::Errors },

@@ -30,6 +30,7 @@ pub(super) fn metrics(
             workers: stations,
             routes: &routes,
             max_models: config.metrics.max_models,
+            max_unlisted_models: config.metrics.max_unlisted_models,
             max_series: config.metrics.max_series,
             build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
             live,

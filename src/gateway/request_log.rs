@@ -11,7 +11,7 @@ use super::refusal_lines::REFUSAL_LINES;
 use super::routes::ROUTES;
 use super::targets::ModelTarget;
 use super::usage;
-use crate::config::{Log, LogRequests};
+use crate::config::{Log, LogRequests, Secret};
 use crate::metrics::labels::Label;
 use crate::metrics::{Answer, CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
 
@@ -92,7 +92,7 @@ impl RequestLog {
     /// The upstream reported an error, as the answer or inside a stream.
     pub(super) fn upstream_failed(&mut self, bytes: &[u8]) {
         let key = self.target.as_ref().and_then(|target| target.upstream.provider.api_key.as_ref());
-        self.names = ErrorNames::read(bytes, key.map(|key| key.expose()));
+        self.names = ErrorNames::read(bytes, key.map(Secret::expose));
         if self.status.is_some() {
             self.error = Some("the provider reported an error inside the stream".into());
         }

@@ -1,15 +1,14 @@
 //! Which model names become label values.
 //!
 //! A caller can write anything into `model`, so a name is a label value only when the operator configured it, the
-//! provider listed it, or a provider answered it with a 2xx; and only `max_models` (provider, model) pairs get one.
+//! provider listed it, or a provider answered it with a 2xx, which earns at most `max_unlisted_models` names of a
+//! provider theirs; and only `max_models` (provider, model) pairs get one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::labels::{Label, OTHER};
+use super::labels::{Label, OTHER, UNLISTED};
 
-/// Names per provider that are admitted by nothing but an answer.
-const EARNED_PER_PROVIDER: usize = 20;
 /// Longest of these names, in bytes: as long as a configured one may be.
 const LONGEST_EARNED: usize = 128;
 
@@ -17,14 +16,24 @@ const LONGEST_EARNED: usize = 128;
 #[derive(Debug)]
 pub(super) struct AdmittedModels {
     max_models: usize,
+    /// Names per provider that are admitted by nothing but an answer.
+    max_unlisted: usize,
     pairs: Mutex<Pairs>,
 }
 
 #[derive(Debug, Default)]
 struct Pairs {
     by_provider: HashMap<String, HashMap<String, Label>>,
-    earned: HashMap<String, usize>,
+    earned: HashMap<String, Earned>,
     admitted: usize,
+}
+
+/// The names of one provider that were admitted by nothing but an answer.
+#[derive(Debug, Default)]
+struct Earned {
+    names: usize,
+    /// That there are more was logged.
+    logged: bool,
 }
 
 /// Why a name may become a label value.
@@ -39,8 +48,8 @@ pub enum Claim {
 }
 
 impl AdmittedModels {
-    pub(super) fn new(max_models: usize) -> Self {
-        Self { max_models, pairs: Mutex::default() }
+    pub(super) fn new(max_models: usize, max_unlisted: usize) -> Self {
+        Self { max_models, max_unlisted, pairs: Mutex::default() }
     }
 
     /// The label value of a pair that was admitted before.
@@ -62,16 +71,31 @@ impl AdmittedModels {
         }
         if claim == Claim::Earned {
             let earned = pairs.earned.entry(provider.to_owned()).or_default();
-            if *earned >= EARNED_PER_PROVIDER {
-                return None;
+            if earned.names >= self.max_unlisted {
+                if !std::mem::replace(&mut earned.logged, true) {
+                    log_unlisted(provider, model, self.max_unlisted);
+                }
+                return Some(UNLISTED);
             }
-            *earned += 1;
+            earned.names += 1;
         }
         let label = Label::of_name(model);
         pairs.admitted += 1;
         pairs.by_provider.entry(provider.to_owned()).or_default().insert(model.to_owned(), label.clone());
         Some(label)
     }
+}
+
+/// Says once per provider why its models are not shown by name, and what to do.
+fn log_unlisted(provider: &str, model: &str, limit: usize) {
+    tracing::warn!(
+        provider,
+        model = Label::of_name(model).as_str(),
+        limit,
+        cure = "raise metrics.max_unlisted_models (METRICS_MAX_UNLISTED_MODELS), or list the models that are in use \
+                under `models:` of the provider",
+        "unlisted models beyond the limit count as `unknown` in the metrics"
+    );
 }
 
 impl Pairs {
@@ -82,6 +106,7 @@ impl Pairs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::labels::Overflow;
     use super::*;
 
     fn text(label: Option<Label>) -> Option<String> {
@@ -90,7 +115,7 @@ mod tests {
 
     #[test]
     fn configured_names_are_never_folded() {
-        let models = AdmittedModels::new(1);
+        let models = AdmittedModels::new(1, 20);
         assert_eq!(text(models.admit("p", "a", Claim::Configured)), Some("a".into()));
         assert_eq!(text(models.admit("p", "b", Claim::Configured)), Some("b".into()));
         assert_eq!(text(models.admit("p", "c", Claim::Discovered)), Some("other".into()));
@@ -100,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_long_name_earns_nothing() {
-        let models = AdmittedModels::new(1);
+        let models = AdmittedModels::new(1, 20);
         let [fits, long] = [128, 129].map(|length| "x".repeat(length));
         assert_eq!(models.admit("p", &long, Claim::Earned), None);
         assert_eq!(text(models.admit("p", &fits, Claim::Earned)), Some(fits));
@@ -108,12 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_earns_at_most_twenty_names() {
-        let models = AdmittedModels::new(200);
-        for i in 0..EARNED_PER_PROVIDER {
+    fn a_provider_earns_at_most_as_many_names_as_it_may() {
+        let models = AdmittedModels::new(200, 3);
+        for i in 0..3 {
             assert!(models.admit("p", &format!("m{i}"), Claim::Earned).is_some());
         }
-        assert_eq!(models.admit("p", "one-more", Claim::Earned), None);
+        let beyond = models.admit("p", "one-more", Claim::Earned).expect("a stand-in");
+        assert_eq!(beyond.folded_by(), Some(Overflow::MaxUnlistedModels));
+        assert_eq!((beyond.as_str(), models.find("p", "one-more")), ("unknown", None));
         assert_eq!(text(models.admit("p", "listed", Claim::Discovered)), Some("listed".into()));
         assert_eq!(text(models.admit("q", "one-more", Claim::Earned)), Some("one-more".into()));
     }

@@ -339,6 +339,7 @@ mod tests {
             workers: 1,
             routes: &[],
             max_models: 1,
+            max_unlisted_models: 20,
             max_series: 100,
             build: Build { version: "0", revision: "0", rustc: "0" },
             live: Box::new(Live::default),

@@ -135,7 +135,7 @@ impl Numbers {
         }
     }
 
-    /// Observations that count under `other`.
+    /// Observations whose name a cap replaced.
     fn overflow(&self) -> [u64; Overflow::COUNT] {
         match self {
             Self::Amounts(snapshot) => snapshot.overflow(),

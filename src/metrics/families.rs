@@ -226,7 +226,7 @@ families! {
     LOG_LINES_DROPPED = "aurora_log_lines_dropped_total" Counter "" [] None,
         "Log lines that stderr did not take.";
     LABEL_OVERFLOW = "aurora_metrics_label_overflow_total" Counter "" ["family" "reason"] None,
-        "Observations whose model or provider was counted as other.";
+        "Observations whose model or provider a limit replaced by other, or for max_unlisted_models by unknown.";
     LABEL_SETS = "aurora_metrics_label_sets" Gauge "" ["family"] None,
         "Label sets that the family has. Not meaningful as a sum over replicas.";
     LABEL_SETS_LIMIT = "aurora_metrics_label_sets_limit" Gauge "" ["family"] None,

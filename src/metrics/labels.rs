@@ -10,6 +10,9 @@ const MAX_BYTES: usize = 128;
 pub(super) const UNKNOWN: Label = Label::Static(&"unknown");
 /// Model of a request once the cap on models is reached.
 pub(super) const OTHER: Label = Label::Static(&"other");
+/// Model of a request once the cap on unlisted models is reached: reads as [`UNKNOWN`], but is told apart by its address.
+pub(super) const UNLISTED: Label = Label::Static(&UNLISTED_WORD);
+static UNLISTED_WORD: &str = "unknown";
 
 /// A label value, bounded in length and free of control characters.
 #[derive(Debug, Clone)]
@@ -32,9 +35,15 @@ impl Label {
         Self::Shared(Arc::from(&clean[..end]))
     }
 
-    /// Whether it stands in for names beyond a cap, and is not itself a name.
-    pub(super) fn is_fold(&self) -> bool {
-        matches!(self, Self::Static(_)) && *self == OTHER
+    /// The cap for whose sake it stands in for a name; `None` where it is itself a name, or there was none.
+    pub(super) fn folded_by(&self) -> Option<Overflow> {
+        match self {
+            Self::Static(word) if std::ptr::eq(*word, &raw const UNLISTED_WORD) => {
+                Some(Overflow::MaxUnlistedModels)
+            }
+            Self::Static(_) if *self == OTHER => Some(Overflow::MaxModels),
+            Self::Static(_) | Self::Shared(_) => None,
+        }
     }
 
     /// The value.
@@ -405,12 +414,14 @@ label_set! {
 }
 
 label_set! {
-    /// Why an observation counts under `other`.
+    /// Why an observation counts under `other`, or under `unknown` although its name has earned a label.
     Overflow {
         /// `metrics.max_models` pairs have a label value of their own.
         MaxModels = "max_models",
         /// The family has `metrics.max_series` label sets.
         MaxSeries = "max_series",
+        /// `metrics.max_unlisted_models` names of the provider have a label value although nobody lists them.
+        MaxUnlistedModels = "max_unlisted_models",
     }
 }
 

@@ -33,7 +33,7 @@ use cardinality::AdmittedModels;
 use cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use cold::Cold;
 use handles::Outcomes;
-use labels::{Direction, Label, UNKNOWN, Unpriced};
+use labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
 use model_handles::ModelHandles;
 use presence::Presence;
 use series::{Extent, SeriesTable};
@@ -103,6 +103,8 @@ pub struct Setup<'a> {
     pub routes: &'a [&'a str],
     /// Most pairs with a label value of their own.
     pub max_models: usize,
+    /// Most names of a provider that get one although nobody lists them.
+    pub max_unlisted_models: usize,
     /// Label sets of one family from which on names fold into `other`.
     pub max_series: usize,
     /// The build.
@@ -173,7 +175,7 @@ impl Metrics {
             presence: Presence::IN_THIS_BUILD.ok_or(MetricsError::Absent)?,
             max_series: setup.max_series,
             routes: setup.routes.iter().map(|route| Label::of_name(route)).collect(),
-            models: AdmittedModels::new(setup.max_models),
+            models: AdmittedModels::new(setup.max_models, setup.max_unlisted_models),
             answers: SeriesTable::new(&families::ANSWERS, extent),
             attempts: SeriesTable::new(&families::ATTEMPTS, extent),
             caller_requests: SeriesTable::new(&families::CALLER_REQUESTS, extent),
@@ -285,13 +287,15 @@ impl Deref for WorkerMetrics {
     }
 }
 
+/// Provider and label of a model; one may be called what stands in for others, so the limit that it is due to counts too.
+type PairKey = (String, String, Option<Overflow>);
+
 /// What a [`WorkerMetrics`] points to.
 #[derive(Debug)]
 pub struct Shard {
     metrics: Arc<Metrics>,
     worker: usize,
-    /// By provider and label; a model may be called what stands in for others.
-    models: Mutex<HashMap<(String, String, bool), Arc<ModelHandles>>>,
+    models: Mutex<HashMap<PairKey, Arc<ModelHandles>>>,
     http: Box<[http::RouteHandles]>,
     phases: http::PhaseHandles,
     overheads: http::OverheadHandles,
@@ -327,7 +331,7 @@ impl WorkerMetrics {
 
     fn handles(&self, provider: &str, model: Label) -> Arc<ModelHandles> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (provider.to_owned(), model.as_str().to_owned(), model.is_fold());
+        let key = (provider.to_owned(), model.as_str().to_owned(), model.folded_by());
         Arc::clone(
             models.entry(key).or_insert_with(|| Arc::new(ModelHandles::new(self.clone(), provider, model))),
         )

@@ -34,13 +34,13 @@ A value that a caller chooses becomes a label value only once it is admitted, so
 
 - `provider` is the configured name.
 - `model` is the name sent upstream, without control characters and cut to 128 bytes. Configured models count under their own
-  name from the start, others once the provider lists them or answers them with success, the latter at most 20 per provider;
-  before that they count as `unknown`. In `aurora_answers_total` it is the name that was asked for: a configured route's, else
+  name from the start, others once the provider lists them or answers them with success, the latter at most
+  `metrics.max_unlisted_models` per provider; before that, and beyond that limit, they count as `unknown`. In `aurora_answers_total` it is the name that was asked for: a configured route's, else
   the model's.
 - Past `metrics.max_models` (provider, model) pairs a model counts as `other`.
 - A family with a `model` that has `metrics.max_series` label sets counts what is new under the model `other`, and where that is
   new too under the provider `other`. All other labels stay as they are, so sums and error ratios stay exact.
-  `aurora_metrics_label_overflow_total` counts each observation that either cap folded, by family and reason;
+  `aurora_metrics_label_overflow_total` counts each observation whose name one of these limits replaced, by family and reason;
   `aurora_metrics_label_sets` and `aurora_metrics_label_sets_limit` say how near a family is. Without a `model` the
   configuration alone bounds a family, and it has no limit.
 - `status_code` is the upstream's status, `network_error` when there was none, `504` when Aurora's patience ended, `503` when

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use super::families::Family;
-use super::labels::{Label, OTHER, Overflow};
+use super::labels::{Label, OTHER, Overflow, UNKNOWN};
 
-/// The cells of one series, each made at its first observation: one per worker; where the model is `other`, as many
-/// again for each [`Overflow`], so that what was folded is counted without a word on the request path.
+/// The cells of one series, each made at its first observation: one per worker; where the model is `other` or `unknown`,
+/// as many again for each [`Overflow`], so that what was folded is counted without a word on the request path.
 type Cells<C> = Arc<[OnceLock<Arc<C>>]>;
 
 /// How far a table reaches.
@@ -91,7 +91,7 @@ impl<C: Cell> SeriesTable<C> {
     fn cells(&self, labels: &[Label]) -> (Cells<C>, Option<Overflow>) {
         debug_assert_eq!(labels.len(), self.family.labels.len(), "{}", self.family.name);
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = self.model(labels).is_some_and(Label::is_fold).then_some(Overflow::MaxModels);
+        let admitted = self.model(labels).and_then(Label::folded_by);
         if let Some(cells) = series.get(labels) {
             return (Arc::clone(cells), admitted);
         }
@@ -115,7 +115,7 @@ impl<C: Cell> SeriesTable<C> {
     }
 
     fn empty(&self, labels: &[Label]) -> Cells<C> {
-        let folds_meet_here = self.model(labels).is_some_and(|model| *model == OTHER);
+        let folds_meet_here = self.model(labels).is_some_and(|model| [OTHER, UNKNOWN].contains(model));
         let groups = if folds_meet_here { 1 + Overflow::COUNT } else { 1 };
         (0..groups * self.extent.workers).map(|_| OnceLock::new()).collect()
     }
@@ -126,7 +126,7 @@ impl<C: Cell> SeriesTable<C> {
 }
 
 impl<C: Cell> Snapshot<C> {
-    /// Observations that count under `other`, by [`Overflow`].
+    /// Observations whose name a cap replaced, by [`Overflow`].
     pub(super) fn overflow(&self) -> [u64; Overflow::COUNT] {
         let mut folded = [0; Overflow::COUNT];
         for (_, cells) in &self.series {
@@ -142,6 +142,7 @@ impl<C: Cell> Snapshot<C> {
 #[cfg(test)]
 mod tests {
     use super::super::families;
+    use super::super::labels::UNLISTED;
     use super::*;
 
     fn label(name: &str) -> Label {
@@ -170,7 +171,7 @@ mod tests {
         add(1, "p", label("a"), "audio");
         add(0, "p", OTHER, "audio");
         add(0, "p", label("b"), "audio");
-        assert_eq!(shown(&table).1, [1, 0], "three label sets fit");
+        assert_eq!(shown(&table).1, [1, 0, 0], "three label sets fit");
         add(0, "p", label("c"), "audio");
         add(1, "p", label("c"), "audio");
         add(1, "p", label("c"), "uncached");
@@ -183,7 +184,7 @@ mod tests {
             "p b input audio 10",
             "p other input audio 30",
         ];
-        assert_eq!(shown(&table), (rows.map(str::to_owned).to_vec(), [1, 5]));
+        assert_eq!(shown(&table), (rows.map(str::to_owned).to_vec(), [1, 5, 0]));
     }
 
     #[test]
@@ -191,7 +192,15 @@ mod tests {
         let table = SeriesTable::<Amounts>::new(&families::COST, Extent { workers: 1, max_series: 10 });
         table.series(0, &[label("p"), label("other")]).add(1);
         table.series(0, &[label("p"), OTHER]).add(2);
-        assert_eq!(shown(&table), (vec!["p other 3".to_owned()], [1, 0]));
+        assert_eq!(shown(&table), (vec!["p other 3".to_owned()], [1, 0, 0]));
+    }
+
+    #[test]
+    fn an_unlisted_model_beyond_the_cap_is_unknown_and_overflow() {
+        let table = SeriesTable::<Amounts>::new(&families::COST, Extent { workers: 2, max_series: 10 });
+        table.series(0, &[label("p"), UNKNOWN]).add(1);
+        table.series(1, &[label("p"), UNLISTED]).add(2);
+        assert_eq!(shown(&table), (vec!["p unknown 3".to_owned()], [0, 0, 1]));
     }
 
     #[test]
@@ -202,6 +211,6 @@ mod tests {
             table.series(0, &[label(caller), label("input")]).add(1);
         }
         let rows = ["a input 1", "b input 1", "c input 1"].map(str::to_owned);
-        assert_eq!(shown(&table), (rows.to_vec(), [0, 0]));
+        assert_eq!(shown(&table), (rows.to_vec(), [0, 0, 0]));
     }
 }

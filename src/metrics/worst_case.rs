@@ -106,7 +106,7 @@ mod tests {
             ("aurora_circuit_breaker_state", 2 * 3),
             ("aurora_fallbacks_total", 2 * 2 * 3),
             ("aurora_http_requests_total", 5 * 8 * 60 * 3),
-            ("aurora_metrics_label_overflow_total", 10 * 2),
+            ("aurora_metrics_label_overflow_total", 10 * 3),
             ("aurora_metrics_scrapes_total", 2 * 2),
             ("aurora_build_info", 1),
             ("process_threads", 1),

@@ -18,6 +18,7 @@ fn metrics(max_models: usize, max_series: usize, models: &[(&str, &str)]) -> Arc
         workers: WORKERS,
         routes: &["unmatched"],
         max_models,
+        max_unlisted_models: 20,
         max_series,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),

@@ -651,6 +651,7 @@ fn the_metrics_have_an_address_of_their_own() {
         settings(&loaded, "metrics.")[2..],
         [
             "metrics.max_models = 7 (environment METRICS_MAX_MODELS)",
+            "metrics.max_unlisted_models = 20 (default)",
             "metrics.max_series = 140 (20 × metrics.max_models) (default)",
             "metrics.listen = [::]:9090 (environment METRICS_LISTEN)",
             "metrics.token = not set (default)",

@@ -55,6 +55,41 @@ fn a_name_earns_its_label_by_an_answer_and_twenty_do_per_provider() {
         "up unknown /chat/completions 429 error false 1".into(),
     ]);
     aurora.settles("aurora_requests_total", &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    // What each of the ten observations of five names beyond the twentieth would have counted under.
+    aurora.settles(
+        "aurora_metrics_label_overflow_total",
+        &[
+            "aurora_answers_total max_unlisted_models 10",
+            "aurora_request_duration_seconds max_unlisted_models 10",
+            "aurora_requests_total max_unlisted_models 10",
+            "aurora_tokens_total max_unlisted_models 20",
+            "aurora_upstream_attempts_total max_unlisted_models 10",
+        ],
+    );
+    let lines = aurora.lines("unlisted models beyond the limit count as `unknown` in the metrics", 1);
+    let cure = "raise metrics.max_unlisted_models (METRICS_MAX_UNLISTED_MODELS), or list the models that are in use under \
+                `models:` of the provider";
+    let expected = serde_json::json!({
+        "level": "WARN",
+        "msg": "unlisted models beyond the limit count as `unknown` in the metrics",
+        "provider": "up",
+        "model": "good-20",
+        "limit": 20,
+        "cure": cure,
+    });
+    assert_eq!(lines, [expected]);
+}
+
+#[test]
+fn names_that_nothing_good_is_heard_of_leave_the_series_where_they_are() {
+    let upstream = Upstream::start().on("busy", answer("429 Slow Down", "", "{}"));
+    let aurora = unlisted(&upstream, "");
+    let mut caller = aurora.caller();
+    let mut ask = |model: &str, streamed| {
+        caller.send(chat_of(model, streamed));
+        caller.answer().status
+    };
+    assert_eq!(ask("no-such", false), 404);
     assert_eq!(ask("busy", true), 429);
     let counted = |samples: &str| samples.lines().count();
     aurora.settles("aurora_requests_in_flight", &[]);
@@ -91,6 +126,25 @@ fn a_long_name_earns_nothing() {
     let mut expected: Vec<String> = (0..20).map(|n| format!("good-{n:02} ok 1")).collect();
     expected.push("unknown ok 20".into());
     aurora.settles("aurora_answers_total", &expected.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn as_many_unlisted_models_earn_a_label_as_the_setting_says() {
+    let upstream = good(0..4).on("busy", answer("429 Slow Down", "", "{}"));
+    for (limit, expected) in [
+        (0, vec!["unknown ok 4", "unknown rate_limited 1"]),
+        (2, vec!["good-00 ok 1", "good-01 ok 1", "unknown ok 2", "unknown rate_limited 1"]),
+    ] {
+        let aurora = unlisted(&upstream, &format!(", max_unlisted_models: {limit}"));
+        for n in 0..4 {
+            assert_eq!(aurora.ask(chat_of(&format!("good-{n:02}"), false)).status, 200);
+        }
+        assert_eq!(aurora.ask(chat_of("busy", false)).status, 429);
+        aurora.settles("aurora_answers_total", &expected);
+        let overflow = aurora.counts("aurora_metrics_label_overflow_total");
+        let line = format!("aurora_requests_total max_unlisted_models {}", 4 - limit);
+        assert!(overflow.contains(&line), "{overflow:?}");
+    }
 }
 
 #[test]

@@ -151,13 +151,12 @@ fn what_only_a_start_can_change_stays_and_is_named() {
     let first = yaml(&upstream, &format!("host: 127.0.0.1, {}", locked(MASTER_KEY)), "m", "");
     let aurora = aurora.yaml(&first).start();
     let server = format!("host: 127.0.0.2, base_path: /gw, workers: 3, {}", locked(MASTER_KEY));
-    let metrics =
-        "metrics: {enabled: false, endpoint: /m, listen: \"127.0.0.1:1\", max_models: 5, max_series: 177}";
+    let metrics = "metrics: {enabled: false, endpoint: /m, listen: \"127.0.0.1:1\", max_models: 5, max_unlisted_models: 6, max_series: 177}";
     let next = yaml(&upstream, &server, "n", "log: {level: debug}");
     aurora.replace("config.yaml", &next.replace("metrics: {enabled: true}", metrics));
     reload(&aurora, 1);
     let keys: Vec<Value> = aurora
-        .lines("changed, which takes effect at the next start", 8)
+        .lines("changed, which takes effect at the next start", 9)
         .into_iter()
         .map(|line| value!([line["level"], line["key"]]))
         .collect();
@@ -169,6 +168,7 @@ fn what_only_a_start_can_change_stays_and_is_named() {
         "metrics.endpoint",
         "metrics.listen",
         "metrics.max_models",
+        "metrics.max_unlisted_models",
         "metrics.max_series",
     ];
     assert_eq!(keys, expected.map(|key| value!(["WARN", key])));

@@ -148,10 +148,13 @@ fn what_is_open_at_the_end_of_the_grace_period_gets_a_last_word() {
         .iter()
         .filter_map(|line| serde_json::from_str(line).ok())
         .filter(|line: &serde_json::Value| line["msg"] == "request")
-        .map(|line| value!([line["model"], line["status"], line["outcome"]]))
+        .map(|line| value!([line["model"], line["status"], line["outcome"], line["transfer"]]))
         .collect();
     requests.sort_by_key(ToString::to_string);
-    assert_eq!(requests, [value!(["stream", 200, "broken"]), value!(["waiting", 503, "ok"])]);
+    assert_eq!(
+        requests,
+        [value!(["stream", 200, "broken_stream", "broken"]), value!(["waiting", 503, "gateway_error", "ok"])]
+    );
 }
 
 #[test]

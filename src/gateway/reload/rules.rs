@@ -14,6 +14,10 @@ pub(super) fn keep_fixed(config: &mut Config, old: &Config) -> impl Iterator<Ite
         ("metrics.endpoint", keep(&mut metrics.endpoint, &old.metrics.endpoint)),
         ("metrics.listen", keep(&mut metrics.listen, &old.metrics.listen)),
         ("metrics.max_models", keep(&mut metrics.max_models, &old.metrics.max_models)),
+        (
+            "metrics.max_unlisted_models",
+            keep(&mut metrics.max_unlisted_models, &old.metrics.max_unlisted_models),
+        ),
         ("metrics.max_series", keep(&mut metrics.max_series, &old.metrics.max_series)),
         ("log.format", keep(&mut config.log.format, &old.log.format)),
     ];

@@ -22,6 +22,7 @@ fn hooks() -> Duration {
         workers: 1,
         routes: &[],
         max_models: 10,
+        max_unlisted_models: 20,
         max_series: 200,
         build,
         live: Box::new(Live::default),

@@ -446,3 +446,34 @@ fn no_attempt_is_counted_for_a_caller_that_leaves_before_the_request_was_sent() 
     aurora.settles("aurora_requests_total", &["up m /chat/completions 499 cancelled false 1"]);
     aurora.settles("aurora_upstream_attempts_total", &[]);
 }
+
+/// A host of the upstream whose first address is a black hole.
+#[cfg(feature = "real-software")]
+#[test]
+fn a_dead_address_of_a_host_does_not_hide_a_live_one() {
+    let live = TcpListener::bind("127.83.8.2:0").unwrap();
+    let port = live.local_addr().unwrap().port();
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from(([127, 83, 8, 1], port)).into()).unwrap();
+    full.listen(0).unwrap();
+    let _first = TcpStream::connect(("127.83.8.1", port)).unwrap();
+    thread::spawn(move || {
+        for connection in live.incoming().map_while(Result::ok) {
+            serve(connection, 0, &|_| response("{}"));
+        }
+    });
+    let yaml = format!(
+        "server: {{master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true}}\nhttp: {{connect_timeout: 2s}}\n{BRITTLE}\n\
+         providers: {{up: {{type: openai_compatible, base_url: \"http://two.test:{port}/v1\", models: [m]}}}}\n"
+    );
+    let aurora = Setup::new()
+        .yaml(&yaml)
+        .file("hosts", "127.83.8.1 two.test\n127.83.8.2 two.test\n")
+        .shell("mount --bind \"$PWD/hosts\" /etc/hosts")
+        .unshared()
+        .start();
+    let begun = Instant::now();
+    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, "{}"));
+    assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
+    aurora.settles("aurora_upstream_attempts_total", &["up m success 1"]);
+}

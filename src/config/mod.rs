@@ -198,6 +198,8 @@ pub struct Server {
     pub workers: NonZeroUsize,
     /// Largest request body, in bytes.
     pub body_size_limit: usize,
+    /// Bytes that all request bodies may take together; `None` derives it from the memory limit at start.
+    pub body_memory: Option<usize>,
     /// Open connections, process-wide; `None` derives it from the file descriptor limit at start.
     pub max_connections: Option<usize>,
     /// Requests in flight, process-wide; `None` derives it like `max_connections`.

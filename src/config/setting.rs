@@ -195,6 +195,7 @@ impl Setting {
             (Default::Text(text), _) => (*text).to_owned(),
             (_, Slot::Entry(Shape::Flag)) => "true".to_owned(),
             (_, Slot::Entry(Shape::Price)) => "2.5".to_owned(),
+            (_, Slot::Size { .. }) => "64M".to_owned(),
             (_, Slot::Count { min, .. }) => (*min).max(4).to_string(),
             _ => "another".to_owned(),
         };

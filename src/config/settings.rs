@@ -171,6 +171,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Largest request body",
     ),
     derived(
+        "server.body_memory",
+        &["BODY_MEMORY"],
+        "a quarter of the memory limit of the control group or machine",
+        Slot::Size { min: 1 << 10, max: 1 << 40, set: |c, n| c.server.body_memory = Some(n) },
+        "Memory that the bodies of all requests may take together; beyond it 503",
+    ),
+    derived(
         "server.max_connections",
         &[],
         "10000, or what the file descriptor limit allows",
@@ -480,6 +487,7 @@ pub(super) fn blank() -> Config {
             keys: Vec::new(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             body_size_limit: 0,
+            body_memory: None,
             max_connections: None,
             max_in_flight: None,
             timeouts: ServerTimeouts {

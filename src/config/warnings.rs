@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::problem::{Fault, Layer, Place, Problems};
 use super::source::Environment;
-use super::{Config, paths, resilience, secrets};
+use super::{Config, paths, resilience, secrets, units};
 
 /// What is wrong where nobody may read the metrics endpoint, and what to do.
 pub const CLOSED_METRICS: (&str, &str) =
@@ -31,6 +31,7 @@ pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
     check_metrics(config, facts, problems);
     check_models(config, facts, problems);
     check_backoff(config, facts, problems);
+    check_body_memory(config, facts, problems);
     if let Some(file) = &facts.readable_key_file {
         let what = "holds a key and can be read by every user of this machine";
         problems.warn(
@@ -133,6 +134,22 @@ fn check_backoff(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     if let Some(fault) = resilience::check_backoff(&config.resilience.retry, key) {
         problems.error(&facts.place(key), key, fault);
     }
+}
+
+fn check_body_memory(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
+    let server = &config.server;
+    let Some(memory) = server.body_memory.filter(|memory| *memory < server.body_size_limit) else { return };
+    let what = format!(
+        "less than server.body_size_limit (got {}, expected {} or more), so that larger bodies are always answered 503",
+        units::show_size(memory as u64),
+        units::show_size(server.body_size_limit as u64),
+    );
+    let fix = "raise it, or lower BODY_SIZE_LIMIT";
+    problems.warn(
+        &facts.place("server.body_memory"),
+        "server.body_memory",
+        Fault::new("small-body-memory", what, fix),
+    );
 }
 
 fn check_models(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {

@@ -143,6 +143,12 @@ impl GatewayError {
         message: "Too many requests are in flight (server.max_in_flight); send the request again.",
         code: "too_many_in_flight",
     };
+    /// 503 over `server.body_memory`.
+    pub(super) const NO_BODY_MEMORY: Self = Self::Unavailable {
+        message: "The bodies of the requests in flight take all the memory they may (server.body_memory, BODY_MEMORY); \
+                  send the request again.",
+        code: "body_memory",
+    };
     /// 503 over `server.max_connections`.
     pub(super) const TOO_MANY_CONNECTIONS: Self = Self::Unavailable {
         message: "Too many connections are open (server.max_connections); send the request again.",

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::body_memory::BodyMemory;
+
 /// Shared by everything that serves.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
@@ -21,6 +23,8 @@ pub(super) struct Lifecycle {
     active: Mutex<Vec<Arc<Active>>>,
     in_flight: AtomicUsize,
     in_flight_limit: AtomicUsize,
+    /// What the bodies of requests take.
+    pub(super) bodies: Arc<BodyMemory>,
 }
 
 /// Counts the connections of one accept loop that have a request; in a cache line of its own.

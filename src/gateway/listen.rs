@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
+use super::body_memory;
 use super::worker::Limits;
 use crate::config::Server;
 
@@ -108,5 +109,6 @@ pub(super) fn limits(server: &Server) -> Limits {
         idle_upstream: idle,
         connections: server.max_connections.unwrap_or(derived),
         in_flight: server.max_in_flight.unwrap_or(derived),
+        body_memory: server.body_memory.unwrap_or_else(|| body_memory::default_limit(server.body_size_limit)),
     }
 }

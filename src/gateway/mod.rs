@@ -9,6 +9,7 @@
 mod answer;
 mod attempts;
 mod auth;
+mod body_memory;
 mod callers_body;
 mod connection;
 mod cross_site;

@@ -6,6 +6,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 
 use super::attempts::carry_out;
+use super::body_memory::Reservation;
 use super::error::GatewayError;
 use super::exchange::Exchange;
 use super::operation::{Content, Operation, Payload};
@@ -79,7 +80,8 @@ impl Received {
         let body = std::mem::take(&mut self.body);
         exchange.note(HttpObserver::body_awaited);
         let limits = (server.body_size_limit, server.timeouts.body);
-        let body = request_body::read(&self.head.headers, body, limits.0, limits.1).await?;
+        let memory = Reservation::of(&worker.shared.lifecycle.bodies, worker.shared.limits.body_memory);
+        let body = request_body::read(&self.head.headers, body, limits, memory).await?;
         exchange.note(HttpObserver::body_read);
         Ok(body)
     }

@@ -12,17 +12,21 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
+use super::body_memory::Reservation;
 use super::error::GatewayError;
 
 /// The room that is made for a body that does not come at once.
 const LEAST_ROOM: usize = 64 << 10;
 
+/// A body that comes at once and is no larger is not counted: it is part of its connection's read buffer.
+const UNCOUNTED: usize = 16 << 10;
+
 /// The whole body, or the refusal that names the limit.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
-    size_limit: usize,
-    time_limit: Duration,
+    (size_limit, time_limit): (usize, Duration),
+    memory: Reservation,
 ) -> Result<Bytes, GatewayError> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let largest = match declared.map(usize::try_from) {
@@ -30,7 +34,7 @@ pub(super) async fn read(
         Some(Ok(length)) if length <= size_limit => length,
         Some(_) => return Err(too_large(size_limit)),
     };
-    match tokio::time::timeout(time_limit, collect(body, largest, size_limit)).await {
+    match tokio::time::timeout(time_limit, collect(body, largest, size_limit, memory)).await {
         Ok(body) => body,
         Err(_) => {
             let message = format!("The body was not complete within {time_limit:?} (server.timeouts.body).");
@@ -40,7 +44,12 @@ pub(super) async fn read(
 }
 
 /// `largest` is the declared length, or the limit where none is declared.
-async fn collect(mut body: Body, largest: usize, size_limit: usize) -> Result<Bytes, GatewayError> {
+async fn collect(
+    mut body: Body,
+    largest: usize,
+    size_limit: usize,
+    mut memory: Reservation,
+) -> Result<Bytes, GatewayError> {
     let mut first = Bytes::new();
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -53,17 +62,23 @@ async fn collect(mut body: Body, largest: usize, size_limit: usize) -> Result<By
         if first.is_empty() && whole.is_empty() {
             first = bytes;
             if body.is_end_stream() {
-                return Ok(first);
+                break;
             }
             continue;
         }
         if size > whole.capacity() {
-            whole.reserve_exact(room(size, largest) - whole.len());
+            let room = room(size, largest);
+            memory.resize(room)?;
+            whole.reserve_exact(room - whole.len());
         }
         whole.extend_from_slice(&mem::take(&mut first));
         whole.extend_from_slice(&bytes);
     }
-    Ok(if whole.is_empty() { first } else { whole.into() })
+    if whole.is_empty() && first.len() <= UNCOUNTED {
+        return Ok(first);
+    }
+    memory.resize(first.len() + whole.len())?;
+    Ok(if whole.is_empty() { memory.hold(first) } else { memory.hold(whole) })
 }
 
 /// The room for a body of which `size` bytes have come: what is expected, halved as often as it still holds them. So it

@@ -38,6 +38,8 @@ pub(super) struct Limits {
     pub(super) in_flight: usize,
     /// Idle connections to upstreams, for each worker.
     pub(super) idle_upstream: usize,
+    /// Bytes of request bodies.
+    pub(super) body_memory: usize,
 }
 
 /// One worker under one configuration: its own connections to upstreams, its own cells, its own view of the targets.

@@ -16,6 +16,7 @@ use super::operation::{Content, Operation};
 use super::relay_body::{RelayBody, RelaySetup};
 use super::reply::Reply;
 use super::targets::ModelTarget;
+use super::validation::{self, Form, Sniffer};
 use super::worker::Worker;
 use super::{headers, usage};
 use crate::metrics::{HttpObserver, UsageSource};
@@ -25,6 +26,9 @@ use crate::providers::{Scrubber, UpstreamBody};
 const HELD_ANSWER: usize = 256 << 10;
 /// An error body up to this size is held and searched for our credential.
 const HELD_ERROR: usize = 64 << 10;
+
+/// Why a body that ended too early is invalid.
+const BROKEN: &str = "its connection broke inside the answer";
 
 /// What an upstream answered.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ pub(super) struct Begun {
     /// What was read.
     pub(super) head: VecDeque<Bytes>,
     pub(super) rest: UpstreamBody,
+    pub(super) form: Form,
     /// A length or chunks say where it ends; without them it ends with the connection, whole or not.
     pub(super) is_framed: bool,
 }
@@ -78,27 +83,33 @@ impl Call<'_> {
                 return self.read_error(head, body, exchange).await;
             }
             status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
-            status => headers::refusal(content, status, &head.headers, &body),
+            status => validation::refusal(self.operation, status, &head.headers, &body),
         };
         if let Some(reason) = refusal {
             return Err(self.useless(reason));
         }
-        // Of a stream only the first bytes are waited for: until they come, an honest status can still be sent.
-        let as_it_comes =
-            headers::is_event_stream(&head.headers) || content.is_free() && !headers::is_json(&head.headers);
-        let held = if as_it_comes { 0 } else { HELD_ANSWER };
         let is_framed = headers::is_framed(&head.headers);
-        let mut body = self.hold(body, held, exchange).await?;
-        if let AnswerBody::Begun(begun) = &mut body {
-            begun.is_framed = is_framed;
-        }
-        if let AnswerBody::Whole(bytes) = &mut body {
-            self.check(bytes, dispatch, exchange)?;
-            if let Some(scrubber) = self.content_scrubber() {
-                *bytes = scrubber.scrubbed(std::mem::take(bytes));
+        let sniffer = Sniffer::new(self.operation, &head.headers);
+        let mut body = self.hold(body, HELD_ANSWER, sniffer, exchange).await?;
+        let mut headers = self.to_caller(head.status, head.headers);
+        match &mut body {
+            AnswerBody::Whole(bytes) => self.check(bytes, is_framed, dispatch, exchange)?,
+            AnswerBody::Begun(begun) if begun.form == Form::Other && !content.is_free() => {
+                return Err(self.useless(validation::NOT_JSON));
+            }
+            AnswerBody::Begun(begun) => {
+                begun.is_framed = is_framed;
+                if begun.form == Form::Events {
+                    headers::forbid_buffering(&mut headers);
+                }
             }
         }
-        Ok(UpstreamAnswer { status: head.status, headers: self.to_caller(head.status, head.headers), body })
+        if let AnswerBody::Whole(bytes) = &mut body
+            && let Some(scrubber) = self.content_scrubber()
+        {
+            *bytes = scrubber.scrubbed(std::mem::take(bytes));
+        }
+        Ok(UpstreamAnswer { status: head.status, headers, body })
     }
 
     /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
@@ -114,16 +125,22 @@ impl Call<'_> {
     fn check(
         &self,
         bytes: &[u8],
+        is_framed: bool,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Result<(), GatewayError> {
         let content = self.operation.content;
         if bytes.is_empty() {
             let is_answer = content != Content::Json;
-            return if is_answer { Ok(()) } else { Err(self.useless(headers::NO_BODY)) };
+            return if is_answer { Ok(()) } else { Err(self.useless(validation::NO_BODY)) };
         }
         let Some(declared) = usage::of_answer(bytes) else {
-            return if content.is_free() { Ok(()) } else { Err(self.useless("its answer is not JSON")) };
+            return match content.is_free() {
+                false => Err(self.useless(validation::NOT_JSON)),
+                // It ended with its connection: cut JSON shows that this was too early.
+                true if !is_framed && validation::is_cut(bytes) => Err(self.useless(BROKEN)),
+                true => Ok(()),
+            };
         };
         if let Some(tokens) = declared
             && self.operation.endpoint.makes_tokens()
@@ -143,7 +160,7 @@ impl Call<'_> {
     ) -> Result<UpstreamAnswer, GatewayError> {
         let encoded = headers::is_encoded(&head.headers);
         let mut headers = self.to_caller(head.status, head.headers);
-        let unreadable = match self.hold(body, HELD_ERROR, exchange).await? {
+        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), exchange).await? {
             AnswerBody::Whole(bytes) if !encoded => {
                 exchange.upstream_failed(&bytes);
                 return Ok(self.scrubbed(head.status, headers, bytes));
@@ -173,19 +190,27 @@ impl Call<'_> {
         self.target.upstream.scrubber.as_ref().filter(|scrubber| scrubber.is_for_content())
     }
 
-    /// Reads a body up to a limit, within the deadline of the call. However that ends, the time was the provider's.
+    /// Reads a body up to a limit, or until it shows that it is no JSON, within the deadline of the call. However that
+    /// ends, the time was the provider's. Of a stream only the first bytes are waited for: until they come, an honest
+    /// status can still be sent.
     async fn hold(
         &self,
         body: UpstreamBody,
         limit: usize,
+        sniffer: Sniffer,
         exchange: &mut Exchange,
     ) -> Result<AnswerBody, GatewayError> {
-        let held = self.read_up_to(limit, body).await;
+        let held = self.read_up_to(limit, sniffer, body).await;
         exchange.note(HttpObserver::received);
         held
     }
 
-    async fn read_up_to(&self, limit: usize, mut body: UpstreamBody) -> Result<AnswerBody, GatewayError> {
+    async fn read_up_to(
+        &self,
+        limit: usize,
+        mut sniffer: Sniffer,
+        mut body: UpstreamBody,
+    ) -> Result<AnswerBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
         loop {
@@ -195,16 +220,18 @@ impl Call<'_> {
             let frame = match self.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(_))) => {
-                    return Err(self.useless("its connection broke inside the answer"));
+                    return Err(self.useless(BROKEN));
                 }
                 Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
                 Err(why) => return Err(self.deadline.missed(&why, self.provider())),
             };
             let Ok(bytes) = frame.into_data() else { continue };
+            sniffer.read(&bytes);
             size += bytes.len();
             parts.push_back(bytes);
-            if size > limit {
-                return Ok(AnswerBody::Begun(Begun { head: parts, rest: body, is_framed: true }));
+            let form = sniffer.form().unwrap_or(Form::Json);
+            if size > limit || (size > 0 && form != Form::Json) {
+                return Ok(AnswerBody::Begun(Begun { head: parts, rest: body, form, is_framed: true }));
             }
         }
     }
@@ -219,7 +246,8 @@ impl Call<'_> {
                 let setup = RelaySetup {
                     target: Arc::clone(self.target),
                     endpoint: self.operation.endpoint,
-                    events: headers::is_event_stream(&headers),
+                    // What a passthrough relays may be several documents, and cut by whoever wrote it.
+                    must_be_whole: !self.operation.content.is_free() || !begun.is_framed,
                     injected: self.operation.injects_usage(self.target),
                     whole_by: self.deadline.at,
                     idle: self.worker.shared.config.http.stream_idle,

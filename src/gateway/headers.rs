@@ -2,12 +2,10 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::operation::Content;
 use crate::metrics::Endpoint;
-use crate::providers::{Upstream, UpstreamBody};
+use crate::providers::Upstream;
 
 /// Identifies a request in the answer, the log and upstream.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -157,9 +155,14 @@ pub(super) fn to_caller(status: StatusCode, mut headers: HeaderMap) -> HeaderMap
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
     if is_event_stream(&headers) {
-        headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        forbid_buffering(&mut headers);
     }
     headers
+}
+
+/// Tells proxies to pass a stream on as it comes.
+pub(super) fn forbid_buffering(headers: &mut HeaderMap) {
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
 /// Removes what ends at this hop, what `Connection` names, and what else is unwanted. One pass over the names that are
@@ -193,38 +196,14 @@ pub(super) fn is_framed(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// Why an answer without a body is no answer.
-pub(super) const NO_BODY: &str = "its answer has no body";
-
 /// Whether a body is compressed or otherwise encoded.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
     encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// Why a 2xx cannot be relayed, by its headers alone.
-pub(super) fn refusal(
-    wanted: Content,
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &UpstreamBody,
-) -> Option<String> {
-    if wanted.is_free() {
-        let kind = media_type(headers).filter(|kind| kind.eq_ignore_ascii_case("text/html"))?;
-        return (wanted == Content::NoPage).then(|| format!("its answer is {kind}"));
-    }
-    if is_encoded(headers) {
-        return Some("its answer is compressed although it was asked not to".into());
-    }
-    if status == StatusCode::NO_CONTENT || body.is_end_stream() {
-        return (wanted == Content::Json).then(|| NO_BODY.into());
-    }
-    let kind = media_type(headers)?;
-    (!is_json(headers) && !is_event_stream(headers))
-        .then(|| format!("its answer is {kind}, not JSON or an event stream"))
-}
-
-fn media_type(headers: &HeaderMap) -> Option<&str> {
+/// The type of a body, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim())
 }

@@ -48,6 +48,7 @@ mod stored;
 pub mod tap;
 mod targets;
 mod usage;
+mod validation;
 mod verdict;
 mod worker;
 mod workers;

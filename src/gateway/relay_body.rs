@@ -20,6 +20,7 @@ use super::last_word::Break;
 use super::tap::{Finder, Tap};
 use super::targets::ModelTarget;
 use super::usage::Usage;
+use super::validation::Form;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 use crate::panics;
 use crate::providers::UpstreamBody;
@@ -30,6 +31,8 @@ pub(super) struct RelayBody {
     head: VecDeque<Bytes>,
     upstream: UpstreamBody,
     is_framed: bool,
+    /// The body is JSON that has to come to its end.
+    must_be_whole: bool,
     dispatch: Dispatch,
     target: Arc<ModelTarget>,
     /// Bytes that may be the beginning of the provider's key.
@@ -51,7 +54,7 @@ pub(super) struct RelayBody {
 enum Along {
     /// Of a stream of events.
     Tap(Box<Tap>),
-    /// Of anything else that declares its use: what stands at the top of a JSON object.
+    /// Of JSON, or anything else that may declare its use: what stands at the top of an object.
     Finder(Finder),
     Nothing,
 }
@@ -61,8 +64,8 @@ pub(super) struct RelaySetup {
     /// Who answers.
     pub(super) target: Arc<ModelTarget>,
     pub(super) endpoint: Endpoint,
-    /// Whether the body is a stream of events.
-    pub(super) events: bool,
+    /// Whether JSON that comes to its end too early is broken.
+    pub(super) must_be_whole: bool,
     /// Whether Aurora asked for the stream's usage where the caller did not.
     pub(super) injected: bool,
     /// When a body that is no stream must be complete.
@@ -74,18 +77,21 @@ pub(super) struct RelaySetup {
 
 impl RelayBody {
     pub(super) fn new(begun: Begun, mut dispatch: Dispatch, setup: RelaySetup) -> Self {
-        let (until, along) = if setup.events {
+        let is_json = begun.form == Form::Json;
+        let (until, along) = if begun.form == Form::Events {
             dispatch.note(DispatchObserver::streaming);
             let tap = Tap::new(setup.endpoint, setup.injected);
             (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
         } else {
             let finder = || Along::Finder(Finder::new(&["usage"]));
-            (setup.whole_by, if setup.endpoint.makes_tokens() { finder() } else { Along::Nothing })
+            let is_read = is_json || setup.endpoint.makes_tokens();
+            (setup.whole_by, if is_read { finder() } else { Along::Nothing })
         };
         Self {
             head: begun.head,
             upstream: begun.rest,
             is_framed: begun.is_framed,
+            must_be_whole: is_json && setup.must_be_whole,
             dispatch,
             target: setup.target,
             held: BytesMut::new(),
@@ -213,6 +219,10 @@ impl RelayBody {
             finder.read(&bytes);
         }
         let Along::Tap(tap) = &mut self.along else {
+            if is_last && self.is_cut() {
+                // Without its last bytes the caller sees that it is not whole.
+                return Bytes::new();
+            }
             if is_last {
                 self.complete(exchange);
             }
@@ -276,9 +286,15 @@ impl RelayBody {
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
 
+    /// Whether the body is JSON that ended too early, if it ends here.
+    fn is_cut(&self) -> bool {
+        self.must_be_whole && matches!(&self.along, Along::Finder(finder) if finder.is_cut())
+    }
+
     /// A body that is no stream of events has come whole.
     fn complete(&mut self, exchange: Option<&mut Exchange>) {
-        if let Along::Finder(finder) = &self.along
+        if self.endpoint.makes_tokens()
+            && let Along::Finder(finder) = &self.along
             && let Some(tokens) = finder.found().and_then(Usage::read).as_ref().and_then(Usage::tokens)
         {
             self.used(tokens, exchange);
@@ -288,6 +304,7 @@ impl RelayBody {
 
     /// No more comes from upstream, as it should be or for a reason.
     fn over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<io::Result<Bytes>> {
+        let why = if why.is_none() && self.is_cut() { Some(Break::Truncated) } else { why };
         match (&self.along, why) {
             (Along::Tap(_), why) => self.events_over(why, exchange).map(Ok),
             (_, None) => {

@@ -42,7 +42,7 @@ fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &str) {
 
 #[test]
 fn a_caller_that_leaves_ends_the_call_at_every_stage() {
-    let first = "x".repeat(300 << 10);
+    let first = format!("[\"{}", "x".repeat(300 << 10));
     let body = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{first}", first.len() * 2);
     for how in WAYS {
         let upstream = Upstream::start()
@@ -158,7 +158,9 @@ fn a_caller_that_does_not_read_stops_the_upstream_and_is_cut() {
 #[test]
 fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours() {
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-    let pour = |head: &str| vec![Step::Send(head.into()), Step::Pour(chunk("x".repeat(64 << 10)))];
+    let pour = |head: &str| {
+        vec![Step::Send([head.as_bytes(), &chunk("[\"")].concat()), Step::Pour(chunk("x".repeat(64 << 10)))]
+    };
     let upstream = Upstream::start().on("body", pour(json)).on("event", pour(STREAM_HEAD));
     let aurora = gateway(&upstream, "", "http: {timeout: 300ms}");
     let before = resident(&aurora);

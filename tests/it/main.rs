@@ -66,6 +66,7 @@ mod reload_guard;
 #[cfg(feature = "real-software")]
 mod replicas;
 mod request_lines;
+mod response_validation;
 mod retries;
 mod route_table;
 mod scripted;

@@ -155,7 +155,7 @@ fn a_request_id_is_kept_where_it_can_be_and_made_where_not() {
 #[test]
 fn a_large_answer_is_relayed_as_it_comes() {
     let gate = Gate::default();
-    let (first, rest) = ("x".repeat(300 << 10), "y".repeat(300 << 10));
+    let (first, rest) = (format!("[\"{}", "x".repeat(300 << 10)), format!("{}\"]", "y".repeat(300 << 10)));
     let length = first.len() + rest.len();
     let head =
         format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");

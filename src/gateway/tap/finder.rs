@@ -1,7 +1,10 @@
-//! Finds one member of a JSON object that passes in parts, and keeps nothing else of it.
+//! Finds one member of a JSON object that passes in parts, and keeps nothing else of it; of an array only whether it came
+//! to its end.
 
 use memchr::memchr2;
 
+/// May stand before the JSON, in UTF-8.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// Longest value that is kept.
 const MAX_VALUE: usize = 4 << 10;
 
@@ -66,14 +69,22 @@ impl Finder {
         kept.then(|| std::str::from_utf8(&self.value).ok()).flatten()
     }
 
+    /// Whether an object or array has not come to its end.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        matches!(self.state, State::Before | State::Inside)
+    }
+
     /// Reads the next part.
     pub fn read(&mut self, mut bytes: &[u8]) {
         while let Some(&byte) = bytes.first() {
             match self.state {
                 State::Over | State::Useless => return,
-                State::Before if byte.is_ascii_whitespace() => bytes = &bytes[1..],
+                State::Before if byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(&byte) => {
+                    bytes = &bytes[1..];
+                }
                 State::Before => {
-                    self.state = if byte == b'{' { State::Inside } else { State::Useless };
+                    self.state = if matches!(byte, b'{' | b'[') { State::Inside } else { State::Useless };
                     self.depth = 1;
                     bytes = &bytes[1..];
                 }

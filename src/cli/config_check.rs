@@ -47,6 +47,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
         config_file: context.global.config.clone(),
         env_file: context.global.env_file.clone(),
         assume_set: args.assume_set,
+        file_limit: gateway::file_limit(),
         ..Sources::default()
     });
     let report = Report::new(&loaded, args);

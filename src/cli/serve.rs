@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Context, Outcome};
 use crate::config::{self, Demo, Flag, Problem, Severity, Sources};
 use crate::demo::{self, DemoUpstream};
-use crate::gateway::{Ended, Gateway};
+use crate::gateway::{self, Ended, Gateway};
 use crate::logging;
 use crate::terminal::{Terminal, Tone};
 
@@ -76,6 +76,7 @@ fn sources(args: &Args, context: &Context, upstream: Option<&DemoUpstream>) -> S
             base_url: upstream.base_url(),
             models: demo::MODELS.iter().map(|model| (*model).to_owned()).collect(),
         }),
+        file_limit: gateway::file_limit(),
         ..Sources::default()
     }
 }

@@ -63,8 +63,7 @@ impl KeyReader<'_, '_> {
             self.problems.error(place, &entry.path(field), fault);
             return None;
         }
-        if let Some(what) = secrets::weakness(&key) {
-            let fault = Fault::new("short-key", what, secrets::MAKE_ONE);
+        if let Some(fault) = secrets::weakness(&key, "short-key") {
             self.problems.warn(place, &entry.path(field), fault);
         }
         if key != secrets::assumed() {

@@ -89,6 +89,11 @@ impl Layers<'_, '_> {
                         continue;
                     }
                 }
+            } else if setting.is_secret()
+                && let Err(fault) = secrets::check_in_variable(value)
+            {
+                self.problems.error(place, setting.key, fault);
+                continue;
             } else {
                 value.to_owned()
             };

@@ -17,7 +17,7 @@ use super::settings::{self, SETTINGS};
 use super::source::Sources;
 use super::texts::{Text, Texts};
 use super::variables::{self, Variables};
-use super::{Config, EffectiveSetting, Loaded, demo, proxy, warnings, yaml};
+use super::{Config, EffectiveSetting, Loaded, demo, lookalikes, proxy, warnings, yaml};
 
 /// Loads what `sources` names; never fails, the problems say what is wrong.
 #[must_use]
@@ -44,6 +44,7 @@ pub fn load(sources: &Sources) -> Loaded {
     let facts = warnings::Facts {
         places: &places,
         environment: &sources.environment,
+        file_limit: sources.file_limit,
         readable_key_file: texts
             .config
             .as_ref()
@@ -64,6 +65,7 @@ pub fn load(sources: &Sources) -> Loaded {
     if is_known {
         warnings::check(&config, &facts, &mut problems);
     }
+    lookalikes::check(&variables, &texts, &mut problems);
     let named_at = |place: &Place| files.named_at(place).map(Path::to_owned);
     let secret_files = places.iter().filter_map(|(key, place)| Some((*key, named_at(place)?))).collect();
     config.secret_files = files.into_paths();

@@ -14,6 +14,7 @@ mod files;
 mod keys;
 mod layers;
 mod load;
+mod lookalikes;
 mod names;
 mod paths;
 mod prices;
@@ -57,6 +58,7 @@ pub use reference::reference;
 pub use source::{Demo, Environment, Flag, Sources};
 pub use texts::Texts;
 pub use warnings::CLOSED_METRICS;
+pub(crate) use warnings::OTHER_FILES;
 
 /// What [`load`] found.
 #[derive(Debug)]

@@ -148,6 +148,12 @@ impl Builder<'_, '_> {
             return None;
         }
         let secret = secrets::of_entry(entry, "api_key", self.files, self.problems)?;
+        let fix = "write the key that the provider gave out";
+        if let Some(fault) = secret.as_ref().and_then(|secret| secrets::placeholder(secret, fix)) {
+            let given = entry.fields.get("api_key").or_else(|| entry.fields.get("api_key_file"));
+            let place = given.map_or(&entry.place, |given| &given.place);
+            self.problems.warn(place, &entry.path("api_key"), fault);
+        }
         if secret.is_none() && draft.kind.needs_key {
             let what = format!("no key, which type {} needs", draft.kind.name);
             self.incomplete(draft, "no-key", &what, "api_key");

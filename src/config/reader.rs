@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names;
 use super::problem::{Fault, Place, Problems};
 use super::raw::{Content, Given, RawConfig, RawEntry, references};
+use super::secrets;
 use super::setting::{Setting, Shape, Slot};
 use super::settings::{self, SETTINGS};
 use super::substitute::{Substituted, substitute};
@@ -259,7 +260,15 @@ impl Reader<'_> {
             self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
             return None;
         };
-        match substitute(text, |name| self.variables.get(name)) {
+        let substituted = substitute(text, |name| self.variables.get(name)).and_then(|substituted| {
+            match &substituted {
+                Substituted::Literal(_) if setting.is_secret() => secrets::check_in_yaml(text)?,
+                Substituted::Resolved(text) if setting.is_secret() => secrets::check_in_variable(text)?,
+                _ => {}
+            }
+            Ok(substituted)
+        });
+        match substituted {
             Ok(Substituted::Literal(text)) => {
                 let may_hold_password = matches!(setting.slot, Slot::Proxy) && text.contains('@');
                 self.raw.has_inline_key |= setting.is_secret() && !text.is_empty() || may_hold_password;

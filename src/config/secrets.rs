@@ -2,11 +2,17 @@
 
 use super::Secret;
 use super::files::SecretFiles;
-use super::problem::{Fault, Problems};
+use super::problem::{Fault, Layer, Problems};
 use super::raw::RawEntry;
+use super::substitute::is_name;
 
 /// Shortest key that is not guessed, in characters.
 const MIN_KEY: usize = 16;
+
+/// Placeholders of other gateways' documentation, in lower case.
+const PLACEHOLDERS: [&str; 4] = ["changeme", "change-me", "change_me", "sk-1234"];
+/// How others begin: `your-api-key`, `sk-your-key`.
+const PLACEHOLDER_STARTS: [&str; 3] = ["your-", "your_", "sk-your"];
 
 /// What to do about a key that will not do.
 pub(super) const MAKE_ONE: &str = "make one with: openssl rand -hex 32";
@@ -56,13 +62,66 @@ pub(super) fn of_entry(
         (None, Some((path, place))) => (files.read(path, place), place),
         (None, None) => return Some(None),
     };
+    let is_in_variable = place.layer >= Layer::DotEnv && entry.text(field).is_some();
+    let text = text.and_then(|text| {
+        if is_in_variable {
+            check_in_variable(&text)?;
+        }
+        Ok(text)
+    });
     text.and_then(|text| read(&text)).map_err(|fault| problems.error(place, &entry.path(field), fault)).ok()
 }
 
-/// Why a key may be guessed.
-pub(super) fn weakness(secret: &Secret) -> Option<String> {
+/// A key that can be guessed: a placeholder that everybody knows, or one that is short, which is then called `short_id`.
+pub(super) fn weakness(secret: &Secret, short_id: &'static str) -> Option<Fault> {
     let is_short = secret.expose().chars().count() < MIN_KEY;
-    is_short.then(|| format!("shorter than {MIN_KEY} characters, so it can be guessed"))
+    let what = format!("shorter than {MIN_KEY} characters, so it can be guessed");
+    placeholder(secret, MAKE_ONE).or_else(|| is_short.then(|| Fault::new(short_id, what, MAKE_ONE)))
+}
+
+/// A key as documentation prints it, which loads so that its examples can be tried; `fix` says what to do.
+pub(super) fn placeholder(secret: &Secret, fix: &str) -> Option<Fault> {
+    let text = secret.expose().to_ascii_lowercase();
+    let is_one = text.starts_with('<') && text.ends_with('>')
+        || PLACEHOLDERS.contains(&text.as_str())
+        || PLACEHOLDER_STARTS.iter().any(|start| text.starts_with(start));
+    let what = "a placeholder that everybody knows, not a key";
+    is_one.then(|| Fault::new("placeholder-key", what, fix))
+}
+
+/// Refuses a key that is the name of a variable in place of its value, as YAML gives it; `$$` begins a literal dollar.
+///
+/// # Errors
+/// `$NAME`, `$(NAME)` and `os.environ/NAME`; the text is not repeated, it may be a key after all.
+pub(super) fn check_in_yaml(text: &str) -> Result<(), Fault> {
+    reference(text).map_or(Ok(()), |form| Err(named_variable(form, "write ${NAME}")))
+}
+
+/// The same for a key in a variable, where nothing is expanded.
+///
+/// # Errors
+/// The same, and `${NAME}`.
+pub(super) fn check_in_variable(text: &str) -> Result<(), Fault> {
+    let fix = "write the key itself: only the YAML file expands variables, as ${NAME}";
+    reference(text).map_or(Ok(()), |form| Err(named_variable(form, fix)))
+}
+
+fn named_variable(form: &str, fix: &str) -> Fault {
+    let what = format!("the name of a variable in place of its value ({form})");
+    Fault::new("key-reference", what, fix)
+}
+
+/// The form in which a whole text names a variable.
+fn reference(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    let Some(rest) = text.strip_prefix('$') else {
+        return text.starts_with("os.environ").then_some("os.environ/NAME");
+    };
+    match (rest.chars().next()?, rest.chars().last()?) {
+        ('{', '}') => Some("${NAME}"),
+        ('(', ')') => Some("$(NAME)"),
+        _ => is_name(rest).then_some("$NAME"),
+    }
 }
 
 /// Stands for a key that `--assume-set` takes for set; nothing is ever sent with it.

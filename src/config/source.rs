@@ -64,6 +64,8 @@ pub struct Sources {
     pub demo: Option<Demo>,
     /// `config check --assume-set`: an unresolved `${VAR}` is noted, not refused.
     pub assume_set: bool,
+    /// File descriptors that the process may open at most; `None` where that is unknown or unlimited.
+    pub file_limit: Option<u64>,
     /// Taken instead of reading the configuration file and `.env`, so that files of secrets alone are read.
     pub texts: Option<Texts>,
 }

@@ -64,7 +64,7 @@ fn bad(what: &str) -> Fault {
     Fault::new("bad-substitution", what, "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign")
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

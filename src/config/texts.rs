@@ -39,6 +39,17 @@ impl Texts {
             .filter_map(|(before, now)| loss(before.as_ref()?, now.as_ref(), directory))
             .collect()
     }
+
+    /// True when the configuration file reads this variable, as `${NAME}`.
+    pub(super) fn refer_to(&self, name: &str) -> bool {
+        let refers = |text: &Text| {
+            text.text
+                .match_indices("${")
+                .filter_map(|(at, _)| text.text[at + 2..].strip_prefix(name))
+                .any(|rest| rest.starts_with(['}', ':']))
+        };
+        self.config.iter().any(refers)
+    }
 }
 
 fn loss(before: &Text, now: Option<&Text>, directory: &Path) -> Option<String> {

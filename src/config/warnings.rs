@@ -6,6 +6,9 @@ use super::problem::{Fault, Layer, Place, Problems};
 use super::source::Environment;
 use super::{Config, paths, resilience, secrets, units};
 
+/// File descriptors kept for everything that is neither a connection nor a request in flight.
+pub(crate) const OTHER_FILES: usize = 64;
+
 /// What is wrong where nobody may read the metrics endpoint, and what to do.
 pub const CLOSED_METRICS: (&str, &str) =
     ("closed to everyone, as server.keys open the API alone", "set METRICS_TOKEN or AURORA_MASTER_KEY");
@@ -15,6 +18,8 @@ pub(super) struct Facts<'a> {
     /// Where the value of each setting came from.
     pub(super) places: &'a BTreeMap<&'static str, Place>,
     pub(super) environment: &'a Environment,
+    /// File descriptors that the process may open, where that is known and limited.
+    pub(super) file_limit: Option<u64>,
     /// The file, when it holds a key and everyone may read it.
     pub(super) readable_key_file: Option<Place>,
 }
@@ -32,6 +37,7 @@ pub(super) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
     check_models(config, facts, problems);
     check_backoff(config, facts, problems);
     check_body_memory(config, facts, problems);
+    check_caps(config, facts, problems);
     if let Some(file) = &facts.readable_key_file {
         let what = "holds a key and can be read by every user of this machine";
         problems.warn(
@@ -75,8 +81,8 @@ fn check_access(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
         ("server.master_key", &server.master_key, "short-master-key"),
         ("metrics.token", &config.metrics.token, "short-metrics-token"),
     ] {
-        if let Some(what) = secret.as_ref().and_then(secrets::weakness) {
-            problems.warn(&facts.place(key), key, Fault::new(id, what, secrets::MAKE_ONE));
+        if let Some(fault) = secret.as_ref().and_then(|secret| secrets::weakness(secret, id)) {
+            problems.warn(&facts.place(key), key, fault);
         }
     }
 }
@@ -150,6 +156,29 @@ fn check_body_memory(config: &Config, facts: &Facts<'_>, problems: &mut Problems
         "server.body_memory",
         Fault::new("small-body-memory", what, fix),
     );
+}
+
+/// Connections and requests in flight that take more file descriptors than there are.
+fn check_caps(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
+    let caps = (config.server.max_connections, config.server.max_in_flight);
+    let (connections, in_flight, key) = match caps {
+        (None, None) => return,
+        (Some(connections), None) => (connections, connections, "server.max_connections"),
+        (None, Some(in_flight)) => (in_flight, in_flight, "server.max_in_flight"),
+        (Some(connections), Some(in_flight)) => {
+            (connections, in_flight.min(connections), "server.max_connections")
+        }
+    };
+    let needed = (connections + in_flight + OTHER_FILES) as u64;
+    let Some(limit) = facts.file_limit.filter(|limit| *limit < needed) else { return };
+    let what = format!(
+        "{connections} connections and {in_flight} requests in flight take up to {needed} file descriptors, but this process \
+         may open {limit}"
+    );
+    let fit = (limit / 2).saturating_sub(OTHER_FILES as u64).max(1);
+    let fix =
+        format!("raise the hard limit (ulimit -Hn, LimitNOFILE=, --ulimit nofile=), or write {fit} or less");
+    problems.warn(&facts.place(key), key, Fault::new("descriptor-limit", what, fix));
 }
 
 fn check_models(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {

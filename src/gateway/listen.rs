@@ -8,14 +8,12 @@ use socket2::{Domain, Socket, Type};
 
 use super::body_memory;
 use super::worker::Limits;
-use crate::config::Server;
+use crate::config::{OTHER_FILES, Server};
 
 /// Connections that wait to be accepted; the kernel's own limit (net.core.somaxconn) may be lower.
 const BACKLOG: i32 = 4096;
 /// Caps where neither the configuration nor the file descriptors set lower ones.
 const MAX_CONNECTIONS: usize = 10_000;
-/// File descriptors kept for everything that is not a connection.
-const OTHER_FILES: usize = 64;
 /// Part of the file descriptors that is kept for idle upstream connections.
 const IDLE_UPSTREAM_SHARE: usize = 8;
 /// Idle upstream connections of a worker where the file descriptors allow more.
@@ -89,6 +87,12 @@ fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// File descriptors that this process may open at most; `None` where there is no limit.
+#[must_use]
+pub fn file_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
 }
 
 /// Raises the soft limit of file descriptors to the hard one; each relayed request needs two, and idle upstream

@@ -177,6 +177,7 @@ impl Gateway {
     }
 }
 
+pub use listen::file_limit;
 pub use preparation::Preparation;
 pub use routes::route_table;
 

@@ -178,7 +178,8 @@ fn the_page_s_set_ups_load_as_printed() {
     let production = "PORT=8080\nAURORA_MASTER_KEY=<your Aurora master key>\nMETRICS_ENABLED=true\n\
                       METRICS_ENDPOINT=/metrics\nOPENAI_API_KEY=<your OpenAI API key>\n";
     let loaded = Folder::new(&[(".env", production)]).load(&[]);
-    assert_eq!(problems(&loaded), "");
+    let ids: Vec<_> = loaded.problems.iter().map(|problem| (problem.line, problem.id)).collect();
+    assert_eq!(ids, [(Some(2), "placeholder-key"), (Some(5), "placeholder-key")]);
     assert_eq!(providers(&loaded), ["openai openai https://api.openai.com/v1 <your OpenAI API key> []"]);
     let key = config(&loaded).server.master_key.as_ref().map(|key| key.expose().to_owned());
     assert_eq!(key.as_deref(), Some("<your Aurora master key>"));

@@ -75,6 +75,7 @@ mod scrubbing;
 mod sdk;
 mod shapes;
 mod shutdown;
+mod start_warnings;
 mod stored;
 mod stream_truth;
 mod streams;

@@ -99,7 +99,7 @@ fn the_installed_binary_wants_the_key_and_explains_itself() {
 
     let variables = [("PORT", port.as_str()), ("AURORA_MASTER_KEY", KEY), ("METRICS_ENABLED", "true")];
     let printed = sh(block("sh", "./bin/aurora config check"), aurora.folder(), &variables);
-    assert!(printed.contains("\nvalid: 0 errors, 1 warning\n"), "{printed}");
+    assert!(printed.contains("\nvalid: 0 errors, 2 warnings\n"), "{printed}");
     assert!(printed.contains(&format!("\nhealthy: http://127.0.0.1:{port}/metrics")), "{printed}");
 }
 

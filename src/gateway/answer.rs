@@ -173,6 +173,7 @@ impl Call<'_> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let message = format!("it answered {} with {unreadable}", head.status);
         let envelope = Bytes::from(self.useless(message).envelope());
+        exchange.upstream_failed(&envelope);
         Ok(self.scrubbed(head.status, headers, envelope))
     }
 

@@ -160,13 +160,14 @@ fn nothing_an_upstream_writes_into_its_error_makes_a_line_long_or_unsafe_or_hold
         .on("key", answer("400 Bad", "", error(&format!("x{PROVIDER_KEY}"), &escaped)))
         .on("odd", answer("400 Bad", "", r#"{"error":{"type":{"a":1},"code":null}}"#))
         .on("text", answer("400 Bad", "", r#"{"error":"no"}"#))
-        .on("none", answer("400 Bad", "", "no"));
+        .on("none", answer("400 Bad", "", "no"))
+        .on("huge", answer("400 Bad", "", "x".repeat(70_000)));
     let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
-    for model in ["long", "key", "odd", "text", "none"] {
+    for model in ["long", "key", "odd", "text", "none", "huge"] {
         aurora.ask(crate::caller::chat_of(model, false));
     }
     let named: Vec<(String, String)> = aurora
-        .lines("request", 5)
+        .lines("request", 6)
         .iter()
         .map(|line| (line["error_type"].to_string(), line["error_code"].to_string()))
         .collect();
@@ -176,6 +177,7 @@ fn nothing_an_upstream_writes_into_its_error_makes_a_line_long_or_unsafe_or_hold
         ("null".to_owned(), "null".to_owned()),
         ("null".to_owned(), "null".to_owned()),
         ("null".to_owned(), "null".to_owned()),
+        ("\"upstream_error\"".to_owned(), "\"upstream_invalid_answer\"".to_owned()),
     ];
     assert_eq!(named, expected);
 }

@@ -330,7 +330,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     row(
         "resilience.retry.initial_backoff",
         &["RETRY_INITIAL_BACKOFF"],
-        "1s",
+        "250ms",
         time(BACKOFF, |c, t| c.resilience.retry.initial_backoff = t),
         "Pause before the first retry",
     ),
@@ -339,7 +339,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         &["RETRY_MAX_BACKOFF"],
         "30s",
         time(BACKOFF, |c, t| c.resilience.retry.max_backoff = t),
-        "Longest pause; a longer Retry-After means no retry",
+        "Longest pause; a longer Retry-After means no retry, and a 429 is retried only where it has one",
     ),
     row(
         "resilience.retry.backoff_factor",
@@ -360,7 +360,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         &["CIRCUIT_BREAKER_FAILURE_THRESHOLD"],
         "5",
         count(0, 1000, |c, n| c.resilience.circuit_breaker.failure_threshold = n),
-        "Failed requests in a row after which a provider is not called; 0 never stops",
+        "Failed requests in a row after which a model, or a provider that cannot be reached, is not called; 0 never stops",
     ),
     row(
         "resilience.circuit_breaker.success_threshold",

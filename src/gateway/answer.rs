@@ -78,6 +78,11 @@ impl Call<'_> {
             scrubber.remove_from_headers(&mut head.headers);
         }
         let content = self.operation.content;
+        if self.operation.relays_redirect(head.status) {
+            let body = self.hold(body, 0, Sniffer::known(Form::Other), exchange).await?;
+            let headers = self.to_caller(head.status, head.headers);
+            return Ok(UpstreamAnswer { status: head.status, headers, body });
+        }
         let refusal = match head.status {
             status if status.is_client_error() || status.is_server_error() => {
                 return self.read_error(head, body, exchange).await;
@@ -138,7 +143,9 @@ impl Call<'_> {
             return match content.is_free() {
                 false => Err(self.useless(validation::NOT_JSON)),
                 // It ended with its connection: cut JSON shows that this was too early.
-                true if !is_framed && validation::is_cut(bytes) => Err(self.useless(BROKEN)),
+                true if !is_framed && validation::is_cut(bytes) => {
+                    Err(GatewayError::upstream(self.provider(), Fault::CutShort, BROKEN))
+                }
                 true => Ok(()),
             };
         };
@@ -221,7 +228,7 @@ impl Call<'_> {
             let frame = match self.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(_))) => {
-                    return Err(self.useless(BROKEN));
+                    return Err(GatewayError::upstream(self.provider(), Fault::CutShort, BROKEN));
                 }
                 Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
                 Err(why) => return Err(self.deadline.missed(&why, self.provider())),

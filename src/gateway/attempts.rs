@@ -3,20 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use tokio::time::{Instant, sleep};
 
 use super::answer::Call;
+use super::classify::{Class, Outcome, Retry};
 use super::deadline::Deadline;
 use super::error::GatewayError;
 use super::exchange::{Dispatch, Exchange};
+use super::headers;
 use super::operation::{Operation, unaddressable};
 use super::reply::Reply;
 use super::targets::{ModelTarget, Targets};
-use super::verdict::{self, Outcome};
 use super::worker::Worker;
 use crate::metrics::{Answer, Attempt, DispatchObserver, RetryReason};
-use crate::providers::{self, Connection, RequestBody, Reuse, UpstreamBody, UpstreamError};
+use crate::providers::{self, Connection, Permit, RequestBody, Reuse, UpstreamBody, UpstreamError};
+
+/// Number of the SDK's own retries so far, as the SDKs of OpenAI and Anthropic send it.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+
+/// A dispatch that is over, but for the relay of its response.
+struct Dispatched {
+    outcome: Outcome,
+    class: Class,
+    retries: u32,
+}
+
+impl Dispatched {
+    fn new(outcome: Outcome, retries: u32) -> Self {
+        Self { class: Class::of(&outcome), outcome, retries }
+    }
+}
 
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
 /// that have no address for the operation are passed over.
@@ -36,13 +53,13 @@ pub(super) async fn carry_out(
             dispatch.note(|observer| observer.fell_back(from));
         }
         let call = Call { worker, target, operation, deadline: Deadline::new(worker, operation.stream) };
-        let (outcome, retries) = call.dispatch(request, &mut dispatch, exchange).await;
-        if verdict::may_fall_back(&outcome) {
+        let Dispatched { outcome, class, retries } = call.dispatch(request, &mut dispatch, exchange).await;
+        if class.falls_back {
             next = addressed(&mut in_turn, operation);
         }
         let goes_on = next.is_some();
         if goes_on || outcome.is_err() {
-            verdict::note_end(&outcome, &mut dispatch);
+            dispatch.note(class.end);
         }
         if goes_on {
             before = Some(target.upstream.provider.name.as_str());
@@ -67,33 +84,38 @@ fn addressed<'a>(
 }
 
 impl Call<'_> {
-    /// Asks the target until there is an answer or no retry left; also gives the number of retries.
+    /// Asks the target until there is an answer or no retry left.
     async fn dispatch(
         &self,
         mut request: Request<RequestBody>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
-    ) -> (Outcome, u32) {
-        let passage = match self.target.upstream.admit(self.deadline.begun.into_std()) {
-            Ok(passage) => passage,
-            Err(left) => return (Err(GatewayError::breaker_open(self.provider(), left)), 0),
+    ) -> Dispatched {
+        let mut permit = match self.target.admit(self.deadline.begun.into_std()) {
+            Ok(permit) => permit,
+            Err((scope, refused)) => {
+                let error = GatewayError::breaker_open(self.provider(), scope, &refused);
+                return Dispatched::new(Err(error), 0);
+            }
         };
         let mut retries = 0;
-        let outcome = loop {
-            let outcome = self.attempt(request, dispatch, exchange).await;
-            if let Some(failure) = verdict::failed_attempt(&outcome) {
+        let dispatched = loop {
+            let outcome = self.attempt(request, dispatch, exchange, &mut permit).await;
+            let dispatched = Dispatched::new(outcome, retries);
+            if let Some(failure) = dispatched.class.attempt {
                 dispatch.note(|observer| observer.attempt_ended(failure));
             }
-            let Some((reason, pause)) = self.retry(&outcome, retries) else { break outcome };
-            dispatch.note(|observer| observer.retried(reason));
-            retries += 1;
+            let Some((reason, pause)) = self.retry(dispatched.class.retry, retries) else { break dispatched };
+            tracing::debug!(provider = self.provider(), reason = reason.as_str(), ?pause, "retry");
             request = match self.paused(pause).await {
                 Ok(request) => request,
-                Err(error) => break Err(error),
+                Err(error) => break Dispatched::new(Err(error), retries),
             };
+            dispatch.note(|observer| observer.retried(reason));
+            retries += 1;
         };
-        verdict::record(&outcome, passage);
-        (outcome, retries)
+        permit.settle(&dispatched.class.health);
+        dispatched
     }
 
     /// The request once more, after a pause.
@@ -109,11 +131,17 @@ impl Call<'_> {
         request: Request<RequestBody>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
+        permit: &mut Permit<'_>,
     ) -> Outcome {
         let response = self.ask(request, dispatch, exchange).await?;
-        let status = response.status().as_u16();
-        dispatch.note(|observer| observer.answered(status));
-        exchange.upstream_answered(status);
+        let status = response.status();
+        dispatch.note(|observer| observer.answered(status.as_u16()));
+        exchange.upstream_answered(status.as_u16());
+        permit.connected();
+        // Of a stream the first event counts, which shows only when it is read.
+        if status.is_success() && headers::is_json(response.headers()) {
+            permit.begun();
+        }
         let answer = self.read(response, dispatch, exchange).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(GatewayError::credentials(self.provider()));
@@ -143,7 +171,7 @@ impl Call<'_> {
             };
             match &error {
                 UpstreamError::Unsent(_) => {}
-                UpstreamError::Crossed(_) if self.operation.may_be_replayed() => {
+                UpstreamError::Crossed(_) if !self.operation.is_write() => {
                     dispatch.note(|observer| observer.attempt_ended(Attempt::ServerError));
                     is_counted = false;
                 }
@@ -173,14 +201,19 @@ impl Call<'_> {
     }
 
     /// Why and after which pause to ask again, if at all.
-    fn retry(&self, outcome: &Outcome, retries: u32) -> Option<(RetryReason, Duration)> {
-        let (reason, asked_for) = verdict::retry_reason(outcome)?;
+    fn retry(&self, retry: Option<Retry>, retries: u32) -> Option<(RetryReason, Duration)> {
+        let Retry { reason, after } = retry?;
+        // A client that retries by itself would multiply ours; and a write may have been carried out.
+        let is_clients_retry = self.operation.header_number(&RETRY_COUNT) > 0;
+        if is_clients_retry || self.operation.is_write() && reason != RetryReason::ConnectError {
+            return None;
+        }
         let upstream = &self.target.upstream;
         let settings = &upstream.provider.resilience.retry;
         if retries >= settings.max_retries {
             return None;
         }
-        let pause = providers::pause(settings, retries, asked_for)?;
+        let pause = providers::pause(settings, retries, after)?;
         let now = Instant::now();
         let in_time = now.checked_add(pause).is_some_and(|then| then < self.deadline.at);
         (in_time && upstream.may_retry(now.into_std())).then_some((reason, pause))

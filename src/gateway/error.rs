@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::reply::Reply;
 use crate::metrics::{Answer, Rejection};
-use crate::providers::UpstreamError;
+use crate::providers::{BreakerScope, Refused, UpstreamError};
 
 /// When to try again after a refusal of ours that has nothing to do with the request.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
@@ -55,6 +55,8 @@ pub(super) enum Fault {
     ConnectTimeout,
     /// The connection broke before the head of an answer was here: the request may have been carried out.
     Broken,
+    /// The connection broke inside a response of which nothing was relayed.
+    CutShort,
     /// Our patience ended.
     TimedOut,
     /// A 2xx that is no answer, or a redirect.
@@ -69,8 +71,8 @@ impl Fault {
     const fn code(self) -> &'static str {
         match self {
             Self::Unreachable | Self::Broken => "upstream_unreachable",
-            Self::TimedOut | Self::ConnectTimeout => "upstream_timeout",
-            Self::Useless => "upstream_invalid_answer",
+            Self::ConnectTimeout | Self::TimedOut => "upstream_timeout",
+            Self::CutShort | Self::Useless => "upstream_invalid_answer",
             Self::Credentials => "upstream_credentials",
             Self::BreakerOpen(_) => "upstream_circuit_open",
         }
@@ -78,9 +80,11 @@ impl Fault {
 
     const fn status(self) -> StatusCode {
         match self {
-            Self::TimedOut | Self::ConnectTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Broken | Self::Useless | Self::Credentials => StatusCode::BAD_GATEWAY,
+            Self::Unreachable | Self::Broken | Self::CutShort | Self::Useless | Self::Credentials => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 }
@@ -190,10 +194,17 @@ impl GatewayError {
         Self::upstream(provider, Fault::Credentials, message)
     }
 
-    /// The provider is not asked for this long.
-    pub(super) fn breaker_open(provider: &str, left: Duration) -> Self {
-        let message = "it failed too often in a row and is left alone for now (circuit breaker)";
-        Self::upstream(provider, Fault::BreakerOpen(left), message)
+    /// A circuit breaker lets nothing through to the provider, or to the model.
+    pub(super) fn breaker_open(provider: &str, scope: BreakerScope, refused: &Refused) -> Self {
+        let of = match scope {
+            BreakerScope::Provider => "to connect",
+            BreakerScope::Model => "of this model",
+        };
+        let message = format!(
+            "circuit breaker open after repeated failures {of}; the last one: {}",
+            refused.last_error
+        );
+        Self::upstream(provider, Fault::BreakerOpen(refused.left), message)
     }
 
     pub(super) fn status(&self) -> StatusCode {

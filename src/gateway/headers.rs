@@ -147,6 +147,28 @@ pub(super) fn to_upstream(
     upstream
 }
 
+/// Headers that make a request conditional or partial.
+const CONDITIONS: [HeaderName; 6] = [
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+    header::RANGE,
+];
+
+/// Whether a request may be answered with 304.
+pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
+}
+
+/// Makes a request unconditional and whole.
+pub(super) fn remove_conditions(headers: &mut HeaderMap) {
+    for name in &CONDITIONS {
+        headers.remove(name);
+    }
+}
+
 /// The upstream's headers as they go to the caller.
 pub(super) fn to_caller(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
     let upstream_id = headers.remove(REQUEST_ID);

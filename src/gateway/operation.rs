@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 
 use super::error::GatewayError;
 use super::headers;
@@ -21,6 +21,7 @@ const PARSED_ELSEWHERE: usize = 256 << 10;
 /// One operation of the API, ready to be carried out at any target, and again at another.
 #[derive(Debug)]
 pub(super) struct Operation {
+    pub(super) kind: OperationKind,
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
     /// Below a provider's base URL, with its leading slash; encoded as it is to be sent.
@@ -35,6 +36,17 @@ pub(super) struct Operation {
     pub(super) stream: bool,
     /// What a 2xx may hold.
     pub(super) content: Content,
+}
+
+/// Where an operation came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OperationKind {
+    /// At the endpoint of a model.
+    Model,
+    /// At an endpoint of what a provider keeps: files, batches, responses.
+    Stored,
+    /// At a path of the provider's own.
+    Passthrough,
 }
 
 /// What an operation may be answered with.
@@ -123,9 +135,34 @@ impl Operation {
         lacks_usage && target.upstream.provider.inject_usage
     }
 
-    /// Whether it may be sent once more after a close that crossed it: a model call, or one that only reads.
-    pub(super) fn may_be_replayed(&self) -> bool {
-        !matches!(self.payload, Payload::AsIs(_)) || self.method.is_safe()
+    /// Whether it may change something beside the tokens it uses: once it may have reached the provider, it is not sent
+    /// again.
+    pub(super) fn is_write(&self) -> bool {
+        self.kind != OperationKind::Model && !self.method.is_safe()
+    }
+
+    /// Whether a 304 can be relayed, so that conditional headers may go upstream.
+    fn may_be_conditional(&self) -> bool {
+        match self.kind {
+            OperationKind::Model => false,
+            OperationKind::Stored => matches!(self.method, Method::GET | Method::HEAD),
+            OperationKind::Passthrough => true,
+        }
+    }
+
+    /// Whether a 3xx status is relayed. It is never followed.
+    pub(super) fn relays_redirect(&self, status: StatusCode) -> bool {
+        let is_passthrough = self.kind == OperationKind::Passthrough;
+        let is_unchanged = status == StatusCode::NOT_MODIFIED
+            && self.may_be_conditional()
+            && headers::is_conditional(&self.headers);
+        status.is_redirection() && (is_passthrough || is_unchanged)
+    }
+
+    /// A header of the client's as a number, 0 where it is none.
+    pub(super) fn header_number(&self, name: &HeaderName) -> u32 {
+        let text = self.headers.get(name).and_then(|value| value.to_str().ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
     }
 
     /// The request as it goes to a target.
@@ -139,6 +176,9 @@ impl Operation {
         *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
         *request.headers_mut() =
             headers::to_upstream(&self.headers, &self.request_id, upstream, self.endpoint);
+        if !self.may_be_conditional() {
+            headers::remove_conditions(request.headers_mut());
+        }
         Ok(request)
     }
 }

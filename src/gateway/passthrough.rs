@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use super::attempts::carry_out;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::{Content, Operation, Payload, parsed};
+use super::operation::{Content, Operation, OperationKind, Payload, parsed};
 use super::peek::Peek;
 use super::relay::Received;
 use super::reply::Reply;
@@ -41,6 +41,7 @@ pub(super) async fn call(
     exchange.note(|observer| observer.decoded(stream));
     let targets = worker.targets_at(upstream, peek.as_ref().map(|peek| peek.model.as_str()));
     let operation = Operation {
+        kind: OperationKind::Passthrough,
         endpoint,
         method: received.head.method,
         path: path.into(),

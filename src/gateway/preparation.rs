@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::operation::{Operation, Payload};
+use super::operation::{Operation, OperationKind, Payload};
 use super::peek::Peek;
 use super::worker::{Shared, Worker};
 use crate::config::Config;
@@ -38,6 +38,7 @@ impl Preparation {
         let peek = Peek::of(body)?;
         let targets = self.0.targets(&peek.model)?.speaking(endpoint, &self.0.shared.providers)?;
         let operation = Operation {
+            kind: OperationKind::Model,
             endpoint,
             method: Method::POST,
             path: endpoint.as_str().into(),

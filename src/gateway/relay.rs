@@ -9,7 +9,7 @@ use super::attempts::carry_out;
 use super::body_memory::Reservation;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::{Content, Operation, Payload};
+use super::operation::{Content, Operation, OperationKind, Payload};
 use super::reply::Reply;
 use super::worker::Worker;
 use super::{headers, path, request_body};
@@ -35,6 +35,7 @@ pub(super) async fn model_call(
 
     let targets = worker.targets(payload.model())?.speaking(endpoint, &worker.shared.providers)?;
     let operation = Operation {
+        kind: OperationKind::Model,
         endpoint,
         method: received.head.method,
         path: endpoint.as_str().into(),

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::answer::Begun;
 use super::exchange::{Dispatch, Exchange};
 use super::last_word::Break;
+use super::read_timeout::ReadTimeout;
 use super::tap::{Finder, Tap};
 use super::targets::ModelTarget;
 use super::usage::Usage;
@@ -41,10 +42,7 @@ pub(super) struct RelayBody {
     endpoint: Endpoint,
     /// Where a declaration of use comes from, if one comes.
     source: UsageSource,
-    /// Until when to wait for the next event, or for the whole of any other body.
-    patience: Pin<Box<Sleep>>,
-    /// Longest silence inside a stream.
-    idle: Duration,
+    timeout: ReadTimeout,
     /// Resolves when the grace period of a shutdown is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     outcome: Option<HttpOutcome>,
@@ -78,14 +76,15 @@ pub(super) struct RelaySetup {
 impl RelayBody {
     pub(super) fn new(begun: Begun, mut dispatch: Dispatch, setup: RelaySetup) -> Self {
         let is_json = begun.form == Form::Json;
-        let (until, along) = if begun.form == Form::Events {
+        let (timeout, along) = if begun.form == Form::Events {
             dispatch.note(DispatchObserver::streaming);
             let tap = Tap::new(setup.endpoint, setup.injected);
-            (Instant::now() + setup.idle, Along::Tap(Box::new(tap)))
+            (ReadTimeout::new(Some(setup.idle), Instant::now() + setup.idle), Along::Tap(Box::new(tap)))
         } else {
             let finder = || Along::Finder(Finder::new(&["usage"]));
             let is_read = is_json || setup.endpoint.makes_tokens();
-            (setup.whole_by, if is_read { finder() } else { Along::Nothing })
+            let timeout = ReadTimeout::new(None, setup.whole_by);
+            (timeout, if is_read { finder() } else { Along::Nothing })
         };
         Self {
             head: begun.head,
@@ -98,8 +97,7 @@ impl RelayBody {
             along,
             endpoint: setup.endpoint,
             source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
-            patience: Box::pin(tokio::time::sleep_until(until)),
-            idle: setup.idle,
+            timeout,
             cut: Box::pin(setup.cut),
             outcome: None,
         }
@@ -136,6 +134,19 @@ impl RelayBody {
 
     /// The next bytes for the caller; an error closes its connection.
     pub(super) fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: Option<&mut Exchange>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        self.timeout.client_reads();
+        let polled = self.poll_relay(cx, exchange);
+        if polled.is_ready() {
+            self.timeout.handed_over();
+        }
+        polled
+    }
+
+    fn poll_relay(
         &mut self,
         cx: &mut Context<'_>,
         mut exchange: Option<&mut Exchange>,
@@ -188,8 +199,12 @@ impl RelayBody {
     /// The next bytes of the upstream, `None` at its end.
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Break>> {
         loop {
-            match Pin::new(&mut self.upstream).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
+            let Poll::Ready(frame) = Pin::new(&mut self.upstream).poll_frame(cx) else {
+                return self.poll_wait(cx).map(Err);
+            };
+            self.timeout.waited();
+            match frame {
+                Some(Ok(frame)) => {
                     // Trailers are hop-by-hop here: HTTP/1.1 callers did not ask for them.
                     if let Ok(bytes) = frame.into_data()
                         && !bytes.is_empty()
@@ -197,15 +212,15 @@ impl RelayBody {
                         return Poll::Ready(Ok(Some(bytes)));
                     }
                 }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Break::Upstream)),
-                Poll::Ready(None) => return Poll::Ready(Ok(None)),
-                Poll::Pending => return self.poll_patience(cx).map(Err),
+                Some(Err(_)) => return Poll::Ready(Err(Break::Upstream)),
+                None => return Poll::Ready(Ok(None)),
             }
         }
     }
 
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Break> {
-        if self.patience.as_mut().poll(cx).is_ready() {
+    /// Waits for the upstream, within its limit.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Break> {
+        if self.timeout.poll(cx).is_ready() {
             return Poll::Ready(Break::Silent);
         }
         self.cut.as_mut().poll(cx).map(|()| Break::Shutdown)
@@ -228,8 +243,6 @@ impl RelayBody {
             }
             return bytes;
         };
-        let now = Instant::now();
-        self.patience.as_mut().reset(now + self.idle);
         let (events, had_token, had_error) =
             (tap.seen().events, tap.seen().first_token, tap.seen().reported_error);
         let passed = tap.read(&bytes);
@@ -241,7 +254,7 @@ impl RelayBody {
         }
         let is_whole = is_whole(tap);
         if tap.seen().events > events {
-            self.dispatch.note(|observer| observer.progress(now.into_std()));
+            self.dispatch.note(|observer| observer.progress(Instant::now().into_std()));
         }
         self.note(had_token, exchange);
         if is_last && is_whole {
@@ -277,11 +290,13 @@ impl RelayBody {
         self.dispatch.note(|observer| observer.used(tokens, source));
     }
 
+    /// Notes how the body ended. Whole or broken, it counts for the model's circuit breaker, which [`Self::broke`] tells
+    /// of a break: an error that the upstream reports inside a stream may be about the client's own input.
     fn end(&mut self, outcome: StreamOutcome) {
         self.dispatch.note(|observer| observer.stream_ended(outcome));
         let completed = outcome == StreamOutcome::Completed;
-        if outcome != StreamOutcome::Shutdown {
-            self.target.upstream.ended(completed);
+        if completed {
+            self.target.ended(Ok(()));
         }
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
@@ -289,6 +304,19 @@ impl RelayBody {
     /// Whether the body is JSON that ended too early, if it ends here.
     fn is_cut(&self) -> bool {
         self.must_be_whole && matches!(&self.along, Along::Finder(finder) if finder.is_cut())
+    }
+
+    /// Counts a break against the model's circuit breaker, where it is one of the connection: a stream that was
+    /// framed and ended between two events may be all that the provider had to say.
+    fn broke(&self, why: Break, inside_event: bool) {
+        let is_connections = match why {
+            Break::Upstream | Break::Silent => true,
+            Break::Truncated => inside_event || !self.is_framed,
+            Break::Shutdown => false,
+        };
+        if is_connections {
+            self.target.ended(Err(why.message()));
+        }
     }
 
     /// A body that is no stream of events has come whole.
@@ -312,6 +340,7 @@ impl RelayBody {
                 None
             }
             (_, Some(why)) => {
+                self.broke(why, false);
                 if let Some(exchange) = exchange {
                     exchange.broke(why);
                 }
@@ -337,6 +366,7 @@ impl RelayBody {
         self.note(had_token, exchange.as_deref_mut());
         self.end(outcome.unwrap_or_else(|| {
             let why = why.unwrap_or(Break::Truncated);
+            self.broke(why, inside_event);
             if let Some(exchange) = exchange {
                 exchange.broke(why);
             }

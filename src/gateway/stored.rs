@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use super::attempts::carry_out;
 use super::error::GatewayError;
 use super::exchange::Exchange;
-use super::operation::{Content, Operation, Payload};
+use super::operation::{Content, Operation, OperationKind, Payload};
 use super::path;
 use super::relay::Received;
 use super::reply::Reply;
@@ -41,6 +41,7 @@ pub(super) async fn call(
     let stream = path::asks_for_stream(query.as_deref());
     exchange.note(|observer| observer.decoded(stream));
     let operation = Operation {
+        kind: OperationKind::Stored,
         endpoint,
         content: match received.head.method {
             _ if path.ends_with("/content") => Content::Any,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -9,7 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::error::GatewayError;
 use crate::metrics::Endpoint;
 use crate::metrics::{AliasMetrics, ModelMetrics};
-use crate::providers::{Alias, Providers, Upstream};
+use crate::providers::{Alias, BreakerScope, ModelBreaker, Permit, Providers, Refused, Upstream};
 
 /// Says which provider answered.
 const PROVIDER: HeaderName = HeaderName::from_static("x-aurora-provider");
@@ -25,6 +26,8 @@ pub(super) struct ModelTarget {
     /// The model by the provider's own name; `None` where an operation names none.
     pub(super) model: Option<Arc<str>>,
     pub(super) metrics: Option<ModelMetrics>,
+    /// The model's circuit breaker; `None` where an operation is none of a model's.
+    pub(super) breaker: Option<Arc<ModelBreaker>>,
     signature: [Option<HeaderValue>; 2],
 }
 
@@ -35,7 +38,19 @@ impl ModelTarget {
         metrics: Option<ModelMetrics>,
     ) -> Self {
         let signature = [Some(upstream.provider.name.as_str()), model.as_deref()];
-        Self { signature: signature.map(|name| header_value(name?)), upstream, model, metrics }
+        Self { signature: signature.map(|name| header_value(name?)), upstream, model, metrics, breaker: None }
+    }
+
+    /// Lets a request through to it; refused while one of its circuit breakers is open.
+    pub(super) fn admit(&self, now: Instant) -> Result<Permit<'_>, (BreakerScope, Refused)> {
+        self.upstream.admit(self.breaker.as_deref(), now)
+    }
+
+    /// A response that had begun is whole, or broke for this reason.
+    pub(super) fn ended(&self, result: Result<(), &str>) {
+        if let Some(breaker) = &self.breaker {
+            self.upstream.ended(breaker, result);
+        }
     }
 
     /// Says in an answer who gave it.

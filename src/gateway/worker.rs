@@ -120,7 +120,14 @@ impl Worker {
         let mut all = Vec::with_capacity(resolution.targets.len());
         let mut all_lasting = true;
         for target in resolution.targets {
-            let (target, lasting) = self.target(target);
+            let (mut target, lasting) = self.target(target);
+            target.breaker = target.model.as_ref().and_then(|model| {
+                let breaker = target.upstream.model_breaker(model, lasting)?;
+                if target.metrics.as_ref().is_some_and(ModelMetrics::has_label) {
+                    target.upstream.show(&breaker);
+                }
+                Some(breaker)
+            });
             all.push(Arc::new(target));
             all_lasting &= lasting;
         }

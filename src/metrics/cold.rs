@@ -10,8 +10,8 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeV
 
 use super::families::{self, Family};
 use super::labels::{
-    AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format, Rejection, RetryReason,
-    StatusType, Surface,
+    AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format, Label, Rejection,
+    RetryReason, StatusType, Surface,
 };
 use super::{Build, Configured, Live, LiveFacts, Metrics};
 
@@ -38,8 +38,10 @@ pub(super) struct Cold {
 /// What the configuration in effect names.
 #[derive(Debug, Default)]
 struct Named {
-    /// Each provider with its type and the state of its breaker.
-    providers: BTreeMap<String, (String, BreakerState)>,
+    /// Each provider with its type.
+    providers: BTreeMap<String, String>,
+    /// State of each circuit breaker by provider and model; the model is empty for the provider's own.
+    breakers: BTreeMap<(String, String), BreakerState>,
     hash: String,
 }
 
@@ -121,14 +123,22 @@ impl Cold {
     /// go, and a provider that is new begins with a closed breaker.
     pub(super) fn configure(&self, configured: &Configured) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        let breaker =
-            |provider| named.providers.get(provider).map_or(BreakerState::Closed, |(_, state)| *state);
-        let providers: BTreeMap<String, (String, BreakerState)> = configured
+        let providers: BTreeMap<String, String> = configured
             .providers
             .iter()
-            .map(|(provider, kind)| ((*provider).to_owned(), ((*kind).to_owned(), breaker(*provider))))
+            .map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned()))
             .collect();
-        for (provider, (kind, state)) in &providers {
+        let mut breakers = named.breakers.clone();
+        breakers.retain(|(provider, _), _| providers.contains_key(provider));
+        let own = configured.providers.iter().map(|(provider, _)| (*provider, ""));
+        for (provider, model) in own.chain(configured.models.iter().copied()) {
+            let model = Label::of_name(model).as_str().to_owned();
+            breakers.entry((provider.to_owned(), model)).or_insert(BreakerState::Closed);
+        }
+        for ((provider, model), state) in &breakers {
+            self.breaker_is(provider, model, *state);
+        }
+        for (provider, kind) in &providers {
             self.provider_info.with_label_values(&[provider, kind]).set(1);
             self.discovery_time.with_label_values(&[provider]);
             for reason in RetryReason::ALL {
@@ -137,10 +147,9 @@ impl Cold {
             for to in BreakerState::ALL {
                 self.breaker_transitions.with_label_values(&[provider, to.as_str()]);
             }
-            self.breaker_is(provider, *state);
         }
         self.config_info.with_label_values(&[configured.hash]).set(1);
-        let now = Named { providers, hash: configured.hash.to_owned() };
+        let now = Named { providers, breakers, hash: configured.hash.to_owned() };
         self.forget(&named, &now);
         *named = now;
         self.reload_successful.set(1);
@@ -149,16 +158,19 @@ impl Cold {
 
     /// Removes the facts about what was named and no longer is. (An error would say that there are none.)
     fn forget(&self, before: &Named, now: &Named) {
-        for (provider, (kind, _)) in &before.providers {
+        for (provider, kind) in &before.providers {
             let still = now.providers.get(provider);
-            if still.is_none_or(|(now, _)| now != kind) {
+            if still.is_none_or(|now| now != kind) {
                 drop(self.provider_info.remove_label_values(&[provider, kind]));
             }
             if still.is_none() {
                 drop(self.discovery_time.remove_label_values(&[provider]));
-                for state in BreakerState::ALL {
-                    drop(self.breaker_state.remove_label_values(&[provider, state.as_str()]));
-                }
+            }
+        }
+        for (provider, model) in before.breakers.keys().filter(|breaker| !now.breakers.contains_key(*breaker))
+        {
+            for state in BreakerState::ALL {
+                drop(self.breaker_state.remove_label_values(&[provider, model, state.as_str()]));
             }
         }
         if before.hash != now.hash {
@@ -166,9 +178,9 @@ impl Cold {
         }
     }
 
-    fn breaker_is(&self, provider: &str, state: BreakerState) {
+    fn breaker_is(&self, provider: &str, model: &str, state: BreakerState) {
         for other in BreakerState::ALL {
-            let gauge = self.breaker_state.with_label_values(&[provider, other.as_str()]);
+            let gauge = self.breaker_state.with_label_values(&[provider, model, other.as_str()]);
             gauge.set(i64::from(*other == state));
         }
     }
@@ -198,22 +210,34 @@ impl Metrics {
         self.cold.fallbacks.with_label_values(&[from, to, outcome.as_str()]).inc();
     }
 
-    /// A provider's breaker changed its state. One that is not configured any more has none to show.
-    pub fn breaker(&self, provider: &str, state: BreakerState) {
+    /// A circuit breaker changed its state; `model` is empty for the provider's own. One whose provider is not configured
+    /// any more, or whose model was not admitted, has no state to show.
+    pub fn breaker(&self, provider: &str, model: &str, state: BreakerState) {
         self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
-        self.show_breaker(provider, state);
-    }
-
-    /// A provider has another breaker, which is closed.
-    pub fn breaker_anew(&self, provider: &str) {
-        self.show_breaker(provider, BreakerState::Closed);
-    }
-
-    fn show_breaker(&self, provider: &str, state: BreakerState) {
         let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, breaker)) = named.providers.get_mut(provider) {
-            *breaker = state;
-            self.cold.breaker_is(provider, state);
+        if let Some(shown) = named.breakers.get_mut(&(provider.to_owned(), model.to_owned())) {
+            *shown = state;
+            self.cold.breaker_is(provider, model, state);
+        }
+    }
+
+    /// Shows the state of an admitted model's circuit breaker from now on.
+    pub fn show_breaker_of(&self, provider: &str, model: &str, state: BreakerState) {
+        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.providers.contains_key(provider) {
+            named.breakers.insert((provider.to_owned(), model.to_owned()), state);
+            self.cold.breaker_is(provider, model, state);
+        }
+    }
+
+    /// A provider and its models have other circuit breakers, which are closed.
+    pub fn breakers_anew(&self, provider: &str) {
+        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((of, model), state) in &mut named.breakers {
+            if of == provider {
+                *state = BreakerState::Closed;
+                self.cold.breaker_is(provider, model, *state);
+            }
         }
     }
 
@@ -346,22 +370,29 @@ mod tests {
             configured: with(&[("a", "openai"), ("b", "groq"), ("c", "xai")], "one"),
         });
         let metrics = metrics.expect("a sound family table");
-        metrics.breaker("a", BreakerState::Open);
-        metrics.breaker("b", BreakerState::HalfOpen);
+        metrics.breaker("a", "", BreakerState::Open);
+        metrics.breaker("b", "", BreakerState::HalfOpen);
+        metrics.show_breaker_of("a", "gone", BreakerState::Open);
+        metrics.show_breaker_of("b", "m", BreakerState::Closed);
+        metrics.breaker("b", "m", BreakerState::Open);
+        metrics.breaker("b", "never-admitted", BreakerState::Open);
         metrics.discovered("a", UNIX_EPOCH + std::time::Duration::from_millis(1_500));
         metrics.retried("a", RetryReason::RateLimited);
         metrics.configure(&with(&[("b", "openai"), ("c", "xai"), ("d", "jina")], "two"));
-        metrics.breaker("a", BreakerState::Closed);
+        metrics.breaker("a", "", BreakerState::Closed);
+        metrics.show_breaker_of("a", "late", BreakerState::Open);
         metrics.discovered("a", UNIX_EPOCH + std::time::Duration::from_secs(2));
         assert_eq!(
             facts(&metrics),
             [
-                r#"circuit_breaker_state{provider="b",state="half_open"} 1"#,
-                r#"circuit_breaker_state{provider="c",state="closed"} 1"#,
-                r#"circuit_breaker_state{provider="d",state="closed"} 1"#,
+                r#"circuit_breaker_state{provider="b",model="",state="half_open"} 1"#,
+                r#"circuit_breaker_state{provider="b",model="m",state="open"} 1"#,
+                r#"circuit_breaker_state{provider="c",model="",state="closed"} 1"#,
+                r#"circuit_breaker_state{provider="d",model="",state="closed"} 1"#,
                 r#"circuit_breaker_transitions_total{provider="a",to="closed"} 1"#,
                 r#"circuit_breaker_transitions_total{provider="a",to="open"} 1"#,
                 r#"circuit_breaker_transitions_total{provider="b",to="half_open"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="b",to="open"} 2"#,
                 r#"config_info{hash="two"} 1"#,
                 r#"config_last_reload_successful 1"#,
                 r#"provider_info{provider="b",type="openai"} 1"#,

@@ -91,10 +91,10 @@ pub struct Family {
 
 impl Family {
     /// Whether names fold into `other` once it has `metrics.max_series` label sets. Where there is no model, the
-    /// configuration alone bounds the names.
+    /// configuration alone bounds the names, and circuit breakers are shown for admitted models only.
     #[must_use]
     pub fn folds(&self) -> bool {
-        self.labels.contains(&"model")
+        self.labels.contains(&"model") && self.name != BREAKER_STATE.name
     }
 }
 
@@ -189,10 +189,10 @@ families! {
         "Authenticated model calls by the name of their key.";
     CALLER_TOKENS = "aurora_caller_tokens_total" Counter "" ["caller" "direction"] None,
         "Tokens as declared by the provider, by the name of the caller's key.";
-    BREAKER_STATE = "aurora_circuit_breaker_state" Gauge "" ["provider" "state"] None,
-        "1 for the state the provider's breaker is in. Replicas add up to the number of replicas in it.";
+    BREAKER_STATE = "aurora_circuit_breaker_state" Gauge "" ["provider" "model" "state"] None,
+        "1 for the state that the breaker of a model is in, or of the provider itself (model is empty, failures to connect). Replicas add up to the number of replicas in it.";
     BREAKER_TRANSITIONS = "aurora_circuit_breaker_transitions_total" Counter "" ["provider" "to"] None,
-        "Changes of the state of a provider's breaker.";
+        "Changes of the state of a provider's circuit breakers, those of its models included.";
     CLIENT_DISCONNECTS = "aurora_client_disconnects_total" Counter "" ["endpoint" "stage"] None,
         "Callers that left before their answer was complete.";
     CONFIG_INFO = "aurora_config_info" Gauge "" ["hash"] None,
@@ -250,7 +250,7 @@ families! {
         ["provider" "model" "endpoint" "status_code" "status_type" "stream"] None,
         "Requests dispatched to a provider by how they ended.";
     RETRIES = "aurora_retries_total" Counter "" ["provider" "reason"] None,
-        "Attempts after the first at the same target, by why.";
+        "Retries of the same target, by reason.";
     STREAM_GAP = "aurora_stream_max_gap_seconds" Histogram "seconds" ["provider" "model"] Some(&GAP),
         "The longest silence inside each stream.";
     STREAMS = "aurora_streams_total" Counter "" ["provider" "model" "outcome"] None,

@@ -77,6 +77,12 @@ impl ModelMetrics {
         self.0.candidate.is_none()
     }
 
+    /// Whether the name is a label value of its own, and not folded into another.
+    #[must_use]
+    pub fn has_label(&self) -> bool {
+        self.0.handles.has_label()
+    }
+
     /// Decides on a name that was not admitted when its request came: a 2xx earns it its place.
     pub(super) fn settle(&mut self, earned: bool) {
         let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return };

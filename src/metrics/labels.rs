@@ -398,6 +398,8 @@ label_set! {
         RateLimited = "rate_limited",
         /// 502, 503 or 504.
         ServerError = "server_error",
+        /// Another error, with `x-should-retry: true`.
+        Requested = "requested",
     }
 }
 

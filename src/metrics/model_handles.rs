@@ -75,6 +75,11 @@ impl ModelHandles {
         }
     }
 
+    /// Whether the model counts under its own name.
+    pub(super) fn has_label(&self) -> bool {
+        matches!(self.model, Label::Shared(_))
+    }
+
     fn series<C: Cell>(&self, table: &SeriesTable<C>, labels: &[Label]) -> Series<C> {
         table.series(self.worker.worker, labels)
     }

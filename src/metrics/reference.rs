@@ -43,6 +43,9 @@ A value that a caller chooses becomes a label value only once it is admitted, so
   `aurora_metrics_label_overflow_total` counts each observation whose name one of these limits replaced, by family and reason;
   `aurora_metrics_label_sets` and `aurora_metrics_label_sets_limit` say how near a family is. Without a `model` the
   configuration alone bounds a family, and it has no limit.
+- In `aurora_circuit_breaker_state` `model` is empty for the provider's own breaker, which counts failures to connect; that of a
+  model counts its failed and missing responses, and is shown from the start where the model is configured, otherwise once it
+  is admitted and asked for.
 - `status_code` is the upstream's status, `network_error` when there was none, `504` when Aurora's patience ended, `503` when
   the breaker was open, `499` when the caller left. In the families of HTTP it is the status that the caller got.
 - `route` is the path of the route, `unmatched` for any other path.

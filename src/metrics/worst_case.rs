@@ -1,6 +1,6 @@
 //! How many series the families can grow to.
 
-use super::families::{FAMILIES, Family, LABEL_SETS};
+use super::families::{BREAKER_STATE, FAMILIES, Family, LABEL_SETS};
 use super::labels::TokenKind;
 use super::vocabulary::words;
 
@@ -59,6 +59,8 @@ fn values(label: &str, family: &Family, bounds: Bounds) -> u64 {
         // With a model the pair is bounded as a whole; `unknown` and `other` come per provider.
         "provider" if with("model") => 1,
         "provider" | "from_provider" | "to_provider" => bounds.providers,
+        // The provider's own breaker has an empty model; no other name is shown before it is admitted.
+        "model" if family.name == BREAKER_STATE.name => bounds.models + bounds.providers,
         "model" if with("provider") => bounds.models + 2 * bounds.providers,
         "model" => bounds.models + bounds.aliases + 2,
         "caller" => bounds.callers,
@@ -103,7 +105,7 @@ mod tests {
             ("aurora_tokens_total", 14 * 7),
             ("aurora_answers_total", 15 * 9),
             ("aurora_caller_tokens_total", 4 * 2),
-            ("aurora_circuit_breaker_state", 2 * 3),
+            ("aurora_circuit_breaker_state", 12 * 3),
             ("aurora_fallbacks_total", 2 * 2 * 3),
             ("aurora_http_requests_total", 5 * 8 * 60 * 3),
             ("aurora_metrics_label_overflow_total", 10 * 3),

@@ -438,13 +438,19 @@ const UPSTREAMS: &[Panel] = &[
     ),
     panel(
         Lines,
-        "Breakers that are not closed",
+        "Circuit breakers that are not closed",
         "none",
-        "Number of replicas.",
-        &[(
-            "{{provider}} {{state}}",
-            r#"sum by (provider, state) (aurora_circuit_breaker_state{@provider, state!="closed"})"#,
-        )],
+        "Number of replicas; without a model it is the provider's own, which counts failures to connect.",
+        &[
+            (
+                "{{provider}} {{state}}",
+                r#"sum by (provider, state) (aurora_circuit_breaker_state{@provider, model="", state!="closed"}) > 0"#,
+            ),
+            (
+                "{{provider}} {{model}} {{state}}",
+                r#"sum by (provider, model, state) (aurora_circuit_breaker_state{@model, model!="", state!="closed"}) > 0"#,
+            ),
+        ],
     ),
     panel(
         Lines,

@@ -1,5 +1,5 @@
-//! A provider's circuit breaker: after enough failed requests in a row nothing is asked of it for a while, then one
-//! request at a time until enough of them succeed.
+//! A circuit breaker: after enough failed requests in a row no request passes for a while, then one probe after another
+//! until enough of them succeed.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,139 +15,180 @@ pub(super) struct Breaker {
     failures: AtomicU32,
     /// It is not closed.
     tripped: AtomicBool,
-    course: Mutex<Course>,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    state: State,
+    /// The failure that opened it last, in words for the client.
+    last_error: String,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Course {
+enum State {
     #[default]
     Closed,
     Open {
         since: Instant,
     },
     HalfOpen {
-        probing: bool,
+        /// Start of the latest probe, while it is under way.
+        probe: Option<Instant>,
         successes: u32,
     },
 }
 
-/// What a request was let through as.
+/// Kind of permission that a request got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admitted {
-    /// One of many.
-    Freely,
-    /// The one that shows whether the provider is back.
-    AsProbe,
+pub(super) enum Permitted {
+    /// The breaker is closed.
+    Normally,
+    /// The breaker is half open; the probe started then.
+    AsProbe(Instant),
+}
+
+/// A request that the breaker did not let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Time until another request is worth it.
+    pub left: Duration,
+    /// The failure that opened the breaker, in words for the client.
+    pub last_error: String,
 }
 
 /// Shortest time after which it is worth asking again.
 const SOON: Duration = Duration::from_secs(1);
 
+/// Time after which a probe that has not failed no longer keeps the next one back: a long generation is no failure.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
 impl Breaker {
-    /// Lets a request through, or says how long nothing will be let through. `tell` hears of a change of state.
+    /// Lets a request through, or says for how long nothing will be let through. `tell` is told of a change of state.
     pub(super) fn admit(
         &self,
         settings: &CircuitBreaker,
         now: Instant,
         tell: impl FnOnce(BreakerState),
-    ) -> Result<Admitted, Duration> {
-        if !self.tripped.load(Ordering::Acquire) {
-            return Ok(Admitted::Freely);
+    ) -> Result<Permitted, Refused> {
+        if !self.is_tripped() {
+            return Ok(Permitted::Normally);
         }
-        let mut course = self.course();
+        let mut health = self.health();
         if settings.failure_threshold == 0 {
-            self.close(&mut course, tell);
-            return Ok(Admitted::Freely);
+            self.close(&mut health.state, tell);
+            return Ok(Permitted::Normally);
         }
-        match *course {
-            Course::Closed => Ok(Admitted::Freely),
-            Course::Open { since } => {
+        match health.state {
+            State::Closed => Ok(Permitted::Normally),
+            State::Open { since } => {
                 let left = (since + settings.timeout).saturating_duration_since(now);
                 if !left.is_zero() {
-                    return Err(left);
+                    return Err(Refused { left, last_error: health.last_error.clone() });
                 }
-                *course = Course::HalfOpen { probing: true, successes: 0 };
+                health.state = State::HalfOpen { probe: Some(now), successes: 0 };
                 tell(BreakerState::HalfOpen);
-                Ok(Admitted::AsProbe)
+                Ok(Permitted::AsProbe(now))
             }
-            Course::HalfOpen { probing: true, .. } => Err(SOON),
-            Course::HalfOpen { probing: false, successes } => {
-                *course = Course::HalfOpen { probing: true, successes };
-                Ok(Admitted::AsProbe)
+            State::HalfOpen { probe: Some(since), .. } if now < since + PROBE_LIMIT => {
+                Err(Refused { left: SOON, last_error: health.last_error.clone() })
+            }
+            State::HalfOpen { successes, .. } => {
+                health.state = State::HalfOpen { probe: Some(now), successes };
+                Ok(Permitted::AsProbe(now))
             }
         }
     }
 
-    /// An admitted request got an answer.
+    /// A request that was let through succeeded.
     pub(super) fn succeeded(
         &self,
         settings: &CircuitBreaker,
-        admitted: Admitted,
+        permitted: Permitted,
         tell: impl FnOnce(BreakerState),
     ) {
-        if admitted == Admitted::Freely {
+        let Permitted::AsProbe(started) = permitted else {
             if self.failures.load(Ordering::Relaxed) != 0 {
                 self.failures.store(0, Ordering::Relaxed);
             }
             return;
-        }
-        let mut course = self.course();
-        if let Course::HalfOpen { successes, .. } = *course {
+        };
+        let mut health = self.health();
+        if let State::HalfOpen { probe, successes } = health.state {
             let successes = successes + 1;
             if successes >= settings.success_threshold {
-                self.close(&mut course, tell);
+                self.close(&mut health.state, tell);
             } else {
-                *course = Course::HalfOpen { probing: false, successes };
+                let probe = probe.filter(|latest| *latest != started);
+                health.state = State::HalfOpen { probe, successes };
             }
         }
     }
 
-    /// An admitted request failed.
+    /// A request that was let through failed, for this reason.
     pub(super) fn failed(
         &self,
         settings: &CircuitBreaker,
-        admitted: Admitted,
+        permitted: Permitted,
         now: Instant,
+        reason: &str,
         tell: impl FnOnce(BreakerState),
     ) {
         if settings.failure_threshold == 0 {
             return;
         }
-        // Requests that were let through before it opened say nothing new.
-        let from = match admitted {
-            Admitted::AsProbe => |course: Course| matches!(course, Course::HalfOpen { .. }),
-            Admitted::Freely => {
-                let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                if failures < settings.failure_threshold {
-                    return;
-                }
-                |course| course == Course::Closed
+        if permitted == Permitted::Normally {
+            let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            if failures < settings.failure_threshold {
+                return;
             }
+        }
+        let mut health = self.health();
+        // Requests that were let through before it opened say nothing new.
+        let opens = match permitted {
+            Permitted::Normally => health.state == State::Closed,
+            Permitted::AsProbe(_) => matches!(health.state, State::HalfOpen { .. }),
         };
-        let mut course = self.course();
-        if from(*course) {
-            *course = Course::Open { since: now };
+        if opens {
+            *health = Health { state: State::Open { since: now }, last_error: reason.to_owned() };
             self.tripped.store(true, Ordering::Release);
             tell(BreakerState::Open);
         }
     }
 
-    /// A probe ended without a word about the provider: the next request is one.
-    pub(super) fn undecided(&self) {
-        if let Course::HalfOpen { probing, .. } = &mut *self.course() {
-            *probing = false;
+    /// A probe ended without saying anything about the provider: the next request is one.
+    pub(super) fn undecided(&self, started: Instant) {
+        if let State::HalfOpen { probe, .. } = &mut self.health().state
+            && *probe == Some(started)
+        {
+            *probe = None;
         }
     }
 
-    fn close(&self, course: &mut Course, tell: impl FnOnce(BreakerState)) {
-        *course = Course::Closed;
+    /// Whether it is not closed.
+    pub(super) fn is_tripped(&self) -> bool {
+        self.tripped.load(Ordering::Acquire)
+    }
+
+    /// Tells the present state; it does not change meanwhile.
+    pub(super) fn observe(&self, tell: impl FnOnce(BreakerState)) {
+        let health = self.health();
+        tell(match health.state {
+            State::Closed => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
+        });
+    }
+
+    fn close(&self, state: &mut State, tell: impl FnOnce(BreakerState)) {
+        *state = State::Closed;
         self.failures.store(0, Ordering::Relaxed);
         self.tripped.store(false, Ordering::Release);
         tell(BreakerState::Closed);
     }
 
-    fn course(&self) -> MutexGuard<'_, Course> {
-        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,24 +216,31 @@ mod tests {
             self.start + Duration::from_secs(self.seconds)
         }
 
-        fn admit(&mut self) -> Result<Admitted, Duration> {
+        fn admit(&mut self) -> Result<Permitted, Duration> {
             let now = self.now();
-            self.breaker.admit(&SETTINGS, now, |state| self.told.push(state))
+            let permitted = self.breaker.admit(&SETTINGS, now, |state| self.told.push(state));
+            permitted.map_err(|refused| refused.left)
         }
 
-        fn fails(&mut self, admitted: Admitted) {
-            let now = self.now();
-            self.breaker.failed(&SETTINGS, admitted, now, |state| self.told.push(state));
+        /// Lets a probe through.
+        fn probe(&mut self) -> Permitted {
+            assert_eq!(self.admit(), Ok(Permitted::AsProbe(self.now())));
+            Permitted::AsProbe(self.now())
         }
 
-        fn succeeds(&mut self, admitted: Admitted) {
-            self.breaker.succeeded(&SETTINGS, admitted, |state| self.told.push(state));
+        fn fails(&mut self, permitted: Permitted) {
+            let now = self.now();
+            self.breaker.failed(&SETTINGS, permitted, now, "it failed", |state| self.told.push(state));
+        }
+
+        fn succeeds(&mut self, permitted: Permitted) {
+            self.breaker.succeeded(&SETTINGS, permitted, |state| self.told.push(state));
         }
 
         fn opened() -> Self {
             let mut case = Self::new();
             for _ in 0..3 {
-                case.fails(Admitted::Freely);
+                case.fails(Permitted::Normally);
             }
             case
         }
@@ -202,19 +250,19 @@ mod tests {
     fn only_failures_in_a_row_open_it() {
         let mut case = Case::new();
         for _ in 0..2 {
-            case.fails(Admitted::Freely);
-            case.fails(Admitted::Freely);
-            case.succeeds(Admitted::Freely);
+            case.fails(Permitted::Normally);
+            case.fails(Permitted::Normally);
+            case.succeeds(Permitted::Normally);
         }
-        assert_eq!(case.admit(), Ok(Admitted::Freely));
+        assert_eq!(case.admit(), Ok(Permitted::Normally));
         for _ in 0..3 {
-            case.fails(Admitted::Freely);
+            case.fails(Permitted::Normally);
         }
         case.seconds = 12;
         assert_eq!(case.admit(), Err(Duration::from_secs(18)));
         // Those that were on their way do not change that.
-        case.fails(Admitted::Freely);
-        case.succeeds(Admitted::Freely);
+        case.fails(Permitted::Normally);
+        case.succeeds(Permitted::Normally);
         assert_eq!(case.admit(), Err(Duration::from_secs(18)));
         assert_eq!(case.told, [BreakerState::Open]);
     }
@@ -224,27 +272,27 @@ mod tests {
         let mut case = Case::opened();
         case.seconds = 30;
         for _ in 0..2 {
-            assert_eq!(case.admit(), Ok(Admitted::AsProbe));
+            let probe = case.probe();
             assert_eq!(case.admit(), Err(SOON));
-            case.succeeds(Admitted::AsProbe);
+            case.succeeds(probe);
         }
-        assert_eq!(case.admit(), Ok(Admitted::Freely));
+        assert_eq!(case.admit(), Ok(Permitted::Normally));
         assert_eq!(case.told, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]);
         // It counts anew.
-        case.fails(Admitted::Freely);
-        assert_eq!(case.admit(), Ok(Admitted::Freely));
+        case.fails(Permitted::Normally);
+        assert_eq!(case.admit(), Ok(Permitted::Normally));
     }
 
     #[test]
     fn a_failed_probe_opens_it_again() {
         let mut case = Case::opened();
         case.seconds = 31;
-        assert_eq!(case.admit(), Ok(Admitted::AsProbe));
-        case.fails(Admitted::AsProbe);
+        let probe = case.probe();
+        case.fails(probe);
         case.seconds = 60;
         assert_eq!(case.admit(), Err(SOON));
         case.seconds = 61;
-        assert_eq!(case.admit(), Ok(Admitted::AsProbe));
+        case.probe();
         use BreakerState::{HalfOpen, Open};
         assert_eq!(case.told, [Open, HalfOpen, Open, HalfOpen]);
     }
@@ -253,9 +301,42 @@ mod tests {
     fn a_probe_without_a_result_leaves_its_place_to_the_next() {
         let mut case = Case::opened();
         case.seconds = 30;
-        assert_eq!(case.admit(), Ok(Admitted::AsProbe));
-        case.breaker.undecided();
-        assert_eq!(case.admit(), Ok(Admitted::AsProbe));
+        case.probe();
+        case.breaker.undecided(case.now());
+        case.probe();
+    }
+
+    #[test]
+    fn a_probe_keeps_the_next_one_back_for_five_seconds_at_most() {
+        let mut case = Case::opened();
+        case.seconds = 30;
+        let slow = case.probe();
+        case.seconds = 34;
+        assert_eq!(case.admit(), Err(SOON));
+        case.seconds = 35;
+        let next = case.probe();
+        // The slow one no longer has a say about whose turn it is, but its result counts.
+        let Permitted::AsProbe(started) = slow else { unreachable!("a probe") };
+        case.breaker.undecided(started);
+        assert_eq!(case.admit(), Err(SOON));
+        case.succeeds(slow);
+        assert_eq!(case.admit(), Err(SOON));
+        case.succeeds(next);
+        assert_eq!(case.admit(), Ok(Permitted::Normally));
+    }
+
+    #[test]
+    fn a_refusal_names_the_failure_that_opened_it() {
+        let mut case = Case::opened();
+        case.breaker.failed(&SETTINGS, Permitted::Normally, case.now(), "a straggler", |_| {});
+        let refused = case.breaker.admit(&SETTINGS, case.now(), |_| {});
+        let last_error = "it failed".to_owned();
+        assert_eq!(refused, Err(Refused { left: SETTINGS.timeout, last_error }));
+        case.seconds = 30;
+        let probe = case.probe();
+        case.breaker.failed(&SETTINGS, probe, case.now(), "it failed again", |_| {});
+        let refused = case.breaker.admit(&SETTINGS, case.now(), |_| {});
+        assert_eq!(refused.map_err(|refused| refused.last_error), Err("it failed again".to_owned()));
     }
 
     #[test]
@@ -263,14 +344,14 @@ mod tests {
         let off = CircuitBreaker { failure_threshold: 0, ..SETTINGS };
         let mut case = Case::new();
         for _ in 0..100 {
-            case.breaker.failed(&off, Admitted::Freely, case.now(), |_| unreachable!("it is off"));
+            case.breaker.failed(&off, Permitted::Normally, case.now(), "x", |_| unreachable!("it is off"));
         }
-        assert_eq!(case.admit(), Ok(Admitted::Freely));
+        assert_eq!(case.admit(), Ok(Permitted::Normally));
         // Switched off while it is open.
         let mut case = Case::opened();
         let mut told = Vec::new();
-        let admitted = case.breaker.admit(&off, case.now(), |state| told.push(state));
-        assert_eq!((admitted, told), (Ok(Admitted::Freely), vec![BreakerState::Closed]));
-        assert_eq!(case.admit(), Ok(Admitted::Freely));
+        let permitted = case.breaker.admit(&off, case.now(), |state| told.push(state));
+        assert_eq!((permitted, told), (Ok(Permitted::Normally), vec![BreakerState::Closed]));
+        assert_eq!(case.admit(), Ok(Permitted::Normally));
     }
 }

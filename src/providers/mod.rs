@@ -6,7 +6,8 @@ mod budget;
 mod client;
 mod discovery;
 mod egress;
-mod passage;
+mod model_breakers;
+mod permit;
 mod request_body;
 mod resolve;
 mod retry;
@@ -23,15 +24,17 @@ use http::uri::{InvalidUri, Uri};
 use crate::config::{Config, Provider};
 use crate::metrics::{Endpoint, Metrics};
 
-use passage::Record;
+use permit::Record;
 
+pub use breaker::Refused;
 pub use client::{Client, Connection, Reuse, UpstreamBody, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
-pub use passage::Passage;
+pub use model_breakers::ModelBreaker;
+pub use permit::{BreakerScope, Health, Permit};
 pub use request_body::RequestBody;
 pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
-pub use retry::{pause, retry_after};
+pub use retry::{pause, retry_after, should_retry};
 pub use scrub::Scrubber;
 
 /// A provider, with what every call to it needs made ready once.

@@ -3,8 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
@@ -32,16 +31,40 @@ fn random() -> f64 {
     f64::from(bits) / f64::from(u32::MAX)
 }
 
-/// The pause that an answer asks for, in seconds or as a date.
+/// More exact than `Retry-After`, in milliseconds; OpenAI's and Azure's APIs send it.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Whether a retry is worth it in the provider's own opinion; the SDKs of OpenAI and Anthropic obey it.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The provider's own opinion of a retry, where it has one.
+#[must_use]
+pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    match headers.get(SHOULD_RETRY)?.as_bytes() {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
+/// The pause that a response asks for: in milliseconds, in seconds or as a date.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        // More than fits is long enough.
-        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let milliseconds = text(RETRY_AFTER_MS).and_then(|text| text.parse::<f64>().ok());
+    if let Some(pause) = milliseconds.and_then(|milliseconds| seconds(milliseconds / 1e3)) {
+        return Some(pause);
+    }
+    let text = text(RETRY_AFTER)?;
+    if let Ok(number) = text.parse::<f64>() {
+        return seconds(number);
     }
     let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+/// A number of seconds as a duration, none where it is negative or no number; more than fits is long enough.
+fn seconds(number: f64) -> Option<Duration> {
+    (number >= 0.0).then(|| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
 }
 
 #[cfg(test)]
@@ -103,5 +126,20 @@ mod tests {
             assert_eq!(read(nonsense), None, "{nonsense}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn retry_after_ms_goes_before_retry_after() {
+        let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
+        let read = |milliseconds: &'static str| {
+            let headers = [(RETRY_AFTER_MS, milliseconds), (RETRY_AFTER, "7")];
+            let headers = headers.map(|(name, text)| (name, http::HeaderValue::from_static(text)));
+            retry_after(&HeaderMap::from_iter(headers), now)
+        };
+        assert_eq!(read("250"), Some(Duration::from_millis(250)));
+        assert_eq!(read("0.5"), Some(Duration::from_micros(500)));
+        for nonsense in ["", "-1", "NaN", "soon"] {
+            assert_eq!(read(nonsense), Some(Duration::from_secs(7)), "{nonsense}");
+        }
     }
 }

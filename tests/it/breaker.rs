@@ -9,7 +9,8 @@ use crate::streams::{HELLO, ROLE};
 use crate::upstream::{Step, Upstream, answer, json, opening, stream};
 
 const OK: &str = r#"{"choices":[]}"#;
-const OPEN: &str = r#"{"error":{"message":"provider `up`: it failed too often in a row and is left alone for now (circuit breaker)","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
+const OPEN: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it answered 500 Internal Server Error","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
+const BUSY: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it answered 503 Service Unavailable","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
 
 /// Settings with no retries and this breaker.
 fn breaker(failures: u32, successes: u32, timeout: &str) -> String {
@@ -28,7 +29,7 @@ fn ask_until_let_through(aurora: &Aurora) -> Answer {
     let until = Instant::now() + PATIENCE;
     loop {
         let answer = aurora.ask(chat_of("m", false));
-        if answer.text() != OPEN {
+        if ![OPEN, BUSY].contains(&answer.text()) {
             return answer;
         }
         assert!(Instant::now() < until, "the breaker stays open");
@@ -40,9 +41,9 @@ fn failures_in_a_row_open_it() {
     let upstream =
         Upstream::start().on("m", vec![Step::Close]).on("m", failure("500 Oops")).on("m", json(OK));
     let aurora = gateway(&upstream, "workers: 2", &breaker(2, 1, "30s"));
-    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m closed 1"]);
     assert_eq!([(); 2].map(|()| aurora.ask(chat_of("m", false)).status), [502, 500]);
-    aurora.settles("aurora_circuit_breaker_state", &["up open 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m open 1"]);
     for streamed in [false, true] {
         let answer = aurora.ask(chat_of("m", streamed));
         assert_eq!((answer.said(), answer.header("retry-after")), ((503, OPEN), Some("30")));
@@ -78,9 +79,9 @@ fn it_closes_after_enough_successes() {
     aurora.settles("aurora_circuit_breaker_transitions_total", &["up half_open 1", "up open 2"]);
     // An answer is an answer: the provider is back.
     assert_eq!(ask_until_let_through(&aurora).status, 400);
-    aurora.settles("aurora_circuit_breaker_state", &["up half_open 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m half_open 1"]);
     assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
-    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m closed 1"]);
     aurora
         .settles("aurora_circuit_breaker_transitions_total", &["up closed 1", "up half_open 2", "up open 2"]);
     assert_eq!(upstream.calls().len(), 4);
@@ -123,7 +124,7 @@ fn haste_and_leaving_say_nothing_about_a_provider() {
     upstream.called(3);
     drop(leaving);
     upstream.over("m");
-    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m closed 1"]);
     assert_eq!(aurora.ask(chat_of("m", false)).status, 500);
     assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, OPEN));
     assert_eq!(upstream.calls().len(), 4);
@@ -141,14 +142,16 @@ fn any_answer_ends_the_row() {
 }
 
 #[test]
-fn silence_and_nonsense_are_failures() {
+fn silence_is_a_failure_and_an_invalid_response_is_none() {
     let upstream = Upstream::start()
         .on("m", vec![Step::Stall])
         .on("m", answer("200 OK", "content-type: text/html\r\n", "<p>"))
+        .on("m", vec![Step::Stall])
         .on("m", json(OK));
     let aurora = gateway(&upstream, "", &format!("{}\nhttp: {{timeout: 100ms}}", breaker(2, 1, "30s")));
-    assert_eq!([(); 3].map(|()| aurora.ask(chat_of("m", false)).status), [504, 502, 503]);
-    assert_eq!(upstream.calls().len(), 2);
+    assert_eq!([(); 3].map(|()| aurora.ask(chat_of("m", false)).status), [504, 502, 504]);
+    assert_eq!(aurora.ask(chat_of("m", false)).status, 503);
+    assert_eq!(upstream.calls().len(), 3);
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn a_request_with_its_retries_is_one_failure() {
     for _ in 0..2 {
         assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, "{}"));
     }
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, OPEN));
+    assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, BUSY));
     assert_eq!(upstream.calls().len(), 6);
 }
 
@@ -196,7 +199,10 @@ fn every_provider_has_its_own() {
     let answer = aurora.ask(chat_of("own/m", false));
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("3600")));
     assert_eq!(upstream.calls().len(), 21);
-    aurora.settles("aurora_circuit_breaker_state", &["off closed 1", "own open 1"]);
+    aurora.settles(
+        "aurora_circuit_breaker_state",
+        &["off  closed 1", "off m closed 1", "own  closed 1", "own m open 1"],
+    );
 }
 
 #[test]
@@ -207,13 +213,13 @@ fn it_outlives_a_reload() {
     aurora.signal("HUP");
     aurora.line("configuration reloaded");
     assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, OPEN));
-    aurora.settles("aurora_circuit_breaker_state", &["up open 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m open 1"]);
     // Switched off it is closed.
     aurora.replace("config.yaml", &yaml(&upstream, "", &breaker(0, 1, "1h")));
     aurora.signal("HUP");
     aurora.lines("configuration reloaded", 2);
     assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
-    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m closed 1"]);
     aurora.settles("aurora_circuit_breaker_transitions_total", &["up closed 1", "up open 1"]);
 }
 
@@ -233,18 +239,18 @@ fn it_is_forgotten_with_the_address_or_the_key_that_failed() {
         reloads += 1;
         aurora.lines("configuration reloaded", reloads);
     };
-    let state = |expected: &str| aurora.settles("aurora_circuit_breaker_state", &[expected]);
+    let state = |expected: &str| aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", expected]);
     assert_eq!(aurora.ask(chat_of("m", false)).status, 500);
-    state("up open 1");
+    state("up m open 1");
     reload(text(&broken, "one", "body_size_limit: 1M"));
-    state("up open 1");
+    state("up m open 1");
     assert_eq!(aurora.ask(chat_of("m", false)).said(), (503, OPEN));
     reload(text(&broken, "two", ""));
-    state("up closed 1");
+    state("up m closed 1");
     assert_eq!(aurora.ask(chat_of("m", false)).status, 500);
-    state("up open 1");
+    state("up m open 1");
     reload(text(&sound, "two", ""));
-    state("up closed 1");
+    state("up m closed 1");
     assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
     aurora.settles("aurora_circuit_breaker_transitions_total", &["up open 2"]);
 }
@@ -266,6 +272,6 @@ fn calls_under_way_tell_nothing_of_the_breaker_that_is_in_force() {
     gate.open();
     assert_eq!(caller.answer().status, 500);
     aurora.settles("aurora_requests_total", &["up m /chat/completions 500 error false 1"]);
-    aurora.settles("aurora_circuit_breaker_state", &["up closed 1"]);
+    aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up m closed 1"]);
     aurora.settles("aurora_circuit_breaker_transitions_total", &[]);
 }

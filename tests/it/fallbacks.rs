@@ -106,6 +106,34 @@ fn a_target_that_cannot_be_reached_is_passed_over() {
 }
 
 #[test]
+fn a_connect_timeout_leads_to_the_next_target_and_counts_as_a_connect_error() {
+    // A full backlog drops the next SYN.
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    full.listen(0).expect("listens");
+    let mut a = Upstream::start().on("m", json(OK)).on("n", json(OK));
+    a.address = full.local_addr().ok().and_then(|address| address.as_socket()).expect("bound");
+    let _first = std::net::TcpStream::connect(a.address).expect("the one that fits");
+    let b = Upstream::start().on("m", json(OK));
+    let breaker = ", resilience: {circuit_breaker: {failure_threshold: 1, timeout: 1h}}";
+    let settings = "http: {connect_timeout: 300ms}\nroutes: {smart: [a/m, b/m]}";
+    let aurora = gateways(&[("a", &a, breaker), ("b", &b, "")], settings);
+    for _ in 0..2 {
+        let begun = std::time::Instant::now();
+        assert_eq!(aurora.ask(chat_of("smart", false)).said(), (200, OK));
+        assert!(begun.elapsed() < std::time::Duration::from_millis(800), "took {:?}", begun.elapsed());
+    }
+    // The provider is closed off with all its models.
+    assert_eq!(aurora.ask(chat_of("a/n", false)).status, 503);
+    aurora.settles(
+        "aurora_upstream_attempts_total",
+        &["a m breaker_open 1", "a m timeout 1", "a n breaker_open 1", "b m success 2"],
+    );
+    aurora.settles("aurora_fallbacks_total", &["a b success 2"]);
+    aurora.settles("aurora_retries_total", &[]);
+}
+
+#[test]
 fn an_open_breaker_leads_to_the_next_target() {
     let a = Upstream::start().on("m", failure("500 Oops"));
     let b = Upstream::start().on("m", json(OK));

@@ -192,5 +192,5 @@ fn a_caller_that_closes_at_an_error_inside_a_stream_has_seen_the_provider_fail()
     aurora.settles("aurora_answers_total", &["m broken_stream 1"]);
     aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 broken 1"]);
     aurora.settles("aurora_client_disconnects_total", &[]);
-    aurora.settles("aurora_circuit_breaker_state", &["up open 1"]);
+    aurora.settles("aurora_circuit_breaker_transitions_total", &[]);
 }

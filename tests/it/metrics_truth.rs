@@ -78,8 +78,11 @@ fn zeros_of_the_rest() -> Vec<String> {
     expected.extend(zeros("aurora_usage_reports_total", provider, "source", UsageSource::WORDS));
     expected.extend(zeros("aurora_rejected_requests_total", "", "reason", Rejection::WORDS));
     expected.extend(zeros("aurora_http_connections", "", "state", &["idle"]));
-    expected.extend(zeros("aurora_circuit_breaker_state", provider, "state", &STATES[1..]));
-    expected.push(r#"aurora_circuit_breaker_state{provider="up",state="closed"} 1"#.to_owned());
+    for model in ["", "a\\\\\\\"b", "m"] {
+        let breaker = format!(r#"provider="up",model="{model}""#);
+        expected.extend(zeros("aurora_circuit_breaker_state", &breaker, "state", &STATES[1..]));
+        expected.push(format!(r#"aurora_circuit_breaker_state{{{breaker},state="closed"}} 1"#));
+    }
     expected.push(r#"aurora_provider_info{provider="up",type="openai_compatible"} 1"#.to_owned());
     expected.push(r#"aurora_provider_discovery_last_success_timestamp_seconds{provider="up"} 0"#.to_owned());
     expected.push("aurora_config_last_reload_successful 1".to_owned());

@@ -41,14 +41,14 @@ fn upstream() -> Upstream {
         .on("one-too-many", json(WHOLE))
 }
 
-/// One provider with prices, one with the models it lists, one that is not there; a route that goes on from the first
+/// One provider with prices, one with the models it lists, one whose model fails, one that is not there; a route that goes on from the first
 /// to the second; room for the names of the configured models and one more.
 fn aurora(upstream: &Upstream) -> Aurora {
     Setup::new()
         .yaml(&format!(
             "\
 server: {{master_key: {MASTER_KEY}, keys: [{{name: batch, key: {NAMED_KEY}}}]}}
-metrics: {{enabled: true, max_models: 10, max_series: 1000}}
+metrics: {{enabled: true, max_models: 11, max_series: 1000}}
 resilience:
   retry: {{max_retries: 1, initial_backoff: 1ms, max_backoff: 1ms}}
   circuit_breaker: {{failure_threshold: 3, timeout: 60s}}
@@ -62,6 +62,7 @@ providers:
     prices: {{talk: {{input: 1, output: 2}}}}
     resilience: {{circuit_breaker: {{failure_threshold: 0}}}}
   listing: {{type: openai_compatible, base_url: \"http://{address}/v1\", api_key: {PROVIDER_KEY}}}
+  weak: {{type: openai_compatible, base_url: \"http://{address}/v1\", api_key: {PROVIDER_KEY}, models: [failing]}}
   gone: {{type: openai_compatible, base_url: \"http://127.0.0.1:{nowhere}/v1\", api_key: {PROVIDER_KEY}, models: [none]}}
 ",
             address = upstream.address,
@@ -116,6 +117,7 @@ fn every_traffic(aurora: &Aurora) {
         said(aurora, 429, chat_of("limited", false));
     }
     said(aurora, 503, chat_of("failing", false));
+    said(aurora, 503, chat_of("weak/failing", false));
     said(aurora, 502, chat_of("refused", false));
     said(aurora, 200, chat_of("cut", true));
     said(aurora, 200, chat_of("steady", false));

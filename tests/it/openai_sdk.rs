@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use crate::aurora::Setup;
 use crate::caller::MASTER_KEY;
+use crate::exposition::gateway;
 use crate::sdk::{Run, Sdk, assert_as_expected, python_says, settled};
 use crate::upstream::{Upstream, answer, json};
 
@@ -61,6 +62,30 @@ fn the_provider_sees_a_stream_closed_and_a_caller_out_of_patience() {
     for name in ["endless-sync", "endless-async", "silent-sync", "silent-async"] {
         RUN.upstream.over(name);
     }
+}
+
+#[test]
+fn a_rate_limit_costs_as_many_requests_as_without_aurora() {
+    let limited = |headers: &str| {
+        let kind = "content-type: application/json\r\n";
+        let body = r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#;
+        answer("429 Too Many Requests", &format!("{kind}{headers}"), body)
+    };
+    let upstream = Upstream::start()
+        .on("limited", limited(""))
+        .on("later", limited("retry-after: 40\r\n"))
+        .on("final", limited("x-should-retry: false\r\nretry-after: 0\r\n"));
+    let aurora = gateway(&upstream, "", "resilience: {circuit_breaker: {timeout: 30s}}");
+    let direct = format!("http://{}/v1", upstream.address);
+    for (model, hits) in [("limited", 2), ("later", 2), ("final", 1)] {
+        for url in [&direct, &aurora.url("/v1")] {
+            let before = upstream.calls().len();
+            let said = python_says("openai_retries.py", &[url, model]);
+            assert_eq!((model, said.as_str()), (model, "RateLimitError 429 rate_limit_exceeded\n"));
+            assert_eq!((model, url, upstream.calls().len() - before), (model, url, hits));
+        }
+    }
+    aurora.settles("aurora_retries_total", &[]);
 }
 
 #[test]

@@ -286,8 +286,11 @@ fn read_request(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Str
         more(buffer)?;
     };
     let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-    let length =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.parse().ok())?
+    });
+    let length = length.unwrap_or(0);
     buffer.drain(..end + 4);
     while buffer.len() < length {
         more(buffer)?;

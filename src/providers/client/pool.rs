@@ -146,7 +146,92 @@ impl Pools {
     pub(super) fn evict(&self) -> bool {
         let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let evicted: usize = pools.iter().filter_map(Weak::upgrade).map(|pool| pool.evict()).sum();
-        tracing::debug!(evicted, "out of file descriptors: idle upstream connections are closed");
+        if evicted > 0 {
+            tracing::warn!(
+                evicted,
+                "out of file descriptors (ulimit -n): idle upstream connections were closed"
+            );
+        }
         evicted > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::net::TcpStream;
+
+    use super::super::connection::Opened;
+    use super::super::stream::{Transport, UpstreamStream};
+    use super::*;
+
+    /// An upstream, and ready connections to it.
+    struct Host {
+        listener: TcpListener,
+        accepted: Mutex<Vec<std::net::TcpStream>>,
+        uri: Uri,
+    }
+
+    impl Host {
+        fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let uri = format!("http://{}/v1", listener.local_addr().unwrap()).parse().unwrap();
+            Self { listener, accepted: Mutex::default(), uri }
+        }
+
+        async fn connection(&self, pool: &Arc<Pool>) -> Box<Connection> {
+            let socket = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
+            self.accepted.lock().unwrap().push(self.listener.accept().unwrap().0);
+            let stream = UpstreamStream::new(Transport::Plain(socket));
+            let opened = Opened { stream, handshake: Duration::ZERO, proxy: None };
+            let connection = Connection::new(&self.uri, opened, pool).await.unwrap();
+            while !connection.is_ready() {
+                tokio::task::yield_now().await;
+            }
+            connection
+        }
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_bounded_and_the_longest_idle_goes_first() {
+        let (pool, a, b) = (Arc::new(Pool::new(3)), Host::new(), Host::new());
+        for host in [&a, &b, &a, &b] {
+            pool.put(host.connection(&pool).await);
+        }
+        let left = |host: &Host| std::iter::from_fn(|| pool.take(&host.uri, Instant::now())).count();
+        assert_eq!((left(&a), left(&b), pool.idle().len), (1, 2, 0));
+
+        let pool = Arc::new(Pool::new(2 * PER_UPSTREAM));
+        let connection = a.connection(&pool).await;
+        for _ in 0..PER_UPSTREAM {
+            pool.put(a.connection(&pool).await);
+        }
+        pool.put(connection);
+        assert_eq!(pool.idle().len, PER_UPSTREAM);
+        assert_eq!(pool.evict(), PER_UPSTREAM);
+        assert!(pool.take(&a.uri, Instant::now()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_only_while_it_is_fresh_and_open() {
+        let (pool, host) = (Arc::new(Pool::new(9)), Host::new());
+        pool.put(host.connection(&pool).await);
+        let tls: Uri = host.uri.to_string().replace("http:", "https:").parse().unwrap();
+        assert!(pool.take(&tls, Instant::now()).is_none());
+        assert!(pool.take(&host.uri, Instant::now() + IDLE).is_none());
+
+        pool.put(host.connection(&pool).await);
+        assert!(pool.reap(Instant::now()));
+        assert!(!pool.reap(Instant::now() + IDLE));
+
+        let connection = host.connection(&pool).await;
+        pool.put(connection);
+        drop(host);
+        let until = Instant::now() + Duration::from_secs(5);
+        while pool.reap(Instant::now()) {
+            assert!(Instant::now() < until, "a closed connection stays");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }

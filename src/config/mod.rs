@@ -53,7 +53,7 @@ pub use keys::MASTER;
 pub use load::load;
 pub(crate) use paths::is_loopback;
 pub use problem::{Problem, Severity};
-pub use provider_types::{PROVIDER_TYPES, provider_type};
+pub use provider_types::{GEMINI_NATIVE, PROVIDER_TYPES, provider_type};
 pub use reference::reference;
 pub use source::{Demo, Environment, Flag, Sources};
 pub use texts::Texts;
@@ -450,6 +450,8 @@ pub enum Credential {
     Bearer,
     /// `api-key: KEY` (Azure).
     ApiKeyHeader,
+    /// `x-goog-api-key: KEY` (Gemini's own API).
+    GoogleKeyHeader,
     /// `x-api-key: KEY` with an `anthropic-version`; `Authorization: Bearer KEY` where Anthropic speaks OpenAI's API.
     Anthropic,
 }

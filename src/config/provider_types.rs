@@ -128,6 +128,13 @@ pub(super) const OPENAI_COMPATIBLE: &ProviderType = &ProviderType {
     ..row("openai_compatible", "OPENAI_COMPATIBLE", "", ANYTHING)
 };
 
+/// Gemini's own API, which its providers have beside the compatible one; no type of its own.
+pub const GEMINI_NATIVE: &ProviderType = &ProviderType {
+    credential: Credential::GoogleKeyHeader,
+    models_path: None,
+    ..row("gemini", "GEMINI", "", &[])
+};
+
 /// Every provider type, in the order of the reference.
 pub const PROVIDER_TYPES: &[ProviderType] = &[
     declaring_usage(row("openai", "OPENAI", "https://api.openai.com/v1", OPENAI)),

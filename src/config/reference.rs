@@ -37,7 +37,9 @@ A type's variables alone make a provider: `OPENAI_API_KEY` is enough for `openai
 `OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` are the provider `openai-east`. Beside a file, variables overlay the provider
 of their name, or without a suffix the only provider of their type.
 
-Only the endpoints of a type are asked of its providers; `/p/NAME/` passes anything. Azure's `base_url` is the resource, with or
+Only the endpoints of a type are asked of its providers; `/p/NAME/` passes anything. That of a `gemini` provider leads to the
+root of its API, with `x-goog-api-key`: `/p/NAME/v1beta/models/MODEL:generateContent`; the API that is compatible with OpenAI's
+is at `/p/NAME/v1beta/openai/…` and at `/p/NAME/v1/chat/completions`. Azure's `base_url` is the resource, with or
 without `/openai`: then models are deployments, `/openai/deployments/MODEL/chat/completions?api-version=VERSION`. With any other
 path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is, and `/openai/v1` is sent no dated version.
 
@@ -104,6 +106,7 @@ fn provider_row(row: &ProviderType) -> [String; 6] {
     let header = match row.credential {
         Credential::Bearer => "`Authorization: Bearer`",
         Credential::ApiKeyHeader => "`api-key`",
+        Credential::GoogleKeyHeader => "`x-goog-api-key`",
         Credential::Anthropic => "`x-api-key`, `Authorization: Bearer` on `/chat/completions`",
     };
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };

@@ -12,13 +12,14 @@ use http_body_util::BodyExt as _;
 use super::deadline::Deadline;
 use super::error::{Fault, GatewayError};
 use super::exchange::{Dispatch, Exchange};
+use super::headers;
 use super::operation::{Content, Operation};
 use super::relay_body::{RelayBody, RelaySetup};
 use super::reply::Reply;
 use super::targets::ModelTarget;
+use super::usage::{self, Declaration};
 use super::validation::{self, Form, Sniffer};
 use super::worker::Worker;
-use super::{headers, usage};
 use crate::metrics::{HttpObserver, UsageSource};
 use crate::providers::{Scrubber, UpstreamBody};
 
@@ -95,7 +96,10 @@ impl Call<'_> {
         }
         let is_framed = headers::is_framed(&head.headers);
         let sniffer = Sniffer::new(self.operation, &head.headers);
-        let mut body = self.hold(body, HELD_ANSWER, sniffer, exchange).await?;
+        // Gemini's own streams are JSON unless events are asked for.
+        let streams_json = self.operation.stream && self.operation.declaration == Declaration::Gemini;
+        let limit = if streams_json { 0 } else { HELD_ANSWER };
+        let mut body = self.hold(body, limit, sniffer, exchange).await?;
         let mut headers = self.to_caller(head.status, head.headers);
         match &mut body {
             AnswerBody::Whole(bytes) => self.check(bytes, is_framed, dispatch, exchange)?,
@@ -150,7 +154,7 @@ impl Call<'_> {
             };
         };
         if let Some(tokens) = declared
-            && self.operation.endpoint.makes_tokens()
+            && self.operation.declaration != Declaration::Nothing
         {
             exchange.used(&tokens);
             dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
@@ -169,8 +173,11 @@ impl Call<'_> {
         let mut headers = self.to_caller(head.status, head.headers);
         let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), exchange).await? {
             AnswerBody::Whole(bytes) if !encoded => {
-                exchange.upstream_failed(&bytes);
-                return Ok(self.scrubbed(head.status, headers, bytes));
+                let answer = self.scrubbed(head.status, headers, bytes);
+                if let AnswerBody::Whole(bytes) = &answer.body {
+                    exchange.upstream_failed(bytes);
+                }
+                return Ok(answer);
             }
             AnswerBody::Whole(_) => "a compressed error text".to_owned(),
             AnswerBody::Begun(..) => format!("an error text over {HELD_ERROR} bytes"),
@@ -254,6 +261,7 @@ impl Call<'_> {
                 let setup = RelaySetup {
                     target: Arc::clone(self.target),
                     endpoint: self.operation.endpoint,
+                    declaration: self.operation.declaration,
                     // What a passthrough relays may be several documents, and cut by whoever wrote it.
                     must_be_whole: !self.operation.content.is_free() || !begun.is_framed,
                     injected: self.operation.injects_usage(self.target),

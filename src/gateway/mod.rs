@@ -19,6 +19,7 @@ mod deadline;
 mod error;
 mod error_names;
 mod exchange;
+mod gemini;
 mod headers;
 mod io;
 mod last_word;

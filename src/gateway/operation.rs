@@ -11,6 +11,7 @@ use super::headers;
 use super::multipart::Form;
 use super::peek::Peek;
 use super::targets::ModelTarget;
+use super::usage::Declaration;
 use crate::metrics::Endpoint;
 use crate::panics;
 use crate::providers::RequestBody;
@@ -23,6 +24,8 @@ const PARSED_ELSEWHERE: usize = 256 << 10;
 pub(super) struct Operation {
     pub(super) kind: OperationKind,
     pub(super) endpoint: Endpoint,
+    /// Where JSON of a 2xx says what it used.
+    pub(super) declaration: Declaration,
     pub(super) method: Method,
     /// Below a provider's base URL, with its leading slash; encoded as it is to be sent.
     pub(super) path: Cow<'static, str>,

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::operation::{Operation, OperationKind, Payload};
 use super::peek::Peek;
+use super::usage::Declaration;
 use super::worker::{Shared, Worker};
 use crate::config::Config;
 use crate::logging::DroppedLines;
@@ -40,6 +41,7 @@ impl Preparation {
         let operation = Operation {
             kind: OperationKind::Model,
             endpoint,
+            declaration: Declaration::of(endpoint),
             method: Method::POST,
             path: endpoint.as_str().into(),
             query: None,

@@ -11,6 +11,7 @@ use super::error::GatewayError;
 use super::exchange::Exchange;
 use super::operation::{Content, Operation, OperationKind, Payload};
 use super::reply::Reply;
+use super::usage::Declaration;
 use super::worker::Worker;
 use super::{headers, path, request_body};
 use crate::metrics::{Endpoint, HttpObserver};
@@ -37,6 +38,7 @@ pub(super) async fn model_call(
     let operation = Operation {
         kind: OperationKind::Model,
         endpoint,
+        declaration: Declaration::of(endpoint),
         method: received.head.method,
         path: endpoint.as_str().into(),
         query: path::forwarded(received.head.uri.query()),

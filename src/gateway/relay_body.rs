@@ -20,7 +20,7 @@ use super::last_word::Break;
 use super::read_timeout::ReadTimeout;
 use super::tap::{Finder, Tap};
 use super::targets::ModelTarget;
-use super::usage::Usage;
+use super::usage::{Declaration, Usage};
 use super::validation::Form;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 use crate::panics;
@@ -40,6 +40,7 @@ pub(super) struct RelayBody {
     held: BytesMut,
     along: Along,
     endpoint: Endpoint,
+    declaration: Declaration,
     /// Where a declaration of use comes from, if one comes.
     source: UsageSource,
     timeout: ReadTimeout,
@@ -62,6 +63,7 @@ pub(super) struct RelaySetup {
     /// Who answers.
     pub(super) target: Arc<ModelTarget>,
     pub(super) endpoint: Endpoint,
+    pub(super) declaration: Declaration,
     /// Whether JSON that comes to its end too early is broken.
     pub(super) must_be_whole: bool,
     /// Whether Aurora asked for the stream's usage where the caller did not.
@@ -81,8 +83,8 @@ impl RelayBody {
             let tap = Tap::new(setup.endpoint, setup.injected);
             (ReadTimeout::new(Some(setup.idle), Instant::now() + setup.idle), Along::Tap(Box::new(tap)))
         } else {
-            let finder = || Along::Finder(Finder::new(&["usage"]));
-            let is_read = is_json || setup.endpoint.makes_tokens();
+            let finder = || Along::Finder(setup.declaration.finder());
+            let is_read = is_json || setup.declaration != Declaration::Nothing;
             let timeout = ReadTimeout::new(None, setup.whole_by);
             (timeout, if is_read { finder() } else { Along::Nothing })
         };
@@ -96,6 +98,7 @@ impl RelayBody {
             held: BytesMut::new(),
             along,
             endpoint: setup.endpoint,
+            declaration: setup.declaration,
             source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
             timeout,
             cut: Box::pin(setup.cut),
@@ -272,7 +275,7 @@ impl RelayBody {
                 exchange.first_token();
             }
         }
-        if self.endpoint.makes_tokens()
+        if self.declaration != Declaration::Nothing
             && let Some(declared) = tap.declared()
         {
             if let Some(paced) = declared.paced {
@@ -321,7 +324,7 @@ impl RelayBody {
 
     /// A body that is no stream of events has come whole.
     fn complete(&mut self, exchange: Option<&mut Exchange>) {
-        if self.endpoint.makes_tokens()
+        if self.declaration != Declaration::Nothing
             && let Along::Finder(finder) = &self.along
             && let Some(tokens) = finder.found().and_then(Usage::read).as_ref().and_then(Usage::tokens)
         {

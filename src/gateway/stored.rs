@@ -14,6 +14,7 @@ use super::path;
 use super::relay::Received;
 use super::reply::Reply;
 use super::targets::{names, unknown_provider, unsupported};
+use super::usage::Declaration;
 use super::worker::Worker;
 use crate::metrics::Endpoint;
 use crate::providers::{Providers, Upstream};
@@ -43,6 +44,7 @@ pub(super) async fn call(
     let operation = Operation {
         kind: OperationKind::Stored,
         endpoint,
+        declaration: Declaration::of(endpoint),
         content: match received.head.method {
             _ if path.ends_with("/content") => Content::Any,
             Method::DELETE => Content::JsonOrNothing,

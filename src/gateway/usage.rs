@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::metrics::{TokenKind, Tokens};
+use super::tap::Finder;
+use crate::metrics::{Endpoint, TokenKind, Tokens};
 
 /// Most tokens that one declaration can hold; what is larger is no count.
 const MAX_TOKENS: u64 = u32::MAX as u64;
@@ -15,10 +16,13 @@ const MAX_TOKENS: u64 = u32::MAX as u64;
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
+    #[serde(alias = "promptTokenCount")]
     prompt_tokens: Count,
     input_tokens: Count,
+    #[serde(alias = "candidatesTokenCount")]
     completion_tokens: Count,
     output_tokens: Count,
+    #[serde(alias = "totalTokenCount")]
     total_tokens: Count,
     prompt_tokens_details: Lenient<InputDetails>,
     input_tokens_details: Lenient<InputDetails>,
@@ -31,8 +35,19 @@ pub(super) struct Usage {
     cache_creation_input_tokens: Count,
     /// As DeepSeek says it.
     prompt_cache_hit_tokens: Count,
-    /// As Moonshot says it.
+    /// As Moonshot says it, and Gemini.
+    #[serde(alias = "cachedContentTokenCount")]
     cached_tokens: Count,
+    /// Gemini's own: results of its tools, no part of the prompt.
+    #[serde(rename = "toolUsePromptTokenCount")]
+    tool_tokens: Count,
+    /// Gemini's own: no part of the candidates.
+    #[serde(rename = "thoughtsTokenCount")]
+    thought_tokens: Count,
+    #[serde(rename = "promptTokensDetails")]
+    prompt_modalities: Lenient<Modalities>,
+    #[serde(rename = "candidatesTokensDetails")]
+    candidate_modalities: Lenient<Modalities>,
 }
 
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
@@ -48,6 +63,24 @@ struct InputDetails {
 struct OutputDetails {
     reasoning_tokens: Count,
     audio_tokens: Count,
+}
+
+/// Tokens by what they stand for, as Gemini lists them; those of audio.
+#[derive(Debug, Clone, Copy, Default)]
+struct Modalities(Count);
+
+impl<'de> Deserialize<'de> for Modalities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Modality {
+            modality: String,
+            #[serde(default, rename = "tokenCount")]
+            count: Count,
+        }
+        let all = Vec::<Modality>::deserialize(deserializer)?;
+        let audio = all.into_iter().find(|part| part.modality == "AUDIO");
+        Ok(Self(audio.map_or(Count(None), |audio| audio.count)))
+    }
 }
 
 impl Usage {
@@ -78,6 +111,7 @@ impl Usage {
             (None, None) => (self.total_tokens.0?, 0),
             (input, output) => (input.unwrap_or(0), output.unwrap_or(0)),
         };
+        let (input, output) = (input + self.tool_tokens.or_zero(), output + self.thought_tokens.or_zero());
         let mut tokens = Tokens::default();
         let input = self.put_input(input, &mut tokens);
         self.put_output(input, output, &mut tokens);
@@ -99,7 +133,8 @@ impl Usage {
 
         let read = read.min(all);
         let write = write.min(all - read);
-        let audio = details.audio_tokens.or_zero().min(all - read - write);
+        let audio = details.audio_tokens.or(self.prompt_modalities.0.unwrap_or_default().0);
+        let audio = audio.or_zero().min(all - read - write);
         tokens[TokenKind::InputUncached as usize] = all - read - write - audio;
         tokens[TokenKind::InputCacheRead as usize] = read;
         tokens[TokenKind::InputCacheWrite as usize] = write;
@@ -113,11 +148,37 @@ impl Usage {
         let details = self.completion_tokens_details.0.or(self.output_tokens_details.0).unwrap_or_default();
         let surplus = self.total_tokens.or_zero().saturating_sub(input + output);
         let all = output + surplus;
-        let reasoning = details.reasoning_tokens.or_zero().min(all).max(surplus);
-        let audio = details.audio_tokens.or_zero().min(all - reasoning);
+        let reasoning = details.reasoning_tokens.or(self.thought_tokens).or_zero().min(all).max(surplus);
+        let audio = details.audio_tokens.or(self.candidate_modalities.0.unwrap_or_default().0);
+        let audio = audio.or_zero().min(all - reasoning);
         tokens[TokenKind::OutputText as usize] = all - reasoning - audio;
         tokens[TokenKind::OutputReasoning as usize] = reasoning;
         tokens[TokenKind::OutputAudio as usize] = audio;
+    }
+}
+
+/// Where JSON declares the tokens that its making used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Declaration {
+    /// Nowhere, or of a making that was counted before.
+    Nothing,
+    /// In `usage`.
+    Usage,
+    /// In `usageMetadata` of an object, or of the last one of a list: Gemini's own API.
+    Gemini,
+}
+
+impl Declaration {
+    pub(super) const fn of(endpoint: Endpoint) -> Self {
+        if endpoint.makes_tokens() { Self::Usage } else { Self::Nothing }
+    }
+
+    /// Finds it in JSON that passes.
+    pub(super) fn finder(self) -> Finder {
+        match self {
+            Self::Nothing | Self::Usage => Finder::new(&["usage"]),
+            Self::Gemini => Finder::new(&["usageMetadata"]).in_elements(),
+        }
     }
 }
 
@@ -199,9 +260,17 @@ struct Answer<'a> {
     meta: Option<&'a RawValue>,
 }
 
+/// An object of an array, as far as it is Gemini's.
+#[derive(serde::Deserialize)]
+struct NativeElement<'a> {
+    #[serde(borrow, default, rename = "usageMetadata")]
+    usage: Option<&'a RawValue>,
+}
+
 #[derive(serde::Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Member {
+    #[serde(alias = "usageMetadata")]
     Usage,
     Meta,
     #[serde(other)]
@@ -231,8 +300,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Answer<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Answer::default())
+                // A stream of Gemini's that is no stream of events: every element declares what was used so far.
+                let mut last = None;
+                while let Some(element) = seq.next_element::<&RawValue>()? {
+                    last = Some(element).filter(|element| element.get().starts_with('{')).or(last);
+                }
+                let native = last.and_then(|last| serde_json::from_str::<NativeElement>(last.get()).ok());
+                Ok(Answer { usage: native.and_then(|element| element.usage), meta: None })
             }
         }
         deserializer.deserialize_any(AnswerVisitor)
@@ -265,7 +339,7 @@ impl<'de> Deserialize<'de> for Count {
 
 /// A part that is passed over where it is not of the expected shape.
 #[derive(Debug, Clone, Copy)]
-struct Lenient<T>(Option<T>);
+pub(super) struct Lenient<T>(pub(super) Option<T>);
 
 impl<T> Default for Lenient<T> {
     fn default() -> Self {
@@ -323,6 +397,39 @@ mod tests {
         let inside = r#"{"prompt_tokens":112,"cache_creation_input_tokens":7,"cache_read_input_tokens":100,
             "completion_tokens":3,"total_tokens":115}"#;
         assert_eq!(read(inside), Some([5, 100, 7, 0, 3, 0, 0]));
+    }
+
+    #[test]
+    fn native_usage_of_gemini() {
+        let usage = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":7,"thoughtsTokenCount":5,
+            "toolUsePromptTokenCount":2,"totalTokenCount":24,"promptTokensDetails":[{"modality":"TEXT","tokenCount":7},
+            {"modality":"AUDIO","tokenCount":3}],"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":6}]}"#;
+        assert_eq!(read(usage), Some([5, 4, 0, 3, 1, 5, 6]));
+        assert_eq!(
+            read(r#"{"promptTokenCount":10,"thoughtsTokenCount":5,"totalTokenCount":15}"#),
+            Some([10, 0, 0, 0, 0, 5, 0])
+        );
+        let list = r#"[{"usageMetadata":{"promptTokenCount":1}},{"usageMetadata":{"promptTokenCount":2}},7]"#;
+        assert_eq!(of_answer(list.as_bytes()), Some(Some([2, 0, 0, 0, 0, 0, 0])));
+        let object = r#"{"usageMetadata":{"promptTokenCount":1}}"#;
+        assert_eq!(of_answer(object.as_bytes()), Some(Some([1, 0, 0, 0, 0, 0, 0])));
+    }
+
+    #[test]
+    fn native_usage_is_found_in_lists_that_pass_in_parts() {
+        let list = br#" [ {"usageMetadata":{"promptTokenCount":1},"x":{"usageMetadata":9}} ,
+            {"a":[{"usageMetadata":8}],"usageMetadata" : {"promptTokenCount":2,"b":[1]} , "c":1}, {"d":"}"}, [{"usageMetadata":7}], 5 ]"#;
+        for at in 0..list.len() {
+            let mut finder = Declaration::Gemini.finder();
+            finder.read(&list[..at]);
+            assert!(finder.is_cut());
+            finder.read(&list[at..]);
+            assert!(!finder.is_cut());
+            assert_eq!(finder.found().map(str::trim), Some(r#"{"promptTokenCount":2,"b":[1]}"#), "{at}");
+        }
+        let mut finder = Declaration::Usage.finder();
+        finder.read(br#"[{"usage":{"prompt_tokens":2}}]"#);
+        assert_eq!(finder.found(), None);
     }
 
     #[test]

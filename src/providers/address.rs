@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::Uri;
 
 use super::UnusableProvider;
-use crate::config::{Credential, Provider, is_deployment};
+use crate::config::{Credential, GEMINI_NATIVE, Provider, is_deployment};
 use crate::metrics::Endpoint;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -95,6 +95,20 @@ impl Addresses {
     }
 }
 
+/// The same account at Gemini's own API, whose root is where the compatible one is without `/v1beta/openai`.
+pub(super) fn of_native_gemini(provider: &Provider) -> Option<Provider> {
+    if provider.kind.name != GEMINI_NATIVE.name || provider.kind.credential == GEMINI_NATIVE.credential {
+        return None;
+    }
+    let path = provider.base_url.path().trim_end_matches('/');
+    let root =
+        path.strip_suffix("/openai").and_then(|path| path.rsplit_once("/v")).map_or(path, |(root, _)| root);
+    let mut native = provider.clone();
+    native.kind = GEMINI_NATIVE;
+    native.base_url.set_path(root);
+    Some(native)
+}
+
 /// Whether the operation is one of a deployment, where models are deployments.
 fn is_of_a_deployment(endpoint: Endpoint) -> bool {
     matches!(
@@ -132,6 +146,7 @@ impl Identity {
         let usual = match kind {
             Credential::Bearer => bearer.clone(),
             Credential::ApiKeyHeader => header(HeaderName::from_static("api-key"), "")?,
+            Credential::GoogleKeyHeader => header(HeaderName::from_static("x-goog-api-key"), "")?,
             Credential::Anthropic => header(HeaderName::from_static("x-api-key"), "")?,
         };
         Ok(Self { kind, usual, bearer })

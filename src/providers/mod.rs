@@ -47,6 +47,7 @@ pub struct Upstream {
     identity: Identity,
     addresses: Addresses,
     speaks: [bool; Endpoint::COUNT],
+    native: Option<Arc<Self>>,
     record: Arc<Record>,
     metrics: Option<Arc<Metrics>>,
 }
@@ -70,6 +71,9 @@ impl Upstream {
         record: Arc<Record>,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, UnusableProvider> {
+        let native = address::of_native_gemini(provider);
+        let native =
+            native.map(|provider| Self::new(&Arc::new(provider), Arc::clone(&record), metrics.clone()));
         let mut speaks = [false; Endpoint::COUNT];
         for endpoint in Endpoint::ALL {
             speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
@@ -80,6 +84,7 @@ impl Upstream {
             identity: Identity::new(provider)?,
             addresses: Addresses::new(provider)?,
             speaks,
+            native: native.transpose()?.map(Arc::new),
             record,
             metrics,
         })
@@ -89,6 +94,12 @@ impl Upstream {
     #[must_use]
     pub fn speaks(&self, endpoint: Endpoint) -> bool {
         self.speaks[endpoint as usize]
+    }
+
+    /// Its own API at another address and with another credential, where it has one beside OpenAI's: Gemini's.
+    #[must_use]
+    pub fn native(&self) -> Option<&Arc<Self>> {
+        self.native.as_ref()
     }
 
     /// The header that carries our credential.

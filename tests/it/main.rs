@@ -20,6 +20,7 @@ mod demo;
 mod exposition;
 mod fallbacks;
 mod formats;
+mod gemini;
 mod generated;
 #[cfg(feature = "real-software")]
 mod hanging_lookups;

@@ -13,6 +13,10 @@ const MAX_VALUE: usize = 4 << 10;
 pub struct Finder {
     /// Names that lead to the member, from the top.
     path: &'static [&'static str],
+    /// The objects of a list at the top are searched as if each stood there alone.
+    in_elements: bool,
+    /// What is open around the searched object's own levels: that list, or nothing.
+    base: usize,
     /// Objects and arrays that are open.
     depth: usize,
     /// How many names of the path lead to the object that is searched.
@@ -51,6 +55,8 @@ impl Finder {
     pub fn new(path: &'static [&'static str]) -> Self {
         Self {
             path,
+            in_elements: false,
+            base: 0,
             depth: 0,
             on_path: 0,
             state: State::Before,
@@ -60,6 +66,12 @@ impl Finder {
             name: Vec::new(),
             value: Vec::new(),
         }
+    }
+
+    /// Looks for it in the objects of a list too, the last of which counts.
+    #[must_use]
+    pub fn in_elements(self) -> Self {
+        Self { in_elements: true, ..self }
     }
 
     /// The member's value, where the object was whole; of members that stand twice the last one.
@@ -85,6 +97,7 @@ impl Finder {
                 }
                 State::Before => {
                     self.state = if matches!(byte, b'{' | b'[') { State::Inside } else { State::Useless };
+                    self.base = usize::from(self.in_elements && byte == b'[');
                     self.depth = 1;
                     bytes = &bytes[1..];
                 }
@@ -95,7 +108,7 @@ impl Finder {
     }
 
     fn is_searched(&self) -> bool {
-        self.depth == self.on_path + 1
+        self.depth == self.base + self.on_path + 1
     }
 
     /// Reads on in a string, up to its end.
@@ -163,6 +176,8 @@ impl Finder {
         if self.is_searched() && self.place == Place::OnPath && byte == b'{' {
             self.on_path += 1;
             self.place = Place::Name;
+        } else if self.depth == self.base {
+            self.place = if byte == b'{' { Place::Name } else { Place::Value };
         }
         self.depth += 1;
     }
@@ -171,8 +186,8 @@ impl Finder {
         self.depth -= 1;
         if self.depth == 0 {
             self.state = State::Over;
-        } else if self.depth == self.on_path {
-            self.on_path -= 1;
+        } else if self.depth == self.base + self.on_path {
+            self.on_path = self.on_path.saturating_sub(1);
             self.place = Place::Value;
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::usage::Usage;
+use super::super::usage::{Lenient, Usage};
 use super::Seen;
 use super::filled::Filled;
 
@@ -19,6 +19,27 @@ struct PlainEvent<'a> {
     audio: Filled,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+    /// Of Gemini, in every event: what was used so far.
+    #[serde(borrow, rename = "usageMetadata")]
+    usage_so_far: Option<&'a RawValue>,
+    candidates: Lenient<Vec<Candidate>>,
+    #[serde(rename = "promptFeedback")]
+    prompt_feedback: Filled,
+}
+
+/// One of Gemini's responses to a prompt.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Candidate {
+    content: Lenient<Content>,
+    #[serde(rename = "finishReason")]
+    finish_reason: Filled,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Content {
+    parts: Filled,
 }
 
 /// False when the data cannot be parsed.
@@ -28,6 +49,15 @@ pub(super) fn read(data: &str, seen: &mut Seen) -> bool {
     seen.first_token |= event.r#type.ends_with(".delta") && (event.delta.0 || event.audio.0);
     if let Some(usage) = event.usage.and_then(|usage| Usage::read(usage.get())) {
         seen.declared(usage, true);
+    }
+    for candidate in event.candidates.0.unwrap_or_default() {
+        seen.first_token |= candidate.content.0.is_some_and(|content| content.parts.0);
+        seen.ended |= candidate.finish_reason.0;
+    }
+    if let Some(usage) = event.usage_so_far.and_then(|usage| Usage::read(usage.get())) {
+        // A prompt that is refused has no candidates.
+        seen.ended |= event.prompt_feedback.0;
+        seen.declared(usage, false);
     }
     true
 }

@@ -104,7 +104,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'Send the bearer token in this file')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Send a header (repeatable)')
             [CompletionResult]::new('--over', '--over', [CompletionResultType]::ParameterName, 'Scrape twice, this far apart, and report what happened in between')
-            [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by (repeatable)')
+            [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by; a limit for durations is the upper edge of a bucket, {le="5"} (repeatable)')
             [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Show the series that match, as name{label="value"}')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'For people, as one document, or the page itself with the verdict on stderr')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Time for one fetch; Prometheus'' own default')

@@ -93,7 +93,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --token-file 'Send the bearer token in this file'
             cand --header 'Send a header (repeatable)'
             cand --over 'Scrape twice, this far apart, and report what happened in between'
-            cand --require 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by (repeatable)'
+            cand --require 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by; a limit for durations is the upper edge of a bucket, {le="5"} (repeatable)'
             cand --filter 'Show the series that match, as name{label="value"}'
             cand --format 'For people, as one document, or the page itself with the verdict on stderr'
             cand --timeout 'Time for one fetch; Prometheus'' own default'

@@ -83,7 +83,7 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_s
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-file -d 'Send the bearer token in this file' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l header -d 'Send a header (repeatable)' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l over -d 'Scrape twice, this far apart, and report what happened in between' -r
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l require -d 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by (repeatable)' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l require -d 'Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over what counters grew by; a limit for durations is the upper edge of a bucket, {le="5"} (repeatable)' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l filter -d 'Show the series that match, as name{label="value"}' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l format -d 'For people, as one document, or the page itself with the verdict on stderr' -r -f -a "text\t''
 json\t''

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     over: Option<Duration>,
     /// Fail unless this holds: family{matchers} OP number, over the sum of the matching series; with --over, over
-    /// what counters grew by (repeatable)
+    /// what counters grew by; a limit for durations is the upper edge of a bucket, {le="5"} (repeatable)
     #[arg(long = "require", value_name = "EXPR", value_parser = requirement)]
     requirements: Vec<Requirement>,
     /// Show the series that match, as name{label="value"}
@@ -55,7 +55,10 @@ Examples:
   aurora metrics probe
   aurora metrics probe --over 30s
   aurora metrics probe --require 'aurora_tokens_total{direction=\"input\"} > 0'
-  aurora metrics probe 10.0.0.1:8080 10.0.0.2:8080 --token-env AURORA_MASTER_KEY";
+  aurora metrics probe 10.0.0.1:8080 10.0.0.2:8080 --token-env AURORA_MASTER_KEY
+
+A percentile is the bucket that it falls into, such as 5–10 s: nothing finer is recorded. Take its upper edge (upper_s \
+in JSON) for a limit. The mean is exact.";
 
 /// The longest time a flag takes.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -55,10 +55,14 @@ impl Texts {
 fn loss(before: &Text, now: Option<&Text>, directory: &Path) -> Option<String> {
     let shown = before.path.display();
     let same = now.filter(|now| now.path == before.path);
-    let is_empty = now.is_some_and(|now| is_blank(&now.text)) && !is_blank(&before.text);
-    if is_empty {
-        let what = "held settings before and is empty; restore it, or restart to run without them";
-        return Some(format!("{shown} {what}"));
+    let empty = now.filter(|now| is_blank(&now.text) && !is_blank(&before.text));
+    if let Some(empty) = empty {
+        let what = match same {
+            Some(_) => "held settings before and is empty".to_owned(),
+            None => format!("is empty and takes the place of {shown}"),
+        };
+        let shown = empty.path.display();
+        return Some(format!("{shown} {what}; restore it, or restart to run without them"));
     }
     let what = match directory.join(&before.path).symlink_metadata() {
         _ if same.is_some() => return None,
@@ -94,6 +98,14 @@ mod tests {
         std::fs::create_dir(folder.path().join("config")).unwrap();
         std::fs::write(folder.path().join("config/config.yaml"), "a: 1").unwrap();
         assert_eq!(now.losses_since(&before, folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn an_empty_file_does_not_take_the_place_of_one_that_held_settings() {
+        let (before, now) = (texts("config/config.yaml", "a: 1"), texts("config.yaml", ""));
+        let empty = "config.yaml is empty and takes the place of config/config.yaml; restore it, or restart to run without \
+                     them";
+        assert_eq!(now.losses_since(&before, Path::new("")), [empty]);
     }
 
     #[test]

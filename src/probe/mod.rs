@@ -17,7 +17,7 @@ use regex::Regex;
 
 pub use judge::{Finding, Reason};
 pub use require::{Checked, Requirement};
-pub use summary::{LabelSets, Model, Summary, Tokens};
+pub use summary::{Bucket, LabelSets, Model, Summary, Tokens};
 pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
 
 use crate::metrics::parser::{Exposition, Sample};

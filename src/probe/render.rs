@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use comfy_table::{CellAlignment, Table, presets};
 use reqwest::StatusCode;
 
-use super::{Http, Report, Summary};
+use super::{Bucket, Http, Report, Summary};
 use crate::metrics::parser::{Exposition, Sample};
 use crate::terminal::{Terminal, Tone};
 
@@ -100,6 +100,16 @@ pub(super) fn seconds(value: f64) -> String {
         format!("{} s", rounded(value, 100.0))
     } else {
         format!("{} ms", rounded(value * 1e3, 10.0))
+    }
+}
+
+/// The edges of a bucket: `< 10 ms`, `250–500 ms`, `0.5–1 s`, `> 600 s`.
+fn edges(Bucket { lower_s, upper_s }: Bucket) -> String {
+    match upper_s {
+        None => format!("> {}", seconds(lower_s)),
+        Some(upper) if lower_s <= 0.0 => format!("< {}", seconds(upper)),
+        Some(upper) if upper < 1.0 => format!("{}–{}", rounded(lower_s * 1e3, 10.0), seconds(upper)),
+        Some(upper) => format!("{}–{}", rounded(lower_s, 100.0), seconds(upper)),
     }
 }
 
@@ -228,18 +238,19 @@ fn models(summary: &Summary) -> String {
     if summary.models.is_empty() {
         return String::new();
     }
-    let time = |value: Option<f64>| value.map_or("-".to_owned(), seconds);
-    let mut rows =
-        vec![["provider", "model", "requests", "errors", "p50", "p95", "p99"].map(str::to_owned).to_vec()];
+    let bucket = |value: Option<Bucket>| value.map_or("-".to_owned(), edges);
+    let heading = ["provider", "model", "requests", "errors", "mean", "p50", "p95", "p99"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(summary.models.iter().map(|model| {
         vec![
             model.provider.clone(),
             model.model.clone(),
             model.requests.to_string(),
             model.error_ratio.map_or("-".to_owned(), percent),
-            time(model.p50_s),
-            time(model.p95_s),
-            time(model.p99_s),
+            model.mean_s.map_or("-".to_owned(), seconds),
+            bucket(model.p50),
+            bucket(model.p95),
+            bucket(model.p99),
         ]
     }));
     table(&rows, 2)

@@ -56,12 +56,23 @@ pub struct Model {
     pub requests: f64,
     /// Failed ones among all; `None` without requests.
     pub error_ratio: Option<f64>,
-    /// Half of the dispatches took at most so many seconds; estimated from the buckets, like the other two.
-    pub p50_s: Option<f64>,
-    /// 95 % of the dispatches took at most so many seconds.
-    pub p95_s: Option<f64>,
-    /// 99 % of the dispatches took at most so many seconds.
-    pub p99_s: Option<f64>,
+    /// Mean duration of a dispatch, in seconds; `None` without observations, like the percentiles.
+    pub mean_s: Option<f64>,
+    /// Bucket of the duration that half of the dispatches did not exceed.
+    pub p50: Option<Bucket>,
+    /// Bucket of the duration that 95 % of the dispatches did not exceed.
+    pub p95: Option<Bucket>,
+    /// Bucket of the duration that 99 % of the dispatches did not exceed.
+    pub p99: Option<Bucket>,
+}
+
+/// A bucket of a histogram: durations above `lower_s`, up to and including `upper_s`.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Bucket {
+    /// Lower edge in seconds, 0 for the first bucket.
+    pub lower_s: f64,
+    /// Upper edge in seconds; `None` for the last bucket, which has none.
+    pub upper_s: Option<f64>,
 }
 
 impl Summary {
@@ -118,60 +129,62 @@ fn label_sets(used: &[Sample], limits: &[Sample]) -> Vec<LabelSets> {
 }
 
 fn models(requests: &[Sample], durations: Option<&Family>) -> Vec<Model> {
-    let mut by_model: BTreeMap<(&str, &str), (Vec<&Sample>, Buckets)> = BTreeMap::new();
+    let mut by_model: BTreeMap<(&str, &str), (Vec<&Sample>, Durations)> = BTreeMap::new();
     for sample in requests {
         by_model.entry((sample.label("provider"), sample.label("model"))).or_default().0.push(sample);
     }
-    let buckets = durations.map(|family| family.samples.as_slice()).unwrap_or_default();
-    for sample in buckets.iter().filter(|sample| sample.name.ends_with("_bucket")) {
+    for sample in durations.map(|family| family.samples.as_slice()).unwrap_or_default() {
         by_model.entry((sample.label("provider"), sample.label("model"))).or_default().1.add(sample);
     }
-    let row = |((provider, model), (requests, buckets)): ((&str, &str), (Vec<&Sample>, Buckets))| {
+    let row = |((provider, model), (requests, durations)): ((&str, &str), (Vec<&Sample>, Durations))| {
         let total = sum(requests.iter().copied());
         Model {
             provider: provider.to_owned(),
             model: model.to_owned(),
             requests: total,
             error_ratio: ratio(errors(requests), total),
-            p50_s: buckets.quantile(0.5),
-            p95_s: buckets.quantile(0.95),
-            p99_s: buckets.quantile(0.99),
+            mean_s: ratio(durations.sum, durations.count),
+            p50: durations.quantile(0.5),
+            p95: durations.quantile(0.95),
+            p99: durations.quantile(0.99),
         }
     };
     by_model.into_iter().map(row).filter(|model| model.requests > 0.0).collect()
 }
 
-/// Cumulative counts by upper edge, summed over series.
+/// Durations of a model, summed over series.
 #[derive(Debug, Default)]
-struct Buckets(Vec<(f64, f64)>);
+struct Durations {
+    /// Cumulative counts by upper edge.
+    buckets: Vec<(f64, f64)>,
+    sum: f64,
+    count: f64,
+}
 
-impl Buckets {
-    fn add(&mut self, bucket: &Sample) {
-        let Ok(edge) = bucket.label("le").parse::<f64>() else { return };
-        match self.0.binary_search_by(|(known, _)| known.total_cmp(&edge)) {
-            Ok(place) => self.0[place].1 += bucket.value,
-            Err(place) => self.0.insert(place, (edge, bucket.value)),
+impl Durations {
+    fn add(&mut self, sample: &Sample) {
+        if sample.name.ends_with("_sum") {
+            self.sum += sample.value;
+        } else if sample.name.ends_with("_count") {
+            self.count += sample.value;
+        } else if let Ok(edge) = sample.label("le").parse::<f64>() {
+            match self.buckets.binary_search_by(|(known, _)| known.total_cmp(&edge)) {
+                Ok(place) => self.buckets[place].1 += sample.value,
+                Err(place) => self.buckets.insert(place, (edge, sample.value)),
+            }
         }
     }
 
-    /// As `histogram_quantile` of Prometheus: linear inside a bucket, the last finite edge beyond it.
-    fn quantile(&self, quantile: f64) -> Option<f64> {
-        let (_, total) = *self.0.last()?;
-        let finite = &self.0[..self.0.len() - 1];
-        let last_edge = finite.last()?.0;
+    /// The bucket that a quantile falls into. Nothing finer is known: a value inside it would be made up.
+    fn quantile(&self, quantile: f64) -> Option<Bucket> {
+        let (_, total) = *self.buckets.last()?;
         if total <= 0.0 {
             return None;
         }
-        let rank = quantile * total;
-        let place = finite.iter().position(|(_, count)| *count >= rank);
-        let Some(place) = place else { return Some(last_edge) };
-        let (edge, count) = finite[place];
-        let (lower, below) = match place.checked_sub(1) {
-            Some(previous) => finite[previous],
-            None if edge <= 0.0 => return Some(edge),
-            None => (0.0, 0.0),
-        };
-        Some(lower + (edge - lower) * (rank - below) / (count - below))
+        let place = self.buckets.iter().position(|(_, count)| *count >= quantile * total)?;
+        let lower_s = place.checked_sub(1).map_or(0.0, |below| self.buckets[below].0);
+        let upper = self.buckets[place].0;
+        Some(Bucket { lower_s, upper_s: upper.is_finite().then_some(upper) })
     }
 }
 
@@ -180,21 +193,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_histogram_quantile() {
-        let buckets =
-            |counts: [f64; 4]| Buckets([0.1, 1.0, 2.0, f64::INFINITY].into_iter().zip(counts).collect());
+    fn a_quantile_is_the_bucket_it_falls_into() {
+        let bucket = |lower_s, upper_s| Some(Bucket { lower_s, upper_s });
         for (counts, quantile, expected) in [
             ([0.0, 0.0, 0.0, 0.0], 0.5, None),
-            ([4.0, 4.0, 4.0, 4.0], 0.5, Some(0.05)),
-            ([0.0, 10.0, 10.0, 10.0], 0.5, Some(0.55)),
-            ([0.0, 5.0, 10.0, 10.0], 0.95, Some(1.9)),
-            ([0.0, 0.0, 0.0, 7.0], 0.99, Some(2.0)),
-            ([1.0, 1.0, 1.0, 2.0], 0.5, Some(0.1)),
+            ([4.0, 4.0, 4.0, 4.0], 0.5, bucket(0.0, Some(0.1))),
+            ([0.0, 10.0, 10.0, 10.0], 0.5, bucket(0.1, Some(1.0))),
+            ([5.0, 10.0, 10.0, 10.0], 0.5, bucket(0.0, Some(0.1))),
+            ([0.0, 5.0, 10.0, 10.0], 0.95, bucket(1.0, Some(2.0))),
+            ([0.0, 0.0, 0.0, 7.0], 0.99, bucket(2.0, None)),
         ] {
-            let found = buckets(counts).quantile(quantile);
-            let near = found.zip(expected).is_some_and(|(found, expected)| (found - expected).abs() < 1e-12);
-            assert!(near || found == expected, "{counts:?} {quantile}: {found:?}");
+            let buckets = [0.1, 1.0, 2.0, f64::INFINITY].into_iter().zip(counts).collect();
+            let durations = Durations { buckets, ..Durations::default() };
+            assert_eq!(durations.quantile(quantile), expected, "{counts:?} {quantile}");
         }
-        assert_eq!(Buckets(vec![(f64::INFINITY, 3.0)]).quantile(0.5), None);
+        let unbounded = Durations { buckets: vec![(f64::INFINITY, 3.0)], ..Durations::default() };
+        assert_eq!(unbounded.quantile(0.5), bucket(0.0, None));
     }
 }

@@ -118,8 +118,8 @@ requests      10, 1 failed (10 %)
 in flight     2
 tokens        100 input, 40 output
 
-provider  model  requests  errors     p50     p95     p99
-openai    gpt-4        10    10 %  100 ms  910 ms  982 ms
+provider  model  requests  errors    mean       p50      p95      p99
+openai    gpt-4        10    10 %  300 ms  < 100 ms  0.1–1 s  0.1–1 s
 ",
         server.url("/metrics"),
         PAGE.len(),

@@ -13,6 +13,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::aurora::Setup;
+use crate::caller::request;
 use crate::scripted::{Scripted, answer, page};
 
 const PAGE: &str = "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n";
@@ -245,4 +247,30 @@ fn https_is_probed_when_its_certificate_is_trusted() {
     let what = "received corrupt message of type InvalidContentType";
     let expected = failure(&url, &plain.to_string(), what);
     assert_eq!(run("trusted.pem", &url), (1, String::new(), expected));
+}
+
+#[test]
+fn a_percentile_is_printed_as_its_bucket_beside_the_mean() {
+    let setup = Setup::bare().variable("LOG_FORMAT", "json").arguments(&["serve", "--demo", "--port", "0"]);
+    let aurora = setup.start();
+    let chat = |model: &str| {
+        let body = format!(r#"{{"model":"{model}","messages":[]}}"#);
+        request("POST", "/v1/chat/completions", "content-type: application/json\r\n", body)
+    };
+    // demo-slow takes 5 s and a little, where a bucket ends at 5 s.
+    assert_eq!(aurora.ask(chat("demo-slow")).status, 200);
+    assert_eq!(aurora.ask(chat("demo-fast")).status, 200);
+    aurora.settles("aurora_answers_total", &["demo-fast ok 1", "demo-slow ok 1"]);
+    let (code, printed, _) = ran(aurora.folder(), &[], &["metrics", "probe", &aurora.url("/metrics")]);
+    let row = |model: &str| {
+        let line = printed.lines().find(|line| line.contains(model)).expect("a row");
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(code, 0);
+    let slow = row("demo-slow");
+    assert_eq!(slow[5..], ["5–10 s", "5–10 s", "5–10 s"], "{printed}");
+    let mean = slow[4].strip_suffix(" s").and_then(|mean| mean.parse::<f64>().ok());
+    assert!(mean.is_some_and(|mean| (5.0..6.0).contains(&mean)), "{printed}");
+    let fast = row("demo-fast");
+    assert_eq!((&fast[5], &fast[6]), (&fast[7], &fast[7]), "one dispatch falls into one bucket: {printed}");
 }

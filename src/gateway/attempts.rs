@@ -98,9 +98,9 @@ impl Call<'_> {
                 return Dispatched::new(Err(error), 0);
             }
         };
-        let mut retries = 0;
+        let (mut retries, mut retried) = (0, None);
         let dispatched = loop {
-            let outcome = self.attempt(request, dispatch, exchange, &mut permit).await;
+            let outcome = self.attempt(request, retried, dispatch, exchange, &mut permit).await;
             let dispatched = Dispatched::new(outcome, retries);
             if let Some(failure) = dispatched.class.attempt {
                 dispatch.note(|observer| observer.attempt_ended(failure));
@@ -111,8 +111,8 @@ impl Call<'_> {
                 Ok(request) => request,
                 Err(error) => break Dispatched::new(Err(error), retries),
             };
-            dispatch.note(|observer| observer.retried(reason));
             retries += 1;
+            retried = Some(reason);
         };
         permit.settle(&dispatched.class.health);
         dispatched
@@ -125,21 +125,22 @@ impl Call<'_> {
         self.operation.request_to(self.target)
     }
 
-    /// Asks the target once.
+    /// Asks the target once; `retried` is the reason where it is a retry.
     async fn attempt(
         &self,
         request: Request<RequestBody>,
+        retried: Option<RetryReason>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
         permit: &mut Permit<'_>,
     ) -> Outcome {
-        let response = self.ask(request, dispatch, exchange).await?;
+        let response = self.ask(request, retried, dispatch, exchange).await?;
         let status = response.status();
         dispatch.note(|observer| observer.answered(status.as_u16()));
         exchange.upstream_answered(status.as_u16());
         permit.connected();
         // Of a stream the first event counts, which shows only when it is read.
-        if status.is_success() && headers::is_json(response.headers()) {
+        if permit.is_probe() && status.is_success() && headers::is_json(response.headers()) {
             permit.begun();
         }
         let answer = self.read(response, dispatch, exchange).await?;
@@ -149,10 +150,12 @@ impl Call<'_> {
         Ok(answer)
     }
 
-    /// Sends the request and waits for the upstream's headers. A send is an attempt, and so is a failure to connect.
+    /// Sends the request and waits for the upstream's headers. A send is an attempt, and so is a failure to connect; only
+    /// then a retry counts.
     async fn ask(
         &self,
         mut request: Request<RequestBody>,
+        mut retried: Option<RetryReason>,
         dispatch: &mut Dispatch,
         exchange: &mut Exchange,
     ) -> Result<Response<UpstreamBody>, GatewayError> {
@@ -163,6 +166,9 @@ impl Call<'_> {
             if !is_ours && !std::mem::replace(&mut is_counted, true) {
                 exchange.attempt();
                 dispatch.note(DispatchObserver::attempt);
+                if let Some(reason) = retried.take() {
+                    dispatch.note(|observer| observer.retried(reason));
+                }
             }
             let error = match self.deadline.within(connection?.send(request)).await {
                 Ok(Ok(response)) => return Ok(response),
@@ -190,7 +196,7 @@ impl Call<'_> {
     ) -> Result<Box<Connection>, GatewayError> {
         match self.deadline.within(self.worker.client.connection(request.uri(), reuse)).await {
             Ok(connection) => connection.map_err(|error| self.no_answer(&error)),
-            Err(why) => Err(self.deadline.missed(&why, self.provider())),
+            Err(why) => Err(self.deadline.missed(&why, self.provider()).while_connecting()),
         }
     }
 

@@ -188,6 +188,16 @@ impl GatewayError {
         Self::upstream(provider, fault, error.to_string())
     }
 
+    /// The same, where there was no connection yet: it is not the model that was waited for.
+    pub(super) fn while_connecting(mut self) -> Self {
+        if let Self::Upstream { fault, .. } = &mut self
+            && *fault == Fault::TimedOut
+        {
+            *fault = Fault::ConnectTimeout;
+        }
+        self
+    }
+
     /// The provider refused our credential, which is not the caller's business.
     pub(super) fn credentials(provider: &str) -> Self {
         let message = "it refused the configured credential; the operator has to look at its api_key";

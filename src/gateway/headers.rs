@@ -4,7 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use crate::metrics::Endpoint;
+use super::operation::Operation;
 use crate::providers::Upstream;
 
 /// Identifies a request in the answer, the log and upstream.
@@ -122,51 +122,43 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 /// The caller's headers as they go upstream, with our credential instead of the caller's. The caller's own stay as
 /// they are, for another target.
-pub(super) fn to_upstream(
-    headers: &HeaderMap,
-    request_id: &HeaderValue,
-    to: &Upstream,
-    endpoint: Endpoint,
-) -> HeaderMap {
+pub(super) fn to_upstream(operation: &Operation, to: &Upstream) -> HeaderMap {
+    let Operation { headers, endpoint, .. } = operation;
+    let keeps_conditions = operation.may_be_conditional();
     let named: Vec<HeaderName> = named_by_connection(headers).collect();
     let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
     for (name, value) in headers {
         let text = name.as_str();
-        if !ends_here(text) && !stays_here(text) && !named.contains(name) {
+        let is_dropped = ends_here(text)
+            || stays_here(text)
+            || !keeps_conditions && is_condition(text)
+            || named.contains(name);
+        if !is_dropped {
             upstream.append(name, value.clone());
         }
     }
     upstream.insert(header::ACCEPT_ENCODING, IDENTITY);
-    upstream.insert(REQUEST_ID, request_id.clone());
-    if let Some((name, value)) = to.credential(endpoint) {
+    upstream.insert(REQUEST_ID, operation.request_id.clone());
+    if let Some((name, value)) = to.credential(*endpoint) {
         upstream.insert(name, value.clone());
     }
-    if let Some((name, value)) = to.required_header(endpoint) {
+    if let Some((name, value)) = to.required_header(*endpoint) {
         upstream.entry(name).or_insert(value);
     }
     upstream
 }
 
 /// Headers that make a request conditional or partial.
-const CONDITIONS: [HeaderName; 6] = [
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_MATCH,
-    header::IF_UNMODIFIED_SINCE,
-    header::IF_RANGE,
-    header::RANGE,
-];
+fn is_condition(name: &str) -> bool {
+    matches!(
+        name,
+        "if-none-match" | "if-modified-since" | "if-match" | "if-unmodified-since" | "if-range" | "range"
+    )
+}
 
 /// Whether a request may be answered with 304.
 pub(super) fn is_conditional(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
-}
-
-/// Makes a request unconditional and whole.
-pub(super) fn remove_conditions(headers: &mut HeaderMap) {
-    for name in &CONDITIONS {
-        headers.remove(name);
-    }
 }
 
 /// The upstream's headers as they go to the caller.

@@ -145,7 +145,7 @@ impl Operation {
     }
 
     /// Whether a 304 can be relayed, so that conditional headers may go upstream.
-    fn may_be_conditional(&self) -> bool {
+    pub(super) fn may_be_conditional(&self) -> bool {
         match self.kind {
             OperationKind::Model => false,
             OperationKind::Stored => matches!(self.method, Method::GET | Method::HEAD),
@@ -177,11 +177,7 @@ impl Operation {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
-        *request.headers_mut() =
-            headers::to_upstream(&self.headers, &self.request_id, upstream, self.endpoint);
-        if !self.may_be_conditional() {
-            headers::remove_conditions(request.headers_mut());
-        }
+        *request.headers_mut() = headers::to_upstream(self, upstream);
         Ok(request)
     }
 }

@@ -163,10 +163,16 @@ impl Permit<'_> {
         self.connecting.succeeded();
     }
 
+    /// Whether it shows that a model is back.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.model.as_ref().is_some_and(|model| matches!(model.permitted, Permitted::AsProbe(_)))
+    }
+
     /// The first byte of a good response came. That is enough of a probe; of other requests the end counts.
     pub fn begun(&mut self) {
-        if let Some(model) = &mut self.model
-            && matches!(model.permitted, Permitted::AsProbe(_))
+        if self.is_probe()
+            && let Some(model) = &mut self.model
         {
             model.succeeded();
         }

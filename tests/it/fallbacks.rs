@@ -126,6 +126,10 @@ fn a_connect_timeout_leads_to_the_next_target_and_counts_as_a_connect_error() {
     // The provider is closed off with all its models.
     assert_eq!(aurora.ask(chat_of("a/n", false)).status, 503);
     aurora.settles(
+        "aurora_circuit_breaker_state",
+        &["a  open 1", "a m closed 1", "a n closed 1", "b  closed 1", "b m closed 1"],
+    );
+    aurora.settles(
         "aurora_upstream_attempts_total",
         &["a m breaker_open 1", "a m timeout 1", "a n breaker_open 1", "b m success 2"],
     );

@@ -1,8 +1,8 @@
-//! A caller's body on its way to whoever reads it, and what becomes of one that nobody reads: its connection can serve
-//! another request only when the body is out of the way.
+//! A client's body on its way to the handler that reads it, and the rest of one that no handler reads: its connection can
+//! serve another request only when the body is out of the way.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,49 +11,49 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
+use super::connection_state::{ConnectionState, RequestBody};
+
 /// Most bytes that are read for the sake of the next request.
 const MOST: usize = 64 << 10;
 
-/// Longest wait for them: most callers send head and body together.
+/// Longest wait for them: most clients send head and body together.
 const WAIT: Duration = Duration::from_millis(100);
-
-/// Where a body is left that was dropped before its end. A connection has one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Unread(Arc<Mutex<Option<Incoming>>>);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct CallersBody {
     body: Option<Incoming>,
-    unread: Unread,
+    connection: Arc<ConnectionState>,
 }
 
-impl Unread {
+impl CallersBody {
     /// The body of the connection's next request.
-    pub(super) fn watch(&self, body: Incoming) -> CallersBody {
-        CallersBody { body: Some(body), unread: self.clone() }
+    pub(super) fn new(body: Incoming, connection: Arc<ConnectionState>) -> Self {
+        connection.begin_request(!body.is_end_stream());
+        Self { body: Some(body), connection }
     }
+}
 
-    fn slot(&self) -> MutexGuard<'_, Option<Incoming>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether nothing stands between this request and the next; the rest of a small body is read and dropped. `awaited` is
+/// a client that sends its body only when it is told to.
+pub(super) async fn is_cleared(connection: &ConnectionState, awaited: bool) -> bool {
+    let Some(body) = connection.take_unread() else { return true };
+    if awaited || body.size_hint().lower() > MOST as u64 {
+        return false;
     }
-
-    /// Whether nothing stands between this request and the next; the rest of a small body is read and forgotten.
-    /// `awaited` is a caller that sends its body only when it is told to.
-    pub(super) async fn is_cleared(&self, awaited: bool) -> bool {
-        let Some(body) = self.slot().take() else { return true };
-        if awaited || body.size_hint().lower() > MOST as u64 {
-            return false;
-        }
-        let rest = tokio::time::timeout(WAIT, Limited::new(body, MOST).collect()).await;
-        rest.is_ok_and(|rest| rest.is_ok())
-    }
+    connection.set_body(RequestBody::Awaited);
+    let rest = tokio::time::timeout(WAIT, Limited::new(body, MOST).collect()).await;
+    let cleared = rest.is_ok_and(|rest| rest.is_ok());
+    connection.set_body(if cleared { RequestBody::Read } else { RequestBody::Dropped });
+    cleared
 }
 
 impl Drop for CallersBody {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            *self.unread.slot() = Some(body);
+        let unread = self.body.take().filter(|body| !body.is_end_stream());
+        self.connection.set_body(if unread.is_some() { RequestBody::Dropped } else { RequestBody::Read });
+        if let Some(body) = unread {
+            self.connection.keep_unread(body);
         }
     }
 }

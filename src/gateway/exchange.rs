@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderValue;
+use axum::body::Body;
+use http::{HeaderValue, Request};
 
 use super::auth::CallerIndex;
+use super::connection_state::ConnectionState;
 use super::error::GatewayError;
 use super::last_word::Break;
 use super::lifecycle::InFlight;
@@ -24,17 +26,26 @@ pub(super) struct Exchange {
     in_flight: Option<InFlight>,
     /// The answer to HEAD has no body whose end could be seen.
     bodiless: bool,
+    /// The connection that sends the response.
+    connection: Option<Arc<ConnectionState>>,
 }
 
 impl Exchange {
     /// A head arrived. `route` is the index in the route table.
-    pub(super) fn start(worker: &Worker, route: usize, method: &str, request_id: &HeaderValue) -> Self {
+    pub(super) fn start(
+        worker: &Worker,
+        route: usize,
+        request: &Request<Body>,
+        request_id: &HeaderValue,
+    ) -> Self {
+        let method = request.method().as_str();
         let observe = |metrics| HttpObserver::start(metrics, route, HttpMethod::of(method), Instant::now());
         Self {
             observer: worker.metrics.as_ref().map(observe),
             log: RequestLog::start(worker.shared.config.log, route, request_id),
             in_flight: None,
             bodiless: method == "HEAD",
+            connection: request.extensions().get().cloned(),
         }
     }
 
@@ -164,6 +175,23 @@ impl Exchange {
         if let Some(log) = &mut self.log {
             log.tokens = Some(*tokens);
         }
+    }
+
+    /// Gives the place in flight back before the response is sent: it is a refusal or all here.
+    pub(super) fn release(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// The response ended well for hyper: it counts as that once the kernel has accepted its last byte.
+    pub(super) fn hand_over(mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.keep_unsent(self);
+        }
+    }
+
+    /// Whether the client does not take what is written.
+    pub(super) fn is_write_blocked(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_write_blocked())
     }
 
     /// The last byte was handed over, or will never be.

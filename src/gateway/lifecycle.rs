@@ -1,51 +1,32 @@
 //! Whether the gateway is serving, draining or gone, and how much is in flight.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::body_memory::BodyMemory;
+use super::connection_state::Stage;
+use super::connections::Connections;
 
 /// Shared by everything that serves.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
     leaving: AtomicBool,
-    /// New requests are refused, idle connections close.
+    /// Listeners close, and each connection after its next response.
     pub(super) draining: CancellationToken,
-    /// Nothing is in flight any more: listeners and connections close.
+    /// Connections without a request close.
     pub(super) closing: CancellationToken,
     /// The grace period is over: what is still open ends with a last word.
     pub(super) cut: CancellationToken,
-    connections: AtomicUsize,
-    /// Connections with a request, as each accept loop counts its own.
-    active: Mutex<Vec<Arc<Active>>>,
+    open: AtomicUsize,
+    /// The connections of each accept loop.
+    accept_loops: Mutex<Vec<Arc<Connections>>>,
     in_flight: AtomicUsize,
     in_flight_limit: AtomicUsize,
     /// What the bodies of requests take.
     pub(super) bodies: Arc<BodyMemory>,
 }
-
-/// Counts the connections of one accept loop that have a request; in a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub(super) struct Active(AtomicUsize);
-
-impl Active {
-    /// One more has a request.
-    pub(super) fn begin(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// One has none any more.
-    pub(super) fn end(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// How often the end of the last request is looked for while draining.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Lifecycle {
     /// Whether load balancers should send requests here.
@@ -73,13 +54,6 @@ impl Lifecycle {
         self.in_flight_limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Waits until nothing is in flight.
-    pub(super) async fn idle(&self) {
-        while self.in_flight() > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
     /// Counts a request in flight; `None` when `limit` are.
     pub(super) fn enter(self: &Arc<Self>, limit: usize) -> Option<InFlight> {
         Slot::take(self, limit, |lifecycle| &lifecycle.in_flight).map(InFlight)
@@ -87,25 +61,46 @@ impl Lifecycle {
 
     /// Counts an open connection; `None` when `limit` are.
     pub(super) fn connect(self: &Arc<Self>, limit: usize) -> Option<Connected> {
-        Slot::take(self, limit, |lifecycle| &lifecycle.connections).map(Connected)
+        Slot::take(self, limit, |lifecycle| &lifecycle.open).map(Connected)
     }
 
-    /// For one accept loop to count with.
-    pub(super) fn counter(&self) -> Arc<Active> {
-        let counter = Arc::<Active>::default();
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counter));
-        counter
+    /// The registry of one accept loop.
+    pub(super) fn accept_loop(&self) -> Arc<Connections> {
+        let connections = Arc::<Connections>::default();
+        self.accept_loops().push(Arc::clone(&connections));
+        connections
+    }
+
+    fn accept_loops(&self) -> MutexGuard<'_, Vec<Arc<Connections>>> {
+        self.accept_loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks up to `most` connections to make room: those that have sent nothing, then idle ones, each oldest first, those of
+    /// `own` accept loop before others'. Returns how many of its own and how many of another were asked.
+    pub(super) fn evict(&self, own: &Arc<Connections>, most: usize) -> (usize, usize) {
+        let accept_loops = self.accept_loops();
+        for rank in Stage::EVICTION_RANKS {
+            let asked = own.evict(rank, most);
+            if asked > 0 {
+                return (asked, 0);
+            }
+            let others = accept_loops.iter().filter(|other| !Arc::ptr_eq(other, own));
+            let asked = others.map(|other| other.evict(rank, most)).find(|asked| *asked > 0);
+            if let Some(asked) = asked {
+                return (0, asked);
+            }
+        }
+        (0, 0)
     }
 
     /// Connections with a request now.
     pub(super) fn active(&self) -> usize {
-        let counters = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.iter().map(|counter| counter.0.load(Ordering::Relaxed)).sum()
+        self.accept_loops().iter().map(|connections| connections.active()).sum()
     }
 
     /// Open connections now.
     pub(super) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.open.load(Ordering::Relaxed)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Binds one address for all workers and finds out how many connections the process can hold.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockFilter, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::TcpStream;
 
 use super::body_memory;
 use super::worker::Limits;
@@ -81,8 +83,57 @@ fn bind_all(address: SocketAddr, workers: usize) -> std::io::Result<Vec<TcpListe
         .collect()
 }
 
+/// Seconds after which a client that vanished is noticed while nothing is sent to it: 20 without a byte, then probes
+/// until [`VANISHED`] has passed.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(20))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
+/// Least time without an acknowledgement after which a client counts as gone.
+const VANISHED: Duration = Duration::from_secs(50);
+
+/// Options of an accepted socket that its listener cannot hand down: data that is not acknowledged, or not read for as long
+/// as `write` allows, ends the connection.
+pub(super) fn accepted(socket: &TcpStream, write: Duration) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(write.max(VANISHED))) {
+        tracing::debug!(error = error.to_string(), "TCP_USER_TIMEOUT could not be set");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, write);
+}
+
+/// Drops the first packet of new handshakes, so that none is completed between the last accept and the close of a listener,
+/// which would reset it. The client sends the packet again within a second, and is refused by then.
+pub(super) fn refuse_handshakes(listener: &tokio::net::TcpListener) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // Byte 13 of the TCP header holds the flags; of SYN (2) and ACK (16) a first packet has SYN alone.
+        const LOAD_BYTE: u16 = 0x30;
+        const AND: u16 = 0x54;
+        const JUMP_IF_EQUAL: u16 = 0x15;
+        const RETURN: u16 = 0x06;
+        let drop_first_packets = [
+            SockFilter::new(LOAD_BYTE, 0, 0, 13),
+            SockFilter::new(AND, 0, 0, 0x12),
+            SockFilter::new(JUMP_IF_EQUAL, 0, 1, 0x02),
+            SockFilter::new(RETURN, 0, 0, 0),
+            SockFilter::new(RETURN, 0, 0, u32::MAX),
+        ];
+        SockRef::from(listener).attach_filter(&drop_first_packets)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = listener;
+        Ok(())
+    }
+}
+
+/// A bound socket; its options are those of the sockets that it accepts.
 fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;

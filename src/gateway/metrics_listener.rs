@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::current::Current;
 use super::lifecycle::Lifecycle;
 use super::station::Station;
-use super::{connection, listen};
+use super::{accept, listen};
 use crate::config::Config;
 use crate::metrics::WorkerMetrics;
 
@@ -50,7 +50,7 @@ impl MetricsListener {
         let lifecycle = Arc::<Lifecycle>::default();
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let station = Station::of_metrics(current, metrics, Arc::clone(&lifecycle));
-        let accepting = tokio::spawn(connection::accept(listener, Arc::new(station)));
+        let accepting = tokio::spawn(accept::accept(listener, Arc::new(station)));
         Ok(Scrapes { accepting, lifecycle })
     }
 }

@@ -1,11 +1,12 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `connection.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call,
+//! cells. `accept.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call,
 //! `stored.rs` and `passthrough.rs` those of calls that are bound to a provider. What
 //! follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
 //! keep what they began with.
 
+mod accept;
 mod answer;
 mod attempts;
 mod auth;
@@ -13,6 +14,8 @@ mod body_memory;
 mod callers_body;
 mod classify;
 mod connection;
+mod connection_state;
+mod connections;
 mod cross_site;
 mod current;
 mod deadline;
@@ -21,6 +24,7 @@ mod error_names;
 mod exchange;
 mod gemini;
 mod headers;
+mod host;
 mod io;
 mod last_word;
 mod lifecycle;

@@ -160,13 +160,18 @@ impl http_body::Body for ObservedBody {
 
 impl Drop for ObservedBody {
     fn drop(&mut self) {
-        if !self.ended
-            && let ReplyBody::Relay(relay) = &mut self.body
-        {
-            relay.left();
-            if let Some(outcome) = relay.outcome() {
-                self.end(outcome);
+        if self.ended {
+            if let Some(exchange) = self.exchange.take() {
+                exchange.hand_over();
             }
+            return;
+        }
+        let ReplyBody::Relay(relay) = &mut self.body else { return };
+        relay.left();
+        // The end of a stream that is still to be written has not reached a client that does not read.
+        let unread = self.exchange.as_ref().is_some_and(Exchange::is_write_blocked);
+        if let Some(outcome) = relay.outcome() {
+            self.end(if unread { HttpOutcome::Cancelled } else { outcome });
         }
     }
 }

@@ -15,9 +15,9 @@ use super::connection::BeyondCap;
 use super::error::GatewayError;
 use super::exchange::Exchange;
 use super::relay::Received;
-use super::reply::{ObservedBody, Reply};
+use super::reply::{ObservedBody, Reply, ReplyBody};
 use super::worker::Worker;
-use super::{cross_site, headers, models, passthrough, relay, scrape, stored};
+use super::{cross_site, headers, host, models, passthrough, relay, scrape, stored};
 use crate::metrics::{Endpoint, Surface};
 use crate::panics;
 
@@ -188,8 +188,9 @@ fn methods(worker: &Arc<Worker>, index: usize) -> MethodRouter {
 async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Response<Body> {
     let route = &ROUTES[index];
     let request_id = headers::request_id(request.headers());
-    if !route.takes(request.method()) {
-        let mut exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
+    let host = host::check(&request);
+    if host.is_ok() && !route.takes(request.method()) {
+        let mut exchange = Exchange::start(&worker, index, &request, &request_id);
         let refusal = GatewayError::method_not_allowed(route.allow);
         exchange.refused(&refusal);
         let mut reply = refusal.into_reply();
@@ -197,15 +198,16 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
         return respond(reply, Some(exchange), request_id);
     }
     match route.action {
+        _ if host.is_err() => {}
         Action::Health => return respond(Reply::json(r#"{"status":"ok"}"#), None, request_id),
         Action::Ready => return respond(ready(&worker), None, request_id),
         _ => {}
     }
-    let admitted = authorize(&worker, route, &request);
+    let admitted = host.and_then(|()| authorize(&worker, route, &request));
     if route.action == Action::Scrape && admitted.is_ok() {
         return respond(scrape::scrape(&worker, request.headers()).await, None, request_id);
     }
-    let mut exchange = Exchange::start(&worker, index, request.method().as_str(), &request_id);
+    let mut exchange = Exchange::start(&worker, index, &request, &request_id);
     let reply = match admitted {
         Err(refusal) => Err(refusal),
         Ok(caller) => {
@@ -268,8 +270,11 @@ async fn answer(
     if let Some(caller) = caller {
         exchange.caller(worker, caller);
     }
-    if lifecycle.draining.is_cancelled() {
+    if worker.cut.is_cancelled() {
         return Err(GatewayError::DRAINING);
+    }
+    if route.action == Action::Unmatched {
+        return Err(GatewayError::NO_SUCH_ROUTE);
     }
     if request.extensions().get::<BeyondCap>().is_some() {
         return Err(GatewayError::TOO_MANY_CONNECTIONS);
@@ -306,6 +311,10 @@ fn respond(reply: Reply, mut exchange: Option<Exchange>, request_id: HeaderValue
     let Reply { status, headers, body, answer } = reply;
     if let Some(exchange) = &mut exchange {
         exchange.answered(status.as_u16(), answer);
+        // The place in flight is not held while an unread body is waited for.
+        if matches!(body, ReplyBody::Full(_)) {
+            exchange.release();
+        }
     }
     let mut response = Response::new(ObservedBody::watch(body, exchange));
     *response.status_mut() = status;

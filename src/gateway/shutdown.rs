@@ -19,16 +19,11 @@ pub(super) async fn stop(shared: &Shared, workers: &mut Workers, scrapes: Option
     tokio::time::sleep(shutdown.delay).await;
     lifecycle.draining.cancel();
     let mut cut = 0;
-    let drained = async {
-        lifecycle.idle().await;
-        lifecycle.closing.cancel();
-        workers.all_ended().await;
-    };
-    if tokio::time::timeout(shutdown.grace, drained).await.is_err() {
+    if tokio::time::timeout(shutdown.grace, workers.all_ended()).await.is_err() {
         cut = lifecycle.in_flight();
-        lifecycle.closing.cancel();
         lifecycle.cut.cancel();
-        // Who does not read its last words in this time does not get them.
+        lifecycle.closing.cancel();
+        // A client that does not read its last event in this time does not get it.
         drop(tokio::time::timeout(LAST_WORDS, workers.all_ended()).await);
     }
     if let Some(scrapes) = scrapes {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 
+use super::connections::Connections;
 use super::current::Current;
-use super::lifecycle::{Active, Lifecycle};
+use super::lifecycle::Lifecycle;
 use super::worker::{Shared, Worker};
 use crate::metrics::WorkerMetrics;
 use crate::providers::Client;
@@ -25,7 +26,7 @@ pub(super) struct Station {
     pub(super) metrics: Option<WorkerMetrics>,
     /// When its listener closes, and the connections that come in by it.
     pub(super) lifecycle: Arc<Lifecycle>,
-    pub(super) active: Arc<Active>,
+    pub(super) connections: Arc<Connections>,
     current: Arc<Current>,
     router: MakeRouter,
     /// Counted by the caps.
@@ -67,8 +68,8 @@ impl Station {
         let (generation, shared) = (current.generation(), current.shared());
         let client = Client::new(&shared.egress, shared.limits.idle_upstream);
         let serving = Serving::new(generation, shared, client, metrics.clone(), router);
-        let (current, active) = (Arc::clone(current), lifecycle.counter());
-        Self { metrics, lifecycle, active, current, router, capped, serving: Mutex::new(serving) }
+        let (current, connections) = (Arc::clone(current), lifecycle.accept_loop());
+        Self { metrics, lifecycle, connections, current, router, capped, serving: Mutex::new(serving) }
     }
 
     /// What is served with now.

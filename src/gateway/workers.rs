@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::connection;
+use super::accept;
 use super::station::Station;
 
 /// Every worker of the process.
@@ -63,7 +63,7 @@ fn work(listener: TcpListener, station: Station) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        connection::accept(listener, station).await;
+        accept::accept(listener, station).await;
         Ok(())
     });
     // A name that is still being looked up does not hold the end up.

@@ -203,8 +203,10 @@ fn odd_requests_are_never_a_fault_of_ours() {
     let chunks = |text: &str| post("transfer-encoding: chunked\r\n", text);
     let cases = [
         (200, "GET /health HTTP/1.0\r\n\r\n".to_owned()),
-        (200, "GET /health HTTP/1.1\n\n".to_owned()),
-        (200, "\r\n\r\nGET /health HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned()),
+        (200, "GET /health HTTP/1.1\nhost: a\n\n".to_owned()),
+        (200, "\r\n\r\nGET /health HTTP/1.1\r\nhost: a\r\n\r\n".to_owned()),
+        (200, "GET /health HTTP/1.1\r\nhost:\r\n\r\n".to_owned()),
+        (200, "GET http://A/health HTTP/1.1\r\nhost: a:80\r\n\r\n".to_owned()),
         (404, "CONNECT aurora:443 HTTP/1.1\r\nhost: aurora:443\r\n\r\n".to_owned()),
         (404, "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n".to_owned()),
         (200, post("upgrade: websocket\r\nconnection: upgrade\r\ncontent-length: 13\r\n", body)),
@@ -237,4 +239,45 @@ fn requests_of_one_connection_are_answered_in_order() {
     let ok = r#"{"status":"ok"}"#;
     assert_eq!(statuses, [ok, OK, ok, ok]);
     assert_eq!(upstream.calls().len(), 1);
+}
+
+#[test]
+fn http_1_1_requires_exactly_one_host() {
+    let (upstream, aurora) = start();
+    let missing = refusal("The Host header is missing; HTTP/1.1 requires one.", "", "missing_host");
+    let duplicate = refusal("Duplicate Host header; send it once.", "", "duplicate_host");
+    let invalid = refusal("The Host header is not a host with an optional port.", "", "invalid_host");
+    let mismatch =
+        refusal("The Host header differs from the host of the request target.", "", "host_mismatch");
+    let cases = [
+        ("GET /health", "", &missing),
+        ("GET /health", "host: a\r\nHost: a\r\n", &duplicate),
+        ("DELETE /health", "host: a\r\nhost: b\r\n", &duplicate),
+        ("GET /nowhere", "host: a b\r\n", &invalid),
+        ("GET /v1/models", "host: user@a\r\n", &invalid),
+        ("GET http://b/v1/models", "host: a\r\n", &mismatch),
+        ("GET http://a:81/v1/models", "host: a\r\n", &mismatch),
+    ];
+    for (line, hosts, expected) in cases {
+        let answer = aurora.ask(format!("{line} HTTP/1.1\r\n{hosts}{}\r\n", key()));
+        assert_eq!((line, hosts, answer.said()), (line, hosts, (400, expected.as_str())));
+    }
+    let body = r#"{"model":"m"}"#;
+    let post = format!("POST /v1/chat/completions HTTP/1.1\r\n{}content-length: 13\r\n\r\n{body}", key());
+    assert_eq!(aurora.ask(post).said(), (400, missing.as_str()));
+    assert_eq!(aurora.ask("GET /health HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n").said(), (400, &*duplicate));
+    assert_eq!(aurora.ask("GET /health HTTP/1.0\r\n\r\n").status, 200);
+    assert_eq!(upstream.calls().len(), 0);
+    aurora.settles(
+        "aurora_http_requests_total",
+        &[
+            "/health DELETE 400 ok 1",
+            "/health GET 400 ok 3",
+            "/v1/chat/completions POST 400 ok 1",
+            "/v1/models GET 400 ok 3",
+            "unmatched GET 400 ok 1",
+        ],
+    );
+    aurora.settles("aurora_rejected_requests_total", &["invalid_request 9"]);
+    aurora.settles("aurora_answers_total", &[]);
 }

@@ -43,10 +43,26 @@ impl Answer {
 
 impl Caller {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).expect("it listens");
+        Self::try_connect(address).expect("it listens")
+    }
+
+    /// `None` where nothing listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        let socket = TcpStream::connect(address).ok()?;
         socket.set_nodelay(true).expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        Self { socket, buffer: Vec::new() }
+        Some(Self { socket, buffer: Vec::new() })
+    }
+
+    /// A connection for which both kernels hold few bytes: small segments, and as small a receive buffer as there is.
+    pub(crate) fn connect_narrow(address: SocketAddr) -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(1).expect("a socket");
+        socket.set_tcp_mss(536).expect("a socket");
+        socket.connect(&address.into()).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        Self { socket: socket.into(), buffer: Vec::new() }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {

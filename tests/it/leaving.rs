@@ -10,16 +10,16 @@ use crate::upstream::{STREAM_HEAD, Step, Upstream, chunk, json, opening};
 
 /// How a caller goes.
 #[derive(Clone, Copy, Debug)]
-enum Leaving {
+pub(crate) enum Leaving {
     Closes,
     Resets,
     HalfCloses,
 }
 
-const WAYS: [Leaving; 3] = [Leaving::Closes, Leaving::Resets, Leaving::HalfCloses];
+pub(crate) const WAYS: [Leaving; 3] = [Leaving::Closes, Leaving::Resets, Leaving::HalfCloses];
 
 /// Leaves, and expects the upstream's connection to end within a second.
-fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &str) {
+pub(crate) fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &str) {
     let left = Instant::now();
     let kept = match how {
         Leaving::Closes => {

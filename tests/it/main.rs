@@ -15,6 +15,7 @@ mod cli;
 mod client;
 mod conditional;
 mod config;
+mod connections;
 mod cross_site;
 mod demo;
 mod exposition;

@@ -189,3 +189,14 @@ fn a_port_in_use_is_an_error_that_names_the_setting() {
     );
     assert_eq!((code, said), (Some(1), expected));
 }
+
+#[test]
+fn silent_connections_leave_room_for_a_scraper() {
+    let upstream = Upstream::start();
+    let apart = start(&upstream, "");
+    let silent: Vec<Caller> = (0..400).map(|_| Caller::connect(apart.metrics)).collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(apart.ask("/m", &format!("authorization: Bearer {TOKEN}\r\n")).status, 200);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "took {:?}", begun.elapsed());
+    drop(silent);
+}

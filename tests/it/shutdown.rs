@@ -1,7 +1,6 @@
 //! How it stops, and how it starts where another stands.
 
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,32 +34,22 @@ fn within(limit: Duration, begun: Instant) {
     assert!(begun.elapsed() < limit, "took {:?}", begun.elapsed());
 }
 
-/// Sends chats on kept connections, each answered whole; counts those that were served and those that were refused.
-fn load(address: std::net::SocketAddr, enough: &AtomicBool, served: &AtomicUsize, refused: &AtomicUsize) {
-    let mut caller = Caller::connect(address);
-    let mut kept = false;
-    while !enough.load(Ordering::SeqCst) {
-        let sent = caller.try_send(chat_of("m", false));
-        match caller.try_answer().filter(|_| sent || !kept) {
-            Some(answer) => {
-                assert!(answer.whole);
-                let last = answer.header("connection") == Some("close");
-                if answer.status == 200 {
-                    assert_eq!(answer.text(), OK);
-                    served.fetch_add(1, Ordering::SeqCst);
-                } else {
-                    assert_eq!((answer.said(), last), ((503, DRAINING), true));
-                    refused.fetch_add(1, Ordering::SeqCst);
-                }
-                kept = !last;
+/// Sends chats on kept connections, each answered whole, until new connections are refused; returns how many.
+fn load(address: SocketAddr) -> usize {
+    let mut served = 0;
+    while let Some(mut caller) = Caller::try_connect(address) {
+        loop {
+            caller.send(chat_of("m", false));
+            let answer = caller.answer();
+            assert_eq!(answer.said(), (200, OK));
+            served += 1;
+            if answer.header("connection") == Some("close") {
+                assert_eq!(caller.closed(), b"");
+                break;
             }
-            // An idle connection may close while a request is on its way; a caller sends it again.
-            None => assert!(std::mem::take(&mut kept), "a new connection was closed without an answer"),
-        }
-        if !kept {
-            caller = Caller::connect(address);
         }
     }
+    served
 }
 
 #[test]
@@ -68,40 +57,119 @@ fn a_stop_under_load_loses_nothing() {
     let gate = Gate::default();
     let upstream = Upstream::start().on("m", json(OK)).on("held", held(&gate));
     let aurora = gateway(&upstream, "", "");
-    let (enough, served, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let mut first = aurora.caller();
     first.send(chat_of("held", false));
     upstream.call("held");
-    let until = |counter: &AtomicUsize, least: usize| {
-        let until = Instant::now() + PATIENCE;
-        while counter.load(Ordering::SeqCst) < least {
-            assert!(Instant::now() < until, "{least} were waited for in vain");
-            thread::yield_now();
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| load(aurora.address, &enough, &served, &refused));
-        }
-        until(&served, 100);
+    let served: usize = thread::scope(|scope| {
+        let loads: Vec<_> = (0..8).map(|_| scope.spawn(|| load(aurora.address))).collect();
+        upstream.received("m", 200);
         aurora.signal("TERM");
-        until(&refused, 100);
-        enough.store(true, Ordering::SeqCst);
+        loads.into_iter().map(|load| load.join().expect("served to the end")).sum()
     });
-    let health = aurora.ask(request("GET", "/health", "", ""));
-    assert_eq!((health.said(), health.header("connection")), ((200, r#"{"status":"ok"}"#), Some("close")));
-    let ready = aurora.ask(request("GET", "/health/ready", "", ""));
-    assert_eq!(ready.said(), (503, r#"{"status":"draining"}"#));
-    let answers = aurora.counts("aurora_answers_total");
-    let (ok, lost) = (served.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
-    assert_eq!(answers, [format!("m ok {ok}"), format!("unknown gateway_error {lost}")]);
-    assert_eq!(upstream.calls().len(), ok + 1);
-    let late = aurora.ask(chat_of("m", false));
-    assert_eq!((late.said(), late.header("retry-after")), ((503, DRAINING), Some("1")));
+    assert_eq!(upstream.calls().len(), served + 1);
     gate.open();
     let answer = first.answer();
     assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
     ends(aurora, 0, 0);
+}
+
+/// Waits until new connections are refused.
+fn refuses(aurora: &Aurora) {
+    let until = Instant::now() + PATIENCE;
+    while Caller::try_connect(aurora.address).is_some() {
+        assert!(Instant::now() < until, "it still listens");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn kept_connections_are_served_once_more_while_it_drains() {
+    let gate = Gate::default();
+    let upstream = Upstream::start().on("m", json(OK)).on("held", held(&gate));
+    let aurora = gateway(&upstream, "", "");
+    let asked = [
+        (chat_of("m", false), (200, OK)),
+        (request("GET", "/health", "", ""), (200, r#"{"status":"ok"}"#)),
+        (request("GET", "/health/ready", "", ""), (503, r#"{"status":"draining"}"#)),
+    ];
+    let mut kept: Vec<Caller> = (0..3).map(|_| aurora.caller()).collect();
+    for caller in &mut kept {
+        caller.send(chat_of("m", false));
+        assert_eq!(caller.answer().said(), (200, OK));
+    }
+    let mut silent = aurora.caller();
+    let mut stream = aurora.caller();
+    stream.send(chat_of("held", false));
+    upstream.call("held");
+    aurora.signal("TERM");
+    refuses(&aurora);
+    for (caller, (asked, expected)) in kept.iter_mut().zip(asked) {
+        caller.send(asked);
+        let answer = caller.answer();
+        assert_eq!((answer.said(), answer.header("connection")), (expected, Some("close")));
+        assert_eq!(caller.closed(), b"");
+    }
+    silent.send(request("GET", "/metrics", &key(), ""));
+    let answer = silent.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    let counted = "aurora_http_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status_code=\"200\",outcome=\"ok\"} 4";
+    assert!(answer.text().lines().any(|line| line == counted), "{}", answer.text());
+    gate.open();
+    assert_eq!(stream.answer().said(), (200, OK));
+    ends(aurora, 0, 0);
+}
+
+#[test]
+fn a_connection_that_was_not_told_is_kept_for_a_while() {
+    let gate = Gate::default();
+    let mut streaming = opening(&[HELLO]);
+    streaming.extend([
+        Step::Await(gate.clone()),
+        Step::Send(chunk("data: [DONE]\n\n")),
+        Step::Send("0\r\n\r\n".into()),
+    ]);
+    let upstream = Upstream::start().on("m", json(OK)).on("stream", streaming);
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = aurora.caller();
+    caller.send(chat_of("stream", true));
+    assert_eq!(caller.head().header("connection"), None);
+    aurora.signal("TERM");
+    refuses(&aurora);
+    gate.open();
+    caller.read_until("[DONE]");
+    assert_eq!(caller.chunk(), Some(Vec::new()));
+    // Its head came before the end was known: the next request is served, as a proxy expects of a kept connection.
+    caller.send(chat_of("m", false));
+    let answer = caller.answer();
+    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
+    ends(aurora, 0, 0);
+}
+
+#[test]
+fn what_arrives_after_the_grace_period_is_refused() {
+    let mut pour = opening(&[HELLO]);
+    pour.push(Step::Pour(chunk(HELLO.repeat(100))));
+    let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
+    let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
+    // It holds the process for the time of its last event.
+    let mut deaf = aurora.caller().narrow();
+    deaf.send(chat_of("pour", true));
+    upstream.call("pour");
+    let mut kept = aurora.caller();
+    kept.send(chat_of("m", false));
+    assert_eq!(kept.answer().said(), (200, OK));
+    aurora.signal("TERM");
+    refuses(&aurora);
+    thread::sleep(Duration::from_millis(330));
+    if kept.try_send(chat_of("m", false))
+        && let Some(answer) = kept.try_answer()
+    {
+        assert_eq!(answer.said(), (503, DRAINING));
+        assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")));
+    }
+    let (status, _) = aurora.ended();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(upstream.calls().iter().filter(|call| call.name == "m").count(), 1);
 }
 
 #[test]
@@ -175,21 +243,24 @@ fn a_second_signal_is_immediate() {
 }
 
 #[test]
-fn callers_that_wait_for_nothing_hold_nobody() {
+fn connections_without_a_request_are_kept_for_five_seconds_of_the_grace_period() {
     let upstream = Upstream::start().on("m", json(OK));
-    let aurora = gateway(&upstream, "", "");
-    let silent = aurora.caller();
-    let mut half_sent = aurora.caller();
-    half_sent.send("GET /health HTTP/1.1\r\nx: ");
-    let mut idle = aurora.caller();
-    idle.send(chat_of("m", false));
-    assert_eq!(idle.answer().status, 200);
-    let begun = Instant::now();
-    aurora.signal("TERM");
-    ends(aurora, 0, 0);
-    within(Duration::from_secs(1), begun);
-    for mut caller in [silent, half_sent, idle] {
-        assert_eq!(caller.closed(), b"");
+    for (grace, kept) in [("30s", Duration::from_secs(5)), ("1s", Duration::from_secs(1))] {
+        let aurora = gateway(&upstream, &format!("shutdown: {{grace: {grace}}}"), "");
+        let silent = aurora.caller();
+        let mut half_sent = aurora.caller();
+        half_sent.send("GET /health HTTP/1.1\r\nx: ");
+        let mut idle = aurora.caller();
+        idle.send(chat_of("m", false));
+        assert_eq!(idle.answer().status, 200);
+        let begun = Instant::now();
+        aurora.signal("TERM");
+        ends(aurora, 0, 0);
+        let took = begun.elapsed();
+        assert!((kept..kept + Duration::from_secs(1)).contains(&took), "took {took:?}");
+        for mut caller in [silent, half_sent, idle] {
+            assert_eq!(caller.closed(), b"");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
@@ -85,7 +86,10 @@ impl AcceptLoop<'_> {
                 break (counted, within_cap);
             }
         };
-        self.tasks.spawn(connection::serve(socket, Arc::clone(self.station), within_cap, counted));
+        // Registered before it runs: one that was just accepted has sent nothing.
+        let registered = self.station.connections.register();
+        let station = Arc::clone(self.station);
+        self.tasks.spawn(connection::serve(socket, station, within_cap, (registered, counted)));
     }
 
     /// Waits until one more connection may be served; false when only as one beyond the cap.
@@ -131,10 +135,15 @@ impl AcceptLoop<'_> {
     }
 
     async fn failed(&mut self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            return;
+        }
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!(error = error.to_string(), "connections cannot be accepted");
         }
-        if !self.evict(1).await {
+        let errno = Errno::from_io_error(error);
+        let no_descriptor = errno.is_some_and(|errno| errno == Errno::MFILE || errno == Errno::NFILE);
+        if !no_descriptor || !self.evict(1).await {
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -22,6 +22,7 @@ use tower::Service as _;
 
 use super::callers_body::{self, CallersBody};
 use super::connection_state::{ConnectionState, Stage};
+use super::connections::Registered;
 use super::io::DeadlineStream;
 use super::lifecycle::Connected;
 use super::listen;
@@ -34,11 +35,15 @@ use crate::panics;
 const MAX_HEAD: usize = 64 << 10;
 
 /// Serves a connection to its end.
-pub(super) async fn serve(socket: TcpStream, station: Arc<Station>, within_cap: bool, _counted: Connected) {
+pub(super) async fn serve(
+    socket: TcpStream,
+    station: Arc<Station>,
+    within_cap: bool,
+    (registered, _counted): (Registered, Connected),
+) {
     let serving = station.serving();
     let timeouts = serving.worker.shared.config.server.timeouts;
     listen::accepted(&socket, timeouts.write);
-    let registered = station.connections.register();
     let state = &registered.state;
     let socket = DeadlineStream::new(socket, timeouts, Arc::clone(state));
     let (serving, follows) = (RefCell::new(serving), &*station);

@@ -149,6 +149,7 @@ impl DeadlineStream {
     /// rest of one of which hyper has the beginning.
     fn sent(&mut self) {
         self.state.sent();
+        self.armed = None;
         let waits = self.hyper_reads && self.ahead.is_empty();
         self.state.set(if waits { Stage::Idle } else { Stage::Head });
     }

@@ -92,8 +92,8 @@ fn no_alias_of_a_path_opens_it() {
     for path in [
         "/metrics?x=1",
         "/metrics/?",
-        "http://aurora/metrics",
-        "http://evil.example/v1/models",
+        "http://localhost/metrics",
+        "http://LOCALHOST:80/v1/models",
         "/v1/models/../models",
         "/v1/models/%2e%2e/metrics",
     ] {

@@ -144,7 +144,7 @@ fn a_caller_that_does_not_read_stops_the_upstream_and_is_cut() {
     let yaml = yaml(&upstream, "timeouts: {write: 400ms}", "");
     let aurora = Setup::new().yaml(&yaml).start();
     let before = resident(&aurora);
-    let mut caller = aurora.caller().narrow();
+    let mut caller = Caller::connect_narrow(aurora.address);
     caller.send(chat_of("m", true));
     upstream.call("m");
     let begun = Instant::now();

@@ -126,9 +126,9 @@ fn a_connection_has_its_deadlines_and_a_served_request_has_none_of_them() {
     assert!(begun.elapsed() < Duration::from_millis(200) + LATE, "took {:?}", begun.elapsed());
 
     let mut kept = aurora.caller();
+    let begun = Instant::now();
     kept.send(health());
     kept.answer();
-    let begun = Instant::now();
     closes_after(&mut kept, begun, 900);
 
     let mut kept = aurora.caller();

@@ -73,6 +73,8 @@ mod request_lines;
 mod response_validation;
 mod retries;
 mod retry_rules;
+#[cfg(feature = "real-software")]
+mod rolling;
 mod route_table;
 mod scripted;
 mod scrubbing;

@@ -1,7 +1,7 @@
 //! A real nginx in front of Aurora.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -17,6 +17,7 @@ const KEY: &str = "a-master-key-of-32-characters-or";
 /// A running nginx with one server.
 pub(crate) struct Nginx {
     pub(crate) origin: String,
+    pub(crate) address: SocketAddr,
     _server: Server,
 }
 
@@ -29,6 +30,11 @@ impl Nginx {
 
     /// The same in front of several instances, each of which gets every so-manieth request.
     pub(crate) fn balancing(locations: &str, replicas: &[&Aurora]) -> Self {
+        Self::with_upstream(locations, "", replicas)
+    }
+
+    /// The same with more lines in the block of the instances.
+    pub(crate) fn with_upstream(locations: &str, upstream_lines: &str, replicas: &[&Aurora]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
         std::fs::write(path("htpasswd"), "prometheus:{PLAIN}sesame\n").expect("a file in it");
@@ -42,7 +48,7 @@ impl Nginx {
         let port = free_port();
         let config = format!(
             "daemon off;\nmaster_process off;\npid {};\nerror_log stderr notice;\nevents {{}}\n\
-             http {{\naccess_log off;\n{places}upstream aurora.localhost {{\n{servers}}}\nserver {{\nlisten 127.0.0.1:{port};\n{locations}\n}}\n}}\n",
+             http {{\naccess_log off;\n{places}upstream aurora.localhost {{\n{servers}{upstream_lines}\n}}\nserver {{\nlisten 127.0.0.1:{port};\n{locations}\n}}\n}}\n",
             path("pid")
         );
         std::fs::write(path("nginx.conf"), config).expect("a file in it");
@@ -50,7 +56,8 @@ impl Nginx {
         command.args(["-e", "stderr", "-p", &path(""), "-c", &path("nginx.conf")]);
         // It says so once its sockets are open.
         let (server, ()) = Server::start(command, folder, |log| log.contains(" event method").then_some(()));
-        Self { origin: format!("http://127.0.0.1:{port}"), _server: server }
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { origin: format!("http://{address}"), address, _server: server }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

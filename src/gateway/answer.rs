@@ -10,6 +10,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::deadline::Deadline;
+use super::decode::{self, BodyError, ResponseBody};
 use super::error::{Fault, GatewayError};
 use super::exchange::{Dispatch, Exchange};
 use super::headers;
@@ -27,9 +28,6 @@ use crate::providers::{Scrubber, UpstreamBody};
 const HELD_ANSWER: usize = 256 << 10;
 /// An error body up to this size is held and searched for our credential.
 const HELD_ERROR: usize = 64 << 10;
-
-/// Why a body that ended too early is invalid.
-const BROKEN: &str = "its connection broke inside the answer";
 
 /// What an upstream answered.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ pub(super) enum AnswerBody {
 pub(super) struct Begun {
     /// What was read.
     pub(super) head: VecDeque<Bytes>,
-    pub(super) rest: UpstreamBody,
+    pub(super) rest: ResponseBody,
     pub(super) form: Form,
     /// A length or chunks say where it ends; without them it ends with the connection, whole or not.
     pub(super) is_framed: bool,
@@ -75,6 +73,8 @@ impl Call<'_> {
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
         let (mut head, body) = response.into_parts();
+        let is_framed = headers::is_framed(&head.headers);
+        let body = decode::decoded(&mut head, body);
         if let Some(scrubber) = &self.target.upstream.scrubber {
             scrubber.remove_from_headers(&mut head.headers);
         }
@@ -94,7 +94,6 @@ impl Call<'_> {
         if let Some(reason) = refusal {
             return Err(self.useless(reason));
         }
-        let is_framed = headers::is_framed(&head.headers);
         let sniffer = Sniffer::new(self.operation, &head.headers);
         // Gemini's own streams are JSON unless events are asked for.
         let streams_json = self.operation.stream && self.operation.declaration == Declaration::Gemini;
@@ -147,9 +146,7 @@ impl Call<'_> {
             return match content.is_free() {
                 false => Err(self.useless(validation::NOT_JSON)),
                 // It ended with its connection: cut JSON shows that this was too early.
-                true if !is_framed && validation::is_cut(bytes) => {
-                    Err(GatewayError::upstream(self.provider(), Fault::CutShort, BROKEN))
-                }
+                true if !is_framed && validation::is_cut(bytes) => Err(self.not_whole(BodyError::Broken)),
                 true => Ok(()),
             };
         };
@@ -166,21 +163,26 @@ impl Call<'_> {
     async fn read_error(
         &self,
         head: http::response::Parts,
-        body: UpstreamBody,
+        body: ResponseBody,
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, GatewayError> {
-        let encoded = headers::is_encoded(&head.headers);
+        let is_encoded = headers::is_encoded(&head.headers);
+        let is_decoded = matches!(body, ResponseBody::Decoded(_));
         let mut headers = self.to_caller(head.status, head.headers);
-        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), exchange).await? {
-            AnswerBody::Whole(bytes) if !encoded => {
+        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), exchange).await {
+            Ok(AnswerBody::Whole(bytes)) if !is_encoded => {
                 let answer = self.scrubbed(head.status, headers, bytes);
                 if let AnswerBody::Whole(bytes) = &answer.body {
                     exchange.upstream_failed(bytes);
                 }
                 return Ok(answer);
             }
-            AnswerBody::Whole(_) => "a compressed error text".to_owned(),
-            AnswerBody::Begun(..) => format!("an error text over {HELD_ERROR} bytes"),
+            Ok(AnswerBody::Begun(..)) => format!("an error text over {HELD_ERROR} bytes"),
+            Ok(AnswerBody::Whole(_)) => "a compressed error text".to_owned(),
+            Err(GatewayError::Upstream { fault: Fault::Useless, .. }) if is_decoded => {
+                "a compressed error text".to_owned()
+            }
+            Err(error) => return Err(error),
         };
         headers.remove(header::CONTENT_ENCODING);
         headers.remove(header::CONTENT_LENGTH);
@@ -210,7 +212,7 @@ impl Call<'_> {
     /// status can still be sent.
     async fn hold(
         &self,
-        body: UpstreamBody,
+        body: ResponseBody,
         limit: usize,
         sniffer: Sniffer,
         exchange: &mut Exchange,
@@ -224,7 +226,7 @@ impl Call<'_> {
         &self,
         limit: usize,
         mut sniffer: Sniffer,
-        mut body: UpstreamBody,
+        mut body: ResponseBody,
     ) -> Result<AnswerBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
@@ -234,9 +236,7 @@ impl Call<'_> {
             }
             let frame = match self.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) => {
-                    return Err(GatewayError::upstream(self.provider(), Fault::CutShort, BROKEN));
-                }
+                Ok(Some(Err(error))) => return Err(self.not_whole(error)),
                 Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
                 Err(why) => return Err(self.deadline.missed(&why, self.provider())),
             };
@@ -272,6 +272,12 @@ impl Call<'_> {
                 Reply::relayed(status, headers, RelayBody::new(begun, dispatch, setup))
             }
         }
+    }
+
+    /// A body that did not come to its end.
+    fn not_whole(&self, error: BodyError) -> GatewayError {
+        let fault = if error == BodyError::Broken { Fault::CutShort } else { Fault::Useless };
+        GatewayError::upstream(self.provider(), fault, error.to_string())
     }
 
     fn useless(&self, reason: impl Into<String>) -> GatewayError {

@@ -11,6 +11,8 @@ pub(super) enum Break {
     Upstream,
     /// The upstream ended a stream that was not at its end.
     Truncated,
+    /// The upstream's compressed body cannot be decoded, or expands too much.
+    Undecodable,
     /// The upstream fell silent.
     Silent,
     /// The grace period of our shutdown is over.
@@ -22,6 +24,7 @@ impl Break {
     pub(super) const fn outcome(self) -> StreamOutcome {
         match self {
             Self::Upstream | Self::Truncated => StreamOutcome::UpstreamTruncated,
+            Self::Undecodable => StreamOutcome::UpstreamError,
             Self::Silent => StreamOutcome::Timeout,
             Self::Shutdown => StreamOutcome::Shutdown,
         }
@@ -31,6 +34,7 @@ impl Break {
         match self {
             Self::Upstream => "the provider's connection broke in the middle of the answer",
             Self::Truncated => "the provider ended the stream before the answer was complete",
+            Self::Undecodable => "the provider's compressed answer cannot be decoded",
             Self::Silent => "the provider fell silent in the middle of the answer",
             Self::Shutdown => "the gateway is shutting down; send the request again",
         }
@@ -38,7 +42,7 @@ impl Break {
 
     pub(super) const fn code(self) -> &'static str {
         match self {
-            Self::Upstream => "upstream_error",
+            Self::Upstream | Self::Undecodable => "upstream_error",
             Self::Truncated => "upstream_truncated",
             Self::Silent => "upstream_timeout",
             Self::Shutdown => "shutting_down",
@@ -48,7 +52,7 @@ impl Break {
     pub(super) const fn kind(self) -> &'static str {
         match self {
             Self::Shutdown => "server_error",
-            Self::Upstream | Self::Truncated | Self::Silent => "upstream_error",
+            Self::Upstream | Self::Truncated | Self::Undecodable | Self::Silent => "upstream_error",
         }
     }
 

@@ -19,6 +19,7 @@ mod connections;
 mod cross_site;
 mod current;
 mod deadline;
+mod decode;
 mod error;
 mod error_names;
 mod exchange;

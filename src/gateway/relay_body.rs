@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::answer::Begun;
+use super::decode::{BodyError, ResponseBody};
 use super::exchange::{Dispatch, Exchange};
 use super::last_word::Break;
 use super::read_timeout::ReadTimeout;
@@ -24,13 +25,12 @@ use super::usage::{Declaration, Usage};
 use super::validation::Form;
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 use crate::panics;
-use crate::providers::UpstreamBody;
 
 /// See the module.
 pub(super) struct RelayBody {
     /// What was read before the relay began.
     head: VecDeque<Bytes>,
-    upstream: UpstreamBody,
+    upstream: ResponseBody,
     is_framed: bool,
     /// The body is JSON that has to come to its end.
     must_be_whole: bool,
@@ -215,7 +215,8 @@ impl RelayBody {
                         return Poll::Ready(Ok(Some(bytes)));
                     }
                 }
-                Some(Err(_)) => return Poll::Ready(Err(Break::Upstream)),
+                Some(Err(BodyError::Broken)) => return Poll::Ready(Err(Break::Upstream)),
+                Some(Err(_)) => return Poll::Ready(Err(Break::Undecodable)),
                 None => return Poll::Ready(Ok(None)),
             }
         }
@@ -315,7 +316,7 @@ impl RelayBody {
         let is_connections = match why {
             Break::Upstream | Break::Silent => true,
             Break::Truncated => inside_event || !self.is_framed,
-            Break::Shutdown => false,
+            Break::Undecodable | Break::Shutdown => false,
         };
         if is_connections {
             self.target.ended(Err(why.message()));

@@ -3,10 +3,10 @@
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 
+use super::decode::ResponseBody;
 use super::headers;
 use super::operation::{Content, Operation};
 use super::tap::Finder;
-use crate::providers::UpstreamBody;
 
 /// Form of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) fn refusal(
     operation: &Operation,
     status: StatusCode,
     headers: &HeaderMap,
-    body: &UpstreamBody,
+    body: &ResponseBody,
 ) -> Option<String> {
     let wanted = operation.content;
     let kind = headers::media_type(headers);
@@ -38,7 +38,7 @@ pub(super) fn refusal(
         return (wanted == Content::NoPage).then(|| format!("its answer is {kind}"));
     }
     if headers::is_encoded(headers) {
-        return Some("its answer is compressed although it was asked not to".into());
+        return Some("its answer has a content coding that is not known".into());
     }
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
         return (wanted == Content::Json).then(|| NO_BODY.into());

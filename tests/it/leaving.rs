@@ -131,7 +131,7 @@ fn a_caller_that_closes_at_the_end_of_a_stream_has_had_all_of_it() {
     aurora.settles("aurora_client_disconnects_total", &[]);
 }
 
-fn resident(aurora: &Aurora) -> f64 {
+pub(crate) fn resident(aurora: &Aurora) -> f64 {
     let line = aurora.scrape();
     let line = line.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
     line.and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")

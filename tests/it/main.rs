@@ -13,6 +13,7 @@ mod breaker_failures;
 mod caller;
 mod cli;
 mod client;
+mod compression;
 mod conditional;
 mod config;
 mod connections;

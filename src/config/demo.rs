@@ -40,6 +40,8 @@ pub(super) fn provider(demo: &Demo, settings: &mut Vec<EffectiveSetting>) -> Pro
         base_url: demo.base_url.clone(),
         api_key: None,
         api_version: None,
+        organization: None,
+        project: None,
         models: demo.models.clone(),
         inject_usage: true,
         resilience,

@@ -420,6 +420,10 @@ pub struct Provider {
     pub api_key: Option<Secret>,
     /// `api-version` of Azure.
     pub api_version: Option<String>,
+    /// `openai-organization` of every request, visible ASCII.
+    pub organization: Option<String>,
+    /// `openai-project` of every request, visible ASCII.
+    pub project: Option<String>,
     /// The models it serves; empty asks the provider.
     pub models: Vec<String>,
     /// Whether streams are asked to declare their usage where the caller did not ask.

@@ -63,6 +63,8 @@ impl Builder<'_, '_> {
             base_url: base_url?,
             api_key: api_key?,
             api_version,
+            organization: self.account(entry, "organization"),
+            project: self.account(entry, "project"),
             models,
             inject_usage: inject_usage.unwrap_or(draft.kind.inject_usage),
             resilience: resilience.stands,
@@ -167,6 +169,18 @@ impl Builder<'_, '_> {
         Some(secret)
     }
 
+    /// A name that goes into a header.
+    fn account(&mut self, entry: &RawEntry, field: &str) -> Option<String> {
+        let (name, place) = entry.text(field)?;
+        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if !plain {
+            let what = format!("not an id (got {name:?}, expected visible ASCII characters)");
+            let fault = Fault::new("bad-value", what, "write it as the provider shows it");
+            self.problems.error(place, &entry.path(field), fault);
+        }
+        plain.then(|| name.to_owned())
+    }
+
     fn api_version(&mut self, entry: &RawEntry, version: &str, place: &Place) -> Option<String> {
         let plain =
             !version.is_empty() && version.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
@@ -224,6 +238,11 @@ impl Builder<'_, '_> {
         add("base_url", provider.base_url.as_str().trim_end_matches('/').to_owned(), source("base_url"));
         if let Some(version) = &provider.api_version {
             add("api_version", version.clone(), source("api_version"));
+        }
+        for (field, name) in [("organization", &provider.organization), ("project", &provider.project)] {
+            if let Some(name) = name {
+                add(field, name.clone(), source(field));
+            }
         }
         let models = match (provider.models.is_empty(), provider.kind.models_path) {
             (true, Some(_)) => "asks the upstream".to_owned(),

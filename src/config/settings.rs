@@ -400,6 +400,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "`api-version` of Azure",
     ),
     entry(
+        "providers.NAME.organization",
+        &[],
+        "none",
+        Shape::Text,
+        "`openai-organization` of every request; a caller's own is dropped",
+    ),
+    entry(
+        "providers.NAME.project",
+        &[],
+        "none",
+        Shape::Text,
+        "`openai-project` of every request; a caller's own is dropped",
+    ),
+    entry(
         "providers.NAME.models",
         &["T_MODELS"],
         "asks the upstream",

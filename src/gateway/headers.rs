@@ -142,6 +142,9 @@ pub(super) fn to_upstream(operation: &Operation, to: &Upstream) -> HeaderMap {
     if let Some((name, value)) = to.credential(*endpoint) {
         upstream.insert(name, value.clone());
     }
+    for (name, value) in to.account() {
+        upstream.insert(name, value.clone());
+    }
     if let Some((name, value)) = to.required_header(*endpoint) {
         upstream.entry(name).or_insert(value);
     }

@@ -130,6 +130,8 @@ pub(super) struct Identity {
     usual: Option<(HeaderName, HeaderValue)>,
     /// On Anthropic's copy of OpenAI's API.
     bearer: Option<(HeaderName, HeaderValue)>,
+    /// Organization and project, if they are configured.
+    account: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Identity {
@@ -149,7 +151,13 @@ impl Identity {
             Credential::GoogleKeyHeader => header(HeaderName::from_static("x-goog-api-key"), "")?,
             Credential::Anthropic => header(HeaderName::from_static("x-api-key"), "")?,
         };
-        Ok(Self { kind, usual, bearer })
+        let account =
+            [("openai-organization", &provider.organization), ("openai-project", &provider.project)];
+        let account = account.into_iter().filter_map(|(name, value)| {
+            let value = HeaderValue::from_str(value.as_ref()?).ok()?;
+            Some((HeaderName::from_static(name), value))
+        });
+        Ok(Self { kind, usual, bearer, account: account.collect() })
     }
 
     /// The header that carries our credential.
@@ -157,6 +165,11 @@ impl Identity {
         let bearer = self.kind == Credential::Anthropic && !self.is_native(endpoint);
         let header = if bearer { &self.bearer } else { &self.usual };
         header.as_ref().map(|(name, value)| (name, value))
+    }
+
+    /// The headers that say on whose account.
+    pub(super) fn account(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.account
     }
 
     /// A header that has to be there, unless the caller sends its own.

@@ -95,6 +95,9 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
     if let Some((name, value)) = upstream.credential(Endpoint::Models) {
         request = request.header(name, value);
     }
+    for (name, value) in upstream.account() {
+        request = request.header(name, value);
+    }
     if let Some((name, value)) = upstream.required_header(Endpoint::Models) {
         request = request.header(name, value);
     }

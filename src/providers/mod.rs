@@ -108,6 +108,12 @@ impl Upstream {
         self.identity.credential(endpoint)
     }
 
+    /// The headers that say on whose account: organization and project.
+    #[must_use]
+    pub fn account(&self) -> &[(HeaderName, HeaderValue)] {
+        self.identity.account()
+    }
+
     /// A header that it wants, unless the caller sends its own.
     #[must_use]
     pub fn required_header(&self, endpoint: Endpoint) -> Option<(HeaderName, HeaderValue)> {

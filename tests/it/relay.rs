@@ -79,6 +79,27 @@ fn the_callers_headers_pass_but_for_those_between_it_and_us() {
 }
 
 #[test]
+fn organization_and_project_come_from_the_configuration() {
+    let upstream = Upstream::start().on("m", json(OK)).on("GET /v1/models", json(r#"{"data":[{"id":"m"}]}"#));
+    let yaml = yaml(&upstream, "", "")
+        .replace("type: openai_compatible", "type: openai_compatible, organization: org-1, project: proj_1")
+        .replace(", models: [\"m\"]", "");
+    let aurora = Setup::new().yaml(&yaml).start();
+    upstream.call("GET /v1/models");
+    let headers = format!("{}OpenAI-Organization: theirs\r\nOpenAI-Project: theirs\r\n", key());
+    let sent = request("POST", "/v1/chat/completions", &headers, r#"{"model":"up/m"}"#);
+    assert_eq!(aurora.ask(sent).said(), (200, OK));
+    for call in [upstream.call("GET /v1/models"), upstream.call("m")] {
+        let account: Vec<&str> = call
+            .headers()
+            .into_iter()
+            .filter(|line| line.to_ascii_lowercase().starts_with("openai-"))
+            .collect();
+        assert_eq!(account, ["openai-organization: org-1", "openai-project: proj_1"]);
+    }
+}
+
+#[test]
 fn the_providers_headers_pass_but_for_those_between_it_and_us() {
     let headers = "content-type: application/json; charset=utf-8\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
         x-ratelimit-remaining-requests: 99\r\nopenai-processing-ms: 7\r\nx-request-id: theirs\r\nset-cookie: a=b\r\n\

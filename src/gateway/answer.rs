@@ -143,12 +143,11 @@ impl Call<'_> {
             return if is_answer { Ok(()) } else { Err(self.useless(validation::NO_BODY)) };
         }
         let Some(declared) = usage::of_answer(bytes) else {
-            return match content.is_free() {
-                false => Err(self.useless(validation::NOT_JSON)),
-                // It ended with its connection: cut JSON shows that this was too early.
-                true if !is_framed && validation::is_cut(bytes) => Err(self.not_whole(BodyError::Broken)),
-                true => Ok(()),
-            };
+            if !content.is_free() {
+                return Err(self.useless(validation::NOT_JSON));
+            }
+            let is_broken = self.must_be_whole(is_framed) && validation::is_cut(bytes);
+            return if is_broken { Err(self.not_whole(BodyError::Broken)) } else { Ok(()) };
         };
         if let Some(tokens) = declared
             && self.operation.declaration != Declaration::Nothing
@@ -262,8 +261,7 @@ impl Call<'_> {
                     target: Arc::clone(self.target),
                     endpoint: self.operation.endpoint,
                     declaration: self.operation.declaration,
-                    // What a passthrough relays may be several documents, and cut by whoever wrote it.
-                    must_be_whole: !self.operation.content.is_free() || !begun.is_framed,
+                    must_be_whole: self.must_be_whole(begun.is_framed),
                     injected: self.operation.injects_usage(self.target),
                     whole_by: self.deadline.at,
                     idle: self.worker.shared.config.http.stream_idle,
@@ -272,6 +270,12 @@ impl Call<'_> {
                 Reply::relayed(status, headers, RelayBody::new(begun, dispatch, setup))
             }
         }
+    }
+
+    /// Whether JSON that is cut is broken. What a passthrough relays may have been cut by whoever wrote it, unless it
+    /// ended with its connection.
+    fn must_be_whole(&self, is_framed: bool) -> bool {
+        self.operation.content != Content::Any || !is_framed
     }
 
     /// A body that did not come to its end.

@@ -88,13 +88,14 @@ pub(super) struct ObservedBody {
     body: ReplyBody,
     /// `None` for what is not noted at all: health checks and authorised scrapes.
     exchange: Option<Exchange>,
-    ended: bool,
+    /// How it ended, once it has.
+    outcome: Option<HttpOutcome>,
 }
 
 impl ObservedBody {
     pub(super) fn watch(body: ReplyBody, exchange: Option<Exchange>) -> Body {
         let ended = matches!(&body, ReplyBody::Full(full) if full.bytes.is_empty());
-        let mut observed = Self { body, exchange, ended: false };
+        let mut observed = Self { body, exchange, outcome: None };
         if ended {
             observed.end(HttpOutcome::Ok);
         }
@@ -102,7 +103,7 @@ impl ObservedBody {
     }
 
     fn end(&mut self, outcome: HttpOutcome) {
-        self.ended = true;
+        self.outcome = Some(outcome);
         if let ReplyBody::Full(FullBody { dispatch: Some(dispatch), .. }) = &mut self.body {
             dispatch.note(DispatchObserver::completed);
         }
@@ -120,7 +121,7 @@ impl http_body::Body for ObservedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.ended {
+        if self.outcome.is_some() {
             return Poll::Ready(None);
         }
         let this = &mut *self;
@@ -147,7 +148,7 @@ impl http_body::Body for ObservedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended
+        self.outcome.is_some()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -160,8 +161,11 @@ impl http_body::Body for ObservedBody {
 
 impl Drop for ObservedBody {
     fn drop(&mut self) {
-        if self.ended {
-            if let Some(exchange) = self.exchange.take() {
+        if let Some(outcome) = self.outcome {
+            // Broken it stays, whatever the client gets of it.
+            if outcome != HttpOutcome::Broken
+                && let Some(exchange) = self.exchange.take()
+            {
                 exchange.hand_over();
             }
             return;

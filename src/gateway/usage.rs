@@ -86,7 +86,11 @@ impl<'de> Deserialize<'de> for Modalities {
 impl Usage {
     /// Reads a `usage` object.
     pub(super) fn read(usage: &str) -> Option<Self> {
-        serde_json::from_str(usage).ok()
+        let read = serde_json::from_str(usage).ok();
+        if read.is_some() || !usage.contains(['N', 'I']) {
+            return read;
+        }
+        serde_json::from_str(&repaired(usage.as_bytes())).ok()
     }
 
     /// What a later declaration of the same answer says anew takes the place of what was said before.
@@ -483,6 +487,7 @@ mod tests {
 
     #[test]
     fn what_python_writes_beyond_json_is_read() {
+        assert_eq!(read("{\"prompt_tokens\":2,\"x\":[NaN,-Infinity]}"), Some([2, 0, 0, 0, 0, 0, 0]));
         assert_eq!(
             of_answer(b"{\"a\":\"\xff\",\"usage\":{\"prompt_tokens\":2}}"),
             Some(Some([2, 0, 0, 0, 0, 0, 0]))

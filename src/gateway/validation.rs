@@ -58,32 +58,42 @@ fn is_vague(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(super) struct Sniffer {
     form: Option<Form>,
-    /// Form of all but an event stream, where the label says it.
-    otherwise: Option<Form>,
+    /// Form of a body that begins as JSON.
+    json: Form,
+    /// Form of a body that begins as neither JSON nor an event stream.
+    other: Form,
     /// First bytes, white space aside, as far as they do not tell yet.
     start: Vec<u8>,
 }
 
 impl Sniffer {
     /// A body of this form.
-    pub(super) const fn known(form: Form) -> Self {
-        Self { form: Some(form), otherwise: None, start: Vec::new() }
+    pub(super) fn known(form: Form) -> Self {
+        Self { form: Some(form), ..Self::sniffing(form, form) }
+    }
+
+    const fn sniffing(json: Form, other: Form) -> Self {
+        Self { form: None, json, other, start: Vec::new() }
     }
 
     /// The body of a 2xx. What a passthrough relays is taken for an event stream without the label only where a stream
     /// was asked for, since it may be any file.
     pub(super) fn new(operation: &Operation, headers: &HeaderMap) -> Self {
+        let is_free = operation.content.is_free();
         if headers::is_event_stream(headers) {
-            return Self::known(Form::Events);
+            let is_doubtful = !is_free && !operation.stream;
+            return if is_doubtful {
+                Self::sniffing(Form::Json, Form::Events)
+            } else {
+                Self::known(Form::Events)
+            };
         }
-        if !operation.content.is_free() {
-            return Self { form: None, otherwise: None, start: Vec::new() };
+        if !is_free {
+            return Self::sniffing(Form::Json, Form::Other);
         }
         let form = if headers::is_json(headers) { Form::Json } else { Form::Other };
-        if operation.stream && (form == Form::Json || is_vague(headers)) {
-            return Self { form: None, otherwise: Some(form), start: Vec::new() };
-        }
-        Self::known(form)
+        let is_doubtful = operation.stream && (form == Form::Json || is_vague(headers));
+        if is_doubtful { Self::sniffing(form, form) } else { Self::known(form) }
     }
 
     /// The form, once it is known.
@@ -104,8 +114,9 @@ impl Sniffer {
             }
             self.start.push(*byte);
             self.form = form_of(&self.start).map(|form| match form {
+                Form::Json => self.json,
                 Form::Events => form,
-                Form::Json | Form::Other => self.otherwise.unwrap_or(form),
+                Form::Other => self.other,
             });
         }
     }
@@ -126,15 +137,14 @@ fn form_of(start: &[u8]) -> Option<Form> {
 pub(super) fn is_cut(bytes: &[u8]) -> bool {
     let mut finder = Finder::new(&[""]);
     finder.read(bytes);
-    finder.is_cut()
+    finder.is_cut() && !bytes.trim_ascii().is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn form(otherwise: Option<Form>, text: &str) -> Option<Form> {
-        let mut sniffer = Sniffer { form: None, otherwise, start: Vec::new() };
+    fn form(mut sniffer: Sniffer, text: &str) -> Option<Form> {
         text.as_bytes().chunks(1).for_each(|part| sniffer.read(part));
         assert!(sniffer.start.len() <= "event:".len());
         sniffer.form
@@ -160,12 +170,12 @@ mod tests {
             ("date:", Some(Form::Other)),
             ("<html>", Some(Form::Other)),
         ] {
-            assert_eq!(form(None, text), expected, "{text:?}");
+            assert_eq!(form(Sniffer::sniffing(Form::Json, Form::Other), text), expected, "{text:?}");
             let labelled = match expected {
-                Some(Form::Json | Form::Other) => Some(Form::Other),
+                Some(Form::Other) => Some(Form::Events),
                 form => form,
             };
-            assert_eq!(form(Some(Form::Other), text), labelled, "{text:?}");
+            assert_eq!(form(Sniffer::sniffing(Form::Json, Form::Events), text), labelled, "{text:?}");
         }
     }
 }

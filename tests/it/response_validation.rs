@@ -212,3 +212,45 @@ fn a_small_json_response_cut_in_the_middle_is_a_502() {
         &["cut upstream_error 2", "lines ok 1", "sized ok 1", "sized upstream_error 1", "word ok 1"],
     );
 }
+
+#[test]
+fn json_labelled_as_an_event_stream_is_json_where_no_stream_was_asked_for() {
+    let kind = "content-type: text/event-stream\r\n";
+    let upstream = Upstream::start()
+        .on("json", answer("200 OK", kind, JSON))
+        .on("stream", answer("200 OK", kind, [HELLO, STOP, DONE].concat()));
+    let aurora = gateway(&upstream, "", "");
+    assert_eq!(aurora.ask(chat_of("json", false)).said(), (200, JSON));
+    assert_eq!(aurora.ask(chat_of("stream", false)).said(), (200, &*[HELLO, STOP, DONE].concat()));
+    aurora.settles("aurora_streams_total", &["up stream completed 1"]);
+    aurora.settles("aurora_tokens_total", &["up json input uncached 4", "up json output text 2"]);
+}
+
+#[test]
+fn a_transcription_in_json_is_whole_and_one_in_text_is_anything() {
+    let json = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    let text = "content-type: text/plain\r\n";
+    let large = large();
+    let cut = |text: &str| text[..text.len() - 2].to_owned();
+    let chunks = |text: &str| vec![Step::Send([head(json), chunk(text), LAST_CHUNK.into()].concat())];
+    let close = |body: &str| vec![Step::Send([&head(text), body.as_bytes()].concat()), Step::Close];
+    let upstream = Upstream::start()
+        .on("cut", chunks(&cut(JSON)))
+        .on("large-cut", chunks(&cut(&large)))
+        .on("music", close("[Music"))
+        .on("none", close(" \n"));
+    let aurora = gateway(&upstream, "", "");
+    let ask = |model: &str| {
+        let part = |name: &str, value: &str| {
+            format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let form = part("model", model) + &part("stream", "true") + "--b--\r\n";
+        let headers = format!("{}content-type: multipart/form-data; boundary=b\r\n", crate::caller::key());
+        aurora.ask(crate::caller::request("POST", "/v1/audio/transcriptions", &headers, form))
+    };
+    assert_eq!(ask("cut").status, 502);
+    let answer = ask("large-cut");
+    assert_eq!((answer.status, answer.whole), (200, false));
+    assert_eq!(ask("music").said(), (200, "[Music"));
+    assert_eq!(ask("none").said(), (200, " \n"));
+}

@@ -57,8 +57,10 @@ enum Keep {
 impl Keep {
     fn of(name: &[u8]) -> Self {
         match name {
-            b"choices" | b"delta" | b"message" | b"response" | b"x_groq" => Self::Members,
-            b"usage" => Self::All,
+            b"candidates" | b"choices" | b"content" | b"delta" | b"message" | b"response" | b"x_groq" => {
+                Self::Members
+            }
+            b"usage" | b"usageMetadata" => Self::All,
             _ => Self::Emptiness,
         }
     }

@@ -88,6 +88,7 @@ fn long_events() -> Vec<(Endpoint, String, [bool; 3])> {
         (Endpoint::Messages, format!("data: {{\"type\":\"content_block_delta\",\"delta\":{{\"type\":\"input_json_delta\",\"partial_json\":\"{long}\"}}}}"), [true, false, false]),
         (Endpoint::Messages, format!("data: {{\"x\":[{numbers}0],\"type\":\"message_stop\"}}"), [false, true, false]),
         (Endpoint::Speech, format!("data: {{\"type\":\"speech.audio.delta\",\"audio\":\"{long}\"}}"), [true, false, false]),
+        (Endpoint::Other, format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{long}\"}}]}},\"finishReason\":\"STOP\"}}],\"usageMetadata\":{{\"promptTokenCount\":1}}}}"), [true, true, false]),
     ]
 }
 

@@ -504,7 +504,7 @@ fn a_provider_overrides_the_resilience_of_all() {
     let all = Resilience {
         retry: Retry {
             max_retries: 2,
-            initial_backoff: second,
+            initial_backoff: second / 4,
             max_backoff: 90 * second,
             backoff_factor: 2.0,
             jitter_factor: 0.1,

@@ -83,24 +83,27 @@ fn bind_all(address: SocketAddr, workers: usize) -> std::io::Result<Vec<TcpListe
         .collect()
 }
 
-/// Seconds after which a client that vanished is noticed while nothing is sent to it: 20 without a byte, then probes
-/// until [`VANISHED`] has passed.
+/// Probes of a silent connection: the first after 18 s, then one every 10 s, until the time of [`accepted`] has passed
+/// (58 s with the default limits).
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(20))
+    .with_time(Duration::from_secs(18))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 /// Least time without an acknowledgement after which a client counts as gone.
 const VANISHED: Duration = Duration::from_secs(50);
+/// By how much that is less than the limit of writes, 60 s unless set, so that a vanished client is noticed within a minute.
+const SOONER: Duration = Duration::from_secs(3);
 
-/// Options of an accepted socket that its listener cannot hand down: data that is not acknowledged, or not read for as long
-/// as `write` allows, ends the connection.
+/// Options of an accepted socket that its listener cannot hand down: data that is not acknowledged ends the connection, after
+/// a time that follows from the limit of writes.
 pub(super) fn accepted(socket: &TcpStream, write: Duration) {
+    let unacknowledged = write.saturating_sub(SOONER).max(VANISHED);
     #[cfg(target_os = "linux")]
-    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(write.max(VANISHED))) {
+    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(unacknowledged)) {
         tracing::debug!(error = error.to_string(), "TCP_USER_TIMEOUT could not be set");
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (socket, write);
+    let _ = (socket, unacknowledged);
 }
 
 /// Drops the first packet of new handshakes, so that none is completed between the last accept and the close of a listener,

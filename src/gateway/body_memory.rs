@@ -36,6 +36,11 @@ impl Reservation {
         Self { memory: Arc::clone(memory), limit, size: 0 }
     }
 
+    /// Bytes that it takes.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Takes so many bytes instead of what it took before, or refuses where all together would be over the limit.
     pub(super) fn resize(&mut self, size: usize) -> Result<(), GatewayError> {
         let total = &self.memory.0;

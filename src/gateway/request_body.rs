@@ -66,10 +66,12 @@ async fn collect(
             }
             continue;
         }
+        if size > memory.size() {
+            memory.resize(step(size, largest, 2))?;
+        }
         if size > whole.capacity() {
-            let room = room(size, largest);
-            memory.resize(room)?;
-            whole.reserve_exact(room - whole.len());
+            let more = step(size, largest, 16) - whole.len();
+            whole.try_reserve_exact(more).map_err(|_| GatewayError::NO_BODY_MEMORY)?;
         }
         whole.extend_from_slice(&mem::take(&mut first));
         whole.extend_from_slice(&bytes);
@@ -81,12 +83,13 @@ async fn collect(
     Ok(if whole.is_empty() { memory.hold(first) } else { memory.hold(whole) })
 }
 
-/// The room for a body of which `size` bytes have come: what is expected, halved as often as it still holds them. So it
-/// grows with what has come, and while it is moved, old and new together take no more than the largest.
-fn room(size: usize, largest: usize) -> usize {
+/// The room for a body of which `size` bytes have come: what is expected, divided as often as it still holds them. So it
+/// grows with what has come, and ends at what is expected. Few steps leave little memory behind that was moved out of;
+/// what is not written to yet takes none.
+fn step(size: usize, largest: usize, divisor: usize) -> usize {
     let mut room = largest.max(size);
-    while room / 2 >= size.max(LEAST_ROOM) {
-        room = room.div_ceil(2);
+    while room / divisor >= size.max(LEAST_ROOM) {
+        room = room.div_ceil(divisor);
     }
     room
 }
@@ -129,9 +132,9 @@ mod tests {
         const MIB: usize = 1 << 20;
         let cases = [(1, LEAST_ROOM), (LEAST_ROOM, LEAST_ROOM), (MIB + 1, 2 * MIB), (17 * MIB, 32 * MIB)];
         for (size, expected) in cases {
-            assert_eq!(room(size, 32 * MIB), expected);
+            assert_eq!(step(size, 32 * MIB, 2), expected);
         }
-        assert_eq!([room(1, 100), room(100, 100), room(101, 100)], [100, 100, 101]);
-        assert_eq!([room(1, 30_000_001), room(20_000_000, 30_000_001)], [117_188, 30_000_001]);
+        assert_eq!([step(1, 100, 2), step(100, 100, 2), step(101, 100, 2)], [100, 100, 101]);
+        assert_eq!([step(1, 30_000_001, 16), step(1_875_002, 30_000_001, 16)], [117_188, 30_000_001]);
     }
 }

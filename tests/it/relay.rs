@@ -79,6 +79,25 @@ fn the_callers_headers_pass_but_for_those_between_it_and_us() {
 }
 
 #[test]
+fn a_key_in_the_query_stays_here_on_every_route() {
+    let upstream = Upstream::start().on("m", json(OK));
+    let aurora = gateway(&upstream, "", "");
+    aurora.ask(request("POST", "/v1/chat/completions?a=1&key=k&%6Bey=k", &key(), r#"{"model":"m"}"#));
+    aurora.get("/v1/files?key=k&limit=2");
+    aurora.get("/p/up/models?key=k");
+    let lines: Vec<String> =
+        upstream.calls().iter().map(|call| call.head.lines().next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(
+        lines,
+        [
+            "POST /v1/chat/completions?a=1 HTTP/1.1",
+            "GET /v1/files?limit=2 HTTP/1.1",
+            "GET /v1/models HTTP/1.1"
+        ]
+    );
+}
+
+#[test]
 fn organization_and_project_come_from_the_configuration() {
     let upstream = Upstream::start().on("m", json(OK)).on("GET /v1/models", json(r#"{"data":[{"id":"m"}]}"#));
     let yaml = yaml(&upstream, "", "")

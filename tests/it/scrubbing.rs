@@ -1,5 +1,7 @@
 //! The provider's key never reaches a client, wherever the provider writes it.
 
+use std::io::Write as _;
+
 use crate::caller::{Caller, chat_of, key, request};
 use crate::exposition::{PROVIDER_KEY, gateway};
 use crate::streams::{DONE, HELLO};
@@ -110,6 +112,27 @@ fn an_error_body_comes_without_the_key_however_it_is_spelled() {
         let answer = aurora.ask(chat_of(&format!("m{index}"), false));
         assert_eq!(answer.said(), (403, &*body(&stars(spelling))));
     }
+}
+
+#[test]
+fn compressed_bodies_come_without_the_key() {
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let body = format!("{{\"error\":{{\"message\":\"no {PROVIDER_KEY}\"}}}}");
+    let event = format!("{HELLO}data: {body}\n\n");
+    let headers = |kind: &str| format!("content-type: {kind}\r\ncontent-encoding: gzip\r\n");
+    let upstream = Upstream::start()
+        .on("ok", answer("200 OK", &headers("application/json"), gzip(&body)))
+        .on("bad", answer("403 Forbidden", &headers("application/json"), gzip(&body)))
+        .on("stream", answer("200 OK", &headers("text/event-stream"), gzip(&event)));
+    let aurora = gateway(&upstream, "", "");
+    let clean = |text: &str| text.replace(PROVIDER_KEY, &stars(PROVIDER_KEY));
+    assert_eq!(aurora.ask(chat_of("ok", false)).said(), (200, &*clean(&body)));
+    assert_eq!(aurora.ask(chat_of("bad", false)).said(), (403, &*clean(&body)));
+    assert_eq!(aurora.ask(chat_of("stream", true)).said(), (200, &*clean(&event)));
 }
 
 #[test]

@@ -28,6 +28,10 @@ use withheld::Verdict;
 /// Most bytes of an unfinished event that are kept; a longer one is read as it passes.
 pub const MAX_EVENT: usize = 64 << 10;
 
+/// Up to this size an event that may have to be withheld is judged whenever more of it comes, beyond it only when its
+/// size has doubled: one that comes byte by byte would otherwise take time that grows with the square of its size.
+const JUDGED_AT_ONCE: usize = 1 << 10;
+
 /// Whose events they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -117,6 +121,8 @@ pub struct Tap {
     unfinished: Vec<u8>,
     /// The unfinished part has not been passed on.
     held: bool,
+    /// Size of the held part at which it is judged again.
+    judged_again_at: usize,
     /// The unfinished event, where it is over [`MAX_EVENT`].
     long: Option<LongEvent>,
     /// The last event was withheld up to its CR: the LF that may follow belongs to it.
@@ -149,6 +155,7 @@ impl Tap {
             withholds: withholds && shape == Shape::Chat,
             unfinished: Vec::new(),
             held: false,
+            judged_again_at: 0,
             long: None,
             withheld_cr: false,
             seen: Seen::default(),
@@ -206,7 +213,7 @@ impl Tap {
         if before == 0 {
             let cut = self.cut(bytes, 0);
             let rest = &bytes[cut.rest..];
-            self.held = self.may_be_withheld(rest);
+            self.hold(rest, true);
             self.withheld_cr = cut.withholds_to_cr(bytes);
             let passed = self.passed(bytes, bytes, 0, &cut);
             self.keep(rest);
@@ -216,7 +223,7 @@ impl Tap {
         whole.extend_from_slice(bytes);
         let unsent = if self.held { 0 } else { before };
         let cut = self.cut(&whole, before);
-        self.held = (self.held || cut.rest > 0) && self.may_be_withheld(&whole[cut.rest..]);
+        self.hold(&whole[cut.rest..], cut.rest > 0);
         self.withheld_cr = cut.withholds_to_cr(&whole);
         let passed = self.passed(bytes, &whole, unsent, &cut);
         whole.drain(..cut.rest);
@@ -308,6 +315,15 @@ impl Tap {
         }
         passed.extend_from_slice(&whole[from..end]);
         passed.freeze()
+    }
+
+    /// Decides whether the beginning of an event is held: of a new one, or of one of which more has come.
+    fn hold(&mut self, rest: &[u8], is_new: bool) {
+        if self.held && !is_new && rest.len() < self.judged_again_at.min(MAX_EVENT) {
+            return;
+        }
+        self.held = (self.held || is_new) && self.may_be_withheld(rest);
+        self.judged_again_at = if rest.len() < JUDGED_AT_ONCE { 0 } else { 2 * rest.len() };
     }
 
     /// Whether the beginning of an event must wait because it may turn out to be one that is withheld.

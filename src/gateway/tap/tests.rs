@@ -287,6 +287,17 @@ fn what_is_held_at_the_end_goes_out_unless_it_is_the_declaration() {
     assert_eq!(seen(&mut tap), (false, false, Some((3, 2, None))));
 }
 
+/// Judged at every byte, 60,000 of them take half a minute here.
+#[test]
+fn an_event_that_comes_byte_by_byte_takes_linear_time() {
+    let event = USAGE.replace("\"1\"", &format!("\"{}\"", "x".repeat(60_000)));
+    let bytes: Vec<&[u8]> = event.as_bytes().chunks(1).collect();
+    let begun = std::time::Instant::now();
+    let mut tap = Tap::new(Endpoint::ChatCompletions, true);
+    assert_eq!(pass(&mut tap, &bytes), b"");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
 fn endpoint() -> impl Strategy<Value = Endpoint> {
     proptest::sample::select(Endpoint::ALL)
 }

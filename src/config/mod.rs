@@ -11,6 +11,8 @@ mod discovery;
 mod dotenv;
 mod drafts;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 mod layers;
 mod load;

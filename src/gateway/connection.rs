@@ -28,6 +28,7 @@ use super::lifecycle::Connected;
 use super::listen;
 use super::routes::UNMATCHED;
 use super::station::Station;
+use super::transfer_coding;
 use crate::metrics::{HttpMethod, HttpOutcome};
 use crate::panics;
 
@@ -57,12 +58,16 @@ pub(super) async fn serve(
         if beyond_cap {
             request.extensions_mut().insert(BeyondCap);
         }
+        let is_plain = transfer_coding::is_plain(request.headers());
         request.extensions_mut().insert(Arc::clone(&state));
         async move {
             let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
             // Asked only now: the response may be the first to say that the gateway is draining. A client that is not
             // told of the end of its connection sends its next request into the void.
-            let last = !callers_body::is_cleared(&state, awaited).await || beyond_cap || state.is_ending();
+            let last = !callers_body::is_cleared(&state, awaited).await
+                || beyond_cap
+                || !is_plain
+                || state.is_ending();
             Ok::<_, Infallible>(finished(response, state, last))
         }
     });

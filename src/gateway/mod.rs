@@ -23,6 +23,8 @@ mod decode;
 mod error;
 mod error_names;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gemini;
 mod headers;
 mod host;
@@ -55,6 +57,7 @@ mod station;
 mod stored;
 pub mod tap;
 mod targets;
+mod transfer_coding;
 mod usage;
 mod validation;
 mod worker;

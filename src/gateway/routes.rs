@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use super::relay::Received;
 use super::reply::{ObservedBody, Reply, ReplyBody};
 use super::worker::Worker;
-use super::{cross_site, headers, host, models, passthrough, relay, scrape, stored};
+use super::{cross_site, headers, host, models, passthrough, relay, scrape, stored, transfer_coding};
 use crate::metrics::{Endpoint, Surface};
 use crate::panics;
 
@@ -188,8 +188,8 @@ fn methods(worker: &Arc<Worker>, index: usize) -> MethodRouter {
 async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Response<Body> {
     let route = &ROUTES[index];
     let request_id = headers::request_id(request.headers());
-    let host = host::check(&request);
-    if host.is_ok() && !route.takes(request.method()) {
+    let head = host::check(&request).and_then(|()| transfer_coding::check(request.headers()));
+    if head.is_ok() && !route.takes(request.method()) {
         let mut exchange = Exchange::start(&worker, index, &request, &request_id);
         let refusal = GatewayError::method_not_allowed(route.allow);
         exchange.refused(&refusal);
@@ -198,12 +198,12 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
         return respond(reply, Some(exchange), request_id);
     }
     match route.action {
-        _ if host.is_err() => {}
+        _ if head.is_err() => {}
         Action::Health => return respond(Reply::json(r#"{"status":"ok"}"#), None, request_id),
         Action::Ready => return respond(ready(&worker), None, request_id),
         _ => {}
     }
-    let admitted = host.and_then(|()| authorize(&worker, route, &request));
+    let admitted = head.and_then(|()| authorize(&worker, route, &request));
     if route.action == Action::Scrape && admitted.is_ok() {
         return respond(scrape::scrape(&worker, request.headers()).await, None, request_id);
     }

@@ -1,13 +1,11 @@
 //! Twenty thousand mixed requests, a scraper at 10 Hz, and every number of the exposition accounted for in the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use aurora::metrics::parser::{self, Exposition, Kind as FamilyKind};
-
-use crate::aurora::{Aurora, PATIENCE, Setup};
+use crate::aurora::{Aurora, Setup};
+use crate::books::watch;
 use crate::caller::{Caller, MASTER_KEY, chat_of, request};
 use crate::exposition::PROVIDER_KEY;
 use crate::upstream::{LAST_CHUNK, Step, Upstream, answer, json, opening, stream};
@@ -420,42 +418,6 @@ fn send_all(aurora: &Aurora, upstream: &Upstream, caller: usize) {
     }
 }
 
-/// Every sample by name and labels.
-type Samples = HashMap<String, f64>;
-
-fn samples(exposition: &Exposition, only_growing: bool) -> Samples {
-    let families = exposition.families.iter();
-    let families = families.filter(|family| !only_growing || family.kind != FamilyKind::Gauge);
-    families.flat_map(|family| &family.samples).map(|sample| (sample.to_string(), sample.value)).collect()
-}
-
-fn parsed(aurora: &Aurora) -> Exposition {
-    parser::parse(aurora.scrape().as_bytes()).expect("an exposition")
-}
-
-/// Scrapes ten times a second until told to stop: nothing that only grows ever falls, nothing in flight is below zero.
-/// Gives the number of scrapes.
-fn watch(aurora: &Aurora, stop: &AtomicBool) -> usize {
-    let mut before = Samples::new();
-    let mut scrapes = 0;
-    while !stop.load(Ordering::SeqCst) {
-        let next = Instant::now() + Duration::from_millis(100);
-        let exposition = parsed(aurora);
-        let now = samples(&exposition, true);
-        for (name, was) in &before {
-            let is = now.get(name).unwrap_or_else(|| panic!("{name} is gone"));
-            assert!(is >= was, "{name} fell from {was} to {is}");
-        }
-        for (name, value) in samples(&exposition, false) {
-            assert!(value >= 0.0, "{name} is {value}");
-        }
-        before = now;
-        scrapes += 1;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-    scrapes
-}
-
 #[test]
 fn every_number_is_accounted_for() {
     let upstream = upstream();
@@ -484,7 +446,7 @@ fn every_number_is_accounted_for() {
             }
         }
     }
-    settled(&aurora);
+    aurora.quiet();
     for family in EXACT {
         let expected: Vec<String> =
             expected[family].iter().map(|(labels, count)| format!("{labels} {count}")).collect();
@@ -499,13 +461,4 @@ fn every_number_is_accounted_for() {
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines.sort();
     lines
-}
-
-/// Waits until nothing is in flight, which is so within a second of the last answer.
-fn settled(aurora: &Aurora) {
-    let until = Instant::now() + PATIENCE;
-    while !aurora.counts("aurora_requests_in_flight").is_empty() {
-        assert!(Instant::now() < until, "something stays in flight");
-    }
-    assert_eq!(aurora.counts("aurora_requests_in_flight"), Vec::<String>::new());
 }

@@ -7,10 +7,12 @@ mod aurora;
 mod auth;
 mod bad_requests;
 mod body_memory;
+mod books;
 mod bounds;
 mod breaker;
 mod breaker_failures;
 mod caller;
+mod chaos;
 mod cli;
 mod client;
 mod compression;
@@ -61,11 +63,13 @@ mod prometheus;
 mod promql;
 mod providers_table;
 mod proxy;
+mod raw_requests;
 #[cfg(feature = "real-software")]
 mod readme;
 #[cfg(feature = "real-software")]
 mod real;
 mod relay;
+mod reliability;
 mod reload;
 mod reload_guard;
 #[cfg(feature = "real-software")]
@@ -83,6 +87,8 @@ mod scrubbing;
 mod sdk;
 mod shapes;
 mod shutdown;
+#[cfg(feature = "real-software")]
+mod smuggling;
 mod start_warnings;
 mod stored;
 mod stream_truth;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,19 @@ struct State {
     asked: Mutex<HashMap<String, usize>>,
     calls: Mutex<Vec<Call>>,
     changed: Condvar,
+    counting: OnceLock<Counts>,
+}
+
+/// Requests by number and key, where the requests themselves are not kept.
+#[derive(Default)]
+pub(crate) struct Counts {
+    hits: AtomicU64,
+    /// Values of `authorization` and `x-api-key`.
+    keys: Mutex<HashMap<String, u64>>,
+    /// Values of the body's `user`.
+    users: Mutex<HashMap<String, u64>>,
+    /// Open connections by their numbers.
+    open: Mutex<HashMap<usize, TcpStream>>,
 }
 
 /// One part of a script.
@@ -38,6 +51,8 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Nothing until the gate opens.
     Await(Gate),
+    /// Nothing for this time.
+    Pause(Duration),
     /// Nothing, ever.
     Stall,
     /// These bytes again and again, as fast as they are taken.
@@ -93,7 +108,7 @@ impl Upstream {
         thread::spawn(move || {
             for (number, connection) in listener.incoming().enumerate() {
                 let (state, connection) = (Arc::clone(&shared), connection.expect("accepted"));
-                thread::spawn(move || state.converse(connection, number));
+                thread::spawn(move || state.serve(connection, number));
             }
         });
         Self { address, state }
@@ -104,6 +119,45 @@ impl Upstream {
     pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
         self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
         self
+    }
+
+    /// Keeps numbers instead of the requests, and begins anew where a model has no further script: for a run of many
+    /// minutes.
+    pub(crate) fn counting(self) -> Self {
+        self.state.counting.get_or_init(Counts::default);
+        self
+    }
+
+    /// Requests so far, where only numbers are kept.
+    pub(crate) fn hits(&self) -> u64 {
+        self.counts().hits.load(Ordering::SeqCst)
+    }
+
+    /// Every key so far and how often it came, where only numbers are kept.
+    pub(crate) fn keys(&self) -> HashMap<String, u64> {
+        self.counts().keys.lock().expect("not poisoned").clone()
+    }
+
+    /// Ends every connection, where only numbers are kept.
+    pub(crate) fn hang_up(&self) {
+        for connection in self.counts().open.lock().expect("not poisoned").values() {
+            // The client may have closed first.
+            drop(connection.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// Waits until this many requests of a user have come, where only numbers are kept.
+    pub(crate) fn received_of(&self, user: &str, times: u64) {
+        let has_come = || {
+            self.counts().users.lock().expect("not poisoned").get(user).is_some_and(|count| *count >= times)
+        };
+        let calls = self.state.calls.lock().expect("not poisoned");
+        let waited = self.state.changed.wait_timeout_while(calls, PATIENCE, |_| !has_come());
+        assert!(!waited.expect("not poisoned").1.timed_out(), "upstream: {user} was waited for in vain");
+    }
+
+    fn counts(&self) -> &Counts {
+        self.state.counting.get().expect("it counts")
     }
 
     /// The scripted models, in their order.
@@ -166,46 +220,81 @@ impl Upstream {
 #[derive(Deserialize)]
 struct Named {
     model: String,
+    user: Option<String>,
 }
 
 impl State {
+    fn serve(&self, connection: TcpStream, number: usize) {
+        let Some(counts) = self.counting.get() else { return self.converse(connection, number) };
+        let open = || counts.open.lock().expect("not poisoned");
+        open().insert(number, connection.try_clone().expect("a socket"));
+        self.converse(connection, number);
+        open().remove(&number);
+    }
+
     fn converse(&self, mut connection: TcpStream, number: usize) {
         connection.set_nodelay(true).expect("a socket");
         let mut buffer = Vec::new();
         while let Some((head, body)) = read_request(&mut connection, &mut buffer) {
             let name = self.name(&head, &body);
             let steps = self.script(&name);
-            let call = Call { name, head, body, connection: number, over: None };
-            let index = self.note(|calls| {
-                calls.push(call);
-                calls.len() - 1
-            });
+            let index = self.keep(Call { name, head, body, connection: number, over: None });
             if !play(&mut connection, steps) {
-                self.note(|calls| calls[index].over = Some(Instant::now()));
+                if let Some(index) = index {
+                    self.note(|calls| calls[index].over = Some(Instant::now()));
+                }
                 return;
             }
         }
     }
 
-    /// The model of a JSON body; else what of the request line, the path and a form's model is scripted; else the path.
+    /// Keeps a request, or counts it; gives the place of one that is kept.
+    fn keep(&self, call: Call) -> Option<usize> {
+        let Some(counts) = self.counting.get() else {
+            return Some(self.note(|calls| {
+                calls.push(call);
+                calls.len() - 1
+            }));
+        };
+        counts.hits.fetch_add(1, Ordering::SeqCst);
+        let of = |name: &str| call.head.lines().find_map(|line| line.strip_prefix(name));
+        let key = of("authorization: ").or_else(|| of("x-api-key: ")).unwrap_or("none").to_owned();
+        *counts.keys.lock().expect("not poisoned").entry(key).or_default() += 1;
+        if let Some(user) = serde_json::from_slice::<Named>(&call.body).ok().and_then(|named| named.user) {
+            *counts.users.lock().expect("not poisoned").entry(user).or_default() += 1;
+        }
+        self.note(|_| None)
+    }
+
+    /// The model of a JSON body, or its user where that is scripted and requests are counted; else what of the request line, the path and a form's model is scripted; else the path.
     fn name(&self, head: &str, body: &[u8]) -> String {
         if let Ok(named) = serde_json::from_slice::<Named>(body) {
-            return named.model;
+            let user = named.user.filter(|user| self.counting.get().is_some() && self.is_scripted(user));
+            return user.unwrap_or(named.model);
         }
         let line = head.split(" HTTP").next().unwrap_or_default().to_owned();
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let scripts = self.scripts.lock().expect("not poisoned");
-        let is_scripted = |name: &String| scripts.iter().any(|(scripted, _)| scripted == name);
-        [line, path.clone()].into_iter().chain(form_model(body)).find(is_scripted).unwrap_or(path)
+        [line, path.clone()]
+            .into_iter()
+            .chain(form_model(body))
+            .find(|name| self.is_scripted(name))
+            .unwrap_or(path)
+    }
+
+    fn is_scripted(&self, name: &str) -> bool {
+        self.scripts.lock().expect("not poisoned").iter().any(|(scripted, _)| scripted == name)
     }
 
     /// The next script of a name; the last one again and again.
     fn script(&self, name: &str) -> Vec<Step> {
         let mut asked = self.asked.lock().expect("not poisoned");
         let times = asked.entry(name.to_owned()).or_default();
-        let turn = std::mem::replace(times, *times + 1);
+        let mut turn = std::mem::replace(times, *times + 1);
         let scripts = self.scripts.lock().expect("not poisoned");
         let of_name = || scripts.iter().filter(|(scripted, _)| scripted == name).map(|(_, steps)| steps);
+        if self.counting.get().is_some() {
+            turn %= of_name().count().max(1);
+        }
         of_name().nth(turn).or_else(|| of_name().next_back()).cloned().unwrap_or_else(|| {
             answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
         })
@@ -233,7 +322,11 @@ fn play(connection: &mut TcpStream, steps: Vec<Step>) -> bool {
         let there = match step {
             Step::Send(bytes) => connection.write_all(&bytes).is_ok(),
             Step::Await(gate) => wait(connection, || gate.is_open()),
-            Step::Stall => wait(connection, || false),
+            Step::Pause(time) => {
+                let over = Instant::now() + time;
+                wait(connection, || Instant::now() >= over)
+            }
+            Step::Stall => stall(connection),
             Step::Pour(bytes) => {
                 while connection.write_all(&bytes).is_ok() {}
                 false
@@ -269,6 +362,13 @@ fn wait(connection: &mut TcpStream, done: impl Fn() -> bool) -> bool {
     }
     connection.set_read_timeout(None).expect("a socket");
     true
+}
+
+/// Waits until the client hangs up.
+fn stall(connection: &mut TcpStream) -> bool {
+    connection.set_read_timeout(None).expect("a socket");
+    while connection.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {}
+    false
 }
 
 /// The next request; `None` when the connection ends.

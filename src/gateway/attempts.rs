@@ -1,5 +1,6 @@
 //! Carries an operation out: at its first target, there again where that may help, at the next one where it does not.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,7 +171,8 @@ impl Call<'_> {
                     dispatch.note(|observer| observer.retried(reason));
                 }
             }
-            let error = match self.deadline.within(connection?.send(request)).await {
+            let sent = pin!(connection?.send(request));
+            let error = match self.deadline.within(sent).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => error,
                 Err(why) => return Err(self.deadline.missed(&why, self.provider())),

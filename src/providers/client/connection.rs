@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
@@ -93,17 +94,18 @@ impl Connection {
     ///
     /// # Errors
     /// When no status line arrived.
-    pub async fn send(
+    pub fn send(
         mut self: Box<Self>,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, UpstreamError> {
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, UpstreamError>> {
         self.address(&mut request);
         self.history.begin(self.is_reused);
         let begun = self.is_reused.then(Instant::now);
-        match self.sender.try_send_request(request).await {
+        // Mapped, not awaited: an async block would hold the request twice, and every future around it would be larger.
+        self.sender.try_send_request(request).map(move |sent| match sent {
             Ok(response) => Ok(response.map(|incoming| UpstreamBody::new(incoming, self))),
             Err(error) => Err(self.explain(error.into_error(), begun)),
-        }
+        })
     }
 
     /// Adds what follows from the connection: the form of the address, the host, a proxy's credential.

@@ -88,6 +88,12 @@ impl Client {
         {
             return Ok(connection);
         }
+        // On the heap: the state of a handshake would make every request's future large, and moving those is not free.
+        Box::pin(self.open(upstream)).await
+    }
+
+    /// A new connection; idle ones make room where no file descriptor is left.
+    async fn open(&self, upstream: &Uri) -> Result<Box<Connection>, UpstreamError> {
         let connected = self.connector.connect(upstream, &self.pool).await;
         if !matches!(connected, Err(UpstreamError::OutOfDescriptors)) || !self.pools.evict() {
             return connected;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 
 use super::connection::Connection;
 
@@ -27,8 +27,8 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct Idle {
-    /// Of upstreams without TLS, then with it; each queue from the longest idle to the last used.
-    queues: [HashMap<Authority, VecDeque<Entry>>; 2],
+    /// By host and port, of upstreams without TLS, then with it; each queue from the longest idle to the last used.
+    queues: [HashMap<Box<str>, VecDeque<Entry>>; 2],
     len: usize,
     /// A task closes what has been idle for too long.
     reaped: bool,
@@ -49,7 +49,7 @@ impl Pool {
     pub(super) fn take(&self, upstream: &Uri, now: Instant) -> Option<Box<Connection>> {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let idle = &mut *self.idle();
-        let queue = idle.queues[usize::from(is_secure)].get_mut(upstream.authority()?)?;
+        let queue = idle.queues[usize::from(is_secure)].get_mut(upstream.authority()?.as_str())?;
         while let Some(Entry { connection, since }) = queue.pop_back() {
             idle.len -= 1;
             if connection.is_ready() && now.saturating_duration_since(since) < IDLE {
@@ -63,9 +63,10 @@ impl Pool {
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let idle = &mut *self.idle();
         let (is_secure, authority) = connection.upstream();
+        let authority = authority.as_str();
         let queues = &mut idle.queues[usize::from(is_secure)];
         if !queues.contains_key(authority) {
-            queues.insert(authority.clone(), VecDeque::new());
+            queues.insert(authority.into(), VecDeque::new());
         }
         let Some(queue) = queues.get_mut(authority) else { return };
         queue.push_back(Entry { connection, since: Instant::now() });

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::aurora::{Aurora, PATIENCE, Setup};
-use crate::caller::{Caller, MASTER_KEY, chat_of, key, post, request};
+use crate::caller::{Answer, Caller, MASTER_KEY, chat_of, key, post, request};
 use crate::exposition::{BRITTLE, gateway, yaml};
 use crate::upstream::{Gate, Step, Upstream, answer, json};
 
@@ -336,6 +336,21 @@ fn fill(aurora: &Aurora, limit: usize) -> Vec<Caller> {
     held
 }
 
+/// Asks until there is an answer: a connection that takes the last descriptor may have to make room before its first
+/// byte is read.
+fn insist(aurora: &Aurora, request: &[u8]) -> Answer {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut caller = aurora.caller();
+        if caller.try_send(request)
+            && let Some(answer) = caller.try_answer()
+        {
+            return answer;
+        }
+        assert!(Instant::now() < until, "no answer");
+    }
+}
+
 /// An instance with few descriptors, whose caps are out of the way.
 fn starved(yaml: &str, limit: usize) -> Aurora {
     Setup::new().yaml(yaml).shell(&format!("ulimit -n {limit}")).start()
@@ -359,7 +374,7 @@ fn idle_upstream_connections_make_room_where_descriptors_are_wanting() {
     let aurora = starved(&(text + &two), LIMIT);
     keep(&aurora, &upstream, &warm, 8);
     let _held = fill(&aurora, LIMIT);
-    assert_eq!(aurora.ask(chat_of("o", false)).said(), (200, OK));
+    assert_eq!(insist(&aurora, &chat_of("o", false)).said(), (200, OK));
 }
 
 #[test]
@@ -370,7 +385,7 @@ fn want_of_descriptors_is_a_refusal_of_ours_and_no_failure_of_the_provider() {
     let held = fill(&aurora, LIMIT);
     let refusal = r#"{"error":{"message":"No file descriptor is left for a connection to the provider (ulimit -n); send the request again.","type":"server_error","param":null,"code":"out_of_descriptors"}}"#;
     for _ in 0..3 {
-        let answer = aurora.ask(chat_of("m", false));
+        let answer = insist(&aurora, &chat_of("m", false));
         assert_eq!((answer.said(), answer.header("retry-after")), ((503, refusal), Some("1")));
         until_descriptors(&aurora, |open| open < LIMIT);
     }
@@ -395,7 +410,8 @@ fn idle_upstream_connections_stay_within_the_descriptor_budget() {
         Setup::new().yaml(&yaml(&upstream, UNCAPPED, "")).shell(&format!("ulimit -n {LIMIT}")).start();
     let before = settled_descriptors(&aurora);
     keep(&aurora, &upstream, &warm, 60);
-    until_descriptors(&aurora, |open| open <= before + LIMIT / 8);
+    // A thread that starts late has descriptors of its own.
+    until_descriptors(&aurora, |open| open <= before + LIMIT / 8 + 8);
     let mut caller = aurora.caller();
     for _ in 0..4 {
         caller.send(chat_of("warm", false));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
     Build, Claim, Configured, DispatchObserver, Endpoint, Format, Live, Metrics, Pricing, Setup,
-    families::{FAMILIES, Family, Kind},
+    catalog::families::{FAMILIES, Family, Kind},
     gzip,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -15,7 +15,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aurora::metrics::{Endpoint, families::FAMILIES};
+use aurora::metrics::{Endpoint, catalog::families::FAMILIES};
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use aurora::gateway::tap::{Finder, Tap};
+use aurora::gateway::response::tap::{Finder, Tap};
 use aurora::metrics::Endpoint;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -19,8 +19,8 @@
 //! - [`config`]: file, `.env`, environment and flags, each value with where it came from; knows no HTTP.
 //! - [`gateway`]: accept loop, routes, auth, handlers, relay, shutdown.
 //! - [`providers`]: the configured accounts, which of them serves a model, the upstream client, discovery.
-//! - [`metrics`]: families, cells, observers, label admission, exposition, and a parser for expositions.
-//! - [`monitoring`]: rules, alerts, dashboard and scrape stanza that ship with the metrics.
+//! - [`metrics`]: families, cells, observers, label admission, exposition, a parser for expositions, and the
+//!   monitoring that ships with them: rules, alerts, dashboard, scrape stanza.
 //! - [`probe`]: fetches a metrics endpoint and judges it.
 //! - [`demo`]: the embedded upstream of `serve --demo`.
 //! - [`panics`]: counted and logged, wherever they happen.
@@ -38,7 +38,6 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod logging;
 pub mod metrics;
-pub mod monitoring;
 pub mod panics;
 pub mod probe;
 pub mod providers;

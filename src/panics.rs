@@ -6,7 +6,7 @@
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::metrics::labels::Label;
+use crate::metrics::catalog::labels::Label;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::{Context, Outcome};
 use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources, Strategy};
 use crate::gateway;
-use crate::metrics::families::FAMILIES;
-use crate::metrics::worst_case::{self, Bounds};
+use crate::metrics::catalog::families::FAMILIES;
+use crate::metrics::catalog::worst_case::{self, Bounds};
 use crate::terminal::{Terminal, Tone};
 
 /// Flags.

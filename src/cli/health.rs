@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::metrics_probe::{SERVER_ADDRESS, load_settings, say_errors, settings_of};
 use super::{Context, Outcome};
+use crate::cli::metrics::probe::{SERVER_ADDRESS, load_settings, say_errors, settings_of};
 use crate::config::Config;
 use crate::probe::{self, Given, Settings, ready};
 

@@ -4,11 +4,7 @@ pub mod completions;
 pub mod config_check;
 pub mod generated;
 pub mod health;
-pub mod metrics_dashboard;
-pub mod metrics_list;
-pub mod metrics_probe;
-pub mod metrics_rules;
-pub mod metrics_scrape_config;
+pub mod metrics;
 pub mod serve;
 
 use std::ffi::{OsStr, OsString};
@@ -91,15 +87,15 @@ pub enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum MetricsCommand {
     /// Fetch the metrics endpoint and judge it
-    Probe(metrics_probe::Args),
+    Probe(crate::cli::metrics::probe::Args),
     /// Print the metric contract
-    List(metrics_list::Args),
+    List(crate::cli::metrics::list::Args),
     /// Print what Prometheus needs to scrape this configuration
-    ScrapeConfig(metrics_scrape_config::Args),
+    ScrapeConfig(crate::cli::metrics::scrape_config::Args),
     /// Print the recording rules and alerts
-    Rules(metrics_rules::Args),
+    Rules(crate::cli::metrics::rules::Args),
     /// Print the Grafana dashboard
-    Dashboard(metrics_dashboard::Args),
+    Dashboard(crate::cli::metrics::dashboard::Args),
 }
 
 /// What a command works with: nothing else is read from the process.
@@ -159,11 +155,15 @@ fn dispatch(command: &Command, context: &Context) -> anyhow::Result<Outcome> {
     match command {
         Command::Serve(args) => serve::run(args, context),
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args, context),
-        Command::Metrics(MetricsCommand::Probe(args)) => metrics_probe::run(args, context),
-        Command::Metrics(MetricsCommand::List(args)) => metrics_list::run(args, context),
-        Command::Metrics(MetricsCommand::ScrapeConfig(args)) => metrics_scrape_config::run(args, context),
-        Command::Metrics(MetricsCommand::Rules(args)) => metrics_rules::run(args, context),
-        Command::Metrics(MetricsCommand::Dashboard(args)) => metrics_dashboard::run(args, context),
+        Command::Metrics(MetricsCommand::Probe(args)) => crate::cli::metrics::probe::run(args, context),
+        Command::Metrics(MetricsCommand::List(args)) => crate::cli::metrics::list::run(args, context),
+        Command::Metrics(MetricsCommand::ScrapeConfig(args)) => {
+            crate::cli::metrics::scrape_config::run(args, context)
+        }
+        Command::Metrics(MetricsCommand::Rules(args)) => crate::cli::metrics::rules::run(args, context),
+        Command::Metrics(MetricsCommand::Dashboard(args)) => {
+            crate::cli::metrics::dashboard::run(args, context)
+        }
         Command::Health(args) => health::run(args, context),
         Command::Completions(args) => completions::run(args, context),
     }

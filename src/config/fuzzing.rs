@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::substitute::{Substituted, substitute};
-use super::{Environment, Severity, Sources, dotenv as lines, load};
+use super::sources::dotenv as lines;
+use super::sources::substitution::{Substituted, substitute};
+use super::{Environment, Severity, Sources, load};
 
 /// A folder of this process in memory, where there is such a file system.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{self, SecretFiles};
-use super::keys::KeyReader;
-use super::layers::Layers;
 use super::problem::{Fault, Layer, Place, Problems};
-use super::providers::{Builder, Built};
-use super::raw::RawConfig;
-use super::reader::Reader;
-use super::routes::RouteReader;
-use super::setting::Slot;
-use super::settings::{self, SETTINGS};
-use super::source::Sources;
-use super::texts::{Text, Texts};
-use super::variables::{self, Variables};
-use super::{Config, EffectiveSetting, Loaded, demo, lookalikes, proxy, warnings, yaml};
+use super::{Config, EffectiveSetting, Loaded};
+use crate::config::providers::build::{Builder, Built};
+use crate::config::raw::given::RawConfig;
+use crate::config::raw::layers::Layers;
+use crate::config::raw::reader::Reader;
+use crate::config::sections::keys::KeyReader;
+use crate::config::sections::routes::RouteReader;
+use crate::config::sections::{demo, lookalikes, proxy, warnings};
+use crate::config::sources::environment::Sources;
+use crate::config::sources::files::{self, SecretFiles};
+use crate::config::sources::texts::{Text, Texts};
+use crate::config::sources::variables::{self, Variables};
+use crate::config::sources::yaml;
+use crate::config::table::setting::Slot;
+use crate::config::table::settings::{self, SETTINGS};
 
 /// Loads what `sources` names; never fails, the problems say what is wrong.
 #[must_use]

@@ -3,42 +3,17 @@
 //! [`load`] is the one loader of every command. It reads nothing but what [`Sources`] names, reports all
 //! problems at once and keeps where each value came from. This module knows no HTTP.
 
-mod base_url;
-mod demo;
-mod deployments;
-mod digest;
-mod discovery;
-mod dotenv;
-mod drafts;
-mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod keys;
-mod layers;
 mod load;
-mod lookalikes;
-mod names;
-mod paths;
-mod prices;
 mod problem;
-mod provider_types;
 mod providers;
-mod proxy;
 mod raw;
-mod reader;
 mod reference;
-mod resilience;
-mod routes;
-mod secrets;
-mod setting;
-mod settings;
-mod source;
-mod substitute;
-mod texts;
-pub(crate) mod units;
-mod variables;
-mod warnings;
-mod yaml;
+mod sections;
+mod sources;
+mod table;
+pub(crate) mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -49,18 +24,18 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use deployments::is_deployment;
-pub(crate) use files::read_regular;
-pub use keys::MASTER;
+pub use crate::config::providers::deployments::is_deployment;
+pub use crate::config::providers::types::{GEMINI_NATIVE, PROVIDER_TYPES, provider_type};
+pub use crate::config::sections::keys::MASTER;
+pub use crate::config::sections::warnings::CLOSED_METRICS;
+pub(crate) use crate::config::sections::warnings::OTHER_FILES;
+pub use crate::config::sources::environment::{Demo, Environment, Flag, Sources};
+pub(crate) use crate::config::sources::files::read_regular;
+pub use crate::config::sources::texts::Texts;
+pub(crate) use crate::config::values::paths::is_loopback;
 pub use load::load;
-pub(crate) use paths::is_loopback;
 pub use problem::{Problem, Severity};
-pub use provider_types::{GEMINI_NATIVE, PROVIDER_TYPES, provider_type};
 pub use reference::reference;
-pub use source::{Demo, Environment, Flag, Sources};
-pub use texts::Texts;
-pub use warnings::CLOSED_METRICS;
-pub(crate) use warnings::OTHER_FILES;
 
 /// What [`load`] found.
 #[derive(Debug)]
@@ -136,7 +111,7 @@ impl Config {
     #[must_use]
     pub fn metrics_authority(&self) -> String {
         let (host, port) = self.metrics_address();
-        paths::dial_authority(host, port)
+        crate::config::values::paths::dial_authority(host, port)
     }
 
     /// The URL of the metrics endpoint as this machine dials it: a wildcard host becomes loopback.
@@ -150,19 +125,22 @@ impl Config {
     /// `path` starts with a slash and includes the base path.
     #[must_use]
     pub fn local_url(&self, path: &str) -> String {
-        format!("http://{}{path}", paths::dial_authority(&self.server.host, self.server.port))
+        format!(
+            "http://{}{path}",
+            crate::config::values::paths::dial_authority(&self.server.host, self.server.port)
+        )
     }
 
     /// Whether only this machine can reach the listener.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        paths::is_loopback(&self.server.host)
+        crate::config::values::paths::is_loopback(&self.server.host)
     }
 
     /// Whether the metrics endpoint is served on every interface.
     #[must_use]
     pub fn metrics_on_every_interface(&self) -> bool {
-        paths::is_wildcard(self.metrics_address().0)
+        crate::config::values::paths::is_wildcard(self.metrics_address().0)
     }
 
     /// Whether nobody may read the metrics endpoint: there are keys, and none of them opens it.

@@ -49,7 +49,7 @@ impl fmt::Display for Problem {
 
 /// What a value's layer is; a later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Layer {
+pub(crate) enum Layer {
     Default,
     File,
     DotEnv,
@@ -59,61 +59,61 @@ pub(super) enum Layer {
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) layer: Layer,
-    pub(super) source: String,
-    pub(super) line: Option<usize>,
-    pub(super) column: Option<usize>,
+pub(crate) struct Place {
+    pub(crate) layer: Layer,
+    pub(crate) source: String,
+    pub(crate) line: Option<usize>,
+    pub(crate) column: Option<usize>,
 }
 
 impl Place {
-    pub(super) fn new(layer: Layer, source: impl Into<String>) -> Self {
+    pub(crate) fn new(layer: Layer, source: impl Into<String>) -> Self {
         Self { layer, source: source.into(), line: None, column: None }
     }
 
-    pub(super) fn default_value() -> Self {
+    pub(crate) fn default_value() -> Self {
         Self::new(Layer::Default, "default")
     }
 
-    pub(super) fn at(&self, line: usize, column: Option<usize>) -> Self {
+    pub(crate) fn at(&self, line: usize, column: Option<usize>) -> Self {
         Self { line: Some(line), column, ..self.clone() }
     }
 
     /// `default`, `config.yaml:12`, `.env:3`, `environment METRICS_ENABLED`, `--port`.
-    pub(super) fn provenance(&self) -> String {
+    pub(crate) fn provenance(&self) -> String {
         self.line.map_or_else(|| self.source.clone(), |line| format!("{}:{line}", self.source))
     }
 }
 
 /// What is wrong and what to do, before its place is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) id: &'static str,
-    pub(super) message: String,
-    pub(super) fix: String,
+pub(crate) struct Fault {
+    pub(crate) id: &'static str,
+    pub(crate) message: String,
+    pub(crate) fix: String,
 }
 
 impl Fault {
-    pub(super) fn new(id: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn new(id: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { id, message: message.into(), fix: fix.into() }
     }
 }
 
 /// Everything that was found, collected to be reported at once.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<(Layer, Problem)>);
+pub(crate) struct Problems(Vec<(Layer, Problem)>);
 
 impl Problems {
-    pub(super) fn error(&mut self, place: &Place, key: &str, fault: Fault) {
+    pub(crate) fn error(&mut self, place: &Place, key: &str, fault: Fault) {
         self.add(Severity::Error, place, key, fault);
     }
 
-    pub(super) fn warn(&mut self, place: &Place, key: &str, fault: Fault) {
+    pub(crate) fn warn(&mut self, place: &Place, key: &str, fault: Fault) {
         self.add(Severity::Warning, place, key, fault);
     }
 
     /// `key` is empty where no setting is concerned.
-    pub(super) fn add(&mut self, severity: Severity, place: &Place, key: &str, fault: Fault) {
+    pub(crate) fn add(&mut self, severity: Severity, place: &Place, key: &str, fault: Fault) {
         let problem = Problem {
             severity,
             id: fault.id,
@@ -128,14 +128,14 @@ impl Problems {
     }
 
     /// Whether a value of this setting was refused.
-    pub(super) fn refused(&self, key: &str) -> bool {
+    pub(crate) fn refused(&self, key: &str) -> bool {
         self.0
             .iter()
             .any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == Some(key))
     }
 
     /// Whether a value of this section was refused.
-    pub(super) fn refused_below(&self, section: &str) -> bool {
+    pub(crate) fn refused_below(&self, section: &str) -> bool {
         let is_below = |key: &str| {
             key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
@@ -145,16 +145,16 @@ impl Problems {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.0.iter().any(|(_, problem)| problem.severity == Severity::Error)
     }
 
     /// In the order of their places; what has none comes last.
-    pub(super) fn into_sorted(mut self) -> Vec<Problem> {
+    pub(crate) fn into_sorted(mut self) -> Vec<Problem> {
         self.0
             .sort_by_key(|(layer, problem)| (*layer == Layer::Default, *layer, problem.line, problem.column));
         self.0.into_iter().map(|(_, problem)| problem).collect()

@@ -1,9 +1,10 @@
 //! `docs/configuration.md`, generated from the tables that loading reads.
 
-use super::provider_types::PROVIDER_TYPES;
-use super::setting::{Default, Setting, Slot};
-use super::settings::SETTINGS;
-use super::{Credential, ProviderType, proxy};
+use super::{Credential, ProviderType};
+use crate::config::providers::types::PROVIDER_TYPES;
+use crate::config::sections::proxy;
+use crate::config::table::setting::{Default, Setting, Slot};
+use crate::config::table::settings::SETTINGS;
 
 const HEAD: &str = "\
 # Configuration

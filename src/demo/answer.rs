@@ -7,18 +7,18 @@ const ECHO: usize = 30;
 
 /// An answer, and the two counts that a usage object is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The text in pieces, one token each; joined they are the answer.
-    pub(super) tokens: Vec<String>,
+    pub(crate) tokens: Vec<String>,
     /// Words of everything that was asked.
-    pub(super) input_tokens: usize,
+    pub(crate) input_tokens: usize,
     /// Whether the caller's limit ended it.
-    pub(super) cut_short: bool,
+    pub(crate) cut_short: bool,
 }
 
 impl Answer {
     /// Answers the last of `texts`, in at most `limit` tokens.
-    pub(super) fn new(texts: &[String], limit: Option<u64>) -> Self {
+    pub(crate) fn new(texts: &[String], limit: Option<u64>) -> Self {
         let asked = texts.last().map_or("", String::as_str);
         let text = match asked.split_whitespace().count() {
             0 => "Hello! You sent no words, and this is still counted: look at the metrics endpoint."
@@ -32,11 +32,11 @@ impl Answer {
         Self { tokens, input_tokens: count(texts), cut_short }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.tokens.concat()
     }
 
-    pub(super) fn output_tokens(&self) -> usize {
+    pub(crate) fn output_tokens(&self) -> usize {
         self.tokens.len()
     }
 }
@@ -57,13 +57,13 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 /// Words of all texts: what the demo takes for tokens.
-pub(super) fn count(texts: &[String]) -> usize {
+pub(crate) fn count(texts: &[String]) -> usize {
     texts.iter().map(|text| text.split_whitespace().count()).sum()
 }
 
 /// The texts of a prompt, whatever shape the endpoint allows: a string, strings, token numbers, messages, messages
 /// of parts.
-pub(super) fn texts(prompt: &Value) -> Vec<String> {
+pub(crate) fn texts(prompt: &Value) -> Vec<String> {
     match prompt {
         Value::String(text) => vec![text.clone()],
         Value::Array(items) if items.first().is_some_and(Value::is_number) => {
@@ -79,7 +79,7 @@ pub(super) fn texts(prompt: &Value) -> Vec<String> {
 }
 
 /// A direction in `dimensions` that depends on the words alone, of length 1.
-pub(super) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
+pub(crate) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
     let mut vector = vec![0.0_f32; dimensions];
     for word in text.split_whitespace() {
         let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -29,7 +29,7 @@ const DIMENSIONS: (usize, usize) = (256, 3072);
 type Request = Map<String, Value>;
 
 /// Every route of the demo.
-pub(super) fn router() -> Router {
+pub(crate) fn router() -> Router {
     Router::new()
         .route("/v1/models", get(async || json_response(&models())))
         .route("/v1/models/{id}", get(async |Path(id): Path<String>| finished(one_model(&id))))

@@ -8,14 +8,14 @@ use axum::response::Response;
 use serde_json::json;
 
 /// How long demo-slow thinks.
-pub(super) const SLOWNESS: Duration = Duration::from_secs(5);
+pub(crate) const SLOWNESS: Duration = Duration::from_secs(5);
 
 /// Seconds that demo-429 asks to wait.
 const RETRY_AFTER: &str = "2";
 
 /// An error in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     kind: &'static str,
     code: Option<&'static str>,
@@ -29,12 +29,12 @@ impl Refusal {
     }
 
     /// The body is not what the endpoint takes; `param` names the member.
-    pub(super) fn invalid(param: Option<&'static str>, message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(param: Option<&'static str>, message: impl Into<String>) -> Self {
         Self { param, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message) }
     }
 
     /// No such model here.
-    pub(super) fn unknown_model(model: &str) -> Self {
+    pub(crate) fn unknown_model(model: &str) -> Self {
         let message =
             format!("The model `{model}` does not exist; the demo has {}.", super::MODELS.join(", "));
         let refusal = Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message);
@@ -42,13 +42,13 @@ impl Refusal {
     }
 
     /// No such path here.
-    pub(super) fn unknown_route(method: &str, path: &str) -> Self {
+    pub(crate) fn unknown_route(method: &str, path: &str) -> Self {
         let message = format!("Unknown request: {method} {path}");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
     }
 
     /// What the models answer that fail before they start.
-    pub(super) fn of_model(model: &str) -> Option<Self> {
+    pub(crate) fn of_model(model: &str) -> Option<Self> {
         match model {
             "demo-429" => Some(Self {
                 code: Some("rate_limit_exceeded"),
@@ -63,7 +63,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn response(&self) -> Response {
+    pub(crate) fn response(&self) -> Response {
         let Self { status, kind, code, param, message } = self;
         let body = json!({"error": {"message": message, "type": kind, "param": param, "code": code}});
         let mut response = Response::new(Body::from(body.to_string()));

@@ -6,20 +6,20 @@ use super::answer::Answer;
 
 /// Facts that every object of one answer repeats.
 #[derive(Debug, Clone)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// 32 hexadecimal digits, to which each object adds its prefix.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Seconds since 1970.
-    pub(super) created: u64,
+    pub(crate) created: u64,
     /// The model as it was asked for.
-    pub(super) model: String,
+    pub(crate) model: String,
     /// Whether the last event of a chat or completion stream carries the usage.
-    pub(super) include_usage: bool,
+    pub(crate) include_usage: bool,
 }
 
 /// The kinds of endpoint that answer in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Words {
+pub(crate) enum Words {
     /// `/v1/chat/completions`
     Chat,
     /// `/v1/completions`
@@ -32,7 +32,7 @@ pub(super) enum Words {
 
 impl Words {
     /// The member of the request that holds the prompt.
-    pub(super) const fn prompt(self) -> &'static str {
+    pub(crate) const fn prompt(self) -> &'static str {
         match self {
             Self::Chat | Self::Messages => "messages",
             Self::Completions => "prompt",
@@ -41,7 +41,7 @@ impl Words {
     }
 
     /// Members of the request that limit the answer, the first given counts.
-    pub(super) const fn limits(self) -> &'static [&'static str] {
+    pub(crate) const fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
             Self::Completions | Self::Messages => &["max_tokens"],
@@ -50,7 +50,7 @@ impl Words {
     }
 
     /// The whole answer as one object.
-    pub(super) fn whole(self, head: &Head, answer: &Answer) -> Value {
+    pub(crate) fn whole(self, head: &Head, answer: &Answer) -> Value {
         match self {
             Self::Chat => json!({
                 "id": format!("chatcmpl-{}", head.id), "object": "chat.completion",
@@ -82,7 +82,7 @@ impl Words {
     }
 
     /// The answer as server-sent events, in order, each with its empty line.
-    pub(super) fn events(self, head: &Head, answer: &Answer) -> Vec<String> {
+    pub(crate) fn events(self, head: &Head, answer: &Answer) -> Vec<String> {
         match self {
             Self::Chat | Self::Completions => self.chunks(head, answer),
             Self::Responses => response_events(head, answer),

@@ -13,11 +13,11 @@ use http_body_util::{BodyExt as _, Collected};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::auth::Access;
-use super::multipart::Form;
-use super::peek::Peek;
-use super::tap::{Finder, Tap};
-use super::usage;
+use super::http::auth::Access;
+use super::request::json::Peek;
+use super::request::multipart::Form;
+use super::request::usage;
+use super::response::tap::{Finder, Tap};
 use crate::config::{Environment, Sources, load};
 use crate::metrics::{Endpoint, Surface};
 use crate::providers::RequestBody;

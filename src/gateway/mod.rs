@@ -6,62 +6,17 @@
 //! follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
 //! keep what they began with.
 
-mod accept;
-mod answer;
-mod attempts;
-mod auth;
-mod body_memory;
-mod callers_body;
-mod classify;
-mod connection;
-mod connection_state;
-mod connections;
-mod cross_site;
-mod current;
-mod deadline;
-mod decode;
-mod error;
-mod error_names;
-mod exchange;
+mod dispatch;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod gemini;
-mod headers;
-mod host;
-mod io;
-mod last_word;
-mod lifecycle;
-mod listen;
-mod metrics_listener;
-mod models;
-mod multipart;
-mod negotiation;
-mod observed;
-mod operation;
-mod passthrough;
-mod path;
-mod peek;
+mod handlers;
+mod http;
+mod observe;
 mod preparation;
-mod read_timeout;
-mod refusal_lines;
-mod relay;
-mod relay_body;
-mod reload;
-mod reply;
-mod request_body;
-mod request_log;
-mod routes;
-mod scrape;
-mod shutdown;
-mod station;
-mod stored;
-pub mod tap;
-mod targets;
-mod transfer_coding;
-mod usage;
-mod validation;
-mod worker;
-mod workers;
+mod request;
+pub mod response;
+mod server;
+mod state;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -70,14 +25,14 @@ use anyhow::Context as _;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Config, Sources, Texts};
+use crate::gateway::state::active::Current;
+use crate::gateway::state::listener_state::Station;
+use crate::gateway::state::reload::Reloader;
+use crate::gateway::state::worker::Shared;
 use crate::logging::{DroppedLines, LogLevel};
-use current::Current;
-use metrics_listener::MetricsListener;
-use reload::Reloader;
-use shutdown::Signals;
-use station::Station;
-use worker::Shared;
-use workers::Workers;
+use server::metrics_listener::MetricsListener;
+use server::shutdown::Signals;
+use server::threads::Workers;
 
 /// A gateway whose addresses are bound and whose workers can start.
 #[derive(Debug)]
@@ -107,10 +62,12 @@ impl Gateway {
     /// A port in use, a host that is no address of this machine, a provider that cannot be called, a machine that
     /// trusts no certificate while a provider needs one.
     pub fn bind(config: Config, dropped_lines: DroppedLines) -> anyhow::Result<Self> {
-        let listeners = listen::bind(&config.server)?;
+        let listeners = server::listener::bind(&config.server)?;
         let address = listeners[0].local_addr().context("the bound address cannot be read")?;
         let metrics = MetricsListener::bind(&config)?;
-        let current = Arc::new(Current::new(Shared::new(config, dropped_lines)?));
+        let metrics_path = config.metrics_path();
+        let routes = handlers::routes::templates(&metrics_path);
+        let current = Arc::new(Current::new(Shared::new(config, dropped_lines, &routes)?));
         Ok(Self { current, listeners, address, metrics })
     }
 
@@ -132,7 +89,7 @@ impl Gateway {
     /// # Errors
     /// When a worker cannot be started, or ends by itself.
     pub fn run(self, sources: Sources, texts: Texts, log_level: LogLevel) -> anyhow::Result<Ended> {
-        let runtime = workers::runtime()?;
+        let runtime = server::threads::runtime()?;
         let ended = runtime.block_on(self.serve(sources, texts, log_level));
         // A name that is still being looked up does not hold the end up.
         runtime.shutdown_background();
@@ -148,7 +105,8 @@ impl Gateway {
         let cells = |index| metrics.as_ref().map(|metrics| metrics.worker(index));
         let own = self.listeners.len();
         for (index, listener) in self.listeners.into_iter().enumerate() {
-            workers.start(listener, Station::of_api(&self.current, cells(index)))?;
+            workers
+                .start(listener, Station::of_api(&self.current, cells(index), handlers::routes::router))?;
         }
         let scrapes = self.metrics.map(|listener| listener.start(&self.current, cells(own))).transpose()?;
         let reloading = AbortOnDropHandle::new(tokio::spawn(reloader.run()));
@@ -161,7 +119,7 @@ impl Gateway {
         drop(reloading);
         let shared = self.current.shared();
         tokio::select! {
-            cut = shutdown::stop(&shared, &mut workers, scrapes) => Ok(Ended::Drained { cut }),
+            cut = server::shutdown::stop(&shared, &mut workers, scrapes) => Ok(Ended::Drained { cut }),
             () = signals.next() => Ok(Ended::AtOnce),
         }
     }
@@ -187,9 +145,9 @@ impl Gateway {
     }
 }
 
-pub use listen::file_limit;
+pub use crate::gateway::handlers::routes::route_table;
 pub use preparation::Preparation;
-pub use routes::route_table;
+pub use server::listener::file_limit;
 
 /// How many routes there are, as the label `route` counts them.
-pub const ROUTE_COUNT: usize = routes::COUNT;
+pub const ROUTE_COUNT: usize = crate::gateway::handlers::routes::COUNT;

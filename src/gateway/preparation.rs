@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::operation::{Operation, OperationKind, Payload};
-use super::peek::Peek;
-use super::usage::Declaration;
-use super::worker::{Shared, Worker};
 use crate::config::Config;
+use crate::gateway::request::json::Peek;
+use crate::gateway::request::operation::{Operation, OperationKind, Payload};
+use crate::gateway::request::usage::Declaration;
+use crate::gateway::state::worker::{Shared, Worker};
 use crate::logging::DroppedLines;
 use crate::metrics::Endpoint;
 use crate::providers::Client;
@@ -24,7 +24,7 @@ impl Preparation {
     /// # Errors
     /// What makes the configuration unusable.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared::new(config, DroppedLines::default())?);
+        let shared = Arc::new(Shared::new(config, DroppedLines::default(), &[])?);
         let client = Client::new(&shared.egress, shared.limits.idle_upstream);
         let metrics = shared.metrics.as_ref().map(|metrics| metrics.worker(0));
         Ok(Self(Worker::new(shared, client, metrics)))
@@ -49,7 +49,7 @@ impl Preparation {
             request_id: HeaderValue::from_static("a-request-id"),
             stream: peek.stream,
             payload: Payload::Json { peek, body: body.clone() },
-            content: super::operation::Content::Json,
+            content: crate::gateway::request::operation::Content::Json,
         };
         let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
         let request = operation.request_to(target)?;

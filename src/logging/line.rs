@@ -21,7 +21,7 @@ pub enum Form {
 
 impl Form {
     /// The line of `event`, with its line feed. `time` is written with milliseconds, in UTC.
-    pub(super) fn line(self, event: &Event<'_>, time: Timestamp) -> String {
+    pub(crate) fn line(self, event: &Event<'_>, time: Timestamp) -> String {
         let mut fields = Fields { form: self, message: String::new(), rest: String::new() };
         event.record(&mut fields);
         let Fields { message, rest, .. } = fields;

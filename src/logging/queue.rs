@@ -28,7 +28,7 @@ pub struct LogQueue {
 
 impl LogQueue {
     /// Takes a line, or counts it when the queue is full or its thread has ended.
-    pub(super) fn push(&self, line: String) {
+    pub(crate) fn push(&self, line: String) {
         if self.entries.try_send(Some(line)).is_err() {
             self.dropped.add(1);
         }

@@ -14,10 +14,10 @@ use flate2::write::GzEncoder;
 use prometheus::proto;
 
 use super::Metrics;
-use super::cells::{Amounts, Cell, Counter, Gauge, Histogram, Totals};
-use super::families::{self, FAMILIES, Family, Kind};
-use super::labels::{Format, Label, Overflow};
-use super::series::{SeriesTable, Snapshot};
+use crate::metrics::catalog::families::{self, FAMILIES, Family, Kind};
+use crate::metrics::catalog::labels::{Format, Label, Overflow};
+use crate::metrics::series::cells::{Amounts, Cell, Counter, Gauge, Histogram, Totals};
+use crate::metrics::series::table::{SeriesTable, Snapshot};
 use page::{Page, Scaled};
 
 /// How many make a dollar.

@@ -6,49 +6,41 @@
 //! cells up ([`Metrics::render`]). Label values are closed sets or admitted names ([`Claim`]); this module knows
 //! neither routes nor providers beyond the names it is handed.
 
-mod cardinality;
-mod cells;
-mod cold;
-mod dispatch;
+pub mod catalog;
 mod exposition;
-pub mod families;
-mod handles;
-mod http;
-pub mod labels;
-mod model_handles;
+pub mod monitoring;
+mod observers;
 pub mod parser;
 mod presence;
 mod process;
-mod reference;
+mod registry;
 mod series;
-mod vocabulary;
-pub mod worst_case;
 
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cardinality::AdmittedModels;
-use cells::{Amounts, Cell, Counter, Gauge, Histogram};
-use cold::Cold;
-use handles::Outcomes;
-use labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
-use model_handles::ModelHandles;
+use crate::metrics::catalog::labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
+use crate::metrics::registry::Cold;
+use crate::metrics::series::cardinality::AdmittedModels;
+use crate::metrics::series::cells::{Amounts, Cell, Counter, Gauge, Histogram};
+use crate::metrics::series::handles::Outcomes;
+use crate::metrics::series::model_handles::ModelHandles;
+use crate::metrics::series::table::{Extent, SeriesTable};
 use presence::Presence;
-use series::{Extent, SeriesTable};
 
-pub use cardinality::Claim;
-pub use dispatch::DispatchObserver;
-pub use exposition::gzip;
-pub use handles::{AliasMetrics, CallerMetrics, ModelMetrics, Pricing, TokenPrices};
-pub use http::{CLIENT_CLOSED_REQUEST, HttpObserver};
-pub use labels::{
+pub use crate::metrics::catalog::labels::{
     Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, Format, HttpMethod, HttpOutcome,
     Phase, Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens,
     UsageSource,
 };
-pub use reference::reference;
+pub use crate::metrics::catalog::reference::reference;
+pub use crate::metrics::observers::dispatch::DispatchObserver;
+pub use crate::metrics::observers::http::{CLIENT_CLOSED_REQUEST, HttpObserver};
+pub use crate::metrics::series::cardinality::Claim;
+pub use crate::metrics::series::handles::{AliasMetrics, CallerMetrics, ModelMetrics, Pricing, TokenPrices};
+pub use exposition::gzip;
 
 /// Why there can be no metrics.
 #[derive(Debug, thiserror::Error)]
@@ -176,26 +168,29 @@ impl Metrics {
             max_series: setup.max_series,
             routes: setup.routes.iter().map(|route| Label::of_name(route)).collect(),
             models: AdmittedModels::new(setup.max_models, setup.max_unlisted_models),
-            answers: SeriesTable::new(&families::ANSWERS, extent),
-            attempts: SeriesTable::new(&families::ATTEMPTS, extent),
-            caller_requests: SeriesTable::new(&families::CALLER_REQUESTS, extent),
-            caller_tokens: SeriesTable::new(&families::CALLER_TOKENS, extent),
-            cost: SeriesTable::new(&families::COST, extent),
-            http_duration: SeriesTable::new(&families::HTTP_DURATION, extent),
-            http_requests: SeriesTable::new(&families::HTTP_REQUESTS, extent),
-            overhead: SeriesTable::new(&families::OVERHEAD_SECONDS, extent),
-            phase_duration: SeriesTable::new(&families::PHASE_DURATION, extent),
-            request_duration: SeriesTable::new(&families::REQUEST_DURATION, extent),
-            requests: SeriesTable::new(&families::REQUESTS, extent),
-            requests_in_flight: SeriesTable::new(&families::REQUESTS_IN_FLIGHT, extent),
-            response_size: SeriesTable::new(&families::RESPONSE_SIZE, extent),
-            stream_max_gap: SeriesTable::new(&families::STREAM_GAP, extent),
-            streams: SeriesTable::new(&families::STREAMS, extent),
-            time_per_output_token: SeriesTable::new(&families::TPOT_SECONDS, extent),
-            time_to_first_token: SeriesTable::new(&families::TTFT_SECONDS, extent),
-            tokens: SeriesTable::new(&families::TOKENS, extent),
-            unpriced: SeriesTable::new(&families::UNPRICED, extent),
-            usage_reports: SeriesTable::new(&families::USAGE_REPORTS, extent),
+            answers: SeriesTable::new(&crate::metrics::catalog::families::ANSWERS, extent),
+            attempts: SeriesTable::new(&crate::metrics::catalog::families::ATTEMPTS, extent),
+            caller_requests: SeriesTable::new(&crate::metrics::catalog::families::CALLER_REQUESTS, extent),
+            caller_tokens: SeriesTable::new(&crate::metrics::catalog::families::CALLER_TOKENS, extent),
+            cost: SeriesTable::new(&crate::metrics::catalog::families::COST, extent),
+            http_duration: SeriesTable::new(&crate::metrics::catalog::families::HTTP_DURATION, extent),
+            http_requests: SeriesTable::new(&crate::metrics::catalog::families::HTTP_REQUESTS, extent),
+            overhead: SeriesTable::new(&crate::metrics::catalog::families::OVERHEAD_SECONDS, extent),
+            phase_duration: SeriesTable::new(&crate::metrics::catalog::families::PHASE_DURATION, extent),
+            request_duration: SeriesTable::new(&crate::metrics::catalog::families::REQUEST_DURATION, extent),
+            requests: SeriesTable::new(&crate::metrics::catalog::families::REQUESTS, extent),
+            requests_in_flight: SeriesTable::new(
+                &crate::metrics::catalog::families::REQUESTS_IN_FLIGHT,
+                extent,
+            ),
+            response_size: SeriesTable::new(&crate::metrics::catalog::families::RESPONSE_SIZE, extent),
+            stream_max_gap: SeriesTable::new(&crate::metrics::catalog::families::STREAM_GAP, extent),
+            streams: SeriesTable::new(&crate::metrics::catalog::families::STREAMS, extent),
+            time_per_output_token: SeriesTable::new(&crate::metrics::catalog::families::TPOT_SECONDS, extent),
+            time_to_first_token: SeriesTable::new(&crate::metrics::catalog::families::TTFT_SECONDS, extent),
+            tokens: SeriesTable::new(&crate::metrics::catalog::families::TOKENS, extent),
+            unpriced: SeriesTable::new(&crate::metrics::catalog::families::UNPRICED, extent),
+            usage_reports: SeriesTable::new(&crate::metrics::catalog::families::USAGE_REPORTS, extent),
             cold: Cold::new(setup.build, setup.live)?,
             page_size: AtomicUsize::new(0),
         };
@@ -260,9 +255,13 @@ impl Metrics {
                 metrics: Arc::clone(self),
                 worker,
                 models: Mutex::default(),
-                http: self.routes.iter().map(|_| http::RouteHandles::default()).collect(),
-                phases: http::PhaseHandles::default(),
-                overheads: http::OverheadHandles::default(),
+                http: self
+                    .routes
+                    .iter()
+                    .map(|_| crate::metrics::observers::http::RouteHandles::default())
+                    .collect(),
+                phases: crate::metrics::observers::http::PhaseHandles::default(),
+                overheads: crate::metrics::observers::http::OverheadHandles::default(),
                 aliases: Mutex::default(),
                 callers: Mutex::default(),
                 unknown_answers: Outcomes::default(),
@@ -296,9 +295,9 @@ pub struct Shard {
     metrics: Arc<Metrics>,
     worker: usize,
     models: Mutex<HashMap<PairKey, Arc<ModelHandles>>>,
-    http: Box<[http::RouteHandles]>,
-    phases: http::PhaseHandles,
-    overheads: http::OverheadHandles,
+    http: Box<[crate::metrics::observers::http::RouteHandles]>,
+    phases: crate::metrics::observers::http::PhaseHandles,
+    overheads: crate::metrics::observers::http::OverheadHandles,
     aliases: Mutex<HashMap<String, AliasMetrics>>,
     callers: Mutex<HashMap<String, CallerMetrics>>,
     unknown_answers: Outcomes<{ Answer::COUNT }>,

@@ -2,7 +2,7 @@
 
 /// Part of everything that exists only while metrics are enabled.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Presence(Certainty);
+pub(crate) struct Presence(Certainty);
 
 #[cfg(not(aurora_without_metrics))]
 type Certainty = ();
@@ -14,7 +14,7 @@ type Certainty = std::convert::Infallible;
 impl Presence {
     /// `None` in a build without metrics.
     #[cfg(not(aurora_without_metrics))]
-    pub(super) const IN_THIS_BUILD: Option<Self> = Some(Self(()));
+    pub(crate) const IN_THIS_BUILD: Option<Self> = Some(Self(()));
     #[cfg(aurora_without_metrics)]
-    pub(super) const IN_THIS_BUILD: Option<Self> = None;
+    pub(crate) const IN_THIS_BUILD: Option<Self> = None;
 }

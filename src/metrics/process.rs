@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt as _;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
 
-use super::families::{self, Family, Kind};
+use crate::metrics::catalog::families::{self, Family, Kind};
 
 /// Collects the facts of this process.
-pub(super) struct Process {
+pub(crate) struct Process {
     descriptors: Vec<Desc>,
     /// Kept open, so that it can be read when no more files can be opened.
     stat: File,
@@ -30,7 +30,7 @@ const FAMILIES: [&Family; 7] = [
 ];
 
 impl Process {
-    pub(super) fn new() -> Result<Self, prometheus::Error> {
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let describe =
             |family: &&Family| Desc::new(family.name.into(), family.help.into(), vec![], Default::default());
         let descriptors = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;

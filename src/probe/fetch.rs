@@ -15,16 +15,16 @@ use crate::tls::{causes, client_config, client_config_without_roots, innermost};
 
 /// Bounds of one fetch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// From the name's resolution to the last byte.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Bytes of the body, as received and as decompressed.
-    pub(super) max_size: usize,
+    pub(crate) max_size: usize,
 }
 
 /// Why no answer came.
 #[derive(Debug)]
-pub(super) enum Unreachable {
+pub(crate) enum Unreachable {
     /// The name has no address; what the system says.
     Dns(String),
     /// Nothing listens.
@@ -41,7 +41,7 @@ pub(super) enum Unreachable {
 
 /// Why an answer's body did not arrive whole.
 #[derive(Debug)]
-pub(super) enum BodyFault {
+pub(crate) enum BodyFault {
     /// It stood still until the time was up.
     Timeout(Duration),
     /// The connection ended too early; the innermost cause.
@@ -56,23 +56,23 @@ pub(super) enum BodyFault {
 
 /// What came.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) content_type: Option<String>,
-    pub(super) encoding: Option<String>,
-    pub(super) location: Option<String>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<String>,
+    pub(crate) encoding: Option<String>,
+    pub(crate) location: Option<String>,
     /// From the start to the head.
-    pub(super) first_byte: Duration,
+    pub(crate) first_byte: Duration,
     /// From the start to the last byte.
-    pub(super) total: Duration,
+    pub(crate) total: Duration,
     /// Bytes of the body as received.
-    pub(super) received: usize,
+    pub(crate) received: usize,
     /// The body, decompressed.
-    pub(super) body: Result<Vec<u8>, BodyFault>,
+    pub(crate) body: Result<Vec<u8>, BodyFault>,
 }
 
 /// Asks once. Prometheus' text format and gzip are asked for.
-pub(super) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Result<Answer, Unreachable> {
+pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Result<Answer, Unreachable> {
     let start = Instant::now();
     let deadline = start + limits.timeout;
     let late = |_elapsed| Unreachable::Timeout(limits.timeout);

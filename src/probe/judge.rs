@@ -68,7 +68,7 @@ impl Finding {
     }
 }
 
-pub(super) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
+pub(crate) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
     let address = target.address();
     let chosen = target.address_from();
     let (reason, message) = match failure {
@@ -116,7 +116,7 @@ pub(super) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
 }
 
 /// Judges an answer. `body` is the answer's own, redacted.
-pub(super) fn answer(
+pub(crate) fn answer(
     target: &Target,
     answer: &Answer,
     body: Result<&[u8], &&BodyFault>,
@@ -143,7 +143,7 @@ pub(super) fn answer(
 }
 
 /// The requirements that do not hold, as one finding.
-pub(super) fn requirements(checked: &[Checked]) -> Option<Finding> {
+pub(crate) fn requirements(checked: &[Checked]) -> Option<Finding> {
     let failed = checked.iter().filter(|checked| !checked.ok).map(Checked::explain).collect::<Vec<_>>();
     (!failed.is_empty()).then(|| Finding::new(Reason::Require, failed.join("; ")))
 }

@@ -74,7 +74,7 @@ pub fn verdict(report: &Report) -> String {
 }
 
 /// The lines of a page that hold wanted samples, and their HELP and TYPE.
-pub(super) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Sample) -> bool) -> String {
+pub(crate) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Sample) -> bool) -> String {
     let mut families = HashSet::new();
     let mut lines = HashSet::new();
     for family in &exposition.families {
@@ -95,7 +95,7 @@ pub(super) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Samp
 }
 
 /// A time for people: `10 s`, `1.25 s`, `250 ms`, `0.4 ms`.
-pub(super) fn seconds(value: f64) -> String {
+pub(crate) fn seconds(value: f64) -> String {
     if value >= 1.0 {
         format!("{} s", rounded(value, 100.0))
     } else {

@@ -50,7 +50,7 @@ const OPERATORS: [Operator; 6] =
 
 impl Checked {
     /// The requirement and what was found instead.
-    pub(super) fn explain(&self) -> String {
+    pub(crate) fn explain(&self) -> String {
         match self.value {
             Some(value) => format!("required {}, but the sum is {value}", self.expr),
             None => format!(

@@ -77,7 +77,7 @@ pub struct Bucket {
 
 impl Summary {
     /// Reads the numbers.
-    pub(super) fn of(exposition: &Exposition, restarted: bool) -> Self {
+    pub(crate) fn of(exposition: &Exposition, restarted: bool) -> Self {
         let samples = |name: &str| exposition.family(name).map(|family| family.samples.as_slice());
         let requests = samples("aurora_requests_total");
         let total = requests.map(sum);

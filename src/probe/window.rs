@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use crate::metrics::parser::{Exposition, Family, Kind, Sample};
 
 /// The second of two scrapes, with its counters made to count from the first.
-pub(super) struct Growth {
+pub(crate) struct Growth {
     /// Gauges and quantiles are as in the second scrape.
-    pub(super) exposition: Exposition,
+    pub(crate) exposition: Exposition,
     /// Whether the process was started anew in between.
-    pub(super) restarted: bool,
+    pub(crate) restarted: bool,
 }
 
 /// A counter that fell, or that belongs to a process started anew, began again at zero: all it shows is growth.
-pub(super) fn growth(first: &Exposition, second: &Exposition) -> Growth {
+pub(crate) fn growth(first: &Exposition, second: &Exposition) -> Growth {
     let restarted = match (start_time(first), start_time(second)) {
         (Some(before), Some(after)) => before < after,
         _ => false,

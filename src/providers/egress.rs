@@ -17,11 +17,11 @@ use crate::tls::{self, TlsError};
 /// How upstreams are reached. Clients that were made of the same one are alike.
 #[derive(Debug)]
 pub struct Egress {
-    pub(super) tls: Arc<rustls::ClientConfig>,
-    pub(super) proxies: Proxies,
-    pub(super) resolver: Resolver,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) proxies: Proxies,
+    pub(crate) resolver: Resolver,
     /// Idle connections of every client that was made of it, or of the one before.
-    pub(super) pools: Arc<Pools>,
+    pub(crate) pools: Arc<Pools>,
     facts: Facts,
 }
 
@@ -81,7 +81,7 @@ impl Egress {
     }
 
     /// A client for the background, which goes the same way.
-    pub(super) fn background_client(&self, timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    pub(crate) fn background_client(&self, timeout: Duration) -> reqwest::Result<reqwest::Client> {
         let mut client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -124,7 +124,7 @@ impl Facts {
 
 /// Which upstreams are called by way of which proxy. As curl does it, loopback is no exception of its own.
 #[derive(Debug, Clone)]
-pub(super) struct Proxies(Option<Arc<Matcher>>);
+pub(crate) struct Proxies(Option<Arc<Matcher>>);
 
 impl Proxies {
     fn new(facts: &Facts) -> Self {
@@ -138,7 +138,7 @@ impl Proxies {
     }
 
     /// The proxy on the way to an upstream, with its credential.
-    pub(super) fn on_the_way_to(&self, upstream: &Uri) -> Option<Intercept> {
+    pub(crate) fn on_the_way_to(&self, upstream: &Uri) -> Option<Intercept> {
         self.0.as_ref()?.intercept(upstream)
     }
 }

@@ -1,40 +1,36 @@
 //! The configured providers: which of them serves a model, and how they are called.
 
-mod address;
-mod breaker;
-mod budget;
 mod client;
 mod discovery;
 mod egress;
-mod model_breakers;
-mod permit;
 mod request_body;
+mod resilience;
 mod resolve;
-mod retry;
 mod scrub;
+mod urls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use address::{Addresses, Identity};
+use crate::providers::urls::{Addresses, Identity};
 use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
 use crate::config::{Config, Provider};
 use crate::metrics::{Endpoint, Metrics};
 
-use permit::Record;
+use crate::providers::resilience::permit::Record;
 
-pub use breaker::Refused;
+pub use crate::providers::resilience::breaker::Refused;
+pub use crate::providers::resilience::model_breakers::ModelBreaker;
+pub use crate::providers::resilience::permit::{BreakerScope, Health, Permit};
+pub use crate::providers::resilience::retry::{pause, retry_after, should_retry};
 pub use client::{Client, Connection, Reuse, UpstreamBody, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
-pub use model_breakers::ModelBreaker;
-pub use permit::{BreakerScope, Health, Permit};
 pub use request_body::RequestBody;
 pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
-pub use retry::{pause, retry_after, should_retry};
 pub use scrub::Scrubber;
 
 /// A provider, with what every call to it needs made ready once.
@@ -71,7 +67,7 @@ impl Upstream {
         record: Arc<Record>,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, UnusableProvider> {
-        let native = address::of_native_gemini(provider);
+        let native = crate::providers::urls::of_native_gemini(provider);
         let native =
             native.map(|provider| Self::new(&Arc::new(provider), Arc::clone(&record), metrics.clone()));
         let mut speaks = [false; Endpoint::COUNT];

@@ -61,7 +61,7 @@ pub enum Unresolved {
 
 impl Alias {
     /// Targets of providers that are not there are left out; `None` when none is left.
-    pub(super) fn new(route: &Route, upstreams: &[Arc<Upstream>]) -> Option<Self> {
+    pub(crate) fn new(route: &Route, upstreams: &[Arc<Upstream>]) -> Option<Self> {
         let targets = route.targets.iter().filter_map(|target| {
             let upstream = upstreams.iter().find(|upstream| upstream.provider.name == target.provider)?;
             let model = Arc::from(target.model.as_str());

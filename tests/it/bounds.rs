@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use aurora::metrics::families::FAMILIES;
+use aurora::metrics::catalog::families::FAMILIES;
+use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
-use aurora::metrics::worst_case::{self, Bounds};
 use aurora::metrics::{
     Build, Claim, Configured, DispatchObserver, Endpoint, Format, Live, Metrics, Pricing, Setup, TokenKind,
     Tokens, UsageSource, WorkerMetrics,

@@ -3,7 +3,7 @@
 use std::io::{Read, pipe};
 use std::process::{Command, Stdio};
 
-use aurora::metrics::families::FAMILIES;
+use aurora::metrics::catalog::families::FAMILIES;
 use aurora::version;
 
 fn aurora(arguments: &[&str]) -> Command {

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::thread;
 use std::time::Instant;
 
-use aurora::metrics::families::FAMILIES;
+use aurora::metrics::catalog::families::FAMILIES;
 
 use crate::aurora::{Aurora, PATIENCE};
 use crate::caller::{Answer, Caller, chat_of, key, request};

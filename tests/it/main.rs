@@ -3,6 +3,7 @@
 
 #[cfg(feature = "real-software")]
 mod anthropic_sdk;
+mod architecture;
 mod aurora;
 mod auth;
 mod bad_requests;

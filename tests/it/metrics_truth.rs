@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use aurora::metrics::families::FAMILIES;
+use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::parser;
 use aurora::metrics::{
     Answer, Attempt, AuthFailure, Endpoint, Rejection, RetryReason, StreamOutcome, UsageSource,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use aurora::metrics::families::{FAMILIES, Kind};
+use aurora::metrics::catalog::families::{FAMILIES, Kind};
 use serde_json::Value;
 
 use crate::promql::{self, Expression, Selector};

@@ -71,21 +71,22 @@ fn a_panic_costs_its_own_request_and_is_counted_wherever_it_happens() {
     let mut caller = aurora.caller();
     caller.send(request("GET", "/p/up/panic-in-handler", &key(), ""));
     assert_eq!(caller.answer().said(), (500, INTERNAL));
-    counted(&aurora, 1, 1, "panic-in-handler", "src/gateway/routes.rs");
+    counted(&aurora, 1, 1, "panic-in-handler", "src/gateway/handlers/routes.rs");
 
     let large =
         format!(r#"{{"model":"other","messages":[],"user":"panic-in-parser{}"}}"#, "x".repeat(300 << 10));
     caller.send(chat(large));
     assert_eq!(caller.answer().said(), (500, INTERNAL));
-    counted(&aurora, 2, 1, "panic-in-parser", "src/gateway/operation.rs");
+    counted(&aurora, 2, 1, "panic-in-parser", "src/gateway/request/operation.rs");
 
     caller.send(request("GET", "/panic-in-connection", &key(), ""));
     assert_eq!(caller.closed(), b"");
-    counted(&aurora, 3, 1, "panic-in-connection", "src/gateway/connection.rs");
+    counted(&aurora, 3, 1, "panic-in-connection", "src/gateway/server/connection.rs");
 
-    for (panics, model, gate, file) in
-        [(4, "relay", &relay, "src/gateway/relay_body.rs"), (5, "tap", &tap, "src/gateway/tap/mod.rs")]
-    {
+    for (panics, model, gate, file) in [
+        (4, "relay", &relay, "src/gateway/response/relay_body.rs"),
+        (5, "tap", &tap, "src/gateway/response/tap/mod.rs"),
+    ] {
         let mut caller = streaming(&aurora, model);
         gate.open();
         assert_eq!(caller.closed(), b"", "it breaks off without the end of its body");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use aurora::metrics::families::FAMILIES;
+use aurora::metrics::catalog::families::FAMILIES;
 use tempfile::TempDir;
 
 use crate::aurora::{Aurora, Setup};

@@ -1,6 +1,6 @@
 //! Three replicas behind a real nginx: what a real Prometheus adds up is what was sent.
 
-use aurora::metrics::families::{FAMILIES, Kind};
+use aurora::metrics::catalog::families::{FAMILIES, Kind};
 use aurora::metrics::parser::{self, Exposition};
 
 use crate::aurora::{Aurora, Setup};

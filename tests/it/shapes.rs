@@ -1,7 +1,7 @@
 //! Answers in the shapes of the providers, written from their public documentation and replayed in every chunking: what
 //! the caller gets is what the upstream sent, and the tokens are those that it declared.
 
-use aurora::gateway::tap::Tap;
+use aurora::gateway::response::tap::Tap;
 use aurora::metrics::{Endpoint, TokenKind, Tokens};
 use bytes::Bytes;
 use serde_json::Value;

@@ -3,13 +3,13 @@
 //! They differ in little. OpenMetrics names a counter without `_total` in its head, states units, writes bucket edges
 //! canonically and ends with `# EOF`.
 
-use crate::metrics::cells::Totals;
-use crate::metrics::families::Family;
-use crate::metrics::labels::{Format, Label};
+use crate::metrics::catalog::families::Family;
+use crate::metrics::catalog::labels::{Format, Label};
 use crate::metrics::parser::escape_label_value;
+use crate::metrics::series::cells::Totals;
 
 /// An exposition that is being written.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     format: Format,
     /// Labels of the series that is being written.
@@ -19,26 +19,26 @@ pub(super) struct Page {
 }
 
 /// The ends of the labels of a histogram's buckets, `+Inf` included.
-pub(super) struct Edges(Vec<String>);
+pub(crate) struct Edges(Vec<String>);
 
 /// A whole number of parts, `scale` (a power of ten) of them to one, written without rounding.
-pub(super) struct Scaled {
-    pub(super) value: u64,
-    pub(super) scale: u64,
+pub(crate) struct Scaled {
+    pub(crate) value: u64,
+    pub(crate) scale: u64,
 }
 
 /// A value of a sample.
-pub(super) trait Number {
+pub(crate) trait Number {
     fn write(self, text: &mut String);
 }
 
 impl Page {
-    pub(super) fn new(format: Format, capacity: usize) -> Self {
+    pub(crate) fn new(format: Format, capacity: usize) -> Self {
         Self { text: String::with_capacity(capacity), format, labels: String::new(), bucket: String::new() }
     }
 
     /// HELP and TYPE, and in OpenMetrics UNIT.
-    pub(super) fn head(&mut self, family: &Family) {
+    pub(crate) fn head(&mut self, family: &Family) {
         let (name, unit) = match self.format {
             Format::Text => (family.name, ""),
             Format::OpenMetrics => (family.name.strip_suffix("_total").unwrap_or(family.name), family.unit),
@@ -49,12 +49,12 @@ impl Page {
         }
     }
 
-    pub(super) fn sample(&mut self, family: &Family, labels: &[Label], value: impl Number) {
+    pub(crate) fn sample(&mut self, family: &Family, labels: &[Label], value: impl Number) {
         self.label(family, labels);
         self.line(family.name, "", value);
     }
 
-    pub(super) fn edges(&self, family: &Family) -> Edges {
+    pub(crate) fn edges(&self, family: &Family) -> Edges {
         let upper = family.buckets.map_or(&[][..], |buckets| buckets.upper);
         let edge = |edge: &f64| match self.format {
             Format::Text => format!("{edge}\"}} "),
@@ -63,7 +63,7 @@ impl Page {
         Edges(upper.iter().map(edge).chain(["+Inf\"} ".to_owned()]).collect())
     }
 
-    pub(super) fn histogram(&mut self, family: &Family, labels: &[Label], edges: &Edges, totals: &Totals) {
+    pub(crate) fn histogram(&mut self, family: &Family, labels: &[Label], edges: &Edges, totals: &Totals) {
         self.label(family, labels);
         self.bucket.clear();
         for part in
@@ -84,7 +84,7 @@ impl Page {
         self.line(family.name, "_count", cumulative);
     }
 
-    pub(super) fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         if self.format == Format::OpenMetrics {
             self.text.push_str("# EOF\n");
         }
@@ -174,7 +174,7 @@ impl Number for Scaled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::families::{self, Kind};
+    use crate::metrics::catalog::families::{self, Kind};
 
     const HISTOGRAM: Family = Family {
         name: "aurora_x_seconds",

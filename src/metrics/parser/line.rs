@@ -6,7 +6,7 @@ use super::Kind;
 
 /// One line, taken apart.
 #[derive(Debug, PartialEq)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// Blank, or a comment that declares nothing.
     Nothing,
     /// `# HELP name text`
@@ -18,7 +18,7 @@ pub(super) enum Line<'a> {
 }
 
 /// Reads one line, without its line feed.
-pub(super) fn read(content: &str) -> Result<Line<'_>, String> {
+pub(crate) fn read(content: &str) -> Result<Line<'_>, String> {
     if content.ends_with('\r') {
         return Err("the line ends in CR LF: the format ends lines with a line feed alone".to_owned());
     }
@@ -31,7 +31,7 @@ pub(super) fn read(content: &str) -> Result<Line<'_>, String> {
 }
 
 /// Foreign text for a message: escaped, in quotes, cut after 80 characters.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),
@@ -188,7 +188,7 @@ fn closing_quote(raw: &str) -> Option<usize> {
 }
 
 /// A number as Go reads it: a signed NaN or a decimal out of range is none.
-pub(super) fn read_float(text: &str) -> Option<f64> {
+pub(crate) fn read_float(text: &str) -> Option<f64> {
     let value = text.parse::<f64>().ok()?;
     let digits = text.bytes().any(|byte| byte.is_ascii_digit());
     let out_of_range = value.is_infinite() && digits;

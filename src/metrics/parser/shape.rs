@@ -6,7 +6,7 @@ use super::line::{quoted, read_float};
 use super::{Family, Kind, Malformed, Sample};
 
 /// Whether a sample of this name belongs to the family.
-pub(super) fn holds(family: &Family, sample: &str) -> bool {
+pub(crate) fn holds(family: &Family, sample: &str) -> bool {
     let Some(suffix) = sample.strip_prefix(family.name.as_str()) else { return false };
     match family.kind {
         Kind::Histogram => matches!(suffix, "_bucket" | "_sum" | "_count"),
@@ -16,7 +16,7 @@ pub(super) fn holds(family: &Family, sample: &str) -> bool {
 }
 
 /// Checks a complete family.
-pub(super) fn check(family: &Family) -> Result<(), Malformed> {
+pub(crate) fn check(family: &Family) -> Result<(), Malformed> {
     match family.kind {
         Kind::Counter => family.samples.iter().try_for_each(check_counter),
         Kind::Histogram => check_histogram(family),

@@ -26,7 +26,7 @@ use crate::tls;
 const MAX_PROXY_HEAD: usize = 8 << 10;
 
 /// Opens connections to upstreams.
-pub(super) struct Connector {
+pub(crate) struct Connector {
     tls: TlsConnector,
     proxies: Proxies,
     resolver: Resolver,
@@ -42,7 +42,7 @@ struct Failure {
 }
 
 impl Connector {
-    pub(super) fn new(egress: &Egress) -> Self {
+    pub(crate) fn new(egress: &Egress) -> Self {
         Self {
             tls: TlsConnector::from(Arc::clone(&egress.tls)),
             proxies: egress.proxies.clone(),
@@ -52,7 +52,7 @@ impl Connector {
     }
 
     /// A new connection to an upstream, which goes back to `pool` after use.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &self,
         upstream: &Uri,
         pool: &Arc<Pool>,

@@ -45,16 +45,16 @@ pub struct Connection {
 }
 
 /// What a connection is made of.
-pub(super) struct Opened {
-    pub(super) stream: UpstreamStream,
+pub(crate) struct Opened {
+    pub(crate) stream: UpstreamStream,
     /// Time that the TCP handshake took.
-    pub(super) handshake: Duration,
-    pub(super) proxy: Option<Option<HeaderValue>>,
+    pub(crate) handshake: Duration,
+    pub(crate) proxy: Option<Option<HeaderValue>>,
 }
 
 impl Connection {
     /// Begins to speak HTTP; a task of its own reads and writes.
-    pub(super) async fn new(upstream: &Uri, opened: Opened, pool: &Arc<Pool>) -> Result<Box<Self>, String> {
+    pub(crate) async fn new(upstream: &Uri, opened: Opened, pool: &Arc<Pool>) -> Result<Box<Self>, String> {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let authority = upstream.authority().ok_or("its address has no host")?.clone();
         let host = host(is_secure, &authority).ok_or("its host is no header value")?;
@@ -81,12 +81,12 @@ impl Connection {
     }
 
     /// Whether it waits for a request.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.sender.is_ready()
     }
 
     /// Whether TLS is spoken, and where it leads.
-    pub(super) fn upstream(&self) -> (bool, &Authority) {
+    pub(crate) fn upstream(&self) -> (bool, &Authority) {
         (self.upstream.0, &self.upstream.1)
     }
 

@@ -22,15 +22,15 @@ const USER_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) struct Dialled {
-    pub(super) socket: TcpStream,
+pub(crate) struct Dialled {
+    pub(crate) socket: TcpStream,
     /// Time that the TCP handshake took.
-    pub(super) handshake: Duration,
+    pub(crate) handshake: Duration,
 }
 
 /// Connects to the first address that takes the connection. They are tried in their order, each as soon as the one
 /// before has failed or had its fair share of the time, beside those that are still under way.
-pub(super) async fn dial(addresses: &[SocketAddr], within: Duration) -> io::Result<Dialled> {
+pub(crate) async fn dial(addresses: &[SocketAddr], within: Duration) -> io::Result<Dialled> {
     let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let share = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let stagger = (within / share).min(STAGGER);
@@ -76,12 +76,12 @@ fn configure(socket: &TcpSocket) -> io::Result<()> {
 }
 
 /// Whether an error is that of this process (EMFILE) or this machine (ENFILE).
-pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).map(Some).contains(&error.raw_os_error())
 }
 
 /// Whether a socket could not be opened now.
-pub(super) fn no_descriptor_is_left() -> bool {
+pub(crate) fn no_descriptor_is_left() -> bool {
     TcpSocket::new_v4().is_err_and(|error| is_out_of_descriptors(&error))
 }
 

@@ -15,8 +15,8 @@ use http::Uri;
 use super::egress::Egress;
 use connect::Connector;
 use pool::Pool;
-pub(super) use pool::Pools;
-pub(super) use resolver::Resolver;
+pub(crate) use pool::Pools;
+pub(crate) use resolver::Resolver;
 
 pub use connection::{Connection, UpstreamBody};
 

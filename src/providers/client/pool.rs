@@ -19,7 +19,7 @@ const PER_UPSTREAM: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     idle: Mutex<Idle>,
     /// Most idle connections, all upstreams together.
     limit: usize,
@@ -41,12 +41,12 @@ struct Entry {
 }
 
 impl Pool {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { idle: Mutex::default(), limit }
     }
 
     /// The connection to an upstream that was used last, unless none is usable.
-    pub(super) fn take(&self, upstream: &Uri, now: Instant) -> Option<Box<Connection>> {
+    pub(crate) fn take(&self, upstream: &Uri, now: Instant) -> Option<Box<Connection>> {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let idle = &mut *self.idle();
         let queue = idle.queues[usize::from(is_secure)].get_mut(upstream.authority()?.as_str())?;
@@ -60,7 +60,7 @@ impl Pool {
     }
 
     /// Keeps a connection; beyond the limits those go that have been idle for longest.
-    pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>) {
+    pub(crate) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let idle = &mut *self.idle();
         let (is_secure, authority) = connection.upstream();
         let authority = authority.as_str();
@@ -134,17 +134,17 @@ async fn reap(pool: Weak<Pool>) {
 
 /// The pools of all workers, so that one which is out of file descriptors gets those of the others' idle connections.
 #[derive(Debug, Default)]
-pub(in crate::providers) struct Pools(Mutex<Vec<Weak<Pool>>>);
+pub(crate) struct Pools(Mutex<Vec<Weak<Pool>>>);
 
 impl Pools {
-    pub(super) fn add(&self, pool: &Arc<Pool>) {
+    pub(crate) fn add(&self, pool: &Arc<Pool>) {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(pool));
     }
 
     /// Closes every idle connection; whether there was one.
-    pub(super) fn evict(&self) -> bool {
+    pub(crate) fn evict(&self) -> bool {
         let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let evicted: usize = pools.iter().filter_map(Weak::upgrade).map(|pool| pool.evict()).sum();
         if evicted > 0 {

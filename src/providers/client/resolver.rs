@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 const MAX_THREADS: usize = 64;
 
 /// Addresses of a host.
-pub(super) type Addresses = Arc<[IpAddr]>;
+pub(crate) type Addresses = Arc<[IpAddr]>;
 
 /// Shared by all workers: a name is looked up once at a time, however many wait for it.
 #[derive(Clone)]
-pub(in crate::providers) struct Resolver(Arc<Shared>);
+pub(crate) struct Resolver(Arc<Shared>);
 
 struct Shared {
     look_up: fn(&str) -> io::Result<Vec<IpAddr>>,
@@ -45,7 +45,7 @@ impl From<Failure> for io::Error {
 }
 
 impl Resolver {
-    pub(in crate::providers) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|host| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
     }
 
@@ -54,7 +54,7 @@ impl Resolver {
     }
 
     /// The addresses of a host; an address is its own.
-    pub(super) async fn resolve(&self, host: &str) -> io::Result<Addresses> {
+    pub(crate) async fn resolve(&self, host: &str) -> io::Result<Addresses> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if let Ok(address) = bare.parse::<IpAddr>() {
             return Ok([address].into());

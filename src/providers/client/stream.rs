@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// A response ends with this informational head (1xx) before its own. Servers send one or two.
-pub(super) const MAX_INFORMATIONAL: u8 = 100;
+pub(crate) const MAX_INFORMATIONAL: u8 = 100;
 
 /// Bytes of the request were written.
 const WRITTEN: u8 = 1;
@@ -26,11 +26,11 @@ const UNCHECKED: u8 = 4;
 /// Progress of the request that a connection carries. Only the connection's task and its owner, which are on the same
 /// worker, change it.
 #[derive(Debug, Default)]
-pub(super) struct History(AtomicU8);
+pub(crate) struct History(AtomicU8);
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// Not a byte of it was written.
     Unsent,
     /// It was written at least in part, and not a byte came back.
@@ -40,11 +40,11 @@ pub(super) enum Progress {
 
 impl History {
     /// A request begins.
-    pub(super) fn begin(&self, is_reused: bool) {
+    pub(crate) fn begin(&self, is_reused: bool) {
         self.0.store(if is_reused { UNCHECKED } else { 0 }, Ordering::Relaxed);
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         match self.0.load(Ordering::Relaxed) {
             state if state & ANSWERED != 0 => Progress::Answered,
             state if state & WRITTEN != 0 => Progress::Unanswered,
@@ -66,7 +66,7 @@ impl History {
 
 /// TCP, with or without TLS.
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -82,18 +82,18 @@ impl Transport {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct UpstreamStream {
+pub(crate) struct UpstreamStream {
     transport: Transport,
     history: Arc<History>,
     heads: Heads,
 }
 
 impl UpstreamStream {
-    pub(super) fn new(transport: Transport) -> Self {
+    pub(crate) fn new(transport: Transport) -> Self {
         Self { transport, history: Arc::default(), heads: Heads::default() }
     }
 
-    pub(super) fn history(&self) -> Arc<History> {
+    pub(crate) fn history(&self) -> Arc<History> {
         Arc::clone(&self.history)
     }
 
@@ -190,7 +190,7 @@ impl AsyncWrite for UpstreamStream {
 /// [`MAX_INFORMATIONAL`] informational responses came.
 #[derive(Debug, thiserror::Error)]
 #[error("too many informational responses")]
-pub(super) struct Flood;
+pub(crate) struct Flood;
 
 /// Counts the informational heads before a response. An ordinary response costs a look at one byte.
 #[derive(Debug, Default)]

@@ -1,0 +1,161 @@
+//! `aurora metrics list`: the metric contract, as a table or as JSON.
+
+use serde::Serialize;
+
+use crate::cli::{Context, Outcome};
+use crate::gateway;
+use crate::metrics::catalog::families::{FAMILIES, Family};
+use crate::metrics::catalog::worst_case::{self, Bounds};
+use crate::terminal::{Terminal, Tone};
+
+/// How the contract is shown.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  aurora metrics list
+  aurora metrics list --format json | jq -r '.families[].name'
+
+SERIES is the most that a family can grow to with the default limits.")]
+pub struct Args {
+    /// text or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Form of the list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned, for people.
+    #[default]
+    Text,
+    /// One document.
+    Json,
+}
+
+/// The limits that SERIES is computed with: one provider, one caller, the routes of Aurora, the default limits.
+const DEFAULTS: Bounds = Bounds {
+    providers: 1,
+    models: 200,
+    aliases: 0,
+    callers: 1,
+    routes: gateway::ROUTE_COUNT as u64,
+    max_series: 4_000,
+};
+
+/// Lists every family.
+///
+/// # Errors
+/// When stdout takes no data.
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let rows: Vec<Row> = FAMILIES.iter().map(|family| Row::of(family, DEFAULTS)).collect();
+    let text = match args.format {
+        Format::Text => table(&rows, context.terminal),
+        Format::Json => serde_json::to_string_pretty(&Document { schema: 1, families: &rows })? + "\n",
+    };
+    context.terminal.print(&text)?;
+    Ok(Outcome::Fine)
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: u32,
+    families: &'a [Row],
+}
+
+/// A family as it is listed.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: &'static str,
+    r#type: &'static str,
+    unit: &'static str,
+    labels: &'static [&'static str],
+    buckets: Option<&'static [f64]>,
+    worst_case_series: u64,
+    help: &'static str,
+}
+
+impl Row {
+    fn of(family: &'static Family, bounds: Bounds) -> Self {
+        let Family { name, kind, unit, labels, buckets, help } = family;
+        Self {
+            name,
+            r#type: kind.name(),
+            unit,
+            labels,
+            buckets: buckets.map(|buckets| buckets.upper),
+            worst_case_series: worst_case::series(family, bounds),
+            help,
+        }
+    }
+}
+
+/// Per family one aligned line, below it its help and, for a histogram, its bucket edges.
+fn table(rows: &[Row], terminal: Terminal) -> String {
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
+    let heading = format!("{:width$}  {:9}  {:7}  {:>7}  {}", "NAME", "TYPE", "UNIT", "SERIES", "LABELS");
+    let mut text = terminal.paint(Tone::Faint, &heading) + "\n";
+    for row in rows {
+        let name = terminal.paint(Tone::Strong, &format!("{:width$}", row.name));
+        let unit = if row.unit.is_empty() { "-" } else { row.unit };
+        let labels = if row.labels.is_empty() { "-".to_owned() } else { row.labels.join(" ") };
+        text += &format!("{name}  {:9}  {unit:7}  {:>7}  {labels}\n", row.r#type, row.worst_case_series);
+        text += &format!("    {}\n", row.help);
+        if let Some(edges) = row.buckets {
+            let edges: Vec<String> = edges.iter().map(ToString::to_string).collect();
+            text += &format!("    buckets {}\n", edges.join(" "));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use crate::terminal::ColorChoice;
+
+    const ROWS: [Row; 2] = [
+        Row {
+            name: "aurora_x_total",
+            r#type: "counter",
+            unit: "",
+            labels: &[],
+            buckets: None,
+            worst_case_series: 1,
+            help: "Things.",
+        },
+        Row {
+            name: "aurora_y_seconds",
+            r#type: "histogram",
+            unit: "seconds",
+            labels: &["provider", "model"],
+            buckets: Some(&[0.5, 10.0]),
+            worst_case_series: 202,
+            help: "Time.",
+        },
+    ];
+
+    #[test]
+    fn the_table_is_aligned() {
+        let terminal = Terminal::new(ColorChoice::Never, &Environment::default());
+        assert_eq!(
+            table(&ROWS, terminal),
+            "\
+NAME              TYPE       UNIT      SERIES  LABELS
+aurora_x_total    counter    -              1  -
+    Things.
+aurora_y_seconds  histogram  seconds      202  provider model
+    Time.
+    buckets 0.5 10
+"
+        );
+    }
+
+    #[test]
+    fn the_document_is_stable() {
+        assert_eq!(
+            serde_json::to_string(&Document { schema: 1, families: &ROWS[1..] }).unwrap(),
+            r#"{"schema":1,"families":[{"name":"aurora_y_seconds","type":"histogram","unit":"seconds","labels":["provider","model"],"buckets":[0.5,10.0],"worst_case_series":202,"help":"Time."}]}"#
+        );
+    }
+}

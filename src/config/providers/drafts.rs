@@ -1,0 +1,110 @@
+//! Providers before they are checked: the file's, overlaid by their variables, then those that only variables describe.
+
+use super::discovery::{Discovered, discover};
+use super::types::{OPENAI_COMPATIBLE, PROVIDER_TYPES, provider_type};
+use crate::config::ProviderType;
+use crate::config::problem::{Fault, Problems};
+use crate::config::raw::given::{Content, Given, RawEntry};
+use crate::config::sources::variables::Variables;
+use crate::config::values::names;
+
+/// A provider before it is checked.
+pub(crate) struct Draft {
+    pub(crate) entry: RawEntry,
+    pub(crate) kind: &'static ProviderType,
+    /// Whether the file names it; then it must be complete.
+    pub(crate) in_file: bool,
+}
+
+/// Every provider, in the order of the file, then by name.
+pub(crate) fn drafts(raw: Vec<RawEntry>, variables: &Variables, problems: &mut Problems) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = raw.into_iter().map(|entry| of_file(entry, problems)).collect();
+    let count = drafts.len();
+    for (name, found) in discover(variables) {
+        overlay(&mut drafts, count, name, found, problems);
+    }
+    drafts
+}
+
+impl Draft {
+    /// The variable that gives a field of this provider.
+    pub(crate) fn variable(&self, field: &str) -> String {
+        let suffix = self.entry.name.strip_prefix(self.kind.name).filter(|_| !self.in_file);
+        let suffix = suffix.unwrap_or_default().to_ascii_uppercase().replace('-', "_");
+        format!("{}{suffix}_{}", self.kind.env_prefix, field.to_ascii_uppercase())
+    }
+}
+
+fn of_file(mut entry: RawEntry, problems: &mut Problems) -> Draft {
+    if !names::is_name(&entry.name) {
+        let what =
+            format!("not a provider name (got {:?}, expected [a-z0-9][a-z0-9._-]{{0,63}})", entry.name);
+        problems.error(
+            &entry.place,
+            &entry.key,
+            Fault::new("bad-provider-name", what, "write it in lower case, such as openai-east"),
+        );
+    }
+    let kind = kind(&entry, problems).unwrap_or_else(|| {
+        entry.refused.insert("base_url".to_owned());
+        OPENAI_COMPATIBLE
+    });
+    Draft { entry, kind, in_file: true }
+}
+
+/// The row that `type` names; `None` is already a problem.
+fn kind(entry: &RawEntry, problems: &mut Problems) -> Option<&'static ProviderType> {
+    let types = || PROVIDER_TYPES.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+    let Some(Given { content: Content::Text(name), place }) = entry.fields.get("type") else {
+        if !entry.has("type") {
+            let fault = Fault::new("no-type", format!("no type (expected one of {})", types()), "add a type");
+            problems.error(&entry.place, &entry.key, fault);
+        }
+        return None;
+    };
+    let kind = provider_type(name);
+    if kind.is_none() {
+        let what = format!("unknown provider type (got {name:?}, expected one of {})", types());
+        let fix = "for any other OpenAI-shaped API write openai_compatible and its base_url";
+        problems.error(place, &entry.path("type"), Fault::new("unknown-provider-type", what, fix));
+    }
+    kind
+}
+
+/// Lays variables over the file's provider that they mean, or makes a provider of them.
+fn overlay(
+    drafts: &mut Vec<Draft>,
+    in_file: usize,
+    name: String,
+    found: Discovered,
+    problems: &mut Problems,
+) {
+    let yaml = &drafts[..in_file];
+    let same_type = |draft: &Draft| draft.kind.name == found.kind.name;
+    let namesake = yaml.iter().position(|draft| draft.entry.name == name);
+    let of_type: Vec<usize> = (0..in_file).filter(|index| same_type(&yaml[*index])).collect();
+    let mut ignore = |what: String| {
+        let fix = format!("write ${{{}_API_KEY}} and the like where it belongs", found.prefix);
+        problems.warn(&found.place, "", Fault::new("ambiguous-variables", what, fix));
+    };
+    let target = match (namesake, of_type.as_slice()) {
+        (Some(index), _) if same_type(&yaml[index]) => Some(index),
+        (_, [only]) if !found.is_named => Some(*only),
+        (Some(_), _) => return ignore(format!("ignored: the file's provider {name} is of another type")),
+        (None, [_, _, ..]) if !found.is_named => {
+            return ignore(format!("ignored: several providers are of type {name} and none is named {name}"));
+        }
+        _ => None,
+    };
+    let Some(index) = target else {
+        let key = format!("providers.{name}");
+        let entry = RawEntry { fields: found.fields, ..RawEntry::new(name, key, found.place) };
+        return drafts.push(Draft { entry, kind: found.kind, in_file: false });
+    };
+    let fields = &mut drafts[index].entry.fields;
+    if ["api_key", "api_key_file"].iter().any(|field| found.fields.contains_key(*field)) {
+        fields.remove("api_key");
+        fields.remove("api_key_file");
+    }
+    fields.extend(found.fields);
+}

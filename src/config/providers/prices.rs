@@ -1,0 +1,79 @@
+//! What the models of a provider cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::problem::{Fault, Place, Problems};
+use crate::config::raw::given::RawEntry;
+use crate::config::values::{names, units};
+use crate::config::{EffectiveSetting, Prices};
+
+/// Reads the prices of a provider; `models` are all it serves, or empty where it is asked.
+pub(crate) fn read(
+    entry: &RawEntry,
+    models: &[String],
+    problems: &mut Problems,
+    settings: &mut Vec<EffectiveSetting>,
+) -> BTreeMap<String, Prices> {
+    let given = entry.fields.keys().chain(&entry.refused);
+    // A model's name may hold dots, the name of a price does not.
+    let priced: BTreeSet<&str> =
+        given.filter_map(|field| Some(field.strip_prefix("prices.")?.rsplit_once('.')?.0)).collect();
+    let mut prices = BTreeMap::new();
+    for model in priced {
+        let key = entry.path(&format!("prices.{model}"));
+        let place = place(entry, model);
+        if let Err(fault) = names::check_model(model) {
+            problems.error(&place, &key, fault);
+        }
+        if !models.is_empty() && !models.iter().any(|listed| listed == model) {
+            let what = format!("{model:?} is none of the provider's models, so its prices are not used");
+            problems.warn(&place, &key, Fault::new("unused-price", what, "write it as models has it"));
+        }
+        if let Some(price) = of_model(entry, model, &place, problems) {
+            settings.push(EffectiveSetting { key, value: show(price), source: place.provenance() });
+            prices.insert(model.to_owned(), price);
+        }
+    }
+    prices
+}
+
+/// Where the prices of a model begin.
+fn place(entry: &RawEntry, model: &str) -> Place {
+    let fields = NAMES.iter().filter_map(|name| entry.fields.get(&field(model, name)));
+    fields
+        .map(|given| &given.place)
+        .min_by_key(|place| (place.line, place.column))
+        .unwrap_or(&entry.place)
+        .clone()
+}
+
+const NAMES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
+
+fn field(model: &str, name: &str) -> String {
+    format!("prices.{model}.{name}")
+}
+
+/// `None` where a price is wrong or missing, which is then said.
+fn of_model(entry: &RawEntry, model: &str, place: &Place, problems: &mut Problems) -> Option<Prices> {
+    let mut price = |name: &str| {
+        let row = format!("providers.NAME.prices.MODEL.{name}");
+        entry.read(&field(model, name), &row, units::price, problems)
+    };
+    let [input, output, cache_read, cache_write] = NAMES.map(&mut price);
+    for name in ["input", "output"] {
+        if !entry.has(&field(model, name)) {
+            let what = format!("no {name} price");
+            let fix = format!("add {name}, 0 where it costs nothing");
+            problems.error(place, &entry.path(&format!("prices.{model}")), Fault::new("no-price", what, fix));
+        }
+    }
+    let (input, output) = (input?, output?);
+    let [cache_read, cache_write] = [cache_read, cache_write].map(|price| price.unwrap_or(input));
+    Some(Prices { input, output, cache_read, cache_write })
+}
+
+fn show(prices: Prices) -> String {
+    let Prices { input, output, cache_read, cache_write } = prices;
+    let values = [input, output, cache_read, cache_write].map(units::show_price);
+    NAMES.iter().zip(values).map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+}

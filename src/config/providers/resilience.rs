@@ -1,0 +1,56 @@
+//! What a provider has of its own in `resilience`, and what must hold of any.
+
+use crate::config::problem::{Fault, Problems};
+use crate::config::raw::given::{Content, RawEntry};
+use crate::config::table::settings;
+use crate::config::values::units;
+use crate::config::{EffectiveSetting, Resilience, Retry};
+
+/// What stands for a provider.
+pub(crate) struct OfProvider {
+    pub(crate) stands: Resilience,
+    /// Those that are its own.
+    pub(crate) settings: Vec<EffectiveSetting>,
+}
+
+/// Lays the settings of a provider over those of all, row by row of the same table.
+pub(crate) fn of_provider(entry: &RawEntry, all: Resilience, problems: &mut Problems) -> OfProvider {
+    let mut scratch = settings::blank();
+    scratch.resilience = all;
+    let mut own = Vec::new();
+    let fields = entry.fields.iter().filter(|(field, _)| field.starts_with("resilience."));
+    for (field, given) in fields {
+        let (Some(setting), key) = (settings::find(field), entry.path(field)) else { continue };
+        let value = match &given.content {
+            Content::Text(text) => setting.store(&mut scratch, text, false).map(|stored| stored.shown),
+            Content::List(_) | Content::Missing(_) => Ok("taken for set".to_owned()),
+        };
+        match value {
+            Ok(value) => own.push(EffectiveSetting { key, value, source: given.place.provenance() }),
+            Err(fault) => problems.error(&given.place, &key, fault),
+        }
+    }
+    let given = BACKOFFS.iter().find_map(|field| Some((*field, &entry.fields.get(*field)?.place)));
+    if let Some((field, place)) = given
+        && let Some(fault) = check_backoff(&scratch.resilience.retry, field)
+    {
+        problems.error(place, &entry.path(field), fault);
+    }
+    OfProvider { stands: scratch.resilience, settings: own }
+}
+
+/// The settings that must go together.
+pub(crate) const BACKOFFS: [&str; 2] = ["resilience.retry.max_backoff", "resilience.retry.initial_backoff"];
+
+/// That the first pause is no longer than the longest, as seen from one of [`BACKOFFS`].
+pub(crate) fn check_backoff(retry: &Retry, field: &str) -> Option<Fault> {
+    let (initial, max) =
+        (units::show_duration(retry.initial_backoff), units::show_duration(retry.max_backoff));
+    let what = if field == BACKOFFS[0] {
+        format!("shorter than initial_backoff (got {max}, expected {initial} or more)")
+    } else {
+        format!("longer than max_backoff (got {initial}, expected {max} or less)")
+    };
+    let fault = Fault::new("bad-backoff", what, "change one of the two");
+    (retry.initial_backoff > retry.max_backoff).then_some(fault)
+}

@@ -1,0 +1,129 @@
+//! What the YAML file says before anything is checked; nothing here leaves this module's parent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::problem::{Place, Problems};
+use crate::config::table::setting::Setting;
+use crate::config::table::settings;
+
+/// What a file says.
+#[derive(Default)]
+pub(crate) struct RawConfig {
+    pub(crate) settings: Vec<(&'static Setting, Given)>,
+    pub(crate) providers: Vec<RawEntry>,
+    pub(crate) keys: Vec<RawEntry>,
+    pub(crate) routes: Vec<RawEntry>,
+    /// Whether a key stands in the file itself.
+    pub(crate) has_inline_key: bool,
+}
+
+/// One entry of `providers`, `server.keys` or `routes`.
+pub(crate) struct RawEntry {
+    /// Its name, the model of a route; empty in a list.
+    pub(crate) name: String,
+    /// Its path as people read it, such as `providers.openai`.
+    pub(crate) key: String,
+    pub(crate) place: Place,
+    /// By their path within the entry, such as `base_url` or `prices.MODEL.input`.
+    pub(crate) fields: BTreeMap<String, Given>,
+    /// Fields that are given but wrong, which is already said.
+    pub(crate) refused: BTreeSet<String>,
+}
+
+impl RawEntry {
+    pub(crate) fn new(name: impl Into<String>, key: impl Into<String>, place: Place) -> Self {
+        let (name, key) = (name.into(), key.into());
+        Self { name, key, place, fields: BTreeMap::new(), refused: BTreeSet::new() }
+    }
+
+    /// The path of a field as people read it.
+    pub(crate) fn path(&self, field: &str) -> String {
+        format!("{}.{field}", self.key)
+    }
+
+    /// Whether a field is given, rightly or not.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field) || self.refused.contains(field)
+    }
+
+    pub(crate) fn text(&self, field: &str) -> Option<(&str, &Place)> {
+        match self.fields.get(field) {
+            Some(Given { content: Content::Text(text), place }) => Some((text, place)),
+            _ => None,
+        }
+    }
+
+    /// Reads a field, or says what its row of the table expects.
+    pub(crate) fn read<T>(
+        &self,
+        field: &str,
+        row: &str,
+        read: impl Fn(&str) -> Option<T>,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let (text, place) = self.text(field)?;
+        let found = read(text);
+        if found.is_none()
+            && let Some(setting) = settings::find(row)
+        {
+            problems.error(place, &self.path(field), setting.refuse(text));
+        }
+        found
+    }
+
+    /// The variables that a field names and nobody sets.
+    pub(crate) fn missing(&self, field: &str) -> Option<(&[String], &Place)> {
+        match self.fields.get(field) {
+            Some(Given { content: Content::Missing(names), place }) => Some((names, place)),
+            _ => None,
+        }
+    }
+}
+
+/// A value and where it was given.
+#[derive(Clone)]
+pub(crate) struct Given {
+    pub(crate) content: Content,
+    pub(crate) place: Place,
+}
+
+/// A value after substitution.
+#[derive(Clone)]
+pub(crate) enum Content {
+    Text(String),
+    List(Vec<String>),
+    /// These variables are not set.
+    Missing(Vec<String>),
+}
+
+impl Content {
+    /// A comma-separated list.
+    pub(crate) fn list(text: &str) -> Self {
+        Self::List(Self::items(text))
+    }
+
+    /// The items of a comma-separated list.
+    pub(crate) fn items(text: &str) -> Vec<String> {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// One list of all items; one that is missing makes it missing.
+    pub(crate) fn join(items: Vec<Self>) -> Self {
+        let mut list = Vec::new();
+        let mut missing = Vec::new();
+        for item in items {
+            match item {
+                Self::Text(text) => list.push(text),
+                Self::List(texts) => list.extend(texts),
+                Self::Missing(names) => missing.extend(names),
+            }
+        }
+        if missing.is_empty() { Self::List(list) } else { Self::Missing(missing) }
+    }
+}
+
+/// `${A} is`, `${A}, ${B} are`.
+pub(crate) fn references(names: &[String]) -> String {
+    let list = names.iter().map(|name| format!("${{{name}}}")).collect::<Vec<_>>().join(", ");
+    format!("{list} {}", if names.len() == 1 { "is" } else { "are" })
+}

@@ -1,0 +1,351 @@
+//! Walks the YAML file: every key is known, single and of the right shape.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::given::{Content, Given, RawConfig, RawEntry, references};
+use crate::config::problem::{Fault, Place, Problems};
+use crate::config::sources::substitution::{Substituted, substitute};
+use crate::config::sources::variables::Variables;
+use crate::config::sources::yaml::{Node, Value};
+use crate::config::table::setting::{Setting, Shape, Slot};
+use crate::config::table::settings::{self, SETTINGS};
+use crate::config::values::names;
+use crate::config::values::secrets;
+
+/// Sections of upstream Aurora that this build has not got.
+const UNSUPPORTED: &[&str] = &[
+    "admin",
+    "budgets",
+    "cache",
+    "cli_tools",
+    "combos",
+    "edition",
+    "guardrails",
+    "logging",
+    "storage",
+    "token_saver",
+    "usage",
+];
+
+/// Walks a document.
+pub(crate) struct Reader<'a> {
+    pub(crate) file: &'a Place,
+    pub(crate) variables: &'a Variables,
+    pub(crate) assume_set: bool,
+    pub(crate) problems: &'a mut Problems,
+    pub(crate) needs: &'a mut BTreeSet<String>,
+    pub(crate) raw: RawConfig,
+}
+
+/// What has entries that are named by their owner.
+#[derive(Clone, Copy)]
+enum List {
+    Providers,
+    Keys,
+    Routes,
+}
+
+impl List {
+    /// The list that the row of an entry belongs to.
+    fn of(row: &str) -> Option<Self> {
+        match row {
+            "providers.NAME" => Some(Self::Providers),
+            "server.keys[]" => Some(Self::Keys),
+            "routes.MODEL" => Some(Self::Routes),
+            _ => None,
+        }
+    }
+}
+
+/// A path as people read it and as the settings table has it, where names are `NAME`, `MODEL` and `[]`.
+#[derive(Clone, Default)]
+struct Path {
+    shown: String,
+    row: String,
+    /// The list of the entry it is in, and its rest within that.
+    within: Option<(List, String)>,
+}
+
+impl Path {
+    fn child(&self, key: &str) -> Self {
+        let row = match (self.row.as_str(), key) {
+            ("providers", _) => "providers.NAME".to_owned(),
+            // A provider overrides the settings of all by the very same rows.
+            ("providers.NAME", "resilience") => key.to_owned(),
+            ("routes" | "providers.NAME.prices", _) => join(&self.row, "MODEL"),
+            (row, key) => join(row, key),
+        };
+        let within = match (List::of(&row), &self.within) {
+            (Some(list), _) => Some((list, String::new())),
+            (None, Some((list, field))) => Some((*list, join(field, key))),
+            (None, None) => None,
+        };
+        Self { shown: join(&self.shown, key), row, within }
+    }
+
+    fn item(&self, index: usize) -> Self {
+        let row = format!("{}[]", self.row);
+        let within = List::of(&row).map(|list| (list, String::new()));
+        Self { shown: format!("{}[{index}]", self.shown), row, within }
+    }
+
+    /// The rows below it.
+    fn rows(&self) -> impl Iterator<Item = (&'static Setting, &'static str)> {
+        let prefix = if self.row.is_empty() { String::new() } else { format!("{}.", self.row) };
+        SETTINGS.iter().filter_map(move |setting| Some((setting, setting.key.strip_prefix(prefix.as_str())?)))
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+impl Reader<'_> {
+    /// Reads the whole document.
+    pub(crate) fn read(mut self, document: &Node) -> RawConfig {
+        self.section(document, &Path::default());
+        self.raw
+    }
+
+    fn place(&self, node: &Node) -> Place {
+        self.file.at(node.line, Some(node.column))
+    }
+
+    fn list(&mut self, list: List) -> &mut Vec<RawEntry> {
+        match list {
+            List::Providers => &mut self.raw.providers,
+            List::Keys => &mut self.raw.keys,
+            List::Routes => &mut self.raw.routes,
+        }
+    }
+
+    fn section(&mut self, node: &Node, path: &Path) {
+        let entries = match &node.value {
+            Value::Map(entries) => entries,
+            Value::Null => return,
+            other => {
+                let what = format!("the wrong type (got {}, expected a section)", other.noun());
+                let fix = "write the settings below it, indented";
+                return self.problems.error(
+                    &self.place(node),
+                    &path.shown,
+                    Fault::new("wrong-type", what, fix),
+                );
+            }
+        };
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for (key, value) in entries {
+            let place = self.place(key);
+            let Some(name) = key_text(key) else {
+                let fault = Fault::new(
+                    "wrong-type",
+                    format!("a key that is {}", key.value.noun()),
+                    "write a plain name",
+                );
+                self.problems.error(&place, &path.shown, fault);
+                continue;
+            };
+            let child = path.child(&name);
+            if let Some(line) = seen.get(&name) {
+                let what = format!("set twice (first on line {line})");
+                self.problems.error(
+                    &place,
+                    &child.shown,
+                    Fault::new("duplicate-key", what, "keep one of them"),
+                );
+                continue;
+            }
+            seen.insert(name.clone(), key.line);
+            self.entry(&name, place, value, path, &child);
+        }
+    }
+
+    fn entry(&mut self, name: &str, place: Place, value: &Node, parent: &Path, path: &Path) {
+        if let Some(setting) = settings::find(&path.row) {
+            return self.leaf(setting, value, path);
+        }
+        if parent.row.is_empty() && UNSUPPORTED.contains(&name) {
+            let fault = Fault::new(
+                "unsupported-section",
+                "not supported, ignored",
+                "remove it when you no longer need it",
+            );
+            return self.problems.warn(&place, &path.shown, fault);
+        }
+        if path.row == "server.keys" {
+            return self.items(value, path);
+        }
+        if let Some(list) = List::of(&path.row) {
+            return self.listed(list, RawEntry::new(name, &path.shown, place), value, path);
+        }
+        if path.rows().next().is_some() {
+            return self.section(value, path);
+        }
+        self.problems.error(&place, &path.shown, unknown(name, parent));
+    }
+
+    /// A list of sections.
+    fn items(&mut self, node: &Node, path: &Path) {
+        match &node.value {
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = path.item(index);
+                    if let Some((list, _)) = path.within {
+                        let entry = RawEntry::new("", &path.shown, self.place(item));
+                        self.listed(list, entry, item, &path);
+                    }
+                }
+            }
+            Value::Null => {}
+            other => {
+                let what = format!("the wrong type (got {}, expected a list)", other.noun());
+                let fix = "write one `- name: …` for each, and what belongs to it below";
+                self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
+            }
+        }
+    }
+
+    /// An entry of a list; a route may be its targets alone.
+    fn listed(&mut self, list: List, entry: RawEntry, value: &Node, path: &Path) {
+        let targets = path.child("targets");
+        match (&value.value, settings::find(&targets.row)) {
+            (Value::List(_) | Value::Text(_), Some(setting)) => {
+                self.list(list).push(entry);
+                self.leaf(setting, value, &Path { shown: path.shown.clone(), ..targets });
+            }
+            (Value::Map(_) | Value::Null, _) => {
+                self.list(list).push(entry);
+                self.section(value, path);
+            }
+            _ => self.section(value, path),
+        }
+    }
+
+    fn leaf(&mut self, setting: &'static Setting, node: &Node, path: &Path) {
+        let is_list = matches!(setting.slot, Slot::Entry(Shape::List));
+        let said = self.problems.len();
+        let content = match &node.value {
+            Value::List(items) if is_list => {
+                let items = items.iter().filter_map(|item| self.scalar(setting, item, path)).collect();
+                Some(Content::join(items))
+            }
+            _ => self.scalar(setting, node, path).map(|content| match content {
+                Content::Text(text) if is_list => Content::list(&text),
+                other => other,
+            }),
+        };
+        let given = content.map(|content| Given { content, place: self.place(node) });
+        let Some((list, field)) = path.within.clone() else {
+            self.raw.settings.extend(given.map(|given| (setting, given)));
+            return;
+        };
+        let is_refused = self.problems.len() > said;
+        let Some(entry) = self.list(list).last_mut() else { return };
+        match given {
+            Some(given) => drop(entry.fields.insert(field, given)),
+            None if is_refused => drop(entry.refused.insert(field)),
+            None => {}
+        }
+    }
+
+    /// One scalar, substituted; `None` when it is refused or empty.
+    fn scalar(&mut self, setting: &'static Setting, node: &Node, path: &Path) -> Option<Content> {
+        let Some(text) = text_of(&node.value, &setting.slot) else {
+            let what = format!("the wrong type (got {}, expected {})", node.value.noun(), setting.expected());
+            let fix = match node.value {
+                Value::Null => "write a value, or remove the line",
+                Value::Map(_) | Value::List(_) => "write one value",
+                _ => "write it in quotes if it is meant as text",
+            };
+            self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
+            return None;
+        };
+        let substituted = substitute(text, |name| self.variables.get(name)).and_then(|substituted| {
+            match &substituted {
+                Substituted::Literal(_) if setting.is_secret() => secrets::check_in_yaml(text)?,
+                Substituted::Resolved(text) if setting.is_secret() => secrets::check_in_variable(text)?,
+                _ => {}
+            }
+            Ok(substituted)
+        });
+        match substituted {
+            Ok(Substituted::Literal(text)) => {
+                let may_hold_password = matches!(setting.slot, Slot::Proxy) && text.contains('@');
+                self.raw.has_inline_key |= setting.is_secret() && !text.is_empty() || may_hold_password;
+                Some(Content::Text(text))
+            }
+            Ok(Substituted::Resolved(text)) => (!text.is_empty()).then_some(Content::Text(text)),
+            Ok(Substituted::Missing(names)) => self.missing(setting, names, node, path),
+            Err(fault) => {
+                self.problems.error(&self.place(node), &path.shown, fault);
+                None
+            }
+        }
+    }
+
+    /// A provider's key may be missing: `providers.rs` then leaves the provider out.
+    fn missing(
+        &mut self,
+        setting: &Setting,
+        names: Vec<String>,
+        node: &Node,
+        path: &Path,
+    ) -> Option<Content> {
+        if self.assume_set {
+            self.needs.extend(names.iter().cloned());
+        } else if setting.key != "providers.NAME.api_key" {
+            let what = format!("{} not set", references(&names));
+            let fix = match setting.slot {
+                Slot::Secret(_) => format!("set it, or write ${{{}:-}} to run without a key", names[0]),
+                Slot::Entry(Shape::Secret) => "set it, or remove the entry".to_owned(),
+                _ => format!(
+                    "set {}, or write ${{{}:-default}}",
+                    if names.len() == 1 { "it" } else { "them" },
+                    names[0]
+                ),
+            };
+            self.problems.error(&self.place(node), &path.shown, Fault::new("unset-variable", what, fix));
+            return None;
+        }
+        Some(Content::Missing(names))
+    }
+}
+
+/// The text of a scalar, where the setting takes one of its type.
+fn text_of<'n>(value: &'n Value, slot: &Slot) -> Option<&'n str> {
+    let takes_fractions = matches!(slot, Slot::Factor { .. } | Slot::Entry(Shape::Price));
+    let takes_flags = matches!(slot, Slot::Flag(_) | Slot::Entry(Shape::Flag));
+    let takes_numbers = takes_fractions
+        || takes_flags
+        || matches!(slot, Slot::Port(_) | Slot::Count { .. } | Slot::Size { .. } | Slot::Time { .. });
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Integer(text) if takes_numbers => Some(text),
+        Value::Float(text) if takes_fractions => Some(text),
+        Value::Bool(value) if takes_flags => Some(if *value { "true" } else { "false" }),
+        _ => None,
+    }
+}
+
+fn key_text(key: &Node) -> Option<String> {
+    match &key.value {
+        Value::Text(text) | Value::Integer(text) | Value::Float(text) => Some(text.clone()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Null | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+fn unknown(name: &str, parent: &Path) -> Fault {
+    let mut known: Vec<&str> = Vec::new();
+    for (setting, rest) in parent.rows() {
+        let segment = rest.split('.').next().unwrap_or(setting.key).trim_end_matches("[]");
+        if !known.contains(&segment) {
+            known.push(segment);
+        }
+    }
+    let fix = match names::nearest(name, known.iter().copied()) {
+        Some(candidate) => format!("did you mean {candidate}?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    Fault::new("unknown-key", "unknown key", fix)
+}

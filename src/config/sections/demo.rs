@@ -1,0 +1,52 @@
+//! What `serve --demo` puts in the place of files and provider variables.
+
+use std::collections::BTreeMap;
+
+use crate::config::providers::types;
+use crate::config::sources::environment::Demo;
+use crate::config::table::settings;
+use crate::config::{EffectiveSetting, Provider};
+
+/// The default of a setting.
+pub(crate) fn default(key: &str) -> Option<&'static str> {
+    match key {
+        "server.host" => Some("127.0.0.1"),
+        "metrics.enabled" => Some("true"),
+        _ => None,
+    }
+}
+
+/// The only provider. It fails on purpose, so it is neither asked again nor given up.
+pub(crate) fn provider(demo: &Demo, settings: &mut Vec<EffectiveSetting>) -> Provider {
+    let kind = types::OPENAI_COMPATIBLE;
+    let resilience = settings::NO_RESILIENCE;
+    let rows = [
+        ("type", kind.name.to_owned()),
+        ("base_url", demo.base_url.as_str().trim_end_matches('/').to_owned()),
+        ("models", demo.models.join(", ")),
+        ("inject_usage", true.to_string()),
+        ("resilience.retry.max_retries", resilience.retry.max_retries.to_string()),
+        (
+            "resilience.circuit_breaker.failure_threshold",
+            resilience.circuit_breaker.failure_threshold.to_string(),
+        ),
+    ];
+    settings.extend(rows.map(|(field, value)| EffectiveSetting {
+        key: format!("providers.demo.{field}"),
+        value,
+        source: "--demo".to_owned(),
+    }));
+    Provider {
+        name: "demo".to_owned(),
+        kind,
+        base_url: demo.base_url.clone(),
+        api_key: None,
+        api_version: None,
+        organization: None,
+        project: None,
+        models: demo.models.clone(),
+        inject_usage: true,
+        resilience,
+        prices: BTreeMap::new(),
+    }
+}

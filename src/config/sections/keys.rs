@@ -1,0 +1,104 @@
+//! `server.keys`: the callers' own keys, all valid at once.
+
+use std::collections::BTreeMap;
+
+use crate::config::problem::{Fault, Problems};
+use crate::config::raw::given::RawEntry;
+use crate::config::sources::files::SecretFiles;
+use crate::config::values::{names, secrets};
+use crate::config::{Config, EffectiveSetting, NamedKey};
+
+/// Most keys; each is compared with what a caller presents.
+const MAX_KEYS: usize = 1000;
+
+/// The name that the master key's use is counted under.
+pub const MASTER: &str = "master";
+
+/// What reading keys works with.
+pub(crate) struct KeyReader<'a, 'f> {
+    pub(crate) config: &'a Config,
+    pub(crate) files: &'a mut SecretFiles<'f>,
+    pub(crate) problems: &'a mut Problems,
+    pub(crate) settings: &'a mut Vec<EffectiveSetting>,
+}
+
+impl KeyReader<'_, '_> {
+    /// Every key that is right, in the order of the file.
+    pub(crate) fn read(mut self, raw: &[RawEntry]) -> Vec<NamedKey> {
+        if let Some(entry) = raw.get(MAX_KEYS) {
+            let what = format!("{} keys (expected {MAX_KEYS} or fewer)", raw.len());
+            let fix = "remove those that nobody uses";
+            self.problems.error(&entry.place, "server.keys", Fault::new("too-many-keys", what, fix));
+        }
+        let mut names = BTreeMap::new();
+        let mut values = BTreeMap::new();
+        for (owner, secret) in [
+            ("server.master_key", &self.config.server.master_key),
+            ("metrics.token", &self.config.metrics.token),
+        ] {
+            values.extend(secret.iter().map(|secret| (secret.expose().to_owned(), owner.to_owned())));
+        }
+        values.remove(secrets::assumed().expose());
+        raw.iter().take(MAX_KEYS).filter_map(|entry| self.key(entry, &mut names, &mut values)).collect()
+    }
+
+    fn key(
+        &mut self,
+        entry: &RawEntry,
+        names: &mut BTreeMap<String, Option<usize>>,
+        values: &mut BTreeMap<String, String>,
+    ) -> Option<NamedKey> {
+        let name = self.name(entry, names);
+        let secret = secrets::of_entry(entry, "key", self.files, self.problems)?;
+        let Some(key) = secret else {
+            let fault = Fault::new("no-key", "no key", "add key or key_file");
+            self.problems.error(&entry.place, &entry.key, fault);
+            return None;
+        };
+        let field = if entry.fields.contains_key("key_file") { "key_file" } else { "key" };
+        let name = name?;
+        let place = entry.fields.get(field).map_or(&entry.place, |given| &given.place);
+        if let Some(owner) = values.get(key.expose()) {
+            let what = format!("the same key as {owner}");
+            let fault = Fault::new("duplicate-key-value", what, secrets::MAKE_ONE);
+            self.problems.error(place, &entry.path(field), fault);
+            return None;
+        }
+        if let Some(fault) = secrets::weakness(&key, "short-key") {
+            self.problems.warn(place, &entry.path(field), fault);
+        }
+        if key != secrets::assumed() {
+            values.insert(key.expose().to_owned(), format!("that of {name}"));
+        }
+        self.settings.push(EffectiveSetting {
+            key: format!("server.keys.{name}"),
+            value: secrets::show(Some(&key)),
+            source: place.provenance(),
+        });
+        Some(NamedKey { name, key })
+    }
+
+    fn name(&mut self, entry: &RawEntry, names: &mut BTreeMap<String, Option<usize>>) -> Option<String> {
+        let Some((name, place)) = entry.text("name") else {
+            if !entry.has("name") {
+                let fault = Fault::new("no-name", "no name", "add a name, such as the caller's");
+                self.problems.error(&entry.place, &entry.key, fault);
+            }
+            return None;
+        };
+        let fault = if !names::is_name(name) {
+            let what = format!("not a key's name (got {name:?}, expected [a-z0-9][a-z0-9._-]{{0,63}})");
+            Fault::new("bad-key-name", what, "write it in lower case, such as team-a")
+        } else if name == MASTER {
+            Fault::new("bad-key-name", "master is the name of server.master_key", "write another name")
+        } else if let Some(line) = names.insert(name.to_owned(), place.line) {
+            let line = line.map(|line| format!(" (first on line {line})")).unwrap_or_default();
+            let what = format!("{name} names two keys{line}");
+            Fault::new("duplicate-key-name", what, "give each a name of its own")
+        } else {
+            return Some(name.to_owned());
+        };
+        self.problems.error(place, &entry.path("name"), fault);
+        None
+    }
+}

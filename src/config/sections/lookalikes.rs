@@ -1,0 +1,79 @@
+//! Variables that look like ours but are not: `METRICS_ENABLE`, `AURORA_MASTERKEY`.
+
+use std::collections::BTreeSet;
+
+use crate::config::problem::{Fault, Layer, Place, Problems};
+use crate::config::providers::types::PROVIDER_TYPES;
+use crate::config::sources::texts::Texts;
+use crate::config::sources::variables::Variables;
+use crate::config::table::settings::SETTINGS;
+
+/// Variables that are read but are no settings.
+const OTHERS: [&str; 1] = ["AURORA_CONFIG_PATH"];
+/// Edits between a variable and the one that is meant.
+const MAX_DISTANCE: usize = 2;
+/// Prefixes this long may have a letter wrong themselves (`METRIC_ENABLED`); shorter ones are other programs' too
+/// (`FTP_PROXY`, `GROK_API_KEY`).
+const LONG_PREFIX: usize = 6;
+
+/// Warns of every variable that looks like one of ours, unless the configuration file reads it.
+pub(crate) fn check(variables: &Variables, texts: &Texts, problems: &mut Problems) {
+    let known = known();
+    for (name, value, place) in variables.iter() {
+        if is_of_others(name, value, place) || texts.refer_to(name) {
+            continue;
+        }
+        if let Some(meant) = meant(name, &known) {
+            let what = format!("{name} is no variable of Aurora");
+            let fault = Fault::new("unknown-variable", what, format!("did you mean {meant}?"));
+            problems.warn(place, "", fault);
+        }
+    }
+}
+
+/// Every variable that has a meaning, without suffixes of named providers.
+fn known() -> BTreeSet<String> {
+    let names = SETTINGS.iter().flat_map(|setting| setting.environment).copied().chain(OTHERS);
+    let mut known = BTreeSet::new();
+    for name in names {
+        match name.strip_prefix("T_") {
+            Some(field) => {
+                known.extend(PROVIDER_TYPES.iter().map(|row| format!("{}_{field}", row.env_prefix)));
+            }
+            None => drop(known.insert(name.to_owned())),
+        }
+    }
+    known
+}
+
+/// Addresses that Kubernetes and Docker put into the environment for a service named like a prefix of ours, and the
+/// model that programs which call a provider are told to ask for.
+fn is_of_others(name: &str, value: &str, place: &Place) -> bool {
+    let is_service_link = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    is_service_link || place.layer == Layer::Environment && name.ends_with("_MODEL")
+}
+
+/// The variable that was meant; `None` for one of ours, and for one that is like none of them.
+fn meant<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
+    if known.contains(name) {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    if let Some(unprefixed) = upper.strip_prefix("AURORA_").and_then(|rest| known.get(rest)) {
+        return Some(unprefixed);
+    }
+    let prefix = upper.split_once('_')?.0;
+    let distances = known
+        .iter()
+        .filter(|candidate| shares_prefix(prefix, candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&upper, candidate), candidate));
+    let (distance, nearest) = distances.min()?;
+    (distance <= MAX_DISTANCE).then_some(nearest)
+}
+
+fn shares_prefix(prefix: &str, candidate: &str) -> bool {
+    let Some((theirs, _)) = candidate.split_once('_') else { return false };
+    let is_setting = !PROVIDER_TYPES.iter().any(|row| candidate.starts_with(row.env_prefix));
+    theirs == prefix
+        || is_setting && theirs.len() >= LONG_PREFIX && strsim::damerau_levenshtein(prefix, theirs) == 1
+}

@@ -1,0 +1,163 @@
+//! `.env`: logical lines, each handed to dotenvy already quoted.
+//!
+//! dotenvy by itself refuses unquoted spaces and expands `$` from the process environment; here a value
+//! without quotes is literal up to ` #` and a dollar is a dollar.
+
+/// A variable with the line it starts on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) number: usize,
+    /// `None` when the line is malformed; its text is not kept, it may be a secret.
+    pub(crate) variable: Option<(String, String)>,
+}
+
+/// The variables of a file, in its order.
+pub(crate) fn parse(text: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    let mut number = 1;
+    while !rest.is_empty() {
+        let taken = logical_line(rest);
+        let (line, tail) = rest.split_at(taken.len);
+        let trimmed = line.trim();
+        if !trimmed.is_empty() && !trimmed.starts_with('#') {
+            lines.push(Line { number, variable: taken.quoted.as_deref().and_then(unquote) });
+        }
+        number += line.matches('\n').count();
+        rest = tail;
+    }
+    lines
+}
+
+/// A line, or several where quotes span them.
+struct Logical {
+    /// Bytes it takes, its line end included.
+    len: usize,
+    /// `NAME="value"` as dotenvy reads it; `None` when it is no assignment.
+    quoted: Option<String>,
+}
+
+fn logical_line(text: &str) -> Logical {
+    let end = text.find('\n').map_or(text.len(), |newline| newline + 1);
+    let line = &text[..end];
+    if line.trim_start().starts_with('#') {
+        return Logical { len: end, quoted: None };
+    }
+    let Some(equals) = line.find('=') else { return Logical { len: end, quoted: None } };
+    let value_at = equals + 1 + line[equals + 1..].find(|c: char| !matches!(c, ' ' | '\t')).unwrap_or(0);
+    let name = &line[..=equals];
+    match text[value_at..].chars().next() {
+        Some(quote @ ('"' | '\'')) => quoted_value(text, name, value_at, quote, end),
+        _ => Logical { len: end, quoted: Some(format!("{name}\"{}\"\n", escape(plain(&line[value_at..])))) },
+    }
+}
+
+/// A value without quotes: literal, up to a comment.
+fn plain(value: &str) -> &str {
+    if value.starts_with('#') {
+        return "";
+    }
+    let comment = [" #", "\t#"].iter().filter_map(|mark| value.find(mark)).min();
+    value[..comment.unwrap_or(value.len())].trim()
+}
+
+fn quoted_value(text: &str, name: &str, value_at: usize, quote: char, line_end: usize) -> Logical {
+    let inside = &text[value_at + 1..];
+    let Some(length) = closing(inside, quote) else { return Logical { len: line_end, quoted: None } };
+    let content = &inside[..length];
+    let after = &inside[length + 1..];
+    let tail_len = after.find('\n').map_or(after.len(), |newline| newline + 1);
+    let tail = after[..tail_len].trim();
+    let len = value_at + 1 + length + 1 + tail_len;
+    if !tail.is_empty() && !tail.starts_with('#') {
+        return Logical { len, quoted: None };
+    }
+    let content = if quote == '\'' { escape(content) } else { escape_dollars(content) };
+    Logical { len, quoted: Some(format!("{name}\"{content}\"\n")) }
+}
+
+/// Where the quote closes; a backslash hides the next character inside double quotes.
+fn closing(inside: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    for (index, c) in inside.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quote == '"' => escaped = true,
+            _ if c == quote => return Some(index),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn escape(literal: &str) -> String {
+    literal
+        .chars()
+        .flat_map(|c| matches!(c, '\\' | '"' | '$').then_some('\\').into_iter().chain([c]))
+        .collect()
+}
+
+fn escape_dollars(content: &str) -> String {
+    let mut out = String::with_capacity(content.len());
+    let mut escaped = false;
+    for c in content.chars() {
+        if c == '$' && !escaped {
+            out.push('\\');
+        }
+        escaped = c == '\\' && !escaped;
+        out.push(c);
+    }
+    out
+}
+
+fn unquote(line: &str) -> Option<(String, String)> {
+    dotenvy::from_read_iter(line.as_bytes()).next()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(text: &str) -> Vec<(usize, Option<(String, String)>)> {
+        parse(text).into_iter().map(|line| (line.number, line.variable)).collect()
+    }
+
+    fn value_of(line: &str) -> Option<String> {
+        parse(line).into_iter().next()?.variable.map(|(_, value)| value)
+    }
+
+    #[test]
+    fn values() {
+        for (line, expected) in [
+            ("A=<your Aurora master key>", Some("<your Aurora master key>")),
+            ("A=b # comment", Some("b")),
+            ("A=b#c", Some("b#c")),
+            ("A= # comment", Some("")),
+            ("A=", Some("")),
+            ("export A=b", Some("b")),
+            ("  A = b  ", Some("b")),
+            ("A=$HOME ${HOME} \\n", Some("$HOME ${HOME} \\n")),
+            ("A=it's \"so\"", Some("it's \"so\"")),
+            ("A=\"x $HOME \\\"y\\\" # z\" # comment", Some("x $HOME \"y\" # z")),
+            ("A=\"two\\nlines\"", Some("two\nlines")),
+            ("A='raw \\n $HOME'", Some("raw \\n $HOME")),
+            ("A=b\r", Some("b")),
+            ("A=\"b\"c", None),
+            ("A=\"b", None),
+            ("1A=b", None),
+            ("A B=c", None),
+            ("no assignment", None),
+        ] {
+            assert_eq!(value_of(line).as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn quotes_span_lines_and_numbers_are_kept() {
+        let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
+        assert_eq!(
+            variables("# head\n\nA=1\nB=\"x\ny\"\nbroken\nC='\nz'\n"),
+            [(3, pair("A", "1")), (4, pair("B", "x\ny")), (6, None), (7, pair("C", "\nz")),]
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! Places that values come from: the environment, `.env`, YAML, `${VAR}` substitution, files.
+
+pub(crate) mod dotenv;
+pub(crate) mod environment;
+pub(crate) mod files;
+pub(crate) mod substitution;
+pub(crate) mod texts;
+pub(crate) mod variables;
+pub(crate) mod yaml;

@@ -1,0 +1,220 @@
+//! A row of the settings table: how its value is written, read and shown.
+
+use std::time::Duration;
+
+use crate::config::problem::Fault;
+use crate::config::values::paths::{self, Checked};
+use crate::config::values::{secrets, units};
+use crate::config::{Config, Secret};
+
+/// One row: a setting, its names, its default and its meaning.
+pub(crate) struct Setting {
+    /// Dotted path; `NAME` and `MODEL` stand for any name, `[]` for any item of a list.
+    pub(crate) key: &'static str,
+    /// Variables; one that ends in `_FILE` names a file with the value, `T_` stands for a provider type's prefix.
+    pub(crate) environment: &'static [&'static str],
+    pub(crate) default: Default,
+    pub(crate) slot: Slot,
+    pub(crate) help: &'static str,
+}
+
+/// What a setting is when no layer gives it.
+pub(crate) enum Default {
+    /// This text, read like any other.
+    Text(&'static str),
+    /// What [`super::settings::blank`] holds; the words say what that is.
+    Derived(&'static str),
+}
+
+/// How a value is written and where it goes.
+pub(crate) enum Slot {
+    Text {
+        expected: &'static str,
+        check: fn(&str) -> Checked,
+        set: fn(&mut Config, String),
+    },
+    Secret(fn(&mut Config, Option<Secret>)),
+    Flag(fn(&mut Config, bool)),
+    Port(fn(&mut Config, u16)),
+    /// `HOST:PORT`; port 0 is any free one.
+    Address(fn(&mut Config, (String, u16))),
+    Count {
+        min: u32,
+        max: u32,
+        set: fn(&mut Config, u32),
+    },
+    /// A number that may have a fraction.
+    Factor {
+        min: f64,
+        max: f64,
+        set: fn(&mut Config, f64),
+    },
+    Size {
+        min: u64,
+        max: u64,
+        set: fn(&mut Config, usize),
+    },
+    Time {
+        min: Duration,
+        max: Duration,
+        set: fn(&mut Config, Duration),
+    },
+    Choice(&'static [Word]),
+    /// A URL in the file and six variables, read in `proxy.rs`.
+    Proxy,
+    /// A value of an entry that is named by its owner (a provider, a route, a caller's key), read with the entry.
+    Entry(Shape),
+}
+
+/// How a value of an entry is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Shape {
+    Text,
+    Secret,
+    List,
+    Flag,
+    /// USD per million tokens.
+    Price,
+    Word(&'static [&'static str]),
+    /// Rows of their own.
+    Section,
+}
+
+/// One word of a [`Slot::Choice`]: its spellings, the first is shown.
+pub(crate) struct Word(pub(crate) &'static [&'static str], pub(crate) fn(&mut Config));
+
+/// A value as it was taken.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// As `config check` shows it.
+    pub(crate) shown: String,
+    /// What was changed about it.
+    pub(crate) notice: Option<Fault>,
+}
+
+impl Setting {
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self.slot, Slot::Secret(_) | Slot::Entry(Shape::Secret))
+    }
+
+    /// What may be written, for people.
+    pub(crate) fn expected(&self) -> String {
+        match &self.slot {
+            Slot::Text { expected, .. } => (*expected).to_owned(),
+            Slot::Secret(_) | Slot::Entry(Shape::Secret | Shape::Text) => "a string".to_owned(),
+            Slot::Entry(Shape::List) => "a list of strings".to_owned(),
+            Slot::Flag(_) | Slot::Entry(Shape::Flag) => "true or false".to_owned(),
+            Slot::Entry(Shape::Price) => "USD per million tokens with at most 6 decimals".to_owned(),
+            Slot::Entry(Shape::Word(words)) => one_of(words),
+            Slot::Entry(Shape::Section) => "a section".to_owned(),
+            Slot::Proxy => "a URL".to_owned(),
+            Slot::Port(_) => "a port from 1 to 65535".to_owned(),
+            Slot::Address(_) => "a host and a port".to_owned(),
+            Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Slot::Factor { min, max, .. } => format!("a number from {min} to {max}"),
+            Slot::Size { min, max, .. } => {
+                format!("a size from {} to {}, such as 512K", units::show_size(*min), units::show_size(*max))
+            }
+            Slot::Time { min, max, .. } => {
+                let (min, max) = (units::show_duration(*min), units::show_duration(*max));
+                format!("a duration from {min} to {max}, such as 1m30s")
+            }
+            Slot::Choice(words) => one_of(&words.iter().map(|word| word.0[0]).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Reads `text` into its place; `zero_port` allows port 0, any free one.
+    ///
+    /// # Errors
+    /// Text that is not a value of this setting.
+    pub(crate) fn store(&self, config: &mut Config, text: &str, zero_port: bool) -> Result<Stored, Fault> {
+        let shown = match &self.slot {
+            Slot::Text { check, set, .. } => {
+                let (kept, notice) = check(text)?;
+                set(config, kept.clone());
+                return Ok(Stored { shown: if kept.is_empty() { "/".to_owned() } else { kept }, notice });
+            }
+            Slot::Secret(set) => {
+                let secret = secrets::read(text)?;
+                let shown = secrets::show(secret.as_ref());
+                set(config, secret);
+                Some(shown)
+            }
+            Slot::Address(set) => {
+                let (host, port) = paths::address(text)?;
+                let shown = paths::authority(&host, port);
+                set(config, (host, port));
+                Some(shown)
+            }
+            Slot::Flag(set) => units::flag(text).map(|on| {
+                set(config, on);
+                on.to_string()
+            }),
+            Slot::Port(set) => units::number(text)
+                .and_then(|number| u16::try_from(number).ok())
+                .filter(|port| *port > 0 || zero_port)
+                .map(|port| {
+                    set(config, port);
+                    port.to_string()
+                }),
+            Slot::Count { min, max, set } => units::number(text)
+                .and_then(|number| u32::try_from(number).ok())
+                .filter(|number| (min..=max).contains(&number))
+                .map(|number| {
+                    set(config, number);
+                    number.to_string()
+                }),
+            Slot::Factor { min, max, set } => {
+                units::decimal(text).filter(|number| (min..=max).contains(&number)).map(|number| {
+                    set(config, number);
+                    number.to_string()
+                })
+            }
+            Slot::Size { min, max, set } => units::size(text)
+                .filter(|bytes| (min..=max).contains(&bytes))
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .map(|bytes| {
+                    set(config, bytes);
+                    units::show_size(bytes as u64)
+                }),
+            Slot::Time { min, max, set } => {
+                units::duration(text).filter(|time| (*min..=*max).contains(time)).map(|time| {
+                    set(config, time);
+                    units::show_duration(time)
+                })
+            }
+            Slot::Choice(words) => choose(words, text, config),
+            Slot::Proxy | Slot::Entry(_) => None,
+        };
+        shown.map(|shown| Stored { shown, notice: None }).ok_or_else(|| self.refuse(text))
+    }
+
+    /// That `text` is no value of this setting.
+    pub(crate) fn refuse(&self, text: &str) -> Fault {
+        let got: String = text.chars().take(64).collect();
+        let example = match (&self.default, &self.slot) {
+            (Default::Text(text), _) => (*text).to_owned(),
+            (_, Slot::Entry(Shape::Flag)) => "true".to_owned(),
+            (_, Slot::Entry(Shape::Price)) => "2.5".to_owned(),
+            (_, Slot::Size { .. }) => "64M".to_owned(),
+            (_, Slot::Count { min, .. }) => (*min).max(4).to_string(),
+            _ => "another".to_owned(),
+        };
+        Fault::new(
+            "bad-value",
+            format!("a wrong value (got {got:?}, expected {})", self.expected()),
+            format!("write for example {example}"),
+        )
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    format!("one of {}", words.join(", "))
+}
+
+fn choose(words: &[Word], text: &str, config: &mut Config) -> Option<String> {
+    let wanted = text.trim().to_ascii_lowercase();
+    let word = words.iter().find(|word| word.0.contains(&wanted.as_str()))?;
+    word.1(config);
+    Some(word.0[0].to_owned())
+}

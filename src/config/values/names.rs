@@ -1,0 +1,40 @@
+//! What providers, callers and models may be called.
+
+use crate::config::problem::Fault;
+
+/// Longest model name, in bytes.
+const MAX_MODEL: usize = 128;
+
+/// `[a-z0-9][a-z0-9._-]{0,63}`: a name that is a label value, a part of a path and of `provider/model`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.len() <= 64
+        && name.bytes().next().is_some_and(lower)
+        && name.bytes().all(|byte| lower(byte) || b"._-".contains(&byte))
+}
+
+/// A model as its upstream calls it.
+///
+/// # Errors
+/// A name that no label value could be.
+pub(crate) fn check_model(name: &str) -> Result<(), Fault> {
+    let bad = name.is_empty()
+        || name.len() > MAX_MODEL
+        || name.chars().any(char::is_control)
+        || name.trim() != name;
+    if bad {
+        let what = "not a model name (expected 1 to 128 bytes without control characters and outer spaces)";
+        return Err(Fault::new("bad-model-name", what, "write it as the upstream does"));
+    }
+    Ok(())
+}
+
+/// The nearest of some names, where one is near enough to be meant.
+pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .map(|(_, candidate)| candidate)
+}

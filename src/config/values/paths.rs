@@ -1,0 +1,225 @@
+//! What `metrics.endpoint`, `server.base_path` and `server.host` may be.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::config::problem::Fault;
+
+/// A value as it is kept, and what was changed about it.
+pub(crate) type Checked = Result<(String, Option<Fault>), Fault>;
+
+/// Longest path, in bytes.
+const MAX_PATH: usize = 256;
+
+/// Routes of the gateway that an endpoint must not hit.
+const TAKEN: &[Taken] = &[
+    Taken { route: "/v1", hit: |path| is_under(path, "/v1") },
+    Taken { route: "/p", hit: |path| is_under(path, "/p") },
+    Taken { route: "/health", hit: |path| path.starts_with("/health") },
+    Taken { route: "/ready", hit: |path| path.starts_with("/ready") },
+];
+
+struct Taken {
+    route: &'static str,
+    hit: fn(&str) -> bool,
+}
+
+fn is_under(path: &str, route: &str) -> bool {
+    path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A path of its own, below no other route.
+pub(crate) fn endpoint(text: &str) -> Checked {
+    let (path, notice) = clean(text)?;
+    if path.is_empty() {
+        return Err(bad(text, "the root is not a metrics endpoint", "write /metrics"));
+    }
+    if let Some(taken) = TAKEN.iter().find(|taken| (taken.hit)(&path)) {
+        let what = format!("hits the route {} (got {text:?}, expected a path of its own)", taken.route);
+        return Err(Fault::new("endpoint-taken", what, "write /metrics"));
+    }
+    Ok((path, notice))
+}
+
+/// A prefix; the root is the empty string.
+pub(crate) fn base_path(text: &str) -> Checked {
+    clean(text)
+}
+
+fn bad(text: &str, what: &str, fix: impl Into<String>) -> Fault {
+    let shown: String = text.chars().take(MAX_PATH).collect();
+    Fault::new("bad-path", format!("{what} (got {shown:?}, expected a path such as /metrics)"), fix)
+}
+
+fn clean(text: &str) -> Checked {
+    if text == "/" {
+        return Ok((String::new(), None));
+    }
+    let Some(inner) = text.strip_prefix('/') else {
+        let with_slash = format!("/{text}");
+        let fix = if text.is_empty() || clean(&with_slash).is_err() { "/metrics" } else { &with_slash };
+        return Err(bad(text, "does not start with a slash", format!("write {fix}")));
+    };
+    if text.len() > MAX_PATH {
+        return Err(bad(text, &format!("is longer than {MAX_PATH} bytes"), "write a shorter one"));
+    }
+    if let Some(c) = text.chars().find(|c| !is_plain(*c)) {
+        return Err(bad(text, &format!("contains {c:?}"), "use letters, digits, '-', '_', '.' and '/'"));
+    }
+    let trailing = inner.ends_with('/');
+    let segments = inner.strip_suffix('/').unwrap_or(inner);
+    for segment in segments.split('/') {
+        match segment {
+            "" => return Err(bad(text, "has an empty segment", "remove the doubled slash")),
+            "." | ".." => return Err(bad(text, "has a dot segment", "write the path it stands for")),
+            _ => {}
+        }
+    }
+    let kept = format!("/{segments}");
+    let notice = trailing.then(|| {
+        Fault::new(
+            "trailing-slash",
+            format!("the trailing slash was dropped (got {text:?})"),
+            format!("write {kept}"),
+        )
+    });
+    Ok((kept, notice))
+}
+
+/// Characters that every client sends as they are and no router gives a meaning to.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/-._~!$&'()+,;=@".contains(c)
+}
+
+/// A name or address without a port; brackets around IPv6 are dropped.
+pub(crate) fn host(text: &str) -> Checked {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Ok((bare.to_owned(), None));
+    }
+    let is_name = !text.is_empty()
+        && text.len() <= 253
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+        && matches!(url::Host::parse(text), Ok(url::Host::Domain(_)));
+    if is_name {
+        return Ok((text.to_owned(), None));
+    }
+    let what = format!("not a host (got {text:?}, expected a name or an address without scheme and port)");
+    Err(Fault::new("bad-host", what, "write 0.0.0.0 for every interface, 127.0.0.1 for this machine only"))
+}
+
+/// `HOST:PORT`, IPv6 in brackets; port 0 is any free one.
+pub(crate) fn address(text: &str) -> Result<(String, u16), Fault> {
+    let bad = |what: &str, fix: &str| {
+        let got: String = text.chars().take(MAX_PATH).collect();
+        Fault::new("bad-address", format!("{what} (got {got:?}, expected HOST:PORT)"), fix)
+    };
+    let Some((name, port)) = text.rsplit_once(':') else {
+        return Err(bad("has no port", "write for example 0.0.0.0:9090"));
+    };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(port) = port.parse().ok().filter(|_| digits) else {
+        return Err(bad("its port is no number from 0 to 65535", "write for example 0.0.0.0:9090"));
+    };
+    if name.is_empty() {
+        return Err(bad("has no host", &format!("write 0.0.0.0:{port} for every interface")));
+    }
+    if name.parse::<Ipv6Addr>().is_ok() {
+        return Err(bad("an IPv6 address without brackets", &format!("write [{name}]:{port}")));
+    }
+    host(name).map(|(host, _)| (host, port))
+}
+
+/// `HOST:PORT` as [`address`] reads it.
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Whether both listen where the other one would: the same port and host, or every interface.
+pub(crate) fn collide(one: (&str, u16), other: (&str, u16)) -> bool {
+    let same_host = one.0.eq_ignore_ascii_case(other.0) || is_wildcard(one.0) || is_wildcard(other.0);
+    one.1 != 0 && one.1 == other.1 && same_host
+}
+
+/// Whether only this machine can reach it.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>().map_or_else(
+        |_| bare.eq_ignore_ascii_case("localhost") || bare.to_ascii_lowercase().ends_with(".localhost"),
+        |address| address.to_canonical().is_loopback(),
+    )
+}
+
+/// Whether it stands for every interface.
+pub(crate) fn is_wildcard(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified())
+}
+
+/// `HOST:PORT` to dial: loopback for a wildcard, brackets around IPv6.
+pub(crate) fn dial_authority(host: &str, port: u16) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => format!("127.0.0.1:{port}"),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => format!("[::1]:{port}"),
+        _ => authority(host, port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_that_stand() {
+        for (text, kept, changed) in [
+            ("/metrics", "/metrics", false),
+            ("/internal/prometheus", "/internal/prometheus", false),
+            ("/metrics/", "/metrics", true),
+            ("/v1metrics", "/v1metrics", false),
+            ("/prom", "/prom", false),
+            ("/a.b_c~d-e", "/a.b_c~d-e", false),
+        ] {
+            let (path, notice) = endpoint(text).expect(text);
+            assert_eq!((path.as_str(), notice.is_some()), (kept, changed), "{text}");
+        }
+        let longest = format!("/{}", "a".repeat(255));
+        assert_eq!(endpoint(&longest), Ok((longest.clone(), None)));
+    }
+
+    #[test]
+    fn hosts() {
+        for (text, expected) in [
+            ("0.0.0.0", Some("0.0.0.0")),
+            ("[::1]", Some("::1")),
+            ("::", Some("::")),
+            ("gateway.internal", Some("gateway.internal")),
+            ("localhost:8080", None),
+            ("http://localhost", None),
+            ("256.1.1.1", None),
+            ("a b", None),
+        ] {
+            assert_eq!(host(text).ok().map(|(host, _)| host).as_deref(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("127.0.0.1:9090", Some(("127.0.0.1", 9090))),
+            ("[::1]:0", Some(("::1", 0))),
+            ("localhost:65535", Some(("localhost", 65535))),
+            ("::1:9090", None),
+            ("[::1]", None),
+            ("localhost:+1", None),
+            ("localhost:", None),
+            (":9090", None),
+        ] {
+            let found = address(text).ok();
+            assert_eq!(found.as_ref().map(|(host, port)| (host.as_str(), *port)), expected, "{text}");
+        }
+        assert!(
+            ["127.0.0.1", "::1", "[::1]", "127.8.8.8", "localhost", "::ffff:127.0.0.1"]
+                .into_iter()
+                .all(is_loopback)
+        );
+        assert!(!["0.0.0.0", "10.0.0.1", "example.org"].into_iter().any(is_loopback));
+        assert!(collide(("127.0.0.1", 1), ("0.0.0.0", 1)) && collide(("a", 1), ("A", 1)));
+        assert!(!collide(("127.0.0.1", 1), ("10.0.0.1", 1)) && !collide(("::", 1), ("::", 2)));
+        assert!(!collide(("::", 0), ("::", 0)));
+        assert!(is_wildcard("::") && is_wildcard("0.0.0.0") && !is_wildcard("127.0.0.1"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Keys: what they may be, and where an entry has its own from.
+
+use crate::config::Secret;
+use crate::config::problem::{Fault, Layer, Problems};
+use crate::config::raw::given::RawEntry;
+use crate::config::sources::files::SecretFiles;
+use crate::config::sources::substitution::is_name;
+
+/// Shortest key that is not guessed, in characters.
+const MIN_KEY: usize = 16;
+
+/// Placeholders of other gateways' documentation, in lower case.
+const PLACEHOLDERS: [&str; 4] = ["changeme", "change-me", "change_me", "sk-1234"];
+/// How others begin: `your-api-key`, `sk-your-key`.
+const PLACEHOLDER_STARTS: [&str; 3] = ["your-", "your_", "sk-your"];
+
+/// What to do about a key that will not do.
+pub(crate) const MAKE_ONE: &str = "make one with: openssl rand -hex 32";
+
+/// A key that a header can carry; an empty one is none.
+///
+/// # Errors
+/// A key that no header can carry; it is not repeated.
+pub(crate) fn read(text: &str) -> Result<Option<Secret>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.trim() != text {
+        let what = "a key that begins or ends with white space, which no header can carry";
+        return Err(Fault::new("bad-key", what, "remove the white space"));
+    }
+    if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        let what =
+            "a key with a line end, a control character or one outside ASCII, which no header can carry";
+        return Err(Fault::new("bad-key", what, "write the key alone, in printable ASCII"));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
+/// The key of an entry, by value in `field` or by the file that `field` with `_file` names; `Some(None)` where neither is
+/// given, `None` where what is wrong is already said.
+pub(crate) fn of_entry(
+    entry: &RawEntry,
+    field: &str,
+    files: &mut SecretFiles<'_>,
+    problems: &mut Problems,
+) -> Option<Option<Secret>> {
+    let file_field = format!("{field}_file");
+    if entry.refused.contains(field) || entry.refused.contains(&file_field) {
+        return None;
+    }
+    if let (Some(given), true) = (entry.fields.get(field), entry.fields.contains_key(&file_field)) {
+        let what = format!("{field} and {file_field} are both given");
+        problems.error(&given.place, &entry.path(field), Fault::new("two-keys", what, "keep one of them"));
+        return None;
+    }
+    if entry.missing(field).or(entry.missing(&file_field)).is_some() {
+        return Some(Some(assumed()));
+    }
+    let (text, place) = match (entry.text(field), entry.text(&file_field)) {
+        (Some((text, place)), _) => (Ok(text.to_owned()), place),
+        (None, Some((path, place))) => (files.read(path, place), place),
+        (None, None) => return Some(None),
+    };
+    let is_in_variable = place.layer >= Layer::DotEnv && entry.text(field).is_some();
+    let text = text.and_then(|text| {
+        if is_in_variable {
+            check_in_variable(&text)?;
+        }
+        Ok(text)
+    });
+    text.and_then(|text| read(&text)).map_err(|fault| problems.error(place, &entry.path(field), fault)).ok()
+}
+
+/// A key that can be guessed: a placeholder that everybody knows, or one that is short, which is then called `short_id`.
+pub(crate) fn weakness(secret: &Secret, short_id: &'static str) -> Option<Fault> {
+    let is_short = secret.expose().chars().count() < MIN_KEY;
+    let what = format!("shorter than {MIN_KEY} characters, so it can be guessed");
+    placeholder(secret, MAKE_ONE).or_else(|| is_short.then(|| Fault::new(short_id, what, MAKE_ONE)))
+}
+
+/// A key as documentation prints it, which loads so that its examples can be tried; `fix` says what to do.
+pub(crate) fn placeholder(secret: &Secret, fix: &str) -> Option<Fault> {
+    let text = secret.expose().to_ascii_lowercase();
+    let is_one = text.starts_with('<') && text.ends_with('>')
+        || PLACEHOLDERS.contains(&text.as_str())
+        || PLACEHOLDER_STARTS.iter().any(|start| text.starts_with(start));
+    let what = "a placeholder that everybody knows, not a key";
+    is_one.then(|| Fault::new("placeholder-key", what, fix))
+}
+
+/// Refuses a key that is the name of a variable in place of its value, as YAML gives it; `$$` begins a literal dollar.
+///
+/// # Errors
+/// `$NAME`, `$(NAME)` and `os.environ/NAME`; the text is not repeated, it may be a key after all.
+pub(crate) fn check_in_yaml(text: &str) -> Result<(), Fault> {
+    reference(text).map_or(Ok(()), |form| Err(named_variable(form, "write ${NAME}")))
+}
+
+/// The same for a key in a variable, where nothing is expanded.
+///
+/// # Errors
+/// The same, and `${NAME}`.
+pub(crate) fn check_in_variable(text: &str) -> Result<(), Fault> {
+    let fix = "write the key itself: only the YAML file expands variables, as ${NAME}";
+    reference(text).map_or(Ok(()), |form| Err(named_variable(form, fix)))
+}
+
+fn named_variable(form: &str, fix: &str) -> Fault {
+    let what = format!("the name of a variable in place of its value ({form})");
+    Fault::new("key-reference", what, fix)
+}
+
+/// The form in which a whole text names a variable.
+fn reference(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    let Some(rest) = text.strip_prefix('$') else {
+        return text.starts_with("os.environ").then_some("os.environ/NAME");
+    };
+    match (rest.chars().next()?, rest.chars().last()?) {
+        ('{', '}') => Some("${NAME}"),
+        ('(', ')') => Some("$(NAME)"),
+        _ => is_name(rest).then_some("$NAME"),
+    }
+}
+
+/// Stands for a key that `--assume-set` takes for set; nothing is ever sent with it.
+pub(crate) fn assumed() -> Secret {
+    Secret::new("taken for set, never sent")
+}
+
+/// A secret as `config check` shows it.
+pub(crate) fn show(secret: Option<&Secret>) -> String {
+    match secret {
+        None => "not set".to_owned(),
+        Some(secret) if *secret == assumed() => "taken for set".to_owned(),
+        Some(secret) => format!("{secret:?}"),
+    }
+}

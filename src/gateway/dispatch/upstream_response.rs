@@ -1,0 +1,294 @@
+//! An upstream's answer: read as far as it must be before it can be relayed, refused where it is none.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use super::deadline::Deadline;
+use super::validation::{self, Sniffer};
+use crate::gateway::http::error::{Fault, GatewayError};
+use crate::gateway::http::headers;
+use crate::gateway::observe::record::{Dispatch, Exchange};
+use crate::gateway::request::operation::{Content, Operation};
+use crate::gateway::request::targets::ModelTarget;
+use crate::gateway::request::usage::{self, Declaration};
+use crate::gateway::response::decode::{self, BodyError, ResponseBody};
+use crate::gateway::response::relay_body::{Begun, Form, RelayBody, RelaySetup};
+use crate::gateway::response::reply::Reply;
+use crate::gateway::state::worker::Worker;
+use crate::metrics::{HttpObserver, UsageSource};
+use crate::providers::{Scrubber, UpstreamBody};
+
+/// An answer up to this size is held until it is known to be JSON.
+const HELD_ANSWER: usize = 256 << 10;
+/// An error body up to this size is held and searched for our credential.
+const HELD_ERROR: usize = 64 << 10;
+
+/// What an upstream answered.
+#[derive(Debug)]
+pub(crate) struct UpstreamAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: AnswerBody,
+}
+
+/// The body of an answer, as far as it was read.
+#[derive(Debug)]
+pub(crate) enum AnswerBody {
+    Whole(Bytes),
+    /// It is relayed as it comes.
+    Begun(Begun),
+}
+
+/// One dispatch: an operation at a target.
+pub(crate) struct Call<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) target: &'a Arc<ModelTarget>,
+    pub(crate) operation: &'a Operation,
+    pub(crate) deadline: Deadline<'a>,
+}
+
+impl Call<'_> {
+    /// Reads an answer until it is sure enough to be one.
+    pub(crate) async fn read(
+        &self,
+        response: Response<UpstreamBody>,
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<UpstreamAnswer, GatewayError> {
+        let (mut head, body) = response.into_parts();
+        let is_framed = headers::is_framed(&head.headers);
+        let body = decode::decoded(&mut head, body);
+        if let Some(scrubber) = &self.target.upstream.scrubber {
+            scrubber.remove_from_headers(&mut head.headers);
+        }
+        let content = self.operation.content;
+        if self.operation.relays_redirect(head.status) {
+            let body = self.hold(body, 0, Sniffer::known(Form::Other), exchange).await?;
+            let headers = self.to_caller(head.status, head.headers);
+            return Ok(UpstreamAnswer { status: head.status, headers, body });
+        }
+        let refusal = match head.status {
+            status if status.is_client_error() || status.is_server_error() => {
+                return self.read_error(head, body, exchange).await;
+            }
+            status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
+            status => validation::refusal(self.operation, status, &head.headers, &body),
+        };
+        if let Some(reason) = refusal {
+            return Err(self.useless(reason));
+        }
+        let sniffer = Sniffer::new(self.operation, &head.headers);
+        // Gemini's own streams are JSON unless events are asked for.
+        let streams_json = self.operation.stream && self.operation.declaration == Declaration::Gemini;
+        let limit = if streams_json { 0 } else { HELD_ANSWER };
+        let mut body = self.hold(body, limit, sniffer, exchange).await?;
+        let mut headers = self.to_caller(head.status, head.headers);
+        match &mut body {
+            AnswerBody::Whole(bytes) => self.check(bytes, is_framed, dispatch, exchange)?,
+            AnswerBody::Begun(begun) if begun.form == Form::Other && !content.is_free() => {
+                return Err(self.useless(validation::NOT_JSON));
+            }
+            AnswerBody::Begun(begun) => {
+                begun.is_framed = is_framed;
+                if begun.form == Form::Events {
+                    headers::forbid_buffering(&mut headers);
+                }
+            }
+        }
+        if let AnswerBody::Whole(bytes) = &mut body
+            && let Some(scrubber) = self.content_scrubber()
+        {
+            *bytes = scrubber.scrubbed(std::mem::take(bytes));
+        }
+        Ok(UpstreamAnswer { status: head.status, headers, body })
+    }
+
+    /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
+    fn to_caller(&self, status: StatusCode, headers: HeaderMap) -> HeaderMap {
+        let size = headers.get(header::CONTENT_LENGTH).filter(|_| self.operation.method == Method::HEAD);
+        let size = size.cloned();
+        let mut headers = headers::to_caller(status, headers);
+        headers.extend(size.map(|size| (header::CONTENT_LENGTH, size)));
+        headers
+    }
+
+    /// Checks a whole body, and notes what it declares to have used.
+    fn check(
+        &self,
+        bytes: &[u8],
+        is_framed: bool,
+        dispatch: &mut Dispatch,
+        exchange: &mut Exchange,
+    ) -> Result<(), GatewayError> {
+        let content = self.operation.content;
+        if bytes.is_empty() {
+            let is_answer = content != Content::Json;
+            return if is_answer { Ok(()) } else { Err(self.useless(validation::NO_BODY)) };
+        }
+        let Some(declared) = usage::of_answer(bytes) else {
+            if !content.is_free() {
+                return Err(self.useless(validation::NOT_JSON));
+            }
+            let is_broken = self.must_be_whole(is_framed) && validation::is_cut(bytes);
+            return if is_broken { Err(self.not_whole(BodyError::Broken)) } else { Ok(()) };
+        };
+        if let Some(tokens) = declared
+            && self.operation.declaration != Declaration::Nothing
+        {
+            exchange.used(&tokens);
+            dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
+        }
+        Ok(())
+    }
+
+    /// An error of the provider: same status, same body, without our credential in it.
+    async fn read_error(
+        &self,
+        head: http::response::Parts,
+        body: ResponseBody,
+        exchange: &mut Exchange,
+    ) -> Result<UpstreamAnswer, GatewayError> {
+        let is_encoded = headers::is_encoded(&head.headers);
+        let is_decoded = matches!(body, ResponseBody::Decoded(_));
+        let mut headers = self.to_caller(head.status, head.headers);
+        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), exchange).await {
+            Ok(AnswerBody::Whole(bytes)) if !is_encoded => {
+                let answer = self.scrubbed(head.status, headers, bytes);
+                if let AnswerBody::Whole(bytes) = &answer.body {
+                    exchange.upstream_failed(bytes);
+                }
+                return Ok(answer);
+            }
+            Ok(AnswerBody::Begun(..)) => format!("an error text over {HELD_ERROR} bytes"),
+            Ok(AnswerBody::Whole(_)) => "a compressed error text".to_owned(),
+            Err(GatewayError::Upstream { fault: Fault::Useless, .. }) if is_decoded => {
+                "a compressed error text".to_owned()
+            }
+            Err(error) => return Err(error),
+        };
+        headers.remove(header::CONTENT_ENCODING);
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let message = format!("it answered {} with {unreadable}", head.status);
+        let envelope = Bytes::from(self.useless(message).envelope());
+        exchange.upstream_failed(&envelope);
+        Ok(self.scrubbed(head.status, headers, envelope))
+    }
+
+    /// An error text without our credential, whatever an upstream writes into it.
+    fn scrubbed(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamAnswer {
+        let bytes = match &self.target.upstream.scrubber {
+            Some(scrubber) => scrubber.scrubbed(bytes),
+            None => bytes,
+        };
+        UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) }
+    }
+
+    /// What removes our credential from successful responses.
+    fn content_scrubber(&self) -> Option<&Scrubber> {
+        self.target.upstream.scrubber.as_ref().filter(|scrubber| scrubber.is_for_content())
+    }
+
+    /// Reads a body up to a limit, or until it shows that it is no JSON, within the deadline of the call. However that
+    /// ends, the time was the provider's. Of a stream only the first bytes are waited for: until they come, an honest
+    /// status can still be sent.
+    async fn hold(
+        &self,
+        body: ResponseBody,
+        limit: usize,
+        sniffer: Sniffer,
+        exchange: &mut Exchange,
+    ) -> Result<AnswerBody, GatewayError> {
+        let held = self.read_up_to(limit, sniffer, body).await;
+        exchange.note(HttpObserver::received);
+        held
+    }
+
+    async fn read_up_to(
+        &self,
+        limit: usize,
+        mut sniffer: Sniffer,
+        mut body: ResponseBody,
+    ) -> Result<AnswerBody, GatewayError> {
+        let mut parts = VecDeque::new();
+        let mut size = 0;
+        loop {
+            if body.is_end_stream() {
+                return Ok(AnswerBody::Whole(joined(parts, size)));
+            }
+            let frame = match self.deadline.within(body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Err(self.not_whole(error)),
+                Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
+                Err(why) => return Err(self.deadline.missed(&why, self.provider())),
+            };
+            let Ok(bytes) = frame.into_data() else { continue };
+            sniffer.read(&bytes);
+            size += bytes.len();
+            parts.push_back(bytes);
+            let form = sniffer.form().unwrap_or(Form::Json);
+            if size > limit || (size > 0 && form != Form::Json) {
+                return Ok(AnswerBody::Begun(Begun { head: parts, rest: body, form, is_framed: true }));
+            }
+        }
+    }
+
+    /// The answer on its way to the caller.
+    pub(crate) fn reply(&self, answer: UpstreamAnswer, dispatch: Dispatch) -> Reply {
+        let UpstreamAnswer { status, mut headers, body } = answer;
+        self.target.sign(&mut headers);
+        match body {
+            AnswerBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
+            AnswerBody::Begun(begun) => {
+                let setup = RelaySetup {
+                    target: Arc::clone(self.target),
+                    endpoint: self.operation.endpoint,
+                    declaration: self.operation.declaration,
+                    must_be_whole: self.must_be_whole(begun.is_framed),
+                    injected: self.operation.injects_usage(self.target),
+                    whole_by: self.deadline.at,
+                    idle: self.worker.shared.config.http.stream_idle,
+                    cut: self.worker.cut.clone().cancelled_owned(),
+                };
+                Reply::relayed(status, headers, RelayBody::new(begun, dispatch, setup))
+            }
+        }
+    }
+
+    /// Whether JSON that is cut is broken. What a passthrough relays may have been cut by whoever wrote it, unless it
+    /// ended with its connection.
+    fn must_be_whole(&self, is_framed: bool) -> bool {
+        self.operation.content != Content::Any || !is_framed
+    }
+
+    /// A body that did not come to its end.
+    fn not_whole(&self, error: BodyError) -> GatewayError {
+        let fault = if error == BodyError::Broken { Fault::CutShort } else { Fault::Useless };
+        GatewayError::upstream(self.provider(), fault, error.to_string())
+    }
+
+    fn useless(&self, reason: impl Into<String>) -> GatewayError {
+        GatewayError::upstream(self.provider(), Fault::Useless, reason)
+    }
+
+    pub(crate) fn provider(&self) -> &str {
+        &self.target.upstream.provider.name
+    }
+}
+
+fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {
+    if parts.len() == 1 {
+        return parts.pop_front().unwrap_or_default();
+    }
+    let mut whole = BytesMut::with_capacity(size);
+    for part in parts {
+        whole.extend_from_slice(&part);
+    }
+    whole.freeze()
+}

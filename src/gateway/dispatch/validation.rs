@@ -1,0 +1,173 @@
+//! Validation of an upstream's response: by its headers, and by its first bytes where those do not say what it is.
+
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+
+use crate::gateway::http::headers;
+use crate::gateway::request::operation::{Content, Operation};
+use crate::gateway::response::decode::ResponseBody;
+use crate::gateway::response::relay_body::Form;
+use crate::gateway::response::tap::Finder;
+
+/// Why a response without a body is invalid.
+pub(crate) const NO_BODY: &str = "its answer has no body";
+/// Why a response that is neither JSON nor an event stream is invalid.
+pub(crate) const NOT_JSON: &str = "its answer is not JSON";
+
+/// Fields that an event stream may begin with, as far as its lines have names.
+const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
+/// Why a 2xx cannot be relayed, by its headers alone.
+pub(crate) fn refusal(
+    operation: &Operation,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &ResponseBody,
+) -> Option<String> {
+    let wanted = operation.content;
+    let kind = headers::media_type(headers);
+    if wanted.is_free() {
+        let kind = kind.filter(|kind| kind.eq_ignore_ascii_case("text/html"))?;
+        return (wanted == Content::NoPage).then(|| format!("its answer is {kind}"));
+    }
+    if headers::is_encoded(headers) {
+        return Some("its answer has a content coding that is not known".into());
+    }
+    if status == StatusCode::NO_CONTENT || body.is_end_stream() {
+        return (wanted == Content::Json).then(|| NO_BODY.into());
+    }
+    let is_plausible = headers::is_json(headers) || headers::is_event_stream(headers) || is_vague(headers);
+    (!is_plausible)
+        .then(|| format!("its answer is {}, not JSON or an event stream", kind.unwrap_or_default()))
+}
+
+/// Whether a body is labelled as nothing in particular. JSON and event streams come so.
+fn is_vague(headers: &HeaderMap) -> bool {
+    let vague = ["text/plain", "text/json", "application/octet-stream"];
+    headers::media_type(headers).is_none_or(|kind| vague.iter().any(|vague| kind.eq_ignore_ascii_case(vague)))
+}
+
+/// Finds out the form of a body, from its label or its first bytes.
+#[derive(Debug)]
+pub(crate) struct Sniffer {
+    form: Option<Form>,
+    /// Form of a body that begins as JSON.
+    json: Form,
+    /// Form of a body that begins as neither JSON nor an event stream.
+    other: Form,
+    /// First bytes, white space aside, as far as they do not tell yet.
+    start: Vec<u8>,
+}
+
+impl Sniffer {
+    /// A body of this form.
+    pub(crate) fn known(form: Form) -> Self {
+        Self { form: Some(form), ..Self::sniffing(form, form) }
+    }
+
+    const fn sniffing(json: Form, other: Form) -> Self {
+        Self { form: None, json, other, start: Vec::new() }
+    }
+
+    /// The body of a 2xx. What a passthrough relays is taken for an event stream without the label only where a stream
+    /// was asked for, since it may be any file.
+    pub(crate) fn new(operation: &Operation, headers: &HeaderMap) -> Self {
+        let is_free = operation.content.is_free();
+        if headers::is_event_stream(headers) {
+            let is_doubtful = !is_free && !operation.stream;
+            return if is_doubtful {
+                Self::sniffing(Form::Json, Form::Events)
+            } else {
+                Self::known(Form::Events)
+            };
+        }
+        if !is_free {
+            return Self::sniffing(Form::Json, Form::Other);
+        }
+        let form = if headers::is_json(headers) { Form::Json } else { Form::Other };
+        let is_doubtful = operation.stream && (form == Form::Json || is_vague(headers));
+        if is_doubtful { Self::sniffing(form, form) } else { Self::known(form) }
+    }
+
+    /// The form, once it is known.
+    pub(crate) fn form(&self) -> Option<Form> {
+        self.form
+    }
+
+    /// Reads the next bytes.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        // A byte order mark may stand before either.
+        let is_before = |byte: &u8| byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(byte);
+        let mut rest = bytes.iter();
+        while self.form.is_none()
+            && let Some(byte) = rest.next()
+        {
+            if self.start.is_empty() && is_before(byte) {
+                continue;
+            }
+            self.start.push(*byte);
+            self.form = form_of(&self.start).map(|form| match form {
+                Form::Json => self.json,
+                Form::Events => form,
+                Form::Other => self.other,
+            });
+        }
+    }
+}
+
+/// Form of a body that starts so; `None` while it may be either.
+fn form_of(start: &[u8]) -> Option<Form> {
+    match start {
+        [b'{' | b'[', ..] => Some(Form::Json),
+        [b':', ..] => Some(Form::Events),
+        _ if FIELDS.iter().any(|field| start.starts_with(field)) => Some(Form::Events),
+        _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,
+        _ => Some(Form::Other),
+    }
+}
+
+/// Whether this is an object or array of JSON that does not come to its end.
+pub(crate) fn is_cut(bytes: &[u8]) -> bool {
+    let mut finder = Finder::new(&[""]);
+    finder.read(bytes);
+    finder.is_cut() && !bytes.trim_ascii().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(mut sniffer: Sniffer, text: &str) -> Option<Form> {
+        text.as_bytes().chunks(1).for_each(|part| sniffer.read(part));
+        assert!(sniffer.start.len() <= "event:".len());
+        sniffer.form
+    }
+
+    #[test]
+    fn the_first_bytes_tell_json_from_events_and_from_anything_else() {
+        for (text, expected) in [
+            ("", None),
+            (" \r\n\t", None),
+            ("\u{feff}", None),
+            ("dat", None),
+            ("retry", None),
+            ("\u{feff}\n{", Some(Form::Json)),
+            ("[1", Some(Form::Json)),
+            (": x", Some(Form::Events)),
+            ("\n\ndata:x", Some(Form::Events)),
+            ("event:", Some(Form::Events)),
+            ("id: 1", Some(Form::Events)),
+            ("retry: 1", Some(Form::Events)),
+            ("\"x\"", Some(Form::Other)),
+            ("data: x".to_uppercase().as_str(), Some(Form::Other)),
+            ("date:", Some(Form::Other)),
+            ("<html>", Some(Form::Other)),
+        ] {
+            assert_eq!(form(Sniffer::sniffing(Form::Json, Form::Other), text), expected, "{text:?}");
+            let labelled = match expected {
+                Some(Form::Other) => Some(Form::Events),
+                form => form,
+            };
+            assert_eq!(form(Sniffer::sniffing(Form::Json, Form::Events), text), labelled, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The route table and one file for each kind of request.
+
+mod gemini;
+pub(crate) mod metrics;
+mod model_call;
+mod models;
+mod passthrough;
+mod resources;
+pub(crate) mod routes;
+pub(crate) mod transfer_coding;

@@ -1,0 +1,78 @@
+//! `GET /v1/models`: what all providers serve, in OpenAI's form.
+
+use axum::RequestExt as _;
+use axum::body::Body;
+use axum::extract::Path;
+use http::Request;
+use serde::Serialize;
+
+use crate::gateway::http::error::GatewayError;
+use crate::gateway::response::reply::Reply;
+use crate::gateway::state::worker::Worker;
+
+#[derive(Serialize)]
+struct Model<'a> {
+    id: String,
+    object: &'static str,
+    /// Providers do not agree on a time, and configured models have none.
+    created: u64,
+    owned_by: &'a str,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Model<'a>>,
+}
+
+/// Who owns what a configured route makes of its targets.
+const OURS: &str = "aurora";
+
+/// Every configured route, and every model as `provider/model` and by its bare name where only one provider has it.
+pub(crate) fn list(worker: &Worker) -> Reply {
+    let providers = &worker.shared.providers;
+    let (aliases, models) = (providers.aliases(), providers.models());
+    let mut data: Vec<Model> = aliases.iter().map(|alias| model((*alias).to_owned(), OURS)).collect();
+    let mut add = |id: String, provider| {
+        if !aliases.contains(&id.as_str()) {
+            data.push(model(id, provider));
+        }
+    };
+    for (name, providers) in &models {
+        if let [only] = providers.as_slice() {
+            add(name.clone(), only.as_str());
+        }
+        providers.iter().for_each(|provider| add(format!("{provider}/{name}"), provider));
+    }
+    json(&List { object: "list", data })
+}
+
+/// One model by any of its ids; SDKs write the slash between provider and model as `%2F`.
+pub(crate) async fn show(worker: &Worker, mut request: Request<Body>) -> Result<Reply, GatewayError> {
+    let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
+    let providers = &worker.shared.providers;
+    if providers.aliases().contains(&id.as_str()) {
+        return Ok(json(&model(id, OURS)));
+    }
+    let models = providers.models();
+    for (name, providers) in &models {
+        let by_bare_name = (id == *name && providers.len() == 1).then(|| &providers[0]);
+        let by_full_name = || {
+            providers.iter().find(|provider| {
+                id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
+            })
+        };
+        if let Some(provider) = by_bare_name.or_else(by_full_name) {
+            return Ok(json(&model(id, provider)));
+        }
+    }
+    Err(GatewayError::unknown_model(&id))
+}
+
+fn model(id: String, provider: &str) -> Model<'_> {
+    Model { id, object: "model", created: 0, owned_by: provider }
+}
+
+fn json(value: &impl Serialize) -> Reply {
+    serde_json::to_vec(value).map_or_else(|_| GatewayError::Internal.into_reply(), Reply::json)
+}

@@ -1,0 +1,138 @@
+//! Anything a provider has, by its name: `/p/{provider}/…` with that provider's credential.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::gemini::{self, ModelCall};
+use super::model_call::Received;
+use crate::gateway::dispatch::attempts::carry_out;
+use crate::gateway::http::error::GatewayError;
+use crate::gateway::http::{headers, path};
+use crate::gateway::observe::record::Exchange;
+use crate::gateway::request::json::Peek;
+use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload, parsed};
+use crate::gateway::request::targets::unknown_provider;
+use crate::gateway::request::usage::Declaration;
+use crate::gateway::response::reply::Reply;
+use crate::gateway::state::worker::Worker;
+use crate::metrics::Endpoint;
+use crate::providers::Upstream;
+
+/// What stands before the provider's name.
+const PREFIX: &str = "/p/";
+
+/// Relays one call as it is.
+pub(crate) async fn call(
+    worker: &Worker,
+    endpoint: Endpoint,
+    mut received: Received,
+    exchange: &mut Exchange,
+) -> Result<Reply, GatewayError> {
+    let below = received.path_below(worker, PREFIX).to_owned();
+    let place = Place::of(worker, &received.head.method, &below).ok_or(GatewayError::NO_SUCH_ROUTE)?;
+    let (path, native_call) = (place.path, place.native_call);
+    let providers = &worker.shared.providers;
+    let upstream = place.upstream.ok_or_else(|| unknown_provider(StatusCode::NOT_FOUND, None, providers))?;
+    if !path::stays_below(&path[1..]) {
+        let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
+        return Err(GatewayError::invalid(message, None, "invalid_path"));
+    }
+    let body = received.body_as_it_is(worker, exchange).await?;
+    let peek = peek(&received.head.headers, &body).await;
+    let query = path::forwarded(received.head.uri.query());
+    let stream = peek.as_ref().is_some_and(|peek| peek.stream)
+        || path::asks_for_stream(query.as_deref())
+        || native_call.is_some_and(|call| call.stream);
+    exchange.note(|observer| observer.decoded(stream));
+    let named = native_call.map(|call| call.model).or_else(|| peek.as_ref().map(|peek| peek.model.as_str()));
+    let targets = worker.targets_at(upstream, named);
+    let declaration = native_call.map_or(Declaration::of(endpoint), |_| Declaration::Gemini);
+    let operation = Operation {
+        kind: OperationKind::Passthrough,
+        endpoint,
+        declaration,
+        method: received.head.method,
+        path: path.to_owned().into(),
+        query,
+        headers: received.head.headers,
+        request_id: received.request_id,
+        payload: Payload::AsIs(body),
+        stream,
+        content: Content::Any,
+    };
+    carry_out(worker, &targets, &operation, exchange).await
+}
+
+/// The endpoint that a request is for, as far as it is one that is known.
+pub(crate) fn endpoint(worker: &Worker, method: &Method, uri: &Uri) -> Endpoint {
+    let base = worker.shared.config.server.base_path.len() + PREFIX.len();
+    let below = uri.path().get(base..).unwrap_or_default();
+    Place::of(worker, method, below).map_or(Endpoint::Other, |place| place.endpoint)
+}
+
+/// Where a path below [`PREFIX`] leads.
+struct Place<'a> {
+    /// `None` where no provider has the name.
+    upstream: Option<&'a Arc<Upstream>>,
+    /// Below the upstream's base URL.
+    path: &'a str,
+    endpoint: Endpoint,
+    /// The call of a model, where it is one of Gemini's own API.
+    native_call: Option<ModelCall<'a>>,
+}
+
+impl<'a> Place<'a> {
+    /// `None` where no provider and no path below it are named.
+    fn of(worker: &'a Worker, method: &Method, below: &'a str) -> Option<Self> {
+        let (name, path) = below.split_at(below.find('/')?);
+        let upstream = worker.shared.providers.upstream(name);
+        if let Some(upstream) = upstream
+            && let Some(native) = upstream.native()
+            && path.len() > 1
+        {
+            let Some(path) = gemini::compatible(upstream, method, path) else {
+                let native_call = gemini::model_call(method, path);
+                return Some(Self { upstream: Some(native), path, endpoint: Endpoint::Other, native_call });
+            };
+            return Self::compatible(Some(upstream), method, path);
+        }
+        // `/v1` before the path may stand or not.
+        let rest = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::compatible(upstream, method, rest.unwrap_or(path))
+    }
+
+    fn compatible(upstream: Option<&'a Arc<Upstream>>, method: &Method, path: &'a str) -> Option<Self> {
+        let endpoint = endpoint_of(method, path);
+        (path.len() > 1).then_some(Self { upstream, path, endpoint, native_call: None })
+    }
+}
+
+/// The endpoint of a path below a provider's base URL. Azure's may hold a deployment.
+pub(crate) fn endpoint_of(method: &Method, path: &str) -> Endpoint {
+    let path = path.strip_prefix("/openai").unwrap_or(path);
+    let deployment = path.strip_prefix("/deployments/").and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    let path = deployment.unwrap_or_else(|| path.strip_prefix("/v1").unwrap_or(path));
+    let mut segments = path.split('/').skip(1);
+    let (first, is_below) = (segments.next().unwrap_or_default(), segments.next().is_some());
+    let kept = match (first, is_below) {
+        ("responses", true) => Endpoint::Response,
+        ("files", false) => Endpoint::Files,
+        ("files", true) => Endpoint::File,
+        ("batches", false) => Endpoint::Batches,
+        ("batches", true) => Endpoint::Batch,
+        ("models", _) => Endpoint::Models,
+        _ => Endpoint::Other,
+    };
+    let by_name = || Endpoint::ALL.iter().find(|endpoint| endpoint.as_str() == path);
+    if kept == Endpoint::Other && method == Method::POST { by_name().copied().unwrap_or(kept) } else { kept }
+}
+
+/// What a JSON body says, if it is one that can be read.
+async fn peek(headers: &HeaderMap, body: &Bytes) -> Option<Peek> {
+    if body.is_empty() || headers::is_encoded(headers) || !headers::is_json(headers) {
+        return None;
+    }
+    parsed(body.clone(), |body| Peek::of(&body)).await.ok()
+}

@@ -1,0 +1,94 @@
+//! Calls about what a provider keeps: responses, files, batches. No model says whose they are: the caller names the
+//! provider, or only one can be meant.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+
+use super::model_call::Received;
+use crate::gateway::dispatch::attempts::carry_out;
+use crate::gateway::http::error::GatewayError;
+use crate::gateway::http::path;
+use crate::gateway::observe::record::Exchange;
+use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload};
+use crate::gateway::request::targets::{names, unknown_provider, unsupported};
+use crate::gateway::request::usage::Declaration;
+use crate::gateway::response::reply::Reply;
+use crate::gateway::state::worker::Worker;
+use crate::metrics::Endpoint;
+use crate::providers::{Providers, Upstream};
+
+/// The query parameter that names the provider; it does not go upstream.
+const PROVIDER: &str = "provider";
+
+/// Relays one call to the provider it is for.
+pub(crate) async fn call(
+    worker: &Worker,
+    endpoint: Endpoint,
+    mut received: Received,
+    exchange: &mut Exchange,
+) -> Result<Reply, GatewayError> {
+    let path = received.path_below(worker, "/v1").to_owned();
+    if !path.split('/').skip(1).all(path::is_id) {
+        let message = "The id in the path holds what no id can: send it as the provider gave it.";
+        return Err(GatewayError::invalid(message, Some("id"), "invalid_id"));
+    }
+    let (named, query) = path::take_parameter(received.head.uri.query().unwrap_or_default(), PROVIDER);
+    let upstream = provider(&worker.shared.providers, endpoint, &named)?;
+    let targets = worker.targets_at(&upstream, None);
+    let body = received.body(worker, exchange).await?;
+    let query = path::forwarded(query.as_deref());
+    let stream = path::asks_for_stream(query.as_deref());
+    exchange.note(|observer| observer.decoded(stream));
+    let operation = Operation {
+        kind: OperationKind::Stored,
+        endpoint,
+        declaration: Declaration::of(endpoint),
+        content: match received.head.method {
+            _ if path.ends_with("/content") => Content::Any,
+            Method::DELETE => Content::JsonOrNothing,
+            _ => Content::Json,
+        },
+        method: received.head.method,
+        path: path.into(),
+        query,
+        headers: received.head.headers,
+        request_id: received.request_id,
+        payload: Payload::AsIs(body),
+        stream,
+    };
+    carry_out(worker, &targets, &operation, exchange).await
+}
+
+/// The provider that is named, or the only one that has the endpoint.
+fn provider(
+    providers: &Providers,
+    endpoint: Endpoint,
+    named: &[Cow<'_, str>],
+) -> Result<Arc<Upstream>, GatewayError> {
+    let invalid = |message: String, code| Err(GatewayError::invalid(message, Some(PROVIDER), code));
+    let all = providers.upstreams();
+    match named {
+        [] if all.is_empty() => Err(GatewayError::NO_PROVIDER),
+        [] => {
+            let speaking: Vec<_> = all.iter().filter(|upstream| upstream.speaks(endpoint)).collect();
+            match speaking.as_slice() {
+                [] => Err(unsupported(providers, endpoint, &[], PROVIDER)),
+                [only] => Ok(Arc::clone(only)),
+                several => {
+                    let (endpoint, names) = (endpoint.as_str(), names(several.iter().copied()));
+                    let message =
+                        format!("Several providers have {endpoint}: add ?provider= with one of {names}.");
+                    invalid(message, "provider_required")
+                }
+            }
+        }
+        [name] => match providers.upstream(name) {
+            Some(upstream) if upstream.speaks(endpoint) => Ok(Arc::clone(upstream)),
+            Some(upstream) => Err(unsupported(providers, endpoint, &[upstream], PROVIDER)),
+            None => Err(unknown_provider(StatusCode::BAD_REQUEST, Some(PROVIDER), providers)),
+        },
+        _ => invalid("`provider` stands twice in the query; send it once.".into(), "duplicate_parameter"),
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests that a web page of another site can make a browser send. Without a key nothing else stands in their way.
+
+use axum::body::Body;
+use http::header::{HOST, HeaderName, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderValue, Request, StatusCode, Uri};
+
+use super::error::GatewayError;
+use crate::config::is_loopback;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Refuses a request of another site: by its `Origin` or `Sec-Fetch-Site`, and where only this machine reaches the
+/// listener, by a `Host` that is not this machine (a page whose own name resolves to 127.0.0.1: DNS rebinding).
+/// `configured` is the host that the listener was given.
+pub(crate) fn check(request: &Request<Body>, configured: &str) -> Result<(), GatewayError> {
+    let headers = request.headers();
+    let cross_site = headers.get_all(SEC_FETCH_SITE).iter().any(is_cross_site);
+    let hosts = headers.get_all(HOST).iter().map(authority).chain(of_target(request.uri()));
+    let hosts: Vec<Option<Authority>> = hosts.collect();
+    let host = hosts.first().and_then(Option::as_ref);
+    let foreign_origin = || headers.get_all(ORIGIN).iter().any(|origin| !is_same(origin, host));
+    let is_ours =
+        |host: &Option<Authority>| host.as_ref().is_some_and(|host| is_local(host.host(), configured));
+    let foreign_host = || is_loopback(configured) && !hosts.iter().all(is_ours);
+    if cross_site || foreign_origin() || foreign_host() {
+        return Err(GatewayError::Refused {
+            status: StatusCode::FORBIDDEN,
+            message: "Refused: another web site may have made a browser send this (Origin, Sec-Fetch-Site or Host), \
+                      and this gateway has no key. Set AURORA_MASTER_KEY and send that key."
+                .into(),
+            param: None,
+            code: "cross_site",
+        });
+    }
+    Ok(())
+}
+
+fn is_cross_site(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"cross-site")
+}
+
+fn authority(value: &HeaderValue) -> Option<Authority> {
+    value.to_str().ok()?.trim().parse().ok()
+}
+
+/// The host of a request target in absolute form.
+fn of_target(uri: &Uri) -> Option<Option<Authority>> {
+    uri.authority().cloned().map(Some)
+}
+
+/// Whether an `Origin` names the host and port that the request was sent to. `null` is everybody's.
+fn is_same(origin: &HeaderValue, host: Option<&Authority>) -> bool {
+    let origin = origin.to_str().ok().and_then(|origin| origin.trim().parse::<Uri>().ok());
+    let (Some(origin), Some(host)) = (origin, host) else { return false };
+    let (Some(authority), Some(scheme)) = (origin.authority(), origin.scheme_str()) else { return false };
+    // A `Host` without a port is at the default one of the scheme, which only the origin tells.
+    let default = if scheme == "https" { 443 } else { 80 };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
+    authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(host)
+}
+
+/// Whether a `Host` is this machine, or what the listener was told to be.
+fn is_local(host: &str, configured: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    is_loopback(host) || host.eq_ignore_ascii_case(configured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(headers: &[(&str, &str)], configured: &str) -> bool {
+        let mut request = Request::new(Body::empty());
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
+        }
+        check(&request, configured).is_err()
+    }
+
+    #[test]
+    fn hosts_of_this_machine_are_let_in_on_loopback() {
+        for host in
+            ["localhost:8080", "a.localhost", "127.0.0.1", "127.1.2.3:1", "[::1]:8080", "[::ffff:127.0.0.1]"]
+        {
+            assert!(!refused(&[("host", host)], "127.0.0.1"), "{host}");
+        }
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "0.0.0.0", "[::]", "", "a b", "2130706433"]
+        {
+            assert!(refused(&[("host", host)], "127.0.0.1"), "{host}");
+            assert!(!refused(&[("host", host)], "0.0.0.0"), "{host}");
+        }
+        assert!(!refused(&[], "127.0.0.1"), "no browser leaves Host out");
+        assert!(refused(&[("host", "localhost"), ("host", "evil.example")], "127.0.0.1"));
+    }
+
+    #[test]
+    fn an_origin_is_compared_with_the_host_and_its_port() {
+        for (host, origin) in [
+            ("gw.example", "https://gw.example"),
+            ("gw.example:443", "https://gw.example"),
+            ("GW.example:8080", "http://gw.Example:8080"),
+        ] {
+            assert!(!refused(&[("host", host), ("origin", origin)], "0.0.0.0"), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "https://gw.example:8443",
+            "http://evil.example",
+            "gw.example",
+            "https://gw.example.evil",
+        ] {
+            assert!(refused(&[("host", "gw.example"), ("origin", origin)], "0.0.0.0"), "{origin}");
+        }
+        assert!(refused(&[("origin", "http://gw.example")], "0.0.0.0"));
+    }
+}

@@ -1,0 +1,230 @@
+//! Which headers pass, in either direction.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::metrics::Endpoint;
+use crate::providers::Upstream;
+
+/// Identifies a request in the answer, the log and upstream.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The provider's own id of a request, where it uses our header's name.
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+/// Tells proxies such as nginx not to hold a stream back.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+
+/// Longest request id that is taken over from a caller.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Headers that end at each hop (RFC 9110, 7.6.1) or are ours to write.
+fn ends_here(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "x-request-id"
+    )
+}
+
+/// Headers of the client that stay here: its credentials, what names it or where it comes from, what would choose
+/// another account, method or path behind the provider's own proxies. Organization and project come from the configuration.
+fn stays_here(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "authorization"
+            | "cookie"
+            | "expect"
+            | "accept-encoding"
+            | "x-api-key"
+            | "api-key"
+            | "x-goog-api-key"
+            | "openai-organization"
+            | "openai-project"
+            | "origin"
+            | "referer"
+            | "forwarded"
+            | "x-forwarded"
+            | "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "true-client-ip"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
+            | "fastly-client-ip"
+            | "x-host"
+            | "x-original-host"
+            | "x-original-uri"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+    ) || name.starts_with("x-forwarded-")
+}
+
+/// Headers of a provider that would act on the proxy in front of us or on a browser as if they were ours. Its
+/// `www-authenticate` is about our credential.
+fn acts_in_front(name: &str, status: StatusCode) -> bool {
+    matches!(
+        name,
+        "set-cookie"
+            | "set-cookie2"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "public-key-pins"
+            | "clear-site-data"
+            | "service-worker-allowed"
+            | "timing-allow-origin"
+            | "nel"
+            | "report-to"
+            | "reporting-endpoints"
+            | "refresh"
+            | "www-authenticate"
+            | "authentication-info"
+            | "surrogate-control"
+            | "cdn-cache-control"
+            | "x-sendfile"
+            | "x-lighttpd-send-file"
+            | "x-lighttpd-send-tempfile"
+            | "x-litespeed-location"
+            | "x-archive-files"
+            | "x-reproxy-url"
+    ) || name.starts_with("x-accel-")
+        || name.starts_with("access-control-")
+        || name == "location" && !status.is_redirection()
+}
+
+/// A caller's id, if it is at most 128 visible ASCII characters, or a new one.
+pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(REQUEST_ID).filter(|id| {
+        let id = id.as_bytes();
+        !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        // Without the shared counter of `now_v7`, at whose lock all workers would meet.
+        let id = Uuid::new_v7(Timestamp::now(NoContext)).hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(id).unwrap_or(IDENTITY)
+    })
+}
+
+/// A client's headers as they go upstream, with our credential instead of the client's. `keeps_conditions` is false where
+/// no 304 can be relayed.
+pub(crate) fn to_upstream(
+    headers: &HeaderMap,
+    request_id: &HeaderValue,
+    keeps_conditions: bool,
+    endpoint: Endpoint,
+    to: &Upstream,
+) -> HeaderMap {
+    let named: Vec<HeaderName> = named_by_connection(headers).collect();
+    let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
+    for (name, value) in headers {
+        let text = name.as_str();
+        let is_dropped = ends_here(text)
+            || stays_here(text)
+            || !keeps_conditions && is_condition(text)
+            || named.contains(name);
+        if !is_dropped {
+            upstream.append(name, value.clone());
+        }
+    }
+    upstream.insert(header::ACCEPT_ENCODING, IDENTITY);
+    upstream.insert(REQUEST_ID, request_id.clone());
+    if let Some((name, value)) = to.credential(endpoint) {
+        upstream.insert(name, value.clone());
+    }
+    for (name, value) in to.account() {
+        upstream.insert(name, value.clone());
+    }
+    if let Some((name, value)) = to.required_header(endpoint) {
+        upstream.entry(name).or_insert(value);
+    }
+    upstream
+}
+
+/// Headers that make a request conditional or partial.
+fn is_condition(name: &str) -> bool {
+    matches!(
+        name,
+        "if-none-match" | "if-modified-since" | "if-match" | "if-unmodified-since" | "if-range" | "range"
+    )
+}
+
+/// Whether a request may be answered with 304.
+pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
+}
+
+/// The upstream's headers as they go to the caller.
+pub(crate) fn to_caller(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
+    let upstream_id = headers.remove(REQUEST_ID);
+    remove(&mut headers, |name| acts_in_front(name, status));
+    if let Some(id) = upstream_id {
+        headers.insert(UPSTREAM_REQUEST_ID, id);
+    }
+    if is_event_stream(&headers) {
+        forbid_buffering(&mut headers);
+    }
+    headers
+}
+
+/// Tells proxies to pass a stream on as it comes.
+pub(crate) fn forbid_buffering(headers: &mut HeaderMap) {
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
+/// Removes what ends at this hop, what `Connection` names, and what else is unwanted. One pass over the names that are
+/// there is cheaper than a lookup for each that could be.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let here = headers.keys().filter(|name| ends_here(name.as_str()) || unwanted(name.as_str())).cloned();
+    let removed: Vec<HeaderName> = named_by_connection(headers).chain(here).collect();
+    for name in removed {
+        headers.remove(name);
+    }
+}
+
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok())
+}
+
+/// Whether a body is a stream of server-sent events.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Whether a body says that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers)
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
+}
+
+/// Whether a length or chunks say where a body ends.
+pub(crate) fn is_framed(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// Whether a body is compressed or otherwise encoded.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// The type of a body, without its parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim())
+}

@@ -1,0 +1,11 @@
+//! HTTP as every handler needs it: authentication, errors, headers, paths, bodies.
+
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod body_memory;
+pub(crate) mod cross_site;
+pub(crate) mod error;
+pub(crate) mod headers;
+pub(crate) mod host;
+pub(crate) mod negotiation;
+pub(crate) mod path;

@@ -1,0 +1,217 @@
+//! Which form of the exposition a scraper gets: its format by `Accept`, its encoding by `Accept-Encoding` (RFC 9110,
+//! 12.5).
+
+use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http::{HeaderMap, HeaderName};
+
+use crate::metrics::Format;
+
+/// A form of the exposition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) format: Format,
+    pub(crate) content_type: &'static str,
+    pub(crate) gzip: bool,
+}
+
+/// What a scraper may ask for, best first where it does not mind.
+const OFFERS: [Offer; 3] = [
+    Offer {
+        format: Format::Text,
+        media_type: ("text", "plain"),
+        version: "0.0.4",
+        content_type: "text/plain; version=0.0.4; charset=utf-8",
+    },
+    Offer {
+        format: Format::OpenMetrics,
+        media_type: ("application", "openmetrics-text"),
+        version: "1.0.0",
+        content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    },
+    // An exposition like ours is the same in both versions.
+    Offer {
+        format: Format::OpenMetrics,
+        media_type: ("application", "openmetrics-text"),
+        version: "0.0.1",
+        content_type: "application/openmetrics-text; version=0.0.1; charset=utf-8",
+    },
+];
+
+struct Offer {
+    format: Format,
+    media_type: (&'static str, &'static str),
+    version: &'static str,
+    content_type: &'static str,
+}
+
+impl Form {
+    /// The form that the headers ask for: text where they ask for nothing that there is.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let ranges: Vec<Item> = items(headers, &ACCEPT).collect();
+        let weighed = OFFERS.iter().map(|offer| (offer, offer.weight(&ranges)));
+        // The first of the best: max_by_key would take the last.
+        let (best, _) = weighed.rev().max_by_key(|(_, weight)| *weight).unwrap_or((&OFFERS[0], None));
+        Self { format: best.format, content_type: best.content_type, gzip: accepts_gzip(headers) }
+    }
+}
+
+impl Offer {
+    /// The weight of the range that names the offer most closely, and how closely; `None` where it is not wanted.
+    fn weight(&self, ranges: &[Item]) -> Option<(u16, u8)> {
+        let closest = ranges.iter().filter_map(|range| Some((self.closeness(range)?, range.weight))).max();
+        closest.filter(|(_, weight)| *weight > 0).map(|(closeness, weight)| (weight, closeness))
+    }
+
+    fn closeness(&self, range: &Item) -> Option<u8> {
+        let (kind, subtype) = range.token.split_once('/')?;
+        let is = |ours: &str, theirs: &str| ours.eq_ignore_ascii_case(theirs);
+        match range.version {
+            _ if range.token == "*/*" => Some(0),
+            _ if is(self.media_type.0, kind) && subtype == "*" => Some(1),
+            _ if !is(self.media_type.0, kind) || !is(self.media_type.1, subtype) => None,
+            None => Some(2),
+            Some(version) => (version == self.version).then_some(3),
+        }
+    }
+}
+
+/// Whether gzip is taken, and no less gladly than no encoding.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let weight = |names: &[&str]| {
+        let named = |item: &Item| names.iter().any(|name| item.token.eq_ignore_ascii_case(name));
+        items(headers, &ACCEPT_ENCODING).find(named).map(|item| item.weight)
+    };
+    let gzip = weight(&["gzip", "x-gzip"]).or_else(|| weight(&["*"])).unwrap_or(0);
+    gzip > 0 && weight(&["identity"]).is_none_or(|identity| gzip >= identity)
+}
+
+/// One element of a list with weights.
+struct Item<'a> {
+    token: &'a str,
+    version: Option<&'a str>,
+    /// In thousandths.
+    weight: u16,
+}
+
+/// Elements whose weight is no number from 0 to 1 are left out.
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Item<'a>> {
+    let lists = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).filter_map(item)
+}
+
+fn item(text: &str) -> Option<Item<'_>> {
+    let mut parts = text.split(';').map(str::trim);
+    let mut item = Item { token: parts.next()?, version: None, weight: 1000 };
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        if name.eq_ignore_ascii_case("q") {
+            item.weight = thousandths(value)?;
+        } else if name.eq_ignore_ascii_case("version") {
+            item.version = Some(value.trim_matches('"'));
+        }
+    }
+    Some(item)
+}
+
+/// `0.75` as 750.
+fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, parts) = weight.split_once('.').unwrap_or((weight, ""));
+    let digits = parts.len() <= 3 && parts.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: u16 = format!("{parts:0<3}").parse().ok().filter(|_| digits)?;
+    match whole {
+        "0" => Some(parts),
+        "1" if parts == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn with(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn format(accept: &[&'static str]) -> &'static str {
+        let content_type = Form::of(&with(&ACCEPT, accept)).content_type;
+        content_type.strip_suffix("; charset=utf-8").expect("always UTF-8")
+    }
+
+    const TEXT: &str = "text/plain; version=0.0.4";
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+
+    #[test]
+    fn open_metrics_is_for_those_who_ask() {
+        for accept in [
+            "application/openmetrics-text",
+            "Application/OpenMetrics-Text; Version=\"1.0.0\"",
+            "application/openmetrics-text, */*",
+            "application/*",
+            "text/plain;q=0.5, application/openmetrics-text;q=0.501",
+            "text/plain;q=0, */*",
+            "application/openmetrics-text;version=2.0.0,application/openmetrics-text;version=1.0.0;q=0.1",
+            // Prometheus 2 and 3.
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+             text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+             application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+             text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        ] {
+            assert_eq!(format(&[accept]), OPEN_METRICS, "{accept}");
+        }
+        assert_eq!(format(&["text/plain;q=0.2", "application/openmetrics-text"]), OPEN_METRICS);
+        let older = "application/openmetrics-text; version=0.0.1";
+        assert_eq!(format(&["application/openmetrics-text;version=0.0.1,text/plain;q=0.5"]), older);
+    }
+
+    #[test]
+    fn text_is_for_everybody_else() {
+        assert_eq!(format(&[]), TEXT);
+        for accept in [
+            "",
+            "*/*",
+            "text/*",
+            "text/plain",
+            "text/plain;version=0.0.4",
+            "text/plain, application/openmetrics-text",
+            "text/plain;q=0.5, application/openmetrics-text;q=0.5",
+            "application/openmetrics-text;q=0.4, text/plain;version=0.0.4;q=0.5, */*;q=0.9",
+            "application/openmetrics-text;q=0, */*;q=0.1",
+            "application/openmetrics-text;q=high, */*;q=0.1",
+            "application/openmetrics-text;version=2.0.0",
+            "application/json",
+            "text/html, application/xhtml+xml, */*;q=0.8",
+            "*/*;q=0",
+            "text/plain;q=0",
+            ";;;,=,/",
+        ] {
+            assert_eq!(format(&[accept]), TEXT, "{accept}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_only_to_those_who_take_it() {
+        let accepts = |value: &'static str| Form::of(&with(&ACCEPT_ENCODING, &[value])).gzip;
+        for yes in ["gzip", "GZIP;q=0.5", "deflate, x-gzip", "*", "br;q=1, *;q=0.1", "identity;q=0.5, gzip"] {
+            assert!(accepts(yes), "{yes}");
+        }
+        for no in ["", "identity", "gzip;q=0", "gzip;q=0.0", "deflate", "*;q=0", "gzip;q=0, *", "gzip;q=x"] {
+            assert!(!accepts(no), "{no}");
+        }
+        assert!(!accepts("gzip;q=0.5, identity"));
+        assert!(!Form::of(&HeaderMap::new()).gzip);
+    }
+
+    #[test]
+    fn weights_are_thousandths() {
+        let weights = ["0", "1", "0.5", "0.75", "0.001", "1.000", "1.", "0."];
+        assert_eq!(weights.map(thousandths), [0, 1000, 500, 750, 1, 1000, 1000, 0].map(Some));
+        assert_eq!(["", "2", "-1", "1.001", "0.1234", "0.x", ".5", "+0"].map(thousandths), [None; 8]);
+    }
+}

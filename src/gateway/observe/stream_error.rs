@@ -1,0 +1,77 @@
+//! What the caller of a stream is told when it breaks.
+
+use serde_json::json;
+
+use crate::metrics::{Endpoint, StreamOutcome};
+
+/// Why a body did not reach its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// The upstream's connection broke.
+    Upstream,
+    /// The upstream ended a stream that was not at its end.
+    Truncated,
+    /// The upstream's compressed body cannot be decoded, or expands too much.
+    Undecodable,
+    /// The upstream fell silent.
+    Silent,
+    /// The grace period of our shutdown is over.
+    Shutdown,
+}
+
+impl Break {
+    /// As the metrics count it.
+    pub(crate) const fn outcome(self) -> StreamOutcome {
+        match self {
+            Self::Upstream | Self::Truncated => StreamOutcome::UpstreamTruncated,
+            Self::Undecodable => StreamOutcome::UpstreamError,
+            Self::Silent => StreamOutcome::Timeout,
+            Self::Shutdown => StreamOutcome::Shutdown,
+        }
+    }
+
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::Upstream => "the provider's connection broke in the middle of the answer",
+            Self::Truncated => "the provider ended the stream before the answer was complete",
+            Self::Undecodable => "the provider's compressed answer cannot be decoded",
+            Self::Silent => "the provider fell silent in the middle of the answer",
+            Self::Shutdown => "the gateway is shutting down; send the request again",
+        }
+    }
+
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Upstream | Self::Undecodable => "upstream_error",
+            Self::Truncated => "upstream_truncated",
+            Self::Silent => "upstream_timeout",
+            Self::Shutdown => "shutting_down",
+        }
+    }
+
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Shutdown => "server_error",
+            Self::Upstream | Self::Truncated | Self::Undecodable | Self::Silent => "upstream_error",
+        }
+    }
+
+    /// An event of the endpoint's own shape.
+    pub(crate) fn event(self, endpoint: Endpoint) -> String {
+        let (code, message, kind) = (self.code(), self.message(), self.kind());
+        match endpoint {
+            Endpoint::Messages => {
+                let error = json!({"type": "error", "error": {"type": "api_error", "message": message}});
+                format!("event: error\ndata: {error}\n\n")
+            }
+            Endpoint::Responses | Endpoint::Response => {
+                let error = json!({"type": "error", "code": code, "message": message, "param": null});
+                format!("event: error\ndata: {error}\n\n")
+            }
+            _ => {
+                let error = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
+                format!("data: {error}\n\n")
+            }
+        }
+    }
+}

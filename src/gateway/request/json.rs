@@ -1,0 +1,309 @@
+//! What Aurora reads of a request body: the model, whether to stream and whether to declare the stream's use. Everything
+//! else passes unread.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::gateway::http::error::GatewayError;
+use crate::metrics::Endpoint;
+use crate::providers::RequestBody;
+
+/// The members that decide where a body goes and how its answer comes back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Peek {
+    /// The model as requested.
+    pub(crate) model: String,
+    /// Whether the answer is to be streamed.
+    pub(crate) stream: bool,
+    /// Where the model's JSON string stands in the body, quotes included.
+    model_at: Range<usize>,
+    /// What makes a stream declare its use, where the body does not ask for it.
+    usage: Option<Splice>,
+}
+
+/// Text that takes the place of a part of the body.
+#[derive(Debug, PartialEq, Eq)]
+struct Splice {
+    at: Range<usize>,
+    text: &'static str,
+}
+
+impl Peek {
+    /// Reads a body. It must be one JSON object; what is not read is still checked to be JSON.
+    pub(crate) fn of(body: &[u8]) -> Result<Self, GatewayError> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            let at = error.valid_up_to();
+            GatewayError::invalid(format!("The body is not UTF-8 (byte {at})."), None, "invalid_json")
+        })?;
+        let members: Members = serde_json::from_str(text).map_err(|error| {
+            GatewayError::invalid(format!("The body is not a JSON object: {error}."), None, "invalid_json")
+        })?;
+        if let Some(twice) = members.duplicate {
+            let message = format!("`{twice}` stands twice in the body; send it once.");
+            return Err(GatewayError::invalid(message, Some(twice), "duplicate_member"));
+        }
+        let raw = members.model.ok_or_else(|| {
+            GatewayError::invalid(
+                "`model` is missing: name the model to use.",
+                Some("model"),
+                "missing_model",
+            )
+        })?;
+        let model = serde_json::from_str::<Cow<str>>(raw.get()).map_err(|_| {
+            GatewayError::invalid("`model` must be a string.", Some("model"), "invalid_model")
+        })?;
+        let stream = match members.stream.map(RawValue::get) {
+            Some("true") => true,
+            Some("false" | "null") | None => false,
+            Some(_) => {
+                let message = "`stream` must be true or false.";
+                return Err(GatewayError::invalid(message, Some("stream"), "invalid_stream"));
+            }
+        };
+        let usage = if stream { include_usage(text, members.stream_options) } else { None };
+        Ok(Self { model: model.into_owned(), stream, model_at: place(text, raw), usage })
+    }
+
+    /// Whether the answer is a stream of an endpoint that declares its use only when asked, and this body does not ask.
+    pub(crate) fn lacks_usage(&self, endpoint: Endpoint) -> bool {
+        self.usage.is_some() && matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
+    }
+
+    /// The body as it goes upstream: as received, but for the model where the provider knows it by another name, and
+    /// for the question for usage where it is to be asked and is not.
+    pub(crate) fn body_for(&self, upstream_model: &str, inject_usage: bool, body: Bytes) -> RequestBody {
+        let nothing = body.len()..body.len();
+        let model = (upstream_model != self.model).then(|| {
+            let name = serde_json::Value::from(upstream_model).to_string();
+            (self.model_at.clone(), Bytes::from(name))
+        });
+        let usage = self.usage.as_ref().filter(|_| inject_usage);
+        let usage = usage.map(|splice| (splice.at.clone(), Bytes::from_static(splice.text.as_bytes())));
+        match (model, usage) {
+            (None, None) => body.into(),
+            (Some(one), None) | (None, Some(one)) => {
+                RequestBody::replaced(body, one, (nothing, Bytes::new()))
+            }
+            (Some(model), Some(usage)) if model.0.start < usage.0.start => {
+                RequestBody::replaced(body, model, usage)
+            }
+            (Some(model), Some(usage)) => RequestBody::replaced(body, usage, model),
+        }
+    }
+}
+
+/// Where a value stands in the text that it was borrowed from.
+fn place(text: &str, value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+    start..start + value.get().len()
+}
+
+/// What makes `stream_options` ask for the stream's use; `None` where they do, and where only the upstream can judge what
+/// they are.
+fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
+    #[derive(serde::Deserialize)]
+    struct Options<'a> {
+        #[serde(borrow, default, deserialize_with = "even_null")]
+        include_usage: Option<&'a RawValue>,
+    }
+    let Some(options) = options else {
+        let at = text.find('{')? + 1;
+        return Some(Splice { at: at..at, text: r#""stream_options":{"include_usage":true},"# });
+    };
+    let at = place(text, options);
+    let inside = options.get().strip_prefix('{');
+    let Some(inside) = inside else {
+        return (options.get() == "null").then_some(Splice { at, text: r#"{"include_usage":true}"# });
+    };
+    match serde_json::from_str::<Options>(options.get()).ok()?.include_usage {
+        Some(value) => {
+            let lacks = matches!(value.get(), "false" | "null");
+            lacks.then(|| Splice { at: place(text, value), text: "true" })
+        }
+        None => {
+            let at = at.start + 1;
+            let is_empty = inside.trim_ascii_start().starts_with('}');
+            let text = if is_empty { r#""include_usage":true"# } else { r#""include_usage":true,"# };
+            Some(Splice { at: at..at, text })
+        }
+    }
+}
+
+/// A value that is there, be it null.
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The members of interest, borrowed from the body.
+#[derive(Default)]
+struct Members<'a> {
+    model: Option<&'a RawValue>,
+    stream: Option<&'a RawValue>,
+    stream_options: Option<&'a RawValue>,
+    duplicate: Option<&'static str>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members::default();
+        while let Some(name) = map.next_key::<Name>()? {
+            let twice = match name.0 {
+                "model" => members.model.replace(map.next_value()?).is_some(),
+                "stream" => members.stream.replace(map.next_value()?).is_some(),
+                "stream_options" => members.stream_options.replace(map.next_value()?).is_some(),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    false
+                }
+            };
+            if twice {
+                members.duplicate.get_or_insert(name.0);
+            }
+        }
+        Ok(members)
+    }
+}
+
+/// A member's name, as far as it matters; escapes in it are undone first.
+struct Name(&'static str);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a member name")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
+                let known = ["model", "stream", "stream_options"];
+                Ok(Name(known.into_iter().find(|known| *known == name).unwrap_or("")))
+            }
+        }
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn sent(peek: &Peek, model: &str, inject_usage: bool, body: &[u8]) -> Bytes {
+        let body = peek.body_for(model, inject_usage, Bytes::copy_from_slice(body));
+        body.collect().now_or_never().unwrap().unwrap().to_bytes()
+    }
+
+    fn refusal(body: &str) -> String {
+        Peek::of(body.as_bytes()).expect_err(body).to_string()
+    }
+
+    #[test]
+    fn reads_model_and_stream_and_where_the_model_stands() {
+        let body = r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "a\/b" ,"stream":true}"#;
+        let peek = Peek::of(body.as_bytes()).unwrap();
+        assert_eq!((peek.model.as_str(), peek.stream), ("a/b", true));
+        let spliced = sent(&peek, "q\"b", false, body.as_bytes());
+        assert_eq!(spliced, r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "q\"b" ,"stream":true}"#);
+        assert_eq!(sent(&peek, "a/b", false, body.as_bytes()), body);
+    }
+
+    #[test]
+    fn asks_for_usage_where_the_body_does_not() {
+        let injected = |body: &str| {
+            let peek = Peek::of(body.as_bytes()).unwrap();
+            let spliced = sent(&peek, "m", true, body.as_bytes());
+            let again = Peek::of(&spliced).unwrap();
+            assert_eq!(peek.lacks_usage(Endpoint::Completions), spliced != body, "{body}");
+            assert!(!again.lacks_usage(Endpoint::ChatCompletions), "{body}");
+            String::from_utf8(spliced.to_vec()).unwrap()
+        };
+        let cases = [
+            (
+                r#" {"model":"m","stream":true}"#,
+                r#" {"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":null,"model":"x","stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+            ),
+            (
+                r#"{"model":"x","stream":true,"stream_options": { } }"#,
+                r#"{"model":"m","stream":true,"stream_options": {"include_usage":true } }"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_obfuscation":false}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"x":1,"include\u005fusage": false ,"y":2}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"x":1,"include\u005fusage": true ,"y":2}}"#,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":null}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(injected(body), expected);
+        }
+        for kept in [
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":"yes"}}"#,
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":false,"include_usage":true}}"#,
+            r#"{"model":"m","stream":true,"stream_options":[]}"#,
+            r#"{"model":"m","stream":true,"stream_options":7}"#,
+            r#"{"model":"m","stream":false,"stream_options":{}}"#,
+            r#"{"model":"m"}"#,
+        ] {
+            assert_eq!(injected(kept), kept);
+        }
+        let body = br#"{"model":"m","stream":true}"#;
+        assert!(!Peek::of(body).unwrap().lacks_usage(Endpoint::Responses));
+        assert_eq!(sent(&Peek::of(body).unwrap(), "m", false, body), &body[..]);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_routed() {
+        assert_eq!(refusal(r#"{"messages":[]}"#), "`model` is missing: name the model to use.");
+        for model in ["null", "1", "[]", "{}", "true"] {
+            assert_eq!(refusal(&format!(r#"{{"model":{model}}}"#)), "`model` must be a string.");
+        }
+        assert_eq!(refusal(r#"{"model":"a","stream":"yes"}"#), "`stream` must be true or false.");
+        assert_eq!(
+            refusal(r#"{"model":"a","model":"b"}"#),
+            "`model` stands twice in the body; send it once."
+        );
+        assert_eq!(
+            refusal(r#"{"model":"a""#),
+            "The body is not a JSON object: EOF while parsing an object at line 1 column 12."
+        );
+        assert_eq!(
+            refusal("[]"),
+            "The body is not a JSON object: invalid type: sequence, expected an object at line 1 column 0."
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! What a caller wants done, whichever provider will do it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+
+use super::json::Peek;
+use super::multipart::Form;
+use super::targets::ModelTarget;
+use super::usage::Declaration;
+use crate::gateway::http::error::GatewayError;
+use crate::gateway::http::headers;
+use crate::metrics::Endpoint;
+use crate::panics;
+use crate::providers::RequestBody;
+
+/// A body above this size is parsed off the worker.
+const PARSED_ELSEWHERE: usize = 256 << 10;
+
+/// One operation of the API, ready to be carried out at any target, and again at another.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) kind: OperationKind,
+    pub(crate) endpoint: Endpoint,
+    /// Where JSON of a 2xx says what it used.
+    pub(crate) declaration: Declaration,
+    pub(crate) method: Method,
+    /// Below a provider's base URL, with its leading slash; encoded as it is to be sent.
+    pub(crate) path: Cow<'static, str>,
+    /// Without its question mark.
+    pub(crate) query: Option<String>,
+    /// As the caller sent them.
+    pub(crate) headers: HeaderMap,
+    pub(crate) request_id: HeaderValue,
+    pub(crate) payload: Payload,
+    /// Whether a stream is wanted.
+    pub(crate) stream: bool,
+    /// What a 2xx may hold.
+    pub(crate) content: Content,
+}
+
+/// Where an operation came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OperationKind {
+    /// At the endpoint of a model.
+    Model,
+    /// At an endpoint of what a provider keeps: files, batches, responses.
+    Stored,
+    /// At a path of the provider's own.
+    Passthrough,
+}
+
+/// What an operation may be answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// JSON or a stream of events.
+    Json,
+    /// The same, or nothing.
+    JsonOrNothing,
+    /// Bytes or text, but no page.
+    NoPage,
+    /// Anything, or nothing.
+    Any,
+}
+
+impl Content {
+    /// Whether it need not be JSON.
+    pub(crate) const fn is_free(self) -> bool {
+        matches!(self, Self::NoPage | Self::Any)
+    }
+}
+
+/// The body of an operation.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// JSON whose `model` is the target's when it goes upstream.
+    Json { peek: Peek, body: Bytes },
+    /// A form of which the same is true.
+    Form { form: Form, body: Bytes },
+    /// Bytes that are the same for every target.
+    AsIs(Bytes),
+}
+
+impl Payload {
+    /// Reads what a model call says of itself, large bodies off the worker.
+    pub(crate) async fn of_model_call(
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Self, GatewayError> {
+        let form_type = (endpoint == Endpoint::Transcriptions).then(|| headers.get(CONTENT_TYPE).cloned());
+        parsed(body, move |body| match form_type {
+            Some(kind) => Form::of(kind.as_ref(), &body).map(|form| Self::Form { form, body }),
+            None => Peek::of(&body).map(|peek| Self::Json { peek, body }),
+        })
+        .await
+    }
+
+    /// The model that the caller asks for; empty where none is named.
+    pub(crate) fn model(&self) -> &str {
+        match self {
+            Self::Json { peek, .. } => &peek.model,
+            Self::Form { form, .. } => &form.model,
+            Self::AsIs(_) => "",
+        }
+    }
+
+    /// Whether the body asks for a stream.
+    pub(crate) fn stream(&self) -> bool {
+        match self {
+            Self::Json { peek, .. } => peek.stream,
+            Self::Form { form, .. } => form.stream,
+            Self::AsIs(_) => false,
+        }
+    }
+
+    fn body_for(&self, target: &ModelTarget, injects_usage: bool) -> RequestBody {
+        let model = target.model.as_deref();
+        match self {
+            Self::Json { peek, body } => {
+                peek.body_for(model.unwrap_or(&peek.model), injects_usage, body.clone())
+            }
+            Self::Form { form, body } => form.body_for(model.unwrap_or(&form.model), body.clone()),
+            Self::AsIs(body) => body.clone().into(),
+        }
+    }
+}
+
+impl Operation {
+    /// Whether a target is asked for the usage of a stream although the caller did not ask.
+    pub(crate) fn injects_usage(&self, target: &ModelTarget) -> bool {
+        let lacks_usage = match &self.payload {
+            Payload::Json { peek, .. } => peek.lacks_usage(self.endpoint),
+            Payload::Form { .. } | Payload::AsIs(_) => false,
+        };
+        lacks_usage && target.upstream.provider.inject_usage
+    }
+
+    /// Whether it may change something beside the tokens it uses: once it may have reached the provider, it is not sent
+    /// again.
+    pub(crate) fn is_write(&self) -> bool {
+        self.kind != OperationKind::Model && !self.method.is_safe()
+    }
+
+    /// Whether a 304 can be relayed, so that conditional headers may go upstream.
+    pub(crate) fn may_be_conditional(&self) -> bool {
+        match self.kind {
+            OperationKind::Model => false,
+            OperationKind::Stored => matches!(self.method, Method::GET | Method::HEAD),
+            OperationKind::Passthrough => true,
+        }
+    }
+
+    /// Whether a 3xx status is relayed. It is never followed.
+    pub(crate) fn relays_redirect(&self, status: StatusCode) -> bool {
+        let is_passthrough = self.kind == OperationKind::Passthrough;
+        let is_unchanged = status == StatusCode::NOT_MODIFIED
+            && self.may_be_conditional()
+            && headers::is_conditional(&self.headers);
+        status.is_redirection() && (is_passthrough || is_unchanged)
+    }
+
+    /// A header of the client's as a number, 0 where it is none.
+    pub(crate) fn header_number(&self, name: &HeaderName) -> u32 {
+        let text = self.headers.get(name).and_then(|value| value.to_str().ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    }
+
+    /// The request as it goes to a target.
+    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<Request<RequestBody>, GatewayError> {
+        let upstream = &target.upstream;
+        let address =
+            upstream.address(self.endpoint, &self.path, self.query.as_deref(), target.model.as_deref());
+        let body = self.payload.body_for(target, self.injects_usage(target));
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
+        *request.headers_mut() = headers::to_upstream(
+            &self.headers,
+            &self.request_id,
+            self.may_be_conditional(),
+            self.endpoint,
+            upstream,
+        );
+        Ok(request)
+    }
+}
+
+/// Parses a body, off the worker if it is a large one.
+pub(crate) async fn parsed<T: Send + 'static>(
+    body: Bytes,
+    parse: impl FnOnce(Bytes) -> Result<T, GatewayError> + Send + 'static,
+) -> Result<T, GatewayError> {
+    if body.len() <= PARSED_ELSEWHERE {
+        return parse(body);
+    }
+    let parsed = tokio::task::spawn_blocking(move || {
+        panics::point("parser", &body);
+        parse(body)
+    });
+    parsed.await.unwrap_or(Err(GatewayError::Internal))
+}
+
+/// A model that cannot be part of an address is one that the provider cannot have.
+pub(crate) fn unaddressable(target: &ModelTarget) -> GatewayError {
+    target.model.as_deref().map_or(GatewayError::NO_SUCH_ROUTE, GatewayError::unknown_model)
+}

@@ -1,0 +1,371 @@
+//! Reads along with a stream of server-sent events, and touches none of its bytes: when the first token came, whether
+//! the stream reached its end, and what it declares to have used. Where Aurora itself asked for that declaration, the
+//! event that makes it is withheld; nothing else is, and nothing else waits.
+
+mod events;
+mod excerpt;
+mod filled;
+mod long;
+mod shapes;
+mod withheld;
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+pub use crate::gateway::request::finder::Finder;
+use crate::gateway::request::usage::Usage;
+use crate::metrics::{Endpoint, TokenKind, Tokens};
+use events::Event;
+use excerpt::Excerpt;
+use long::LongEvent;
+use withheld::Verdict;
+
+/// Most bytes of an unfinished event that are kept; a longer one is read as it passes.
+pub const MAX_EVENT: usize = 64 << 10;
+
+/// Up to this size an event that may have to be withheld is judged whenever more of it comes, beyond it only when its
+/// size has doubled: one that comes byte by byte would otherwise take time that grows with the square of its size.
+const JUDGED_AT_ONCE: usize = 1 << 10;
+
+/// Whose events they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Chat,
+    Responses,
+    Messages,
+    /// Anything else: its body's end is its own.
+    Plain,
+}
+
+impl Shape {
+    const fn of(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions => Self::Chat,
+            Endpoint::Responses | Endpoint::Response => Self::Responses,
+            Endpoint::Messages => Self::Messages,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Reads the data of an event; false when it cannot be parsed.
+    fn read(self, data: &str, seen: &mut Seen) -> bool {
+        match self {
+            Self::Chat => crate::gateway::response::tap::shapes::chat::read(data, seen),
+            Self::Responses => crate::gateway::response::tap::shapes::responses::read(data, seen),
+            Self::Messages => crate::gateway::response::tap::shapes::messages::read(data, seen),
+            Self::Plain => crate::gateway::response::tap::shapes::plain::read(data, seen),
+        }
+    }
+}
+
+/// What a stream has shown so far.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// How many events have come, comments aside.
+    pub events: u64,
+    /// An event with content, reasoning or a tool call has come.
+    pub first_token: bool,
+    /// One of them was reasoning.
+    pub reasoning: bool,
+    /// The choices that have begun, a bit for each index.
+    choices: u128,
+    /// Those of them that have a finish reason.
+    finished_choices: u128,
+    /// The last event of a whole stream has come.
+    pub ended: bool,
+    /// The upstream itself reported an error inside the stream.
+    pub reported_error: bool,
+    /// The last declaration of use.
+    usage: Option<Usage>,
+    /// That declaration is not reported yet.
+    usage_is_new: bool,
+    /// No other declaration will take its place.
+    usage_is_final: bool,
+    /// The last event had a list of choices, and none in it.
+    no_choices: bool,
+    /// An event over [`MAX_EVENT`] could not be read.
+    unread: bool,
+}
+
+impl Seen {
+    fn declared(&mut self, usage: Usage, is_final: bool) {
+        if usage.tokens().is_some() {
+            self.usage = Some(usage);
+            self.usage_is_new = true;
+            self.usage_is_final |= is_final;
+        }
+    }
+}
+
+/// What a stream declares to have used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    /// All of it.
+    pub tokens: Tokens,
+    /// The output tokens that came by the stream, where its events tell.
+    pub paced: Option<u64>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Tap {
+    shape: Shape,
+    /// The event that only declares use is kept from the caller.
+    withholds: bool,
+    /// The part of an event that has come, while it is unfinished; of one over [`MAX_EVENT`] its last bytes.
+    unfinished: Vec<u8>,
+    /// The unfinished part has not been passed on.
+    held: bool,
+    /// Size of the held part at which it is judged again.
+    judged_again_at: usize,
+    /// The unfinished event, where it is over [`MAX_EVENT`].
+    long: Option<LongEvent>,
+    /// The last event was withheld up to its CR: the LF that may follow belongs to it.
+    withheld_cr: bool,
+    seen: Seen,
+}
+
+/// How some bytes fall into events.
+struct Cut {
+    /// Events to be withheld.
+    withheld: Vec<Range<usize>>,
+    /// Where the unfinished event begins.
+    rest: usize,
+}
+
+impl Cut {
+    /// Whether the last of these bytes is a CR that ends a withheld event.
+    fn withholds_to_cr(&self, bytes: &[u8]) -> bool {
+        self.withheld.last().is_some_and(|event| event.end == bytes.len()) && bytes.ends_with(b"\r")
+    }
+}
+
+impl Tap {
+    /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the caller did not ask for it.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, withholds: bool) -> Self {
+        let shape = Shape::of(endpoint);
+        Self {
+            shape,
+            withholds: withholds && shape == Shape::Chat,
+            unfinished: Vec::new(),
+            held: false,
+            judged_again_at: 0,
+            long: None,
+            withheld_cr: false,
+            seen: Seen::default(),
+        }
+    }
+
+    /// What the stream has shown so far.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Whether the stream may end here. Where an event went unread, it may have been the last one: then the framing of
+    /// the body decides.
+    #[must_use]
+    pub fn may_end(&self, is_framed: bool) -> bool {
+        self.seen.ended
+            || self.shape == Shape::Plain
+            || (self.seen.unread && is_framed && !self.is_inside_event())
+    }
+
+    /// Whether the bytes so far end inside an event.
+    #[must_use]
+    pub fn is_inside_event(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
+    /// Whether bytes wait here until it is known what they are.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.held
+    }
+
+    /// The final declaration of use, once.
+    pub fn declared(&mut self) -> Option<Declared> {
+        let seen = &mut self.seen;
+        if !seen.usage_is_new || !(seen.ended || seen.usage_is_final) {
+            return None;
+        }
+        seen.usage_is_new = false;
+        let tokens = seen.usage.as_ref()?.tokens()?;
+        let unseen = if seen.reasoning { 0 } else { tokens[TokenKind::OutputReasoning as usize] };
+        let output = crate::gateway::request::usage::totals(&tokens).1;
+        let paced = (seen.first_token && seen.choices <= 1).then_some(output - unseen);
+        Some(Declared { tokens, paced })
+    }
+
+    /// Reads the next bytes of the stream and returns those that go on to the caller now.
+    pub fn read(&mut self, bytes: &Bytes) -> Bytes {
+        crate::panics::point("tap", bytes);
+        if std::mem::take(&mut self.withheld_cr) && bytes.starts_with(b"\n") {
+            return self.read(&bytes.slice(1..));
+        }
+        let before = self.unfinished.len();
+        if before == 0 {
+            let cut = self.cut(bytes, 0);
+            let rest = &bytes[cut.rest..];
+            self.hold(rest, true);
+            self.withheld_cr = cut.withholds_to_cr(bytes);
+            let passed = self.passed(bytes, bytes, 0, &cut);
+            self.keep(rest);
+            return passed;
+        }
+        let mut whole = std::mem::take(&mut self.unfinished);
+        whole.extend_from_slice(bytes);
+        let unsent = if self.held { 0 } else { before };
+        let cut = self.cut(&whole, before);
+        self.hold(&whole[cut.rest..], cut.rest > 0);
+        self.withheld_cr = cut.withholds_to_cr(&whole);
+        let passed = self.passed(bytes, &whole, unsent, &cut);
+        whole.drain(..cut.rest);
+        if self.long.is_some() || whole.len() > MAX_EVENT {
+            self.keep(&whole);
+        } else {
+            self.unfinished = whole;
+        }
+        passed
+    }
+
+    /// No more bytes come. What is unfinished is read as if it were whole, since some providers leave out the blank
+    /// line after their last event; what was held of it is returned.
+    pub fn end(&mut self) -> Bytes {
+        let before = self.unfinished.len();
+        if before == 0 {
+            return Bytes::new();
+        }
+        let mut whole = std::mem::take(&mut self.unfinished);
+        whole.extend_from_slice(b"\n\n");
+        let unread = self.seen.unread;
+        let cut = self.cut(&whole, before);
+        // That it was cut is why it cannot be read.
+        self.seen.unread = unread;
+        whole.truncate(before);
+        let held = std::mem::take(&mut self.held) && cut.withheld.is_empty();
+        if held { Bytes::from(whole) } else { Bytes::new() }
+    }
+
+    /// Reads every whole event; the first `seen` bytes are known to hold no end of one.
+    fn cut(&mut self, bytes: &[u8], mut seen: usize) -> Cut {
+        let mut cut = Cut { withheld: Vec::new(), rest: 0 };
+        loop {
+            let rest = &bytes[cut.rest..];
+            let length = match self.long {
+                Some(_) => events::end_of_event(rest, seen),
+                None => events::end_of_piece(rest, seen),
+            };
+            if let Some(long) = &mut self.long {
+                long.read(&rest[seen..length.unwrap_or(rest.len())]);
+            }
+            let Some(length) = length else { return cut };
+            if length > MAX_EVENT && rest[0] != b':' {
+                self.begin_long(&rest[..length]);
+            }
+            if self.read_piece(&rest[..length]) {
+                cut.withheld.push(cut.rest..cut.rest + length);
+            }
+            cut.rest += length;
+            seen = 0;
+        }
+    }
+
+    /// Keeps the beginning of an event; of a long one enough to see the blank line that ends it, of a comment only that
+    /// it is one.
+    fn keep(&mut self, rest: &[u8]) {
+        let rest = if rest.starts_with(b":") && self.long.is_none() { &rest[..1] } else { rest };
+        if rest.len() > MAX_EVENT {
+            self.begin_long(rest);
+        }
+        let from = if self.long.is_some() { rest.len().saturating_sub(3) } else { 0 };
+        self.unfinished.clear();
+        self.unfinished.extend_from_slice(&rest[from..]);
+    }
+
+    /// An event turns out to be too long to be kept.
+    fn begin_long(&mut self, event: &[u8]) {
+        if self.long.is_some() {
+            return;
+        }
+        let mut long = LongEvent::default();
+        long.read(event);
+        self.long = Some(long);
+    }
+
+    /// Of `whole`, the bytes from `unsent` on that go to the caller. The last of them came as `new`.
+    fn passed(&self, new: &Bytes, whole: &[u8], unsent: usize, cut: &Cut) -> Bytes {
+        let end = if self.held { cut.rest } else { whole.len() };
+        let before = whole.len() - new.len();
+        if cut.withheld.is_empty() && unsent >= before {
+            return new.slice(unsent - before..end - before);
+        }
+        let mut passed = BytesMut::with_capacity(end.saturating_sub(unsent));
+        let mut from = unsent;
+        // An event whose beginning has passed passes whole.
+        for withheld in cut.withheld.iter().filter(|event| event.start >= unsent) {
+            passed.extend_from_slice(&whole[from..withheld.start]);
+            from = withheld.end;
+        }
+        passed.extend_from_slice(&whole[from..end]);
+        passed.freeze()
+    }
+
+    /// Decides whether the beginning of an event is held: of a new one, or of one of which more has come.
+    fn hold(&mut self, rest: &[u8], is_new: bool) {
+        if self.held && !is_new && rest.len() < self.judged_again_at.min(MAX_EVENT) {
+            return;
+        }
+        self.held = (self.held || is_new) && self.may_be_withheld(rest);
+        self.judged_again_at = if rest.len() < JUDGED_AT_ONCE { 0 } else { 2 * rest.len() };
+    }
+
+    /// Whether the beginning of an event must wait because it may turn out to be one that is withheld.
+    fn may_be_withheld(&self, rest: &[u8]) -> bool {
+        self.withholds
+            && self.long.is_none()
+            && (1..=MAX_EVENT).contains(&rest.len())
+            && Verdict::on(rest) != Verdict::Passes
+    }
+
+    /// Reads a whole event, a comment or an empty line; true when it is to be withheld.
+    fn read_piece(&mut self, piece: &[u8]) -> bool {
+        if let Some(long) = self.long.take() {
+            self.read_long(&long);
+            return false;
+        }
+        let Some(event) = Event::of(piece) else { return false };
+        self.seen.events += 1;
+        self.seen.no_choices = false;
+        if &*event.data == b"[DONE]" {
+            self.seen.ended = true;
+            return false;
+        }
+        self.seen.reported_error |= event.name == b"error";
+        let data = std::str::from_utf8(&event.data);
+        if !data.is_ok_and(|data| self.shape.read(data, &mut self.seen)) {
+            // NaN, Infinity or invalid UTF-8 somewhere: what matters can still be read.
+            let mut excerpt = Excerpt::default();
+            excerpt.read(&event.data);
+            self.read_excerpt(&excerpt);
+        }
+        self.withholds && self.seen.no_choices && Verdict::on(piece) == Verdict::Withheld
+    }
+
+    fn read_long(&mut self, event: &LongEvent) {
+        self.seen.events += 1;
+        self.seen.no_choices = false;
+        self.seen.reported_error |= event.is_named(b"error");
+        self.seen.unread |= !self.read_excerpt(&event.excerpt);
+    }
+
+    /// Reads the excerpt of an event's data; false when there is none.
+    fn read_excerpt(&mut self, excerpt: &Excerpt) -> bool {
+        excerpt.text().is_some_and(|text| self.shape.read(&text, &mut self.seen))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! An accept loop: takes connections in, makes room for them, and lets them finish.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+
+use super::connection;
+use super::listener;
+use crate::gateway::state::connection_state::Order;
+use crate::gateway::state::listener_state::Station;
+
+/// Pause after an accept failed for want of file descriptors or memory, or found no room.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How often it is looked whether a connection has made room, and after which time where it is another worker's.
+const MOST_HANDOVERS: usize = 50;
+const HANDOVER: Duration = Duration::from_millis(1);
+/// Time for handshakes that have begun to be completed before a listener closes: many times the round trip to a load
+/// balancer.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
+
+/// Accepts until the gateway drains, then lets connections finish.
+pub(crate) async fn accept(listener: TcpListener, station: Arc<Station>) {
+    let lifecycle = &station.lifecycle;
+    let mut accepting = AcceptLoop { tasks: TaskTracker::new(), station: &station, failing: false };
+    accepting.accept_until(&listener, lifecycle.draining.cancelled()).await;
+    station.connections.tell(Order::Drain);
+    accepting.close(listener).await;
+    let tasks = accepting.tasks;
+    tasks.close();
+    tokio::select! {
+        () = tasks.wait() => return,
+        () = lifecycle.closing.cancelled() => {}
+    }
+    station.connections.tell(Order::Close);
+    tasks.wait().await;
+}
+
+struct AcceptLoop<'a> {
+    tasks: TaskTracker,
+    station: &'a Arc<Station>,
+    /// The last accept failed, and the log says so.
+    failing: bool,
+}
+
+impl AcceptLoop<'_> {
+    async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut end => return,
+            };
+            match accepted {
+                Ok((socket, _)) => self.take_in(socket).await,
+                Err(error) => self.failed(&error).await,
+            }
+        }
+    }
+
+    /// Accepts what has reached the listener, then closes it. A client that comes later is refused by the kernel and
+    /// goes to another replica.
+    async fn close(&mut self, listener: TcpListener) {
+        if let Err(error) = listener::refuse_handshakes(&listener) {
+            tracing::debug!(error = error.to_string(), "new handshakes could not be stopped");
+        }
+        self.accept_until(&listener, tokio::time::sleep(LAST_HANDSHAKES)).await;
+        while let Some(Ok((socket, _))) = listener.accept().now_or_never() {
+            self.take_in(socket).await;
+        }
+    }
+
+    /// Serves a connection, once there is room.
+    async fn take_in(&mut self, socket: TcpStream) {
+        self.failing = false;
+        let lifecycle = &self.station.lifecycle;
+        let (counted, within_cap) = loop {
+            let within_cap = self.make_room().await;
+            let draining = lifecycle.draining.is_cancelled();
+            let most = if draining { usize::MAX } else { self.station.most_connections() };
+            if let Some(counted) = lifecycle.connect(most) {
+                break (counted, within_cap);
+            }
+        };
+        // Registered before it runs: one that was just accepted has sent nothing.
+        let registered = self.station.connections.register();
+        let station = Arc::clone(self.station);
+        self.tasks.spawn(connection::serve(socket, station, within_cap, (registered, counted)));
+    }
+
+    /// Waits until one more connection may be served; false when only as one beyond the cap.
+    async fn make_room(&self) -> bool {
+        let lifecycle = &self.station.lifecycle;
+        loop {
+            let (open, cap) = (lifecycle.connections(), self.station.cap());
+            // What has reached a listener that closes is served in any case.
+            if open < cap || lifecycle.draining.is_cancelled() {
+                return true;
+            }
+            // Some more at once where there are many, so that a flood does not look at all of them for each.
+            if !self.evict(1 + cap / 128).await {
+                if open < self.station.most_connections() {
+                    return false;
+                }
+                // The backlog holds the rest.
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Makes connections that have nothing to serve close, and waits until one has; false when there are none.
+    async fn evict(&self, most: usize) -> bool {
+        let lifecycle = &self.station.lifecycle;
+        let open = lifecycle.connections();
+        let (own, others) = lifecycle.evict(&self.station.connections, most);
+        if own + others == 0 {
+            return false;
+        }
+        // A worker that does not get to run is no reason to close more of its connections at once.
+        for _ in 0..MOST_HANDOVERS {
+            if own > 0 {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(HANDOVER).await;
+            }
+            if lifecycle.connections() < open {
+                break;
+            }
+        }
+        true
+    }
+
+    async fn failed(&mut self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            return;
+        }
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(error = error.to_string(), "connections cannot be accepted");
+        }
+        let errno = Errno::from_io_error(error);
+        let no_descriptor = errno.is_some_and(|errno| errno == Errno::MFILE || errno == Errno::NFILE);
+        if !no_descriptor || !self.evict(1).await {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Sockets of clients: listeners, accept loops, connections with their deadlines, worker threads, shutdown.
+
+mod accept;
+pub(crate) mod connection;
+mod deadlines;
+pub(crate) mod listener;
+pub(crate) mod metrics_listener;
+pub(crate) mod shutdown;
+pub(crate) mod threads;
+mod unread_body;

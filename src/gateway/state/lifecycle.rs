@@ -1,0 +1,137 @@
+//! Whether the gateway is serving, draining or gone, and how much is in flight.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::connection_state::Stage;
+use super::connections::Connections;
+use crate::gateway::http::body_memory::BodyMemory;
+
+/// Shared by everything that serves.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    leaving: AtomicBool,
+    /// Listeners close, and each connection after its next response.
+    pub(crate) draining: CancellationToken,
+    /// Connections without a request close.
+    pub(crate) closing: CancellationToken,
+    /// The grace period is over: what is still open ends with a last word.
+    pub(crate) cut: CancellationToken,
+    open: AtomicUsize,
+    /// The connections of each accept loop.
+    accept_loops: Mutex<Vec<Arc<Connections>>>,
+    in_flight: AtomicUsize,
+    in_flight_limit: AtomicUsize,
+    /// What the bodies of requests take.
+    pub(crate) bodies: Arc<BodyMemory>,
+}
+
+impl Lifecycle {
+    /// Whether load balancers should send requests here.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Not ready any more, though served as ever.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Requests in flight now.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How many may be, as the configuration in force says.
+    pub(crate) fn in_flight_limit(&self) -> usize {
+        self.in_flight_limit.load(Ordering::Relaxed)
+    }
+
+    /// So many may be from here on.
+    pub(crate) fn limit_in_flight(&self, limit: usize) {
+        self.in_flight_limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Counts a request in flight; `None` when `limit` are.
+    pub(crate) fn enter(self: &Arc<Self>, limit: usize) -> Option<InFlight> {
+        Slot::take(self, limit, |lifecycle| &lifecycle.in_flight).map(InFlight)
+    }
+
+    /// Counts an open connection; `None` when `limit` are.
+    pub(crate) fn connect(self: &Arc<Self>, limit: usize) -> Option<Connected> {
+        Slot::take(self, limit, |lifecycle| &lifecycle.open).map(Connected)
+    }
+
+    /// The registry of one accept loop.
+    pub(crate) fn accept_loop(&self) -> Arc<Connections> {
+        let connections = Arc::<Connections>::default();
+        self.accept_loops().push(Arc::clone(&connections));
+        connections
+    }
+
+    fn accept_loops(&self) -> MutexGuard<'_, Vec<Arc<Connections>>> {
+        self.accept_loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks up to `most` connections to make room: those that have sent nothing, then idle ones, each oldest first, those of
+    /// `own` accept loop before others'. Returns how many of its own and how many of another were asked.
+    pub(crate) fn evict(&self, own: &Arc<Connections>, most: usize) -> (usize, usize) {
+        let accept_loops = self.accept_loops();
+        for rank in Stage::EVICTION_RANKS {
+            let asked = own.evict(rank, most);
+            if asked > 0 {
+                return (asked, 0);
+            }
+            let others = accept_loops.iter().filter(|other| !Arc::ptr_eq(other, own));
+            let asked = others.map(|other| other.evict(rank, most)).find(|asked| *asked > 0);
+            if let Some(asked) = asked {
+                return (0, asked);
+            }
+        }
+        (0, 0)
+    }
+
+    /// Connections with a request now.
+    pub(crate) fn active(&self) -> usize {
+        self.accept_loops().iter().map(|connections| connections.active()).sum()
+    }
+
+    /// Open connections now.
+    pub(crate) fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// Marks a request on a connection beyond the cap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BeyondCap;
+
+/// A request in flight, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(#[expect(dead_code, reason = "held for its drop")] Slot);
+
+/// An open connection, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Connected(#[expect(dead_code, reason = "held for its drop")] Slot);
+
+#[derive(Debug)]
+struct Slot {
+    lifecycle: Arc<Lifecycle>,
+    count: fn(&Lifecycle) -> &AtomicUsize,
+}
+
+impl Slot {
+    fn take(lifecycle: &Arc<Lifecycle>, limit: usize, count: fn(&Lifecycle) -> &AtomicUsize) -> Option<Self> {
+        let slot = Self { lifecycle: Arc::clone(lifecycle), count };
+        let before = count(lifecycle).fetch_add(1, Ordering::Relaxed);
+        (before < limit).then_some(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        (self.count)(&self.lifecycle).fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,128 @@
+//! Where requests are served: a listener's thread with its cells, and what it serves with under the configuration in
+//! force.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+
+use super::active::Current;
+use super::connections::Connections;
+use super::lifecycle::Lifecycle;
+use super::worker::{Shared, Worker};
+use crate::metrics::WorkerMetrics;
+use crate::providers::Client;
+
+/// Connections beyond the cap that are served nothing but health and metrics.
+const RESERVED_CONNECTIONS: usize = 16;
+/// Connections of the metrics' own listener, which the caps do not count.
+const METRICS_CONNECTIONS: usize = 256;
+
+/// Makes the router of a worker.
+pub(crate) type MakeRouter = fn(&Arc<Worker>) -> Router;
+
+/// One accept loop's place.
+#[derive(Debug)]
+pub(crate) struct Station {
+    pub(crate) metrics: Option<WorkerMetrics>,
+    /// When its listener closes, and the connections that come in by it.
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) connections: Arc<Connections>,
+    current: Arc<Current>,
+    router: MakeRouter,
+    /// Counted by the caps.
+    capped: bool,
+    serving: Mutex<Serving>,
+}
+
+/// What requests are served with, until the next reload.
+#[derive(Debug, Clone)]
+pub(crate) struct Serving {
+    generation: u64,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) router: Router,
+}
+
+impl Station {
+    /// Serves the API.
+    pub(crate) fn of_api(current: &Arc<Current>, metrics: Option<WorkerMetrics>, router: MakeRouter) -> Self {
+        let lifecycle = Arc::clone(&current.shared().lifecycle);
+        Self::new(current, metrics, lifecycle, router, true)
+    }
+
+    /// Serves the metrics on a listener of their own, until `lifecycle` closes.
+    pub(crate) fn of_metrics(
+        current: &Arc<Current>,
+        metrics: Option<WorkerMetrics>,
+        lifecycle: Arc<Lifecycle>,
+        router: MakeRouter,
+    ) -> Self {
+        Self::new(current, metrics, lifecycle, router, false)
+    }
+
+    fn new(
+        current: &Arc<Current>,
+        metrics: Option<WorkerMetrics>,
+        lifecycle: Arc<Lifecycle>,
+        router: MakeRouter,
+        capped: bool,
+    ) -> Self {
+        let (generation, shared) = (current.generation(), current.shared());
+        let client = Client::new(&shared.egress, shared.limits.idle_upstream);
+        let serving = Serving::new(generation, shared, client, metrics.clone(), router);
+        let (current, connections) = (Arc::clone(current), lifecycle.accept_loop());
+        Self { metrics, lifecycle, connections, current, router, capped, serving: Mutex::new(serving) }
+    }
+
+    /// What is served with now.
+    pub(crate) fn serving(&self) -> Serving {
+        self.latest().clone()
+    }
+
+    /// Its own copy of it, brought up to date.
+    fn latest(&self) -> MutexGuard<'_, Serving> {
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.current.generation();
+        if serving.generation != generation {
+            let (shared, old) = (self.current.shared(), &serving.worker);
+            // Its connections to upstreams last as long as they would be made alike.
+            let client = if Arc::ptr_eq(&shared.egress, &old.shared.egress) {
+                old.client.clone()
+            } else {
+                Client::new(&shared.egress, shared.limits.idle_upstream)
+            };
+            *serving = Serving::new(generation, shared, client, self.metrics.clone(), self.router);
+        }
+        serving
+    }
+
+    /// Brings what a connection serves with up to date; without a reload that is one look at a number.
+    pub(crate) fn follow(&self, serving: &mut Serving) {
+        if serving.generation != self.current.generation() {
+            *serving = self.serving();
+        }
+    }
+
+    /// Connections that are served everything.
+    pub(crate) fn cap(&self) -> usize {
+        if self.capped { self.latest().worker.shared.limits.connections } else { METRICS_CONNECTIONS }
+    }
+
+    /// Connections that are accepted at all.
+    pub(crate) fn most_connections(&self) -> usize {
+        if self.capped { self.cap() + RESERVED_CONNECTIONS } else { METRICS_CONNECTIONS }
+    }
+}
+
+impl Serving {
+    fn new(
+        generation: u64,
+        shared: Arc<Shared>,
+        client: Client,
+        metrics: Option<WorkerMetrics>,
+        router: MakeRouter,
+    ) -> Self {
+        let worker = Arc::new(Worker::new(shared, client, metrics));
+        let router = router(&worker);
+        Self { generation, worker, router }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a reload may not change: settings that only a start can change, and the last key that locks something.
+
+use crate::config::Config;
+
+/// Puts back what only a start can change; names what differed.
+pub(crate) fn keep_fixed(config: &mut Config, old: &Config) -> impl Iterator<Item = &'static str> {
+    let (server, metrics) = (&mut config.server, &mut config.metrics);
+    let kept = [
+        ("server.host", keep(&mut server.host, &old.server.host)),
+        ("server.port", keep(&mut server.port, &old.server.port)),
+        ("server.base_path", keep(&mut server.base_path, &old.server.base_path)),
+        ("server.workers", keep(&mut server.workers, &old.server.workers)),
+        ("metrics.enabled", keep(&mut metrics.enabled, &old.metrics.enabled)),
+        ("metrics.endpoint", keep(&mut metrics.endpoint, &old.metrics.endpoint)),
+        ("metrics.listen", keep(&mut metrics.listen, &old.metrics.listen)),
+        ("metrics.max_models", keep(&mut metrics.max_models, &old.metrics.max_models)),
+        (
+            "metrics.max_unlisted_models",
+            keep(&mut metrics.max_unlisted_models, &old.metrics.max_unlisted_models),
+        ),
+        ("metrics.max_series", keep(&mut metrics.max_series, &old.metrics.max_series)),
+        ("log.format", keep(&mut config.log.format, &old.log.format)),
+    ];
+    kept.into_iter().filter(|(_, differed)| *differed).map(|(key, _)| key)
+}
+
+fn keep<T: Clone + PartialEq>(new: &mut T, old: &T) -> bool {
+    let differs = new != old;
+    new.clone_from(old);
+    differs
+}
+
+/// Locks that `new` would take away, each as a sentence that says what to do.
+pub(crate) fn unlocks(old: &Config, new: &Config) -> Vec<String> {
+    let has_master = |config: &Config| config.server.master_key.is_some();
+    let locks_api = |config: &Config| has_master(config) || !config.server.keys.is_empty();
+    let locks_metrics = |config: &Config| has_master(config) || config.metrics.token.is_some();
+    let would_lose = |has: &dyn Fn(&Config) -> bool| has(old) && !has(new);
+    let mut lost = Vec::new();
+    if would_lose(&has_master) {
+        lost.push("server.master_key");
+    } else {
+        if would_lose(&locks_api) {
+            lost.push("the last key of server.keys");
+        }
+        if would_lose(&locks_metrics) {
+            lost.push("metrics.token, the last credential of the metrics");
+        }
+    }
+    let sentence = |what| {
+        format!("it would take away {what}; a reload never unlocks: restore it, or restart to run without it")
+    };
+    lost.into_iter().map(sentence).collect()
+}

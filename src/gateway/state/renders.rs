@@ -1,0 +1,177 @@
+//! Renders of the exposition, shared by the scrapes that wait for one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::gateway::http::negotiation::Form;
+use crate::metrics::{Format, Metrics, gzip};
+
+/// An exposition on its way, `None` if it cannot be made.
+type Rendering = BoxFuture<'static, Option<Bytes>>;
+
+/// Expositions that are asked for. One is rendered at a time, on a thread of its own that no other work can keep busy;
+/// whoever asks while it is not begun gets the same, later ones the next.
+#[derive(Debug)]
+pub(crate) struct Renders {
+    turn: Semaphore,
+    /// The way to the rendering thread, which starts with the first scrape and ends with the process.
+    thread: Mutex<Option<Sender<Order>>>,
+    /// Not begun, by form.
+    waiting: Mutex<[Option<WeakShared<Rendering>>; 2 * Format::COUNT]>,
+}
+
+impl Renders {
+    pub(crate) fn new() -> Self {
+        Self { turn: Semaphore::new(1), thread: Mutex::default(), waiting: Mutex::default() }
+    }
+
+    /// Joins the exposition of this form that is not begun, or asks for one. It goes on while somebody waits for it.
+    pub(crate) fn ask(self: &Arc<Self>, metrics: &Arc<Metrics>, form: Form) -> Shared<Rendering> {
+        let waiting = &mut self.waiting()[place(form)];
+        if let Some(rendering) = waiting.as_ref().and_then(WeakShared::upgrade) {
+            return rendering;
+        }
+        let rendering = render(Arc::clone(self), Arc::clone(metrics), form).boxed().shared();
+        *waiting = rendering.downgrade();
+        rendering
+    }
+
+    /// Hands an order to the thread; `None` where the system has no thread to give.
+    fn order(&self, order: Order) -> Option<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = match &*thread {
+            Some(orders) => orders,
+            None => thread.insert(start()?),
+        };
+        orders.send(order).ok()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, [Option<WeakShared<Rendering>>; 2 * Format::COUNT]> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn place(form: Form) -> usize {
+    2 * form.format as usize + usize::from(form.gzip)
+}
+
+async fn render(renders: Arc<Renders>, metrics: Arc<Metrics>, form: Form) -> Option<Bytes> {
+    let _turn = renders.turn.acquire().await.ok()?;
+    renders.waiting()[place(form)] = None;
+    let (rendered, exposition) = oneshot::channel();
+    renders.order(Order { metrics, form, rendered })?;
+    exposition.await.ok()
+}
+
+/// One exposition to be rendered.
+#[derive(Debug)]
+struct Order {
+    metrics: Arc<Metrics>,
+    form: Form,
+    rendered: oneshot::Sender<Bytes>,
+}
+
+/// Starts the rendering thread.
+fn start() -> Option<Sender<Order>> {
+    let (orders, received) = mpsc::channel();
+    let started = thread::Builder::new().name("render".to_owned()).spawn(move || render_all(&received));
+    if let Err(error) = &started {
+        tracing::error!(error = error.to_string(), "no thread to render metrics on");
+    }
+    started.ok().map(|_| orders)
+}
+
+fn render_all(received: &Receiver<Order>) {
+    for Order { metrics, form, rendered } in received {
+        let exposition = catch_unwind(AssertUnwindSafe(|| exposition(&metrics, form)));
+        // Dropped without one, the scrape is answered with 500; nobody may wait for it any more.
+        if let Ok(Some(exposition)) = exposition {
+            drop(rendered.send(exposition));
+        }
+    }
+}
+
+fn exposition(metrics: &Metrics, form: Form) -> Option<Bytes> {
+    let text = metrics.render(form.format);
+    if form.gzip { gzip(&text).ok().map(Bytes::from) } else { Some(Bytes::from(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::metrics::{Build, Configured, Live, LiveFacts, Setup};
+
+    fn metrics() -> Arc<Metrics> {
+        metrics_with(Box::new(Live::default))
+    }
+
+    fn metrics_with(live: LiveFacts) -> Arc<Metrics> {
+        Metrics::new(Setup {
+            workers: 1,
+            routes: &[],
+            max_models: 1,
+            max_unlisted_models: 20,
+            max_series: 20,
+            build: Build { version: "0", revision: "0", rustc: "0" },
+            live,
+            configured: Configured::default(),
+        })
+        .expect("a sound family table")
+    }
+
+    fn form(format: Format, gzip: bool) -> Form {
+        Form { format, content_type: "", gzip }
+    }
+
+    #[tokio::test]
+    async fn a_scrape_joins_only_what_is_not_begun() {
+        let (renders, metrics) = (Arc::new(Renders::new()), metrics());
+        let text = form(Format::Text, false);
+        let others = [(Format::Text, true), (Format::OpenMetrics, false), (Format::OpenMetrics, true)];
+        let turn = renders.turn.acquire().await.expect("never closed");
+        let first = renders.ask(&metrics, text);
+        assert!(first.peek().is_none() && renders.ask(&metrics, text).ptr_eq(&first), "joined");
+        for (format, gzip) in others {
+            assert!(!renders.ask(&metrics, form(format, gzip)).ptr_eq(&first), "another form");
+        }
+        drop(turn);
+        let exposition = first.clone().await.expect("rendered");
+        assert!(exposition.starts_with(b"# HELP aurora_"));
+        assert!(!renders.ask(&metrics, text).ptr_eq(&first), "begun, and over");
+    }
+
+    #[tokio::test]
+    async fn who_leaves_holds_nobody_up() {
+        let (renders, metrics) = (Arc::new(Renders::new()), metrics());
+        let turn = renders.turn.acquire().await.expect("never closed");
+        let mut left = renders.ask(&metrics, form(Format::OpenMetrics, false));
+        assert!(futures_util::poll!(&mut left).is_pending(), "in the queue");
+        drop(left);
+        drop(turn);
+        assert!(renders.ask(&metrics, form(Format::Text, true)).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_rendering_costs_that_scrape_and_not_the_next() {
+        let fails = Arc::new(AtomicBool::new(true));
+        let failing = Arc::clone(&fails);
+        let metrics = metrics_with(Box::new(move || {
+            assert!(!failing.load(Ordering::Relaxed), "a defect while facts are read");
+            Live::default()
+        }));
+        let (renders, text) = (Arc::new(Renders::new()), form(Format::Text, false));
+        assert!(renders.ask(&metrics, text).await.is_none());
+        fails.store(false, Ordering::Relaxed);
+        let exposition = renders.ask(&metrics, text).await.expect("rendered");
+        assert!(exposition.starts_with(b"# HELP aurora_"));
+    }
+}

@@ -1,0 +1,168 @@
+//! What handlers work with: the state of the process, and the part of it that belongs to one worker.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::lifecycle::Lifecycle;
+use super::limits::Limits;
+use super::renders::Renders;
+use crate::config::{Config, Provider};
+use crate::gateway::http::auth::Access;
+use crate::gateway::http::error::GatewayError;
+use crate::gateway::request::targets::{ModelTarget, Targets};
+use crate::metrics::{
+    CallerMetrics, Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
+};
+use crate::providers::{Client, Egress, LONGEST_MODEL, Listing, Providers, Target, Unresolved, Upstream};
+
+/// Shared by all workers, for as long as its configuration is in force.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) access: Access,
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) metrics: Option<Arc<Metrics>>,
+    /// Renders of the exposition, shared by the scrapes that wait for one.
+    pub(crate) renders: Arc<Renders>,
+    /// How upstreams are reached.
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) limits: Limits,
+}
+
+/// One worker under one configuration: its own connections to upstreams, its own cells, its own view of the targets.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: Client,
+    pub(crate) metrics: Option<WorkerMetrics>,
+    /// By [`crate::gateway::http::auth::CallerIndex`].
+    pub(crate) callers: Box<[Caller]>,
+    /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
+    pub(crate) cut: CancellationToken,
+    resolved: Mutex<Resolved>,
+}
+
+/// Models that were resolved before, by their requested name. Only names with a metric label of their own are kept,
+/// and none longer than [`LONGEST_MODEL`], so that callers cannot fill it.
+#[derive(Debug, Default)]
+struct Resolved {
+    generation: u64,
+    by_name: HashMap<String, Arc<Targets>>,
+}
+
+/// Whoever a key belongs to, as one worker notes it.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) name: Arc<str>,
+    pub(crate) metrics: Option<CallerMetrics>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
+        let cut = shared.lifecycle.cut.child_token();
+        let counts = metrics.as_ref().filter(|_| shared.access.counts_callers());
+        let caller = |name: &str| Caller { name: name.into(), metrics: counts.map(|it| it.caller(name)) };
+        let callers = shared.access.names().map(caller).collect();
+        Self { shared, client, metrics, callers, cut, resolved: Mutex::default() }
+    }
+
+    /// What serves a model.
+    pub(crate) fn targets(&self, requested: &str) -> Result<Arc<Targets>, GatewayError> {
+        let generation = self.shared.providers.generation();
+        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if resolved.generation != generation {
+            *resolved = Resolved { generation, by_name: HashMap::new() };
+        }
+        if let Some(targets) = resolved.by_name.get(requested) {
+            return Ok(Arc::clone(targets));
+        }
+        let (targets, lasting) = self.resolve(requested)?;
+        let targets = Arc::new(targets);
+        if lasting && requested.len() <= LONGEST_MODEL {
+            resolved.by_name.insert(requested.to_owned(), Arc::clone(&targets));
+        }
+        Ok(targets)
+    }
+
+    /// One provider, for what is asked of it by its name; `model` is what the request names, if anything.
+    pub(crate) fn targets_at(&self, upstream: &Arc<Upstream>, model: Option<&str>) -> Targets {
+        let target = match model {
+            Some(model) => self.target(self.shared.providers.at(upstream, model)).0,
+            None => {
+                let provider = &upstream.provider.name;
+                let metrics =
+                    self.metrics.as_ref().map(|metrics| metrics.no_model(provider, self.no_price()));
+                ModelTarget::new(Arc::clone(upstream), None, metrics)
+            }
+        };
+        Targets { all: vec![Arc::new(target)], alias: None }
+    }
+
+    /// Resolves a model anew; the flag says whether the result may be kept.
+    fn resolve(&self, requested: &str) -> Result<(Targets, bool), GatewayError> {
+        let resolution = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
+            Unresolved::UnknownModel => GatewayError::unknown_model(requested),
+            Unresolved::NoProvider => GatewayError::NO_PROVIDER,
+        })?;
+        let mut all = Vec::with_capacity(resolution.targets.len());
+        let mut all_lasting = true;
+        for target in resolution.targets {
+            let (mut target, lasting) = self.target(target);
+            target.breaker = target.model.as_ref().and_then(|model| {
+                let breaker = target.upstream.model_breaker(model, lasting)?;
+                if target.metrics.as_ref().is_some_and(ModelMetrics::has_label) {
+                    target.upstream.show(&breaker);
+                }
+                Some(breaker)
+            });
+            all.push(Arc::new(target));
+            all_lasting &= lasting;
+        }
+        let alias = resolution.alias.map(|alias| {
+            let metrics = self.metrics.as_ref().map(|metrics| metrics.alias(&alias.name));
+            (alias, metrics)
+        });
+        Ok((Targets { all, alias }, all_lasting))
+    }
+
+    /// A target with its metrics; the flag says whether they stay right.
+    fn target(&self, target: Target) -> (ModelTarget, bool) {
+        let claim = match target.listing {
+            Listing::Configured => Some(Claim::Configured),
+            Listing::Discovered => Some(Claim::Discovered),
+            Listing::Unlisted => None,
+        };
+        let provider = &target.upstream.provider;
+        let pricing = self.pricing(provider, &target.model);
+        let metrics =
+            self.metrics.as_ref().map(|metrics| metrics.model(&provider.name, &target.model, claim, pricing));
+        let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
+        (ModelTarget::new(target.upstream, Some(target.model), metrics), lasting)
+    }
+
+    fn pricing(&self, provider: &Provider, model: &str) -> Pricing {
+        let Some(prices) = provider.prices.get(model) else {
+            return self.no_price();
+        };
+        let mut by_kind = TokenPrices::default();
+        for kind in TokenKind::ALL {
+            by_kind[*kind as usize] = match kind {
+                TokenKind::InputUncached | TokenKind::InputAudio => prices.input,
+                TokenKind::InputCacheRead => prices.cache_read,
+                TokenKind::InputCacheWrite => prices.cache_write,
+                TokenKind::OutputText | TokenKind::OutputReasoning | TokenKind::OutputAudio => prices.output,
+            };
+        }
+        Pricing::Price(Arc::new(by_kind))
+    }
+
+    /// What is missed where a model has no price: nothing, if none has one.
+    fn no_price(&self) -> Pricing {
+        let providers = &self.shared.config.providers;
+        let any = providers.iter().any(|provider| !provider.prices.is_empty());
+        if any { Pricing::NoPrice } else { Pricing::Off }
+    }
+}

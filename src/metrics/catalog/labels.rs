@@ -1,0 +1,597 @@
+//! Label values: closed sets, and names that were admitted.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Longest label value in bytes.
+const MAX_BYTES: usize = 128;
+
+/// Model of a request before its name is admitted.
+pub(crate) const UNKNOWN: Label = Label::Static(&"unknown");
+/// Model of a request once the cap on models is reached.
+pub(crate) const OTHER: Label = Label::Static(&"other");
+/// Model of a request once the cap on unlisted models is reached: reads as [`UNKNOWN`], but is told apart by its address.
+pub(crate) const UNLISTED: Label = Label::Static(&UNLISTED_WORD);
+static UNLISTED_WORD: &str = "unknown";
+
+/// A label value, bounded in length and free of control characters.
+#[derive(Debug, Clone)]
+pub enum Label {
+    /// A word of a closed set; by a thin pointer, since there are many labels.
+    Static(&'static &'static str),
+    /// An admitted name.
+    Shared(Arc<str>),
+}
+
+impl Label {
+    /// A name as a label value: control characters dropped, at most 128 bytes, cut on a character boundary.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let clean: String = name.chars().filter(|c| !c.is_control()).collect();
+        let mut end = clean.len().min(MAX_BYTES);
+        while !clean.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self::Shared(Arc::from(&clean[..end]))
+    }
+
+    /// The cap for whose sake it stands in for a name; `None` where it is itself a name, or there was none.
+    pub(crate) fn folded_by(&self) -> Option<Overflow> {
+        match self {
+            Self::Static(word) if std::ptr::eq(*word, &raw const UNLISTED_WORD) => {
+                Some(Overflow::MaxUnlistedModels)
+            }
+            Self::Static(_) if *self == OTHER => Some(Overflow::MaxModels),
+            Self::Static(_) | Self::Shared(_) => None,
+        }
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Label {}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Label {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+/// A closed set of label values: an enum whose variants index arrays of handles.
+macro_rules! label_set {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant),+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+            /// Every value as the exposition has it.
+            pub const WORDS: &'static [&'static str] = &[$($text),+];
+
+            /// The value in the exposition.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),+
+                }
+            }
+        }
+
+        impl From<$name> for Label {
+            fn from(value: $name) -> Self {
+                Self::Static(&$name::WORDS[value as usize])
+            }
+        }
+    };
+}
+
+label_set! {
+    /// The operation that a provider is asked for; operations below an id are counted with it.
+    Endpoint {
+        /// Chat completions.
+        ChatCompletions = "/chat/completions",
+        /// Text completions.
+        Completions = "/completions",
+        /// Responses.
+        Responses = "/responses",
+        /// One stored response: its state, its items, its cancellation.
+        Response = "/responses/{id}",
+        /// Embeddings.
+        Embeddings = "/embeddings",
+        /// Reranking.
+        Rerank = "/rerank",
+        /// Messages, in Anthropic's format.
+        Messages = "/messages",
+        /// Tokens a message would have.
+        CountTokens = "/messages/count_tokens",
+        /// Moderations.
+        Moderations = "/moderations",
+        /// Images from text.
+        ImageGenerations = "/images/generations",
+        /// Speech from text.
+        Speech = "/audio/speech",
+        /// Text from speech.
+        Transcriptions = "/audio/transcriptions",
+        /// Uploaded files.
+        Files = "/files",
+        /// One file and its content.
+        File = "/files/{id}",
+        /// Batches.
+        Batches = "/batches",
+        /// One batch and its cancellation.
+        Batch = "/batches/{id}",
+        /// The provider's own list of models.
+        Models = "/models",
+        /// Whatever else a provider has.
+        Other = "other",
+    }
+}
+
+impl Endpoint {
+    /// Whether its answers declare the tokens they used.
+    #[must_use]
+    pub const fn bears_tokens(self) -> bool {
+        matches!(
+            self,
+            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings | Self::Messages
+        )
+    }
+
+    /// Whether its calls use tokens, so that what an answer declares is news. Everywhere else a declaration is one that
+    /// was counted when the answer was made.
+    #[must_use]
+    pub const fn makes_tokens(self) -> bool {
+        self.bears_tokens()
+            || matches!(
+                self,
+                Self::Rerank
+                    | Self::Moderations
+                    | Self::ImageGenerations
+                    | Self::Speech
+                    | Self::Transcriptions
+            )
+    }
+}
+
+label_set! {
+    /// Whether a caller asked for a stream.
+    Stream {
+        /// It did not.
+        No = "false",
+        /// It did.
+        Yes = "true",
+        /// The body is not read yet.
+        Unknown = "unknown",
+    }
+}
+
+impl From<bool> for Stream {
+    fn from(stream: bool) -> Self {
+        if stream { Self::Yes } else { Self::No }
+    }
+}
+
+label_set! {
+    /// How a dispatch ended, in one word.
+    StatusType {
+        /// A complete answer with a status below 400.
+        Success = "success",
+        /// Anything else that is not the caller's leaving.
+        Error = "error",
+        /// The caller left.
+        Cancelled = "cancelled",
+    }
+}
+
+label_set! {
+    /// How an authenticated model call ended for its caller.
+    Answer {
+        /// Complete, at the first attempt.
+        Ok = "ok",
+        /// Complete, after a retry of the same target.
+        OkAfterRetry = "ok_after_retry",
+        /// Complete, from a later target of the route.
+        OkAfterFallback = "ok_after_fallback",
+        /// The request was refused for what it said.
+        CallerError = "caller_error",
+        /// The provider asked to slow down.
+        RateLimited = "rate_limited",
+        /// The provider failed.
+        UpstreamError = "upstream_error",
+        /// Aurora could not serve it.
+        GatewayError = "gateway_error",
+        /// A stream or body that broke after its headers.
+        BrokenStream = "broken_stream",
+        /// The caller left.
+        Cancelled = "cancelled",
+    }
+}
+
+impl Answer {
+    /// What an answer comes to once it is known how its transfer ended.
+    #[must_use]
+    pub const fn after(self, transfer: HttpOutcome) -> Self {
+        match transfer {
+            HttpOutcome::Ok => self,
+            HttpOutcome::Broken => Self::BrokenStream,
+            HttpOutcome::Cancelled => Self::Cancelled,
+        }
+    }
+
+    /// Whether the caller got what it asked for.
+    #[must_use]
+    pub const fn is_fine(self) -> bool {
+        matches!(self, Self::Ok | Self::OkAfterRetry | Self::OkAfterFallback)
+    }
+}
+
+label_set! {
+    /// A phase of a model call.
+    Phase {
+        /// Head to parsed body.
+        Decode = "decode",
+        /// Resolution and splice.
+        Prepare = "prepare",
+        /// To upstream headers.
+        ProviderDispatch = "provider_dispatch",
+        /// Upstream headers to the last byte.
+        ResponseWrite = "response_write",
+        /// Head to the last byte.
+        Total = "total",
+    }
+}
+
+label_set! {
+    /// How an HTTP exchange ended on the wire.
+    HttpOutcome {
+        /// The response was complete.
+        Ok = "ok",
+        /// The response broke off on our side.
+        Broken = "broken",
+        /// The caller left.
+        Cancelled = "cancelled",
+    }
+}
+
+label_set! {
+    /// How far an answer had come when its caller left.
+    DisconnectStage {
+        /// Nothing was sent yet.
+        BeforeHeaders = "before_headers",
+        /// Headers, but no token of a stream.
+        BeforeFirstToken = "before_first_token",
+        /// Part of the answer.
+        MidStream = "mid_stream",
+    }
+}
+
+label_set! {
+    /// Why a request was turned away before any provider was asked.
+    Rejection {
+        /// Too many requests in flight or connections open.
+        Concurrency = "concurrency",
+        /// The gateway is shutting down.
+        Draining = "draining",
+        /// The body is over the limit.
+        BodyTooLarge = "body_too_large",
+        /// The request cannot be understood.
+        InvalidRequest = "invalid_request",
+        /// Nobody serves the model.
+        ModelNotFound = "model_not_found",
+        /// There is nobody to ask.
+        NoProvider = "no_provider",
+    }
+}
+
+label_set! {
+    /// How one attempt at a provider ended.
+    Attempt {
+        /// A complete answer with a status below 400.
+        Success = "success",
+        /// A status from 400 that is the caller's doing.
+        ClientError = "client_error",
+        /// 401 or 403: our credential.
+        Unauthorized = "unauthorized",
+        /// 402, or a 429 for want of quota.
+        Quota = "quota",
+        /// 429 for too many requests.
+        RateLimited = "rate_limited",
+        /// A status from 500, or an answer that is none.
+        ServerError = "server_error",
+        /// Our patience ended.
+        Timeout = "timeout",
+        /// No connection.
+        ConnectError = "connect_error",
+        /// The caller left.
+        Cancelled = "cancelled",
+        /// Not made: the breaker is open.
+        BreakerOpen = "breaker_open",
+    }
+}
+
+impl Attempt {
+    /// What a final status says of its attempt.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            0..400 => Self::Success,
+            401 | 403 => Self::Unauthorized,
+            402 => Self::Quota,
+            429 => Self::RateLimited,
+            400..500 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+label_set! {
+    /// How a stream ended.
+    StreamOutcome {
+        /// At its end.
+        Completed = "completed",
+        /// The caller left.
+        ClientDisconnect = "client_disconnect",
+        /// The provider reported an error inside it.
+        UpstreamError = "upstream_error",
+        /// It broke off.
+        UpstreamTruncated = "upstream_truncated",
+        /// The provider fell silent.
+        Timeout = "timeout",
+        /// The gateway stopped, or met a defect of its own.
+        Shutdown = "shutdown",
+    }
+}
+
+label_set! {
+    /// Where the token counts of an answer come from.
+    UsageSource {
+        /// The provider declared them, unasked or because the caller asked.
+        Native = "native",
+        /// The provider declared them because we asked.
+        Injected = "injected",
+        /// Nobody declared them.
+        Missing = "missing",
+    }
+}
+
+label_set! {
+    /// Why an answer has no price.
+    Unpriced {
+        /// Its model has none in the configuration.
+        NoPrice = "no_price",
+        /// Its tokens are not known.
+        NoUsage = "no_usage",
+    }
+}
+
+label_set! {
+    /// Why the same target was asked again.
+    RetryReason {
+        /// No connection, or one that broke before an answer.
+        ConnectError = "connect_error",
+        /// 429.
+        RateLimited = "rate_limited",
+        /// 502, 503 or 504.
+        ServerError = "server_error",
+        /// Another error, with `x-should-retry: true`.
+        Requested = "requested",
+    }
+}
+
+label_set! {
+    /// State of a circuit breaker.
+    BreakerState {
+        /// Requests pass.
+        Closed = "closed",
+        /// None does.
+        Open = "open",
+        /// One at a time does, as a probe.
+        HalfOpen = "half_open",
+    }
+}
+
+label_set! {
+    /// Why an observation counts under `other`, or under `unknown` although its name has earned a label.
+    Overflow {
+        /// `metrics.max_models` pairs have a label value of their own.
+        MaxModels = "max_models",
+        /// The family has `metrics.max_series` label sets.
+        MaxSeries = "max_series",
+        /// `metrics.max_unlisted_models` names of the provider have a label value although nobody lists them.
+        MaxUnlistedModels = "max_unlisted_models",
+    }
+}
+
+label_set! {
+    /// How an exposition is written.
+    Format {
+        /// Prometheus' text format, 0.0.4.
+        Text = "text",
+        /// OpenMetrics, 1.0.0.
+        OpenMetrics = "openmetrics",
+    }
+}
+
+label_set! {
+    /// What an open connection of a caller is doing.
+    ConnectionState {
+        /// A request is being read or answered.
+        Active = "active",
+        /// It waits for the next request.
+        Idle = "idle",
+    }
+}
+
+label_set! {
+    /// A request method.
+    HttpMethod {
+        /// GET
+        Get = "GET",
+        /// HEAD
+        Head = "HEAD",
+        /// POST
+        Post = "POST",
+        /// PUT
+        Put = "PUT",
+        /// PATCH
+        Patch = "PATCH",
+        /// DELETE
+        Delete = "DELETE",
+        /// OPTIONS
+        Options = "OPTIONS",
+        /// Whatever else a caller sends.
+        Other = "other",
+    }
+}
+
+impl HttpMethod {
+    /// The method of a request line.
+    #[must_use]
+    pub fn of(method: &str) -> Self {
+        let known = Self::ALL.iter().find(|known| known.as_str() == method);
+        known.copied().unwrap_or(Self::Other)
+    }
+}
+
+label_set! {
+    /// First digit of a response status.
+    StatusClass {
+        /// 2xx.
+        Success = "2xx",
+        /// 3xx.
+        Redirect = "3xx",
+        /// 4xx, 499 included.
+        CallerError = "4xx",
+        /// 5xx.
+        ServerError = "5xx",
+    }
+}
+
+impl StatusClass {
+    /// The class of a status.
+    #[must_use]
+    pub const fn of(status: u16) -> Self {
+        match status {
+            0..300 => Self::Success,
+            300..400 => Self::Redirect,
+            400..500 => Self::CallerError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+label_set! {
+    /// What a refused credential was meant to open.
+    Surface {
+        /// The API.
+        Api = "api",
+        /// The metrics endpoint.
+        Metrics = "metrics",
+    }
+}
+
+label_set! {
+    /// Why a credential was refused.
+    AuthFailure {
+        /// There was none.
+        Missing = "missing",
+        /// It was not of a form that can hold a key.
+        Malformed = "malformed",
+        /// It was another key.
+        Invalid = "invalid",
+    }
+}
+
+label_set! {
+    /// Which way tokens go.
+    Direction {
+        /// To the model.
+        Input = "input",
+        /// From the model.
+        Output = "output",
+    }
+}
+
+label_set! {
+    /// A kind of token; kinds do not overlap.
+    TokenKind {
+        /// Input that no cache served.
+        InputUncached = "uncached",
+        /// Input read from the provider's cache.
+        InputCacheRead = "cache_read",
+        /// Input written to the provider's cache.
+        InputCacheWrite = "cache_write",
+        /// Audio input.
+        InputAudio = "audio",
+        /// Text output.
+        OutputText = "text",
+        /// Reasoning output.
+        OutputReasoning = "reasoning",
+        /// Audio output.
+        OutputAudio = "audio",
+    }
+}
+
+impl TokenKind {
+    /// `input` or `output`.
+    #[must_use]
+    pub const fn direction(self) -> &'static str {
+        self.side().as_str()
+    }
+
+    /// The side it is on.
+    #[must_use]
+    pub const fn side(self) -> Direction {
+        match self {
+            Self::InputUncached | Self::InputCacheRead | Self::InputCacheWrite | Self::InputAudio => {
+                Direction::Input
+            }
+            Self::OutputText | Self::OutputReasoning | Self::OutputAudio => Direction::Output,
+        }
+    }
+}
+
+/// Tokens of one answer by [`TokenKind`].
+pub type Tokens = [u64; TokenKind::COUNT];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_two_words_large() {
+        assert_eq!(size_of::<Label>(), 16);
+    }
+
+    #[test]
+    fn names_are_bounded_and_clean() {
+        assert_eq!(Label::of_name("gpt-4o\n\u{7}mini").as_str(), "gpt-4omini");
+        assert_eq!(Label::of_name(&"é".repeat(100)).as_str(), "é".repeat(64));
+        assert_eq!(Label::of_name(&format!("x{}", "é".repeat(100))).as_str(), format!("x{}", "é".repeat(63)));
+    }
+}

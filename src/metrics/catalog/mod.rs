@@ -1,0 +1,7 @@
+//! The contract as data: families, buckets, label values, worst case, reference.
+
+pub mod families;
+pub mod labels;
+pub(crate) mod reference;
+mod vocabulary;
+pub mod worst_case;

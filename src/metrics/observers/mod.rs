@@ -1,0 +1,4 @@
+//! Observers of one request: at the client's side and at the provider's.
+
+pub(crate) mod dispatch;
+pub(crate) mod http;

@@ -1,0 +1,408 @@
+//! What happens too rarely to need a cell per worker: counted in the `prometheus` crate's own families, process-wide.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::{Build, Configured, Live, LiveFacts, Metrics};
+use crate::metrics::catalog::families::{self, Family};
+use crate::metrics::catalog::labels::{
+    AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format, Label, Rejection,
+    RetryReason, StatusType, Surface,
+};
+
+/// The cold families.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    pub(crate) registry: Registry,
+    auth_failures: IntCounterVec,
+    disconnects: IntCounterVec,
+    rejected: IntCounterVec,
+    retries: IntCounterVec,
+    fallbacks: IntCounterVec,
+    breaker_state: IntGaugeVec,
+    breaker_transitions: IntCounterVec,
+    provider_info: IntGaugeVec,
+    discovery_time: GaugeVec,
+    config_info: IntGaugeVec,
+    reload_successful: IntGauge,
+    reload_time: Gauge,
+    scrapes: IntCounterVec,
+    named: Mutex<Named>,
+}
+
+/// What the configuration in effect names.
+#[derive(Debug, Default)]
+struct Named {
+    /// Each provider with its type.
+    providers: BTreeMap<String, String>,
+    /// State of each circuit breaker by provider and model; the model is empty for the provider's own.
+    breakers: BTreeMap<(String, String), BreakerState>,
+    hash: String,
+}
+
+fn opts(family: &Family) -> Opts {
+    Opts::new(family.name, family.help)
+}
+
+impl Cold {
+    pub(crate) fn new(build: Build, live: LiveFacts) -> Result<Self, prometheus::Error> {
+        let counters = |family: &Family| IntCounterVec::new(opts(family), family.labels);
+        let gauges = |family: &Family| IntGaugeVec::new(opts(family), family.labels);
+        let cold = Self {
+            registry: Registry::new(),
+            auth_failures: counters(&families::AUTH_FAILURES)?,
+            disconnects: counters(&families::CLIENT_DISCONNECTS)?,
+            rejected: counters(&families::REJECTED)?,
+            retries: counters(&families::RETRIES)?,
+            fallbacks: counters(&families::FALLBACKS)?,
+            breaker_state: gauges(&families::BREAKER_STATE)?,
+            breaker_transitions: counters(&families::BREAKER_TRANSITIONS)?,
+            provider_info: gauges(&families::PROVIDER_INFO)?,
+            discovery_time: GaugeVec::new(opts(&families::DISCOVERY_TIME), families::DISCOVERY_TIME.labels)?,
+            config_info: gauges(&families::CONFIG_INFO)?,
+            reload_successful: IntGauge::with_opts(opts(&families::RELOAD_SUCCESSFUL))?,
+            reload_time: Gauge::with_opts(opts(&families::RELOAD_TIME))?,
+            scrapes: counters(&families::SCRAPES)?,
+            named: Mutex::default(),
+        };
+        cold.register(build, live)?;
+        cold.zeros();
+        Ok(cold)
+    }
+
+    fn register(&self, build: Build, live: LiveFacts) -> Result<(), prometheus::Error> {
+        let info = IntGaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
+        info.with_label_values(&[build.version, build.revision, build.rustc]).set(1);
+        let collectors: [Box<dyn Collector>; 16] = [
+            Box::new(info),
+            Box::new(self.auth_failures.clone()),
+            Box::new(self.disconnects.clone()),
+            Box::new(self.rejected.clone()),
+            Box::new(self.retries.clone()),
+            Box::new(self.fallbacks.clone()),
+            Box::new(self.breaker_state.clone()),
+            Box::new(self.breaker_transitions.clone()),
+            Box::new(self.provider_info.clone()),
+            Box::new(self.discovery_time.clone()),
+            Box::new(self.config_info.clone()),
+            Box::new(self.reload_successful.clone()),
+            Box::new(self.reload_time.clone()),
+            Box::new(self.scrapes.clone()),
+            Box::new(LiveCollector::new(live)?),
+            Box::new(super::process::Process::new()?),
+        ];
+        collectors.into_iter().try_for_each(|collector| self.registry.register(collector))
+    }
+
+    /// Counters appear before their first event: `rate()` cannot see the step from nothing to one.
+    fn zeros(&self) {
+        for surface in Surface::ALL {
+            for reason in AuthFailure::ALL {
+                self.auth_failures.with_label_values(&[surface.as_str(), reason.as_str()]);
+            }
+        }
+        for endpoint in Endpoint::ALL {
+            for stage in DisconnectStage::ALL {
+                self.disconnects.with_label_values(&[endpoint.as_str(), stage.as_str()]);
+            }
+        }
+        for reason in Rejection::ALL {
+            self.rejected.with_label_values(&[reason.as_str()]);
+        }
+        for format in Format::ALL {
+            self.scrapes.with_label_values(&[format.as_str(), "200"]);
+        }
+    }
+
+    /// What the configuration names, in place of what an earlier one did. Counters stay, facts of providers that left
+    /// go, and a provider that is new begins with a closed breaker.
+    pub(crate) fn configure(&self, configured: &Configured) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let providers: BTreeMap<String, String> = configured
+            .providers
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned()))
+            .collect();
+        let mut breakers = named.breakers.clone();
+        breakers.retain(|(provider, _), _| providers.contains_key(provider));
+        let own = configured.providers.iter().map(|(provider, _)| (*provider, ""));
+        for (provider, model) in own.chain(configured.models.iter().copied()) {
+            let model = Label::of_name(model).as_str().to_owned();
+            breakers.entry((provider.to_owned(), model)).or_insert(BreakerState::Closed);
+        }
+        for ((provider, model), state) in &breakers {
+            self.breaker_is(provider, model, *state);
+        }
+        for (provider, kind) in &providers {
+            self.provider_info.with_label_values(&[provider, kind]).set(1);
+            self.discovery_time.with_label_values(&[provider]);
+            for reason in RetryReason::ALL {
+                self.retries.with_label_values(&[provider, reason.as_str()]);
+            }
+            for to in BreakerState::ALL {
+                self.breaker_transitions.with_label_values(&[provider, to.as_str()]);
+            }
+        }
+        self.config_info.with_label_values(&[configured.hash]).set(1);
+        let now = Named { providers, breakers, hash: configured.hash.to_owned() };
+        self.forget(&named, &now);
+        *named = now;
+        self.reload_successful.set(1);
+        self.reload_time.set(unix_seconds(SystemTime::now()));
+    }
+
+    /// Removes the facts about what was named and no longer is. (An error would say that there are none.)
+    fn forget(&self, before: &Named, now: &Named) {
+        for (provider, kind) in &before.providers {
+            let still = now.providers.get(provider);
+            if still.is_none_or(|now| now != kind) {
+                drop(self.provider_info.remove_label_values(&[provider, kind]));
+            }
+            if still.is_none() {
+                drop(self.discovery_time.remove_label_values(&[provider]));
+            }
+        }
+        for (provider, model) in before.breakers.keys().filter(|breaker| !now.breakers.contains_key(*breaker))
+        {
+            for state in BreakerState::ALL {
+                drop(self.breaker_state.remove_label_values(&[provider, model, state.as_str()]));
+            }
+        }
+        if before.hash != now.hash {
+            drop(self.config_info.remove_label_values(&[&before.hash]));
+        }
+    }
+
+    fn breaker_is(&self, provider: &str, model: &str, state: BreakerState) {
+        for other in BreakerState::ALL {
+            let gauge = self.breaker_state.with_label_values(&[provider, model, other.as_str()]);
+            gauge.set(i64::from(*other == state));
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a refused credential.
+    pub fn auth_failed(&self, surface: Surface, reason: AuthFailure) {
+        self.cold.auth_failures.with_label_values(&[surface.as_str(), reason.as_str()]).inc();
+    }
+
+    /// Counts a request that was turned away before any provider was asked.
+    pub fn rejected(&self, reason: Rejection) {
+        self.cold.rejected.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    pub(crate) fn disconnected(&self, endpoint: Endpoint, stage: DisconnectStage) {
+        self.cold.disconnects.with_label_values(&[endpoint.as_str(), stage.as_str()]).inc();
+    }
+
+    pub(crate) fn retried(&self, provider: &str, reason: RetryReason) {
+        self.cold.retries.with_label_values(&[provider, reason.as_str()]).inc();
+    }
+
+    /// Counts a request that went on to another provider, once it is known how that ended.
+    pub fn fell_back(&self, from: &str, to: &str, outcome: StatusType) {
+        self.cold.fallbacks.with_label_values(&[from, to, outcome.as_str()]).inc();
+    }
+
+    /// A circuit breaker changed its state; `model` is empty for the provider's own. One whose provider is not configured
+    /// any more, or whose model was not admitted, has no state to show.
+    pub fn breaker(&self, provider: &str, model: &str, state: BreakerState) {
+        self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
+        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shown) = named.breakers.get_mut(&(provider.to_owned(), model.to_owned())) {
+            *shown = state;
+            self.cold.breaker_is(provider, model, state);
+        }
+    }
+
+    /// Shows the state of an admitted model's circuit breaker from now on.
+    pub fn show_breaker_of(&self, provider: &str, model: &str, state: BreakerState) {
+        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.providers.contains_key(provider) {
+            named.breakers.insert((provider.to_owned(), model.to_owned()), state);
+            self.cold.breaker_is(provider, model, state);
+        }
+    }
+
+    /// A provider and its models have other circuit breakers, which are closed.
+    pub fn breakers_anew(&self, provider: &str) {
+        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((of, model), state) in &mut named.breakers {
+            if of == provider {
+                *state = BreakerState::Closed;
+                self.cold.breaker_is(provider, model, *state);
+            }
+        }
+    }
+
+    /// A provider listed its models.
+    pub fn discovered(&self, provider: &str, at: SystemTime) {
+        let named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.providers.contains_key(provider) {
+            self.cold.discovery_time.with_label_values(&[provider]).set(unix_seconds(at));
+        }
+    }
+
+    /// A configuration was refused; the one before stays.
+    pub fn reload_refused(&self) {
+        self.cold.reload_successful.set(0);
+    }
+
+    /// An authorised scrape was answered.
+    pub fn scraped(&self, format: Format, status: u16) {
+        self.cold.scrapes.with_label_values(&[format.as_str(), &status.to_string()]).inc();
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of Unix time fit a float exactly")]
+fn unix_seconds(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_millis() as f64 / 1e3)
+}
+
+/// Reads, at each scrape, what others keep count of.
+struct LiveCollector {
+    descriptors: Vec<Desc>,
+    facts: LiveFacts,
+    in_flight: IntGauge,
+    limit: IntGauge,
+    connections: IntGaugeVec,
+    /// Counted elsewhere; the lock keeps two scrapes from adding the same events twice.
+    counted: Mutex<Counted>,
+}
+
+struct Counted {
+    log_lines_dropped: IntCounter,
+    panics: IntCounter,
+}
+
+impl LiveCollector {
+    fn new(facts: LiveFacts) -> Result<Self, prometheus::Error> {
+        let in_flight = IntGauge::with_opts(opts(&families::HTTP_IN_FLIGHT))?;
+        let limit = IntGauge::with_opts(opts(&families::HTTP_IN_FLIGHT_LIMIT))?;
+        let connections =
+            IntGaugeVec::new(opts(&families::HTTP_CONNECTIONS), families::HTTP_CONNECTIONS.labels)?;
+        let counted = Counted {
+            log_lines_dropped: IntCounter::with_opts(opts(&families::LOG_LINES_DROPPED))?,
+            panics: IntCounter::with_opts(opts(&families::PANICS))?,
+        };
+        let descriptors = [
+            in_flight.desc(),
+            limit.desc(),
+            connections.desc(),
+            counted.log_lines_dropped.desc(),
+            counted.panics.desc(),
+        ];
+        let descriptors = descriptors.into_iter().flatten().cloned().collect();
+        Ok(Self { descriptors, facts, in_flight, limit, connections, counted: Mutex::new(counted) })
+    }
+}
+
+impl Counted {
+    fn collect(&self, log_lines_dropped: u64, panics: u64) -> Vec<MetricFamily> {
+        self.log_lines_dropped.inc_by(log_lines_dropped.saturating_sub(self.log_lines_dropped.get()));
+        self.panics.inc_by(panics.saturating_sub(self.panics.get()));
+        [self.log_lines_dropped.collect(), self.panics.collect()].concat()
+    }
+}
+
+impl Collector for LiveCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptors.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Live {
+            in_flight,
+            in_flight_limit,
+            active_connections,
+            idle_connections,
+            log_lines_dropped,
+            panics,
+        } = (self.facts)();
+        self.in_flight.set(signed(in_flight));
+        self.limit.set(signed(in_flight_limit));
+        for (state, count) in
+            [(ConnectionState::Active, active_connections), (ConnectionState::Idle, idle_connections)]
+        {
+            self.connections.with_label_values(&[state.as_str()]).set(signed(count));
+        }
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = counted.collect(log_lines_dropped, panics);
+        [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), counted].concat()
+    }
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Setup;
+    use super::*;
+
+    /// Lines about providers and the configuration that are not zero, but for the time it was loaded.
+    fn facts(metrics: &Metrics) -> Vec<String> {
+        let about = ["aurora_provider_", "aurora_config_", "aurora_circuit_", "aurora_retries_"];
+        let text = metrics.render(Format::Text);
+        let lines = text.lines().filter(|line| about.iter().any(|name| line.starts_with(name)));
+        let lines = lines.filter(|line| !line.ends_with(" 0") && !line.contains("timestamp_seconds 1"));
+        lines.map(|line| line.trim_start_matches("aurora_").to_owned()).collect()
+    }
+
+    #[test]
+    fn facts_of_providers_that_leave_go_and_counters_stay() {
+        let with = |providers, hash| Configured { providers, hash, ..Configured::default() };
+        let metrics = Metrics::new(Setup {
+            workers: 1,
+            routes: &[],
+            max_models: 1,
+            max_unlisted_models: 20,
+            max_series: 100,
+            build: Build { version: "0", revision: "0", rustc: "0" },
+            live: Box::new(Live::default),
+            configured: with(&[("a", "openai"), ("b", "groq"), ("c", "xai")], "one"),
+        });
+        let metrics = metrics.expect("a sound family table");
+        metrics.breaker("a", "", BreakerState::Open);
+        metrics.breaker("b", "", BreakerState::HalfOpen);
+        metrics.show_breaker_of("a", "gone", BreakerState::Open);
+        metrics.show_breaker_of("b", "m", BreakerState::Closed);
+        metrics.breaker("b", "m", BreakerState::Open);
+        metrics.breaker("b", "never-admitted", BreakerState::Open);
+        metrics.discovered("a", UNIX_EPOCH + std::time::Duration::from_millis(1_500));
+        metrics.retried("a", RetryReason::RateLimited);
+        metrics.configure(&with(&[("b", "openai"), ("c", "xai"), ("d", "jina")], "two"));
+        metrics.breaker("a", "", BreakerState::Closed);
+        metrics.show_breaker_of("a", "late", BreakerState::Open);
+        metrics.discovered("a", UNIX_EPOCH + std::time::Duration::from_secs(2));
+        assert_eq!(
+            facts(&metrics),
+            [
+                r#"circuit_breaker_state{provider="b",model="",state="half_open"} 1"#,
+                r#"circuit_breaker_state{provider="b",model="m",state="open"} 1"#,
+                r#"circuit_breaker_state{provider="c",model="",state="closed"} 1"#,
+                r#"circuit_breaker_state{provider="d",model="",state="closed"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="a",to="closed"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="a",to="open"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="b",to="half_open"} 1"#,
+                r#"circuit_breaker_transitions_total{provider="b",to="open"} 2"#,
+                r#"config_info{hash="two"} 1"#,
+                r#"config_last_reload_successful 1"#,
+                r#"provider_info{provider="b",type="openai"} 1"#,
+                r#"provider_info{provider="c",type="xai"} 1"#,
+                r#"provider_info{provider="d",type="jina"} 1"#,
+                r#"retries_total{provider="a",reason="rate_limited"} 1"#,
+            ]
+        );
+        metrics.reload_refused();
+        assert!(facts(&metrics).contains(&r#"provider_info{provider="b",type="openai"} 1"#.to_owned()));
+        assert!(!facts(&metrics).contains(&"config_last_reload_successful 1".to_owned()));
+    }
+}

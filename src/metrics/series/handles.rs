@@ -1,0 +1,180 @@
+//! Handles to series, resolved once per worker and kept with what they are about: a target, a route, a caller's key.
+
+use std::sync::{Arc, OnceLock};
+
+use super::cardinality::Claim;
+use super::cells::{Amounts, Counter};
+use super::model_handles::ModelHandles;
+use super::table::Series;
+use crate::metrics::catalog::labels::{Answer, Direction, Label, TokenKind, Tokens, Unpriced, UsageSource};
+use crate::metrics::{Shard, WorkerMetrics};
+
+/// A series that is resolved at its first use.
+pub(crate) type Handle<C> = OnceLock<Series<C>>;
+
+/// Handles of the ways something ends; the first is the usual one, and the others often are not needed at all.
+#[derive(Debug)]
+pub(crate) struct Outcomes<const N: usize> {
+    first: Handle<Counter>,
+    others: OnceLock<Box<[Handle<Counter>; N]>>,
+}
+
+impl<const N: usize> Default for Outcomes<N> {
+    fn default() -> Self {
+        Self { first: Handle::new(), others: OnceLock::new() }
+    }
+}
+
+impl<const N: usize> Outcomes<N> {
+    /// The series of one outcome, by its place in its closed set.
+    pub(crate) fn of(&self, outcome: usize, resolve: impl FnOnce() -> Series<Counter>) -> &Series<Counter> {
+        if outcome == 0 {
+            return self.first.get_or_init(resolve);
+        }
+        let others = self.others.get_or_init(|| Box::new([const { Handle::new() }; N]));
+        others[outcome].get_or_init(resolve)
+    }
+}
+
+/// Picodollars (10⁻¹² USD) per token, by [`TokenKind`].
+pub type TokenPrices = [u64; TokenKind::COUNT];
+
+/// What the tokens of a target cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pricing {
+    /// Nobody asked: no price stands in the configuration.
+    Off,
+    /// Other models have prices, this one has none.
+    NoPrice,
+    /// This much.
+    Price(Arc<TokenPrices>),
+}
+
+/// The metrics of one target at one worker.
+#[derive(Debug, Clone)]
+pub struct ModelMetrics(Arc<Target>);
+
+#[derive(Debug)]
+struct Target {
+    handles: Arc<ModelHandles>,
+    /// The name, while it is not admitted.
+    candidate: Option<String>,
+    pricing: Pricing,
+}
+
+impl ModelMetrics {
+    pub(crate) fn new(handles: Arc<ModelHandles>, candidate: Option<String>, pricing: Pricing) -> Self {
+        Self(Arc::new(Target { handles, candidate, pricing }))
+    }
+
+    pub(crate) fn handles(&self) -> &ModelHandles {
+        &self.0.handles
+    }
+
+    /// Whether the name has a label value, so that these handles stay right.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.0.candidate.is_none()
+    }
+
+    /// Whether the name is a label value of its own, and not folded into another.
+    #[must_use]
+    pub fn has_label(&self) -> bool {
+        self.0.handles.has_label()
+    }
+
+    /// Decides on a name that was not admitted when its request came: a 2xx earns it its place.
+    pub(crate) fn settle(&mut self, earned: bool) {
+        let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return };
+        let claim = earned.then_some(Claim::Earned);
+        let settled = handles.worker.model(handles.provider.as_str(), name, claim, pricing.clone());
+        *self = settled;
+    }
+
+    /// Counts the tokens of a 2xx, or that they are not known, and what they cost.
+    pub(crate) fn used(&self, used: Option<(Tokens, UsageSource)>) {
+        let Target { handles, pricing, .. } = &*self.0;
+        let Some((tokens, source)) = used else {
+            handles.usage(UsageSource::Missing);
+            if *pricing != Pricing::Off {
+                handles.unpriced(Unpriced::NoUsage);
+            }
+            return;
+        };
+        handles.usage(source);
+        for (kind, count) in TokenKind::ALL.iter().zip(tokens) {
+            if count > 0 {
+                handles.tokens(*kind, count);
+            }
+        }
+        match pricing {
+            Pricing::Off => {}
+            Pricing::NoPrice => handles.unpriced(Unpriced::NoPrice),
+            Pricing::Price(prices) => {
+                let costs = tokens.iter().zip(prices.iter()).map(|(count, price)| count.wrapping_mul(*price));
+                handles.cost(costs.fold(0, u64::wrapping_add));
+            }
+        }
+    }
+}
+
+/// The metrics of a configured route at one worker.
+#[derive(Debug, Clone)]
+pub struct AliasMetrics(Arc<AliasHandles>);
+
+#[derive(Debug)]
+struct AliasHandles {
+    worker: WorkerMetrics,
+    name: Label,
+    answers: Outcomes<{ Answer::COUNT }>,
+}
+
+impl AliasMetrics {
+    pub(crate) fn new(worker: WorkerMetrics, name: &str) -> Self {
+        Self(Arc::new(AliasHandles { worker, name: Label::of_name(name), answers: Outcomes::default() }))
+    }
+
+    pub(crate) fn answer(&self, answer: Answer) {
+        let handles = &self.0;
+        handles.answers.of(answer as usize, || handles.worker.answers(&handles.name, answer)).add(1);
+    }
+}
+
+/// The metrics of one caller's key at one worker.
+#[derive(Debug, Clone)]
+pub struct CallerMetrics(Arc<CallerHandles>);
+
+#[derive(Debug)]
+struct CallerHandles {
+    requests: Series<Counter>,
+    input: Series<Amounts>,
+    output: Series<Amounts>,
+}
+
+impl CallerMetrics {
+    pub(crate) fn new(shard: &Shard, name: &str) -> Self {
+        let name = Label::of_name(name);
+        let tokens =
+            |side: Direction| shard.metrics.caller_tokens.series(shard.worker, &[name.clone(), side.into()]);
+        Self(Arc::new(CallerHandles {
+            requests: shard.metrics.caller_requests.series(shard.worker, std::slice::from_ref(&name)),
+            input: tokens(Direction::Input),
+            output: tokens(Direction::Output),
+        }))
+    }
+
+    pub(crate) fn record(&self, tokens: Option<&Tokens>) {
+        self.0.requests.add(1);
+        let Some(tokens) = tokens else { return };
+        for (series, side) in [(&self.0.input, Direction::Input), (&self.0.output, Direction::Output)] {
+            let kinds = TokenKind::ALL.iter().zip(tokens).filter(|(kind, _)| kind.side() == side);
+            series.add(kinds.map(|(_, count)| count).sum());
+        }
+    }
+}
+
+impl Shard {
+    pub(crate) fn answers(&self, model: &Label, answer: Answer) -> Series<Counter> {
+        self.metrics.answers.series(self.worker, &[model.clone(), answer.into()])
+    }
+}

@@ -1,0 +1,7 @@
+//! Series in memory: cells per worker, tables of label sets, admission of names, handles.
+
+pub(crate) mod cardinality;
+pub(crate) mod cells;
+pub(crate) mod handles;
+pub(crate) mod model_handles;
+pub(crate) mod table;

@@ -1,0 +1,208 @@
+//! Handles to the series of one (provider, model) pair at one worker.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
+use super::handles::{Handle, Outcomes};
+use super::table::{Series, SeriesTable};
+use crate::metrics::WorkerMetrics;
+use crate::metrics::catalog::labels::{
+    Answer, Attempt, Endpoint, Label, StatusType, Stream, StreamOutcome, TokenKind, Unpriced, UsageSource,
+};
+
+/// What a part of the pair's calls needs, made at the first of them: most pairs are asked in one way only.
+type Part<T> = OnceLock<Box<T>>;
+
+/// Handles of one pair.
+#[derive(Debug)]
+pub(crate) struct ModelHandles {
+    pub(crate) worker: WorkerMetrics,
+    pub(crate) provider: Label,
+    model: Label,
+    endpoints: [Part<EndpointHandles>; Endpoint::COUNT],
+    streams: Part<StreamHandles>,
+    tokens: [Handle<Amounts>; TokenKind::COUNT],
+    usage: [Handle<Counter>; UsageSource::COUNT],
+    cost: Handle<Amounts>,
+    unpriced: [Handle<Counter>; Unpriced::COUNT],
+    attempts: Outcomes<{ Attempt::COUNT }>,
+    answers: Outcomes<{ Answer::COUNT }>,
+}
+
+/// Handles of one endpoint of a pair.
+#[derive(Debug, Default)]
+struct EndpointHandles {
+    /// Whole answers, and streams.
+    calls: [Part<CallHandles>; 2],
+    first_token: Handle<Histogram>,
+}
+
+/// Handles of the calls of one endpoint, streaming or not.
+#[derive(Debug)]
+pub(crate) struct CallHandles {
+    pub(crate) in_flight: Series<Gauge>,
+    /// `status_code="200", status_type="success"`.
+    ok: Handle<Counter>,
+    duration: [Handle<Histogram>; StatusType::COUNT],
+    other_statuses: Mutex<Vec<(Status, Series<Counter>)>>,
+}
+
+/// Handles of a pair's streams, whatever their endpoint.
+#[derive(Debug, Default)]
+struct StreamHandles {
+    per_token: Handle<Histogram>,
+    gap: Handle<Histogram>,
+    outcomes: [Handle<Counter>; StreamOutcome::COUNT],
+}
+
+/// A status code, `None` when no response was received, and what it came to.
+type Status = (Option<u16>, StatusType);
+
+impl ModelHandles {
+    pub(crate) fn new(worker: WorkerMetrics, provider: &str, model: Label) -> Self {
+        Self {
+            worker,
+            provider: Label::of_name(provider),
+            model,
+            endpoints: Default::default(),
+            streams: Part::new(),
+            tokens: Default::default(),
+            usage: Default::default(),
+            cost: Handle::new(),
+            unpriced: Default::default(),
+            attempts: Outcomes::default(),
+            answers: Outcomes::default(),
+        }
+    }
+
+    /// Whether the model counts under its own name.
+    pub(crate) fn has_label(&self) -> bool {
+        matches!(self.model, Label::Shared(_))
+    }
+
+    fn series<C: Cell>(&self, table: &SeriesTable<C>, labels: &[Label]) -> Series<C> {
+        table.series(self.worker.worker, labels)
+    }
+
+    /// The series of this pair that differs from its siblings in `last`, if in anything.
+    fn of_pair<C: Cell>(&self, table: &SeriesTable<C>, last: Option<Label>) -> Series<C> {
+        let labels: Vec<Label> =
+            [self.provider.clone(), self.model.clone()].into_iter().chain(last).collect();
+        self.series(table, &labels)
+    }
+
+    fn endpoint(&self, endpoint: Endpoint) -> &EndpointHandles {
+        self.endpoints[endpoint as usize].get_or_init(Box::default)
+    }
+
+    pub(crate) fn call(&self, endpoint: Endpoint, stream: bool) -> &CallHandles {
+        self.endpoint(endpoint).calls[usize::from(stream)].get_or_init(|| {
+            let labels = [self.provider.clone(), endpoint.into(), Stream::from(stream).into()];
+            Box::new(CallHandles {
+                in_flight: self.series(&self.worker.metrics.requests_in_flight, &labels),
+                ok: Handle::new(),
+                duration: Default::default(),
+                other_statuses: Mutex::default(),
+            })
+        })
+    }
+
+    /// Counts one dispatch that is no longer in flight. `status` is `None` when no response was received.
+    pub(crate) fn record(&self, at: (Endpoint, bool), status: Option<u16>, kind: StatusType, nanos: u64) {
+        let (endpoint, stream) = at;
+        let call = self.call(endpoint, stream);
+        call.in_flight.add(-1);
+        let duration = call.duration[kind as usize].get_or_init(|| {
+            let labels = [
+                self.provider.clone(),
+                self.model.clone(),
+                endpoint.into(),
+                Stream::from(stream).into(),
+                kind.into(),
+            ];
+            self.series(&self.worker.metrics.request_duration, &labels)
+        });
+        duration.observe(nanos);
+        if (status, kind) == (Some(200), StatusType::Success) {
+            call.ok.get_or_init(|| self.requests(at, status, kind)).add(1);
+            return;
+        }
+        let mut others = call.other_statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, series)) = others.iter().find(|(key, _)| *key == (status, kind)) {
+            series.add(1);
+            return;
+        }
+        let series = self.requests(at, status, kind);
+        series.add(1);
+        others.push(((status, kind), series));
+    }
+
+    fn requests(&self, at: (Endpoint, bool), status: Option<u16>, kind: StatusType) -> Series<Counter> {
+        let status = match status {
+            Some(code) => Label::of_name(&code.to_string()),
+            None => Label::Static(&"network_error"),
+        };
+        let labels = [
+            self.provider.clone(),
+            self.model.clone(),
+            at.0.into(),
+            status,
+            kind.into(),
+            Stream::from(at.1).into(),
+        ];
+        self.series(&self.worker.metrics.requests, &labels)
+    }
+
+    pub(crate) fn first_token(&self, endpoint: Endpoint, nanos: u64) {
+        let table = &self.worker.metrics.time_to_first_token;
+        let series = &self.endpoint(endpoint).first_token;
+        series.get_or_init(|| self.of_pair(table, Some(endpoint.into()))).observe(nanos);
+    }
+
+    pub(crate) fn time_per_token(&self, nanos: u64) {
+        let table = &self.worker.metrics.time_per_output_token;
+        let streams = self.streams.get_or_init(Box::default);
+        streams.per_token.get_or_init(|| self.of_pair(table, None)).observe(nanos);
+    }
+
+    pub(crate) fn stream(&self, outcome: StreamOutcome, longest_gap: u64) {
+        let metrics = &self.worker.metrics;
+        let streams = self.streams.get_or_init(Box::default);
+        streams.gap.get_or_init(|| self.of_pair(&metrics.stream_max_gap, None)).observe(longest_gap);
+        let ended = &streams.outcomes[outcome as usize];
+        ended.get_or_init(|| self.of_pair(&metrics.streams, Some(outcome.into()))).add(1);
+    }
+
+    pub(crate) fn attempts(&self, outcome: Attempt, count: u64) {
+        let table = &self.worker.metrics.attempts;
+        self.attempts.of(outcome as usize, || self.of_pair(table, Some(outcome.into()))).add(count);
+    }
+
+    pub(crate) fn tokens(&self, kind: TokenKind, count: u64) {
+        let series = self.tokens[kind as usize].get_or_init(|| {
+            let labels = [self.provider.clone(), self.model.clone(), kind.side().into(), kind.into()];
+            self.series(&self.worker.metrics.tokens, &labels)
+        });
+        series.add(count);
+    }
+
+    pub(crate) fn usage(&self, source: UsageSource) {
+        let table = &self.worker.metrics.usage_reports;
+        let labels = || [self.provider.clone(), source.into()];
+        self.usage[source as usize].get_or_init(|| self.series(table, &labels())).add(1);
+    }
+
+    pub(crate) fn unpriced(&self, reason: Unpriced) {
+        let table = &self.worker.metrics.unpriced;
+        let labels = || [self.provider.clone(), reason.into()];
+        self.unpriced[reason as usize].get_or_init(|| self.series(table, &labels())).add(1);
+    }
+
+    pub(crate) fn cost(&self, picodollars: u64) {
+        self.cost.get_or_init(|| self.of_pair(&self.worker.metrics.cost, None)).add(picodollars);
+    }
+
+    pub(crate) fn answer(&self, answer: Answer) {
+        self.answers.of(answer as usize, || self.worker.answers(&self.model, answer)).add(1);
+    }
+}

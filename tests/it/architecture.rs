@@ -1,0 +1,157 @@
+//! The direction of dependencies in `src/`: between its folders, and between the rooms of `src/gateway/`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// Folders and files at the top of `src/`, each with what it may import. `cli` is the edge: it may import everything.
+const TOP: &[(&str, &[&str])] = &[
+    ("api", &[]),
+    ("config", &["api"]),
+    ("terminal", &["config"]),
+    ("logging", &["config", "terminal"]),
+    ("panics", &[]),
+    ("tls", &[]),
+    ("version", &[]),
+    ("metrics", &["api"]),
+    ("providers", &["api", "config", "metrics", "tls"]),
+    ("gateway", &["api", "config", "logging", "metrics", "panics", "providers", "tls", "version"]),
+    ("probe", &["config", "metrics", "terminal", "tls"]),
+    ("demo", &["api"]),
+];
+
+/// Rooms of `src/gateway/`, from the socket down; a room may import those below it.
+const GATEWAY: &[&str] =
+    &["server", "handlers", "dispatch", "response", "observe", "state", "request", "http"];
+
+/// Imports against the direction, each with its reason.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    // A connection keeps the record of the response whose last byte the kernel has not accepted yet.
+    ("gateway/state/connection_state.rs", "gateway::observe::record::Exchange"),
+];
+
+/// Most files at one level of a folder.
+const ROOM_SIZE: usize = 10;
+
+/// An import: the file, its line, and the path behind `crate::`.
+struct Import {
+    place: String,
+    from: Vec<String>,
+    to: Vec<String>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            source_files(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            found.push(entry);
+        }
+    }
+}
+
+/// The module path of a file: `src/gateway/http/auth.rs` is `gateway`, `http`, `auth`.
+fn module(file: &Path) -> Vec<String> {
+    let below = file.strip_prefix(root()).unwrap().with_extension("");
+    let mut path: Vec<String> =
+        below.components().map(|part| part.as_os_str().to_str().unwrap().to_owned()).collect();
+    if path.last().is_some_and(|last| last == "mod" || last == "lib" || last == "main") {
+        path.pop();
+    }
+    path
+}
+
+/// Every path of a file that begins with `crate::` or `super::`, tests and comments aside.
+fn imports(file: &Path) -> Vec<Import> {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("\n#[cfg(test)]").next().unwrap();
+    let path = Regex::new(r"\b(crate|super)((?:::(?:super|\w+))+)").unwrap();
+    let from = module(file);
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let code = line.split("//").next().unwrap();
+        for captures in path.captures_iter(code) {
+            let mut to = if &captures[1] == "crate" { Vec::new() } else { from.clone() };
+            if &captures[1] == "super" {
+                to.pop();
+            }
+            for part in captures[2].split("::").skip(1) {
+                if part == "super" {
+                    to.pop();
+                } else {
+                    to.push(part.to_owned());
+                }
+            }
+            let place = format!("{}:{}", file.strip_prefix(root()).unwrap().display(), index + 1);
+            found.push(Import { place, from: from.clone(), to });
+        }
+    }
+    found
+}
+
+fn all_imports() -> Vec<Import> {
+    let mut files = Vec::new();
+    source_files(&root(), &mut files);
+    files.iter().flat_map(|file| imports(file)).collect()
+}
+
+#[test]
+fn folders_depend_in_one_direction() {
+    let mut wrong = Vec::new();
+    for Import { place, from, to } in all_imports() {
+        let (Some(from), Some(target)) = (from.first(), to.first()) else { continue };
+        if from == "cli" || from == target {
+            continue;
+        }
+        let allowed = TOP.iter().find(|(name, _)| name == from).map(|(_, allowed)| *allowed);
+        let allowed = allowed.unwrap_or_else(|| panic!("{from} is missing from the table"));
+        let only_parser = from == "probe" && target == "metrics";
+        if !allowed.contains(&target.as_str()) || only_parser && to.get(1).is_none_or(|it| it != "parser") {
+            wrong.push(format!("{place}: {from} must not import {}", to.join("::")));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn rooms_of_the_gateway_depend_downwards() {
+    let level = |room: &str| GATEWAY.iter().position(|known| *known == room);
+    let mut wrong = Vec::new();
+    for Import { place, from, to } in all_imports() {
+        let [first, room, ..] = from.as_slice() else { continue };
+        let [target, other, ..] = to.as_slice() else { continue };
+        if first != "gateway" || target != "gateway" {
+            continue;
+        }
+        let (Some(here), Some(there)) = (level(room), level(other)) else {
+            wrong.push(format!("{place}: {room} or {other} is no room of the gateway"));
+            continue;
+        };
+        let excepted =
+            EXCEPTIONS.iter().any(|(file, path)| place.starts_with(file) && to.join("::") == *path);
+        if there < here && !excepted {
+            wrong.push(format!("{place}: {room} is below {other} and must not import {}", to.join("::")));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_folder_is_a_room_of_at_most_ten_files() {
+    let mut files = Vec::new();
+    source_files(&root(), &mut files);
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    for folder in folders {
+        let count = files.iter().filter(|file| file.parent() == Some(folder)).count();
+        assert!(count <= ROOM_SIZE, "{} holds {count} files", folder.display());
+    }
+}

@@ -4,9 +4,9 @@
 //! # The path of one request
 //!
 //! ```text
-//! caller ── accept ──── route ──── auth ──── body ──── peek ─────── targets ── ask ────── relay ── caller
-//!           connection  routes     auth      request_  operation   targets    attempts   relay_body
-//!           io                               body      multipart                         tap
+//! client ── accept ───── route ──── auth ──── body ──── read ─────── targets ─── dispatch ─── relay ── client
+//!           server::     handlers:: http::    http::    request::    request::   dispatch::   response::
+//!           connection   routes     auth      body      operation    targets     attempts     relay_body, tap
 //! ```
 //!
 //! All of it is in [`gateway`]. The body passes as received in both directions; what Aurora wants to know it reads on
@@ -17,7 +17,8 @@
 //!
 //! - [`cli`]: clap types and one file per command; every command loads its settings through [`config`].
 //! - [`config`]: file, `.env`, environment and flags, each value with where it came from; knows no HTTP.
-//! - [`gateway`]: accept loop, routes, auth, handlers, relay, shutdown.
+//! - [`gateway`]: server → handlers → dispatch → response → observe → state → request → http; a room imports only what
+//!   stands to its right.
 //! - [`providers`]: the configured accounts, which of them serves a model, the upstream client, discovery.
 //! - [`metrics`]: families, cells, observers, label admission, exposition, a parser for expositions, and the
 //!   monitoring that ships with them: rules, alerts, dashboard, scrape stanza.

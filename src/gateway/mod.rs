@@ -1,10 +1,10 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `accept.rs` accepts, `routes.rs` finds and locks the route, `relay.rs` tells the story of a model call,
-//! `stored.rs` and `passthrough.rs` those of calls that are bound to a provider. What
-//! follows from the configuration is made anew as a whole when it changes (`reload.rs`); requests that are in flight
-//! keep what they began with.
+//! cells. `server/` accepts; `handlers/routes.rs` finds the route and checks the credential, `handlers/model_call.rs`
+//! serves a model call, `resources.rs` and `passthrough.rs` those that are bound to a provider; `dispatch/` carries an
+//! operation out. All that follows from the configuration is rebuilt as a whole when it changes (`state/reload/`);
+//! requests in flight keep what they began with.
 
 mod dispatch;
 #[cfg(any(test, fuzzing))]

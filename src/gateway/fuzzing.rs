@@ -100,6 +100,8 @@ fn line_length(bytes: &[u8]) -> usize {
 
 fn declares_usage(event: &[u8]) -> bool {
     let text = String::from_utf8_lossy(event);
+    // A byte order mark before an event goes with it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = text.split(['\r', '\n']).filter_map(|line| line.strip_prefix("data:"));
     let data = lines.collect::<Vec<_>>().join("\n");
     let data: Value = serde_json::from_str(&data).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Properties that every scrape has under any load, and sums over an exposition.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -9,15 +9,6 @@ use std::time::{Duration, Instant};
 use aurora::metrics::parser::{self, Exposition, Kind, Sample};
 
 use crate::aurora::{Aurora, PATIENCE};
-
-/// Every sample by name and labels.
-type Samples = HashMap<String, f64>;
-
-fn samples(exposition: &Exposition, only_growing: bool) -> Samples {
-    let families = exposition.families.iter();
-    let families = families.filter(|family| !only_growing || family.kind != Kind::Gauge);
-    families.flat_map(|family| &family.samples).map(|sample| (sample.to_string(), sample.value)).collect()
-}
 
 /// Scrapes ten times a second until told to stop and checks every exposition, see [`check`]. Gives the number of scrapes.
 pub(crate) fn watch(aurora: &Aurora, stop: &AtomicBool) -> u64 {
@@ -40,35 +31,46 @@ pub(crate) fn watch(aurora: &Aurora, stop: &AtomicBool) -> u64 {
     })
 }
 
-/// Every exposition parses with cumulative buckets, nothing that only grows ever falls, no gauge is below zero.
+/// Every exposition parses with cumulative buckets, nothing that only grows ever falls or is gone, no gauge is below
+/// zero.
 fn check(scraped: Receiver<String>) {
-    let mut before = Samples::new();
+    let mut before = Exposition::default();
     for text in scraped {
-        let exposition = parser::parse(text.as_bytes()).expect("an exposition");
-        let now = samples(&exposition, true);
-        for (name, was) in &before {
-            let is = now.get(name).unwrap_or_else(|| panic!("{name} is gone"));
-            assert!(is >= was, "{name} fell from {was} to {is}");
+        let now = parser::parse(text.as_bytes()).expect("an exposition");
+        for sample in samples(&now) {
+            assert!(sample.value >= 0.0, "{sample} is {}", sample.value);
         }
-        for (name, value) in samples(&exposition, false) {
-            assert!(value >= 0.0, "{name} is {value}");
+        // Samples are sorted, and new ones only come between: one walk meets all of them.
+        let mut left = growing(&now);
+        for was in growing(&before) {
+            let is = left.find(|is| (&is.name, &is.labels) == (&was.name, &was.labels));
+            let is = is.unwrap_or_else(|| panic!("{was} is gone, or out of order"));
+            assert!(is.value >= was.value, "{was} fell from {} to {}", was.value, is.value);
         }
         before = now;
     }
 }
 
+fn samples(exposition: &Exposition) -> impl Iterator<Item = &Sample> {
+    exposition.families.iter().flat_map(|family| &family.samples)
+}
+
+/// Samples of everything but gauges.
+fn growing(exposition: &Exposition) -> impl Iterator<Item = &Sample> {
+    let families = exposition.families.iter().filter(|family| family.kind != Kind::Gauge);
+    families.flat_map(|family| &family.samples)
+}
+
 /// Sum of a series (such as `x_total` or `x_count`) over the samples that `counts`.
 pub(crate) fn sum(exposition: &Exposition, name: &str, counts: impl Fn(&Sample) -> bool) -> u64 {
-    let samples = exposition.families.iter().flat_map(|family| &family.samples);
-    let samples = samples.filter(|sample| sample.name == name && counts(sample));
-    whole(samples.map(|sample| sample.value).sum())
+    let counted = samples(exposition).filter(|sample| sample.name == name && counts(sample));
+    whole(counted.map(|sample| sample.value).sum())
 }
 
 /// The same by the values of labels, joined by spaces; sums of zero are left out.
 pub(crate) fn sums(exposition: &Exposition, name: &str, labels: &[&str]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
-    let samples = exposition.families.iter().flat_map(|family| &family.samples);
-    for sample in samples.filter(|sample| sample.name == name && sample.value > 0.0) {
+    for sample in samples(exposition).filter(|sample| sample.name == name && sample.value > 0.0) {
         let values: Vec<&str> = labels.iter().map(|label| sample.label(label)).collect();
         *sums.entry(values.join(" ")).or_default() += whole(sample.value);
     }

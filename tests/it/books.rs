@@ -47,6 +47,7 @@ fn check(scraped: Receiver<String>) {
             let is = is.unwrap_or_else(|| panic!("{was} is gone, or out of order"));
             assert!(is.value >= was.value, "{was} fell from {} to {}", was.value, is.value);
         }
+        drop(left);
         before = now;
     }
 }

@@ -433,7 +433,8 @@ fn header(key: Key, turn: u64) -> String {
     let key = match key {
         Key::Master => MASTER_KEY.to_owned(),
         Key::Rotating => rotating_key(turn),
-        Key::Revoked => rotating_key(turn.saturating_sub(1)),
+        // Before the first turn that is a key which never was.
+        Key::Revoked => rotating_key(turn.wrapping_sub(1)),
         Key::None => return String::new(),
     };
     format!("authorization: Bearer {key}\r\n")

@@ -96,7 +96,6 @@ const KINDS: &[Kind] = &[
     chat(10, "cr", true, &[200]),
     chat(6, "bom", true, &[200]),
     chat(6, "oversize", true, &[200]),
-    chat(8, "then-closed", false, &[200]),
     chat(10, "spare-route", false, &[200]),
     chat(10, "closed-route", false, &[200]),
     chat(20, "unsteady", false, &[200, 500, 503]),

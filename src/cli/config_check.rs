@@ -126,7 +126,7 @@ fn worst_case(config: &Config) -> WorstCase {
     let bounds = Bounds {
         providers: config.providers.len() as u64,
         models: config.metrics.max_models as u64,
-        aliases: config.routes.len() as u64,
+        model_routes: config.routes.len() as u64,
         callers: if config.server.keys.is_empty() { 0 } else { config.server.keys.len() as u64 + 1 },
         routes: gateway::ROUTE_COUNT as u64,
         max_series: config.metrics.max_series as u64,

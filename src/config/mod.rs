@@ -458,7 +458,7 @@ pub struct ProviderType {
     /// Path and query of its list of models; `None` where there is none, so that `models` has to name them.
     pub models_path: Option<&'static str>,
     /// The endpoints it is known to have, by their names in metrics.
-    pub speaks: &'static [&'static str],
+    pub supports: &'static [&'static str],
     /// Default of `inject_usage`: whether it is known to take `stream_options.include_usage`.
     pub inject_usage: bool,
 }

@@ -25,10 +25,10 @@ use anyhow::Context as _;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Config, Sources, Texts};
-use crate::gateway::state::active::Current;
-use crate::gateway::state::listener_state::Station;
+use crate::gateway::state::active::ActiveConfig;
+use crate::gateway::state::listener_state::ListenerState;
 use crate::gateway::state::reload::Reloader;
-use crate::gateway::state::worker::Shared;
+use crate::gateway::state::worker::AppState;
 use crate::logging::{DroppedLines, LogLevel};
 use server::metrics_listener::MetricsListener;
 use server::shutdown::Signals;
@@ -37,7 +37,7 @@ use server::threads::Workers;
 /// A gateway whose addresses are bound and whose workers can start.
 #[derive(Debug)]
 pub struct Gateway {
-    current: Arc<Current>,
+    active: Arc<ActiveConfig>,
     listeners: Vec<TcpListener>,
     address: SocketAddr,
     metrics: Option<MetricsListener>,
@@ -67,8 +67,8 @@ impl Gateway {
         let metrics = MetricsListener::bind(&config)?;
         let metrics_path = config.metrics_path();
         let routes = handlers::routes::templates(&metrics_path);
-        let current = Arc::new(Current::new(Shared::new(config, dropped_lines, &routes)?));
-        Ok(Self { current, listeners, address, metrics })
+        let active = Arc::new(ActiveConfig::new(AppState::new(config, dropped_lines, &routes)?));
+        Ok(Self { active, listeners, address, metrics })
     }
 
     /// Where it listens.
@@ -81,7 +81,7 @@ impl Gateway {
     #[must_use]
     pub fn metrics_url(&self) -> String {
         let address = self.metrics.as_ref().map_or(self.address, |listener| listener.address);
-        format!("http://{address}{}", self.current.shared().config.metrics_path())
+        format!("http://{address}{}", self.active.app().config.metrics_path())
     }
 
     /// Serves until SIGINT or SIGTERM; `sources`, which `texts` came from, are read again at SIGHUP.
@@ -98,17 +98,19 @@ impl Gateway {
 
     async fn serve(self, sources: Sources, texts: Texts, log_level: LogLevel) -> anyhow::Result<Ended> {
         let mut signals = Signals::new()?;
-        let reloader = Reloader::new(Arc::clone(&self.current), sources, texts, log_level)?;
+        let reloader = Reloader::new(Arc::clone(&self.active), sources, texts, log_level)?;
         self.announce();
         let mut workers = Workers::new();
-        let metrics = self.current.shared().metrics.clone();
+        let metrics = self.active.app().metrics.clone();
         let cells = |index| metrics.as_ref().map(|metrics| metrics.worker(index));
         let own = self.listeners.len();
         for (index, listener) in self.listeners.into_iter().enumerate() {
-            workers
-                .start(listener, Station::of_api(&self.current, cells(index), handlers::routes::router))?;
+            workers.start(
+                listener,
+                ListenerState::of_api(&self.active, cells(index), handlers::routes::router),
+            )?;
         }
-        let scrapes = self.metrics.map(|listener| listener.start(&self.current, cells(own))).transpose()?;
+        let scrapes = self.metrics.map(|listener| listener.start(&self.active, cells(own))).transpose()?;
         let reloading = AbortOnDropHandle::new(tokio::spawn(reloader.run()));
         tokio::select! {
             () = signals.next() => {}
@@ -117,16 +119,16 @@ impl Gateway {
             }
         }
         drop(reloading);
-        let shared = self.current.shared();
+        let app = self.active.app();
         tokio::select! {
-            cut = server::shutdown::stop(&shared, &mut workers, scrapes) => Ok(Ended::Drained { cut }),
+            cut = server::shutdown::stop(&app, &mut workers, scrapes) => Ok(Ended::Drained { cut }),
             () = signals.next() => Ok(Ended::AtOnce),
         }
     }
 
     fn announce(&self) {
-        let shared = self.current.shared();
-        let config = &shared.config;
+        let app = self.active.app();
+        let config = &app.config;
         match &self.metrics {
             _ if !config.metrics.enabled => tracing::info!("prometheus metrics disabled"),
             None => tracing::info!(endpoint = config.metrics_path(), "prometheus metrics enabled"),

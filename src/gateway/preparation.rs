@@ -9,14 +9,14 @@ use crate::config::Config;
 use crate::gateway::request::json::Peek;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
 use crate::gateway::request::usage::Declaration;
-use crate::gateway::state::worker::{Shared, Worker};
+use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
 use crate::metrics::Endpoint;
 use crate::providers::Client;
 
 /// A worker without a listener.
 #[derive(Debug)]
-pub struct Preparation(Worker);
+pub struct Preparation(WorkerState);
 
 impl Preparation {
     /// Makes everything ready that a gateway of this configuration would have.
@@ -24,10 +24,10 @@ impl Preparation {
     /// # Errors
     /// What makes the configuration unusable.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared::new(config, DroppedLines::default(), &[])?);
-        let client = Client::new(&shared.egress, shared.limits.idle_upstream);
-        let metrics = shared.metrics.as_ref().map(|metrics| metrics.worker(0));
-        Ok(Self(Worker::new(shared, client, metrics)))
+        let app = Arc::new(AppState::new(config, DroppedLines::default(), &[])?);
+        let client = Client::new(&app.egress, app.limits.idle_upstream);
+        let metrics = app.metrics.as_ref().map(|metrics| metrics.worker(0));
+        Ok(Self(WorkerState::new(app, client, metrics)))
     }
 
     /// Reads a chat's body, finds its targets and makes the first one's request; gives the size of its body.
@@ -37,7 +37,7 @@ impl Preparation {
     pub fn prepare(&self, body: &Bytes) -> anyhow::Result<u64> {
         let endpoint = Endpoint::ChatCompletions;
         let peek = Peek::of(body)?;
-        let targets = self.0.targets(&peek.model)?.speaking(endpoint, &self.0.shared.providers)?;
+        let targets = self.0.targets(&peek.model)?.speaking(endpoint, &self.0.app.providers)?;
         let operation = Operation {
             kind: OperationKind::Model,
             endpoint,

@@ -39,7 +39,9 @@ pub use crate::metrics::catalog::reference::reference;
 pub use crate::metrics::observers::dispatch::DispatchObserver;
 pub use crate::metrics::observers::http::{CLIENT_CLOSED_REQUEST, HttpObserver};
 pub use crate::metrics::series::cardinality::Claim;
-pub use crate::metrics::series::handles::{AliasMetrics, CallerMetrics, ModelMetrics, Pricing, TokenPrices};
+pub use crate::metrics::series::handles::{
+    CallerMetrics, ModelMetrics, ModelRouteMetrics, Pricing, TokenPrices,
+};
 pub use exposition::gzip;
 
 /// Why there can be no metrics.
@@ -117,7 +119,7 @@ pub struct Configured<'a> {
     /// (provider, model) pairs that have prices.
     pub priced: &'a [(&'a str, &'a str)],
     /// Names of routes.
-    pub aliases: &'a [&'a str],
+    pub model_routes: &'a [&'a str],
     /// Names of callers.
     pub callers: &'a [&'a str],
     /// Digest of the configuration without its secrets.
@@ -217,8 +219,8 @@ impl Metrics {
         for (provider, model) in configured.priced {
             self.cost.appear(&[Label::of_name(provider), Label::of_name(model)]);
         }
-        for alias in configured.aliases {
-            appear(&self.answers, &[Label::of_name(alias)], Answer::ALL);
+        for model_route in configured.model_routes {
+            appear(&self.answers, &[Label::of_name(model_route)], Answer::ALL);
         }
         appear(&self.answers, &[UNKNOWN], Answer::ALL);
         for caller in configured.callers {
@@ -262,7 +264,7 @@ impl Metrics {
                     .collect(),
                 phases: crate::metrics::observers::http::PhaseHandles::default(),
                 overheads: crate::metrics::observers::http::OverheadHandles::default(),
-                aliases: Mutex::default(),
+                model_routes: Mutex::default(),
                 callers: Mutex::default(),
                 unknown_answers: Outcomes::default(),
             }),
@@ -298,7 +300,7 @@ pub struct Shard {
     http: Box<[crate::metrics::observers::http::RouteHandles]>,
     phases: crate::metrics::observers::http::PhaseHandles,
     overheads: crate::metrics::observers::http::OverheadHandles,
-    aliases: Mutex<HashMap<String, AliasMetrics>>,
+    model_routes: Mutex<HashMap<String, ModelRouteMetrics>>,
     callers: Mutex<HashMap<String, CallerMetrics>>,
     unknown_answers: Outcomes<{ Answer::COUNT }>,
 }
@@ -338,9 +340,12 @@ impl WorkerMetrics {
 
     /// The handles of a configured route.
     #[must_use]
-    pub fn alias(&self, name: &str) -> AliasMetrics {
-        let mut aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
-        aliases.entry(name.to_owned()).or_insert_with(|| AliasMetrics::new(self.clone(), name)).clone()
+    pub fn model_route(&self, name: &str) -> ModelRouteMetrics {
+        let mut model_routes = self.model_routes.lock().unwrap_or_else(PoisonError::into_inner);
+        model_routes
+            .entry(name.to_owned())
+            .or_insert_with(|| ModelRouteMetrics::new(self.clone(), name))
+            .clone()
     }
 
     /// The handles of a caller by the configured name of its key.

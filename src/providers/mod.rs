@@ -30,7 +30,7 @@ pub use client::{Client, Connection, Reuse, UpstreamBody, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
 pub use request_body::RequestBody;
-pub use resolve::{Alias, LONGEST_MODEL, Listing, Resolution, Target, Unresolved};
+pub use resolve::{LONGEST_MODEL, Listing, ModelRoute, Resolution, Target, Unresolved};
 pub use scrub::Scrubber;
 
 /// A provider, with what every call to it needs made ready once.
@@ -42,7 +42,7 @@ pub struct Upstream {
     pub scrubber: Option<Scrubber>,
     identity: Identity,
     addresses: Addresses,
-    speaks: [bool; Endpoint::COUNT],
+    supports: [bool; Endpoint::COUNT],
     native: Option<Arc<Self>>,
     record: Arc<Record>,
     metrics: Option<Arc<Metrics>>,
@@ -70,16 +70,16 @@ impl Upstream {
         let native = crate::providers::urls::of_native_gemini(provider);
         let native =
             native.map(|provider| Self::new(&Arc::new(provider), Arc::clone(&record), metrics.clone()));
-        let mut speaks = [false; Endpoint::COUNT];
+        let mut supports = [false; Endpoint::COUNT];
         for endpoint in Endpoint::ALL {
-            speaks[*endpoint as usize] = provider.kind.speaks.contains(&endpoint.as_str());
+            supports[*endpoint as usize] = provider.kind.supports.contains(&endpoint.as_str());
         }
         Ok(Self {
             provider: Arc::clone(provider),
             scrubber: provider.api_key.as_ref().and_then(Scrubber::new),
             identity: Identity::new(provider)?,
             addresses: Addresses::new(provider)?,
-            speaks,
+            supports,
             native: native.transpose()?.map(Arc::new),
             record,
             metrics,
@@ -88,8 +88,8 @@ impl Upstream {
 
     /// Whether it is known to have an endpoint.
     #[must_use]
-    pub fn speaks(&self, endpoint: Endpoint) -> bool {
-        self.speaks[endpoint as usize]
+    pub fn supports(&self, endpoint: Endpoint) -> bool {
+        self.supports[endpoint as usize]
     }
 
     /// Its own API at another address and with another credential, where it has one beside OpenAI's: Gemini's.
@@ -148,7 +148,7 @@ type Discovered = HashMap<String, Vec<String>>;
 pub struct Providers {
     upstreams: Vec<Arc<Upstream>>,
     /// By the name that callers ask for.
-    aliases: HashMap<String, Arc<Alias>>,
+    model_routes: HashMap<String, Arc<ModelRoute>>,
     discovered: RwLock<Arc<Discovered>>,
     generation: AtomicU64,
 }
@@ -173,9 +173,11 @@ impl Providers {
         let upstreams = upstreams
             .map(|provider| Upstream::new(provider, record(provider), metrics.cloned()).map(Arc::new));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
-        let aliases = config.routes.iter().filter_map(|route| Alias::new(route, &upstreams));
+        let model_routes = config.routes.iter().filter_map(|route| ModelRoute::new(route, &upstreams));
         Ok(Self {
-            aliases: aliases.map(|alias| (alias.name.clone(), Arc::new(alias))).collect(),
+            model_routes: model_routes
+                .map(|model_route| (model_route.name.clone(), Arc::new(model_route)))
+                .collect(),
             upstreams,
             discovered: RwLock::new(
                 previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
@@ -207,8 +209,8 @@ impl Providers {
 
     /// Names of the configured routes that lead somewhere, sorted.
     #[must_use]
-    pub fn aliases(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.aliases.keys().map(String::as_str).collect();
+    pub fn model_routes(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.model_routes.keys().map(String::as_str).collect();
         names.sort_unstable();
         names
     }

@@ -33,7 +33,7 @@ pub enum Listing {
 
 /// A configured route: a name of its own for one target or several.
 #[derive(Debug)]
-pub struct Alias {
+pub struct ModelRoute {
     /// The name that callers ask for.
     pub name: String,
     targets: Vec<Target>,
@@ -47,7 +47,7 @@ pub struct Resolution {
     /// In the order of the configuration.
     pub targets: Vec<Target>,
     /// The route that the model is the name of.
-    pub alias: Option<Arc<Alias>>,
+    pub model_route: Option<Arc<ModelRoute>>,
 }
 
 /// Why no target was found.
@@ -59,7 +59,7 @@ pub enum Unresolved {
     NoProvider,
 }
 
-impl Alias {
+impl ModelRoute {
     /// Targets of providers that are not there are left out; `None` when none is left.
     pub(crate) fn new(route: &Route, upstreams: &[Arc<Upstream>]) -> Option<Self> {
         let targets = route.targets.iter().filter_map(|target| {
@@ -69,8 +69,8 @@ impl Alias {
         });
         let targets: Vec<Target> = targets.collect();
         let turns = AtomicUsize::new(0);
-        let alias = Self { name: route.model.clone(), targets, strategy: route.strategy, turns };
-        (!alias.targets.is_empty()).then_some(alias)
+        let model_route = Self { name: route.model.clone(), targets, strategy: route.strategy, turns };
+        (!model_route.targets.is_empty()).then_some(model_route)
     }
 
     /// Which target this request asks first, of so many that it may ask.
@@ -90,11 +90,14 @@ impl Providers {
     /// # Errors
     /// When nobody serves the model.
     pub fn resolve(&self, requested: &str) -> Result<Resolution, Unresolved> {
-        if let Some(alias) = self.aliases.get(requested) {
-            return Ok(Resolution { targets: alias.targets.clone(), alias: Some(Arc::clone(alias)) });
+        if let Some(model_route) = self.model_routes.get(requested) {
+            return Ok(Resolution {
+                targets: model_route.targets.clone(),
+                model_route: Some(Arc::clone(model_route)),
+            });
         }
         let target = self.resolve_model(requested)?;
-        Ok(Resolution { targets: vec![target], alias: None })
+        Ok(Resolution { targets: vec![target], model_route: None })
     }
 
     fn resolve_model(&self, requested: &str) -> Result<Target, Unresolved> {

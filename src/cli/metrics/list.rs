@@ -36,7 +36,7 @@ pub enum Format {
 const DEFAULTS: Bounds = Bounds {
     providers: 1,
     models: 200,
-    aliases: 0,
+    model_routes: 0,
     callers: 1,
     routes: gateway::ROUTE_COUNT as u64,
     max_series: 4_000,

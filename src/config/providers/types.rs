@@ -186,7 +186,7 @@ const fn row(
     name: &'static str,
     env_prefix: &'static str,
     base_url: &'static str,
-    speaks: &'static [&'static str],
+    supports: &'static [&'static str],
 ) -> ProviderType {
     ProviderType {
         name,
@@ -196,7 +196,7 @@ const fn row(
         credential: Credential::Bearer,
         default_api_version: None,
         models_path: Some("/models"),
-        speaks,
+        supports,
         inject_usage: false,
     }
 }

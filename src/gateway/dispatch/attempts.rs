@@ -12,11 +12,11 @@ use super::deadline::Deadline;
 use super::upstream_response::Call;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::headers;
-use crate::gateway::observe::record::{Dispatch, Exchange};
+use crate::gateway::observe::record::{Dispatch, RequestRecord};
 use crate::gateway::request::operation::{Operation, unaddressable};
 use crate::gateway::request::targets::{ModelTarget, Targets};
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{Answer, Attempt, DispatchObserver, RetryReason};
 use crate::providers::{self, Connection, Permit, RequestBody, Reuse, UpstreamBody, UpstreamError};
 
@@ -39,22 +39,22 @@ impl Dispatched {
 /// Asks the targets in their order until one has an answer; the last one's failure is the answer where none has. Those
 /// that have no address for the operation are passed over.
 pub(crate) async fn carry_out(
-    worker: &Worker,
+    worker: &WorkerState,
     targets: &Targets,
     operation: &Operation,
-    exchange: &mut Exchange,
+    record: &mut RequestRecord,
 ) -> Result<Reply, GatewayError> {
     let mut in_turn = targets.in_turn();
     let mut next = addressed(&mut in_turn, operation);
     let mut before = None;
     while let Some((target, request)) = next.take() {
-        let mut dispatch = exchange.dispatch(targets, target, operation);
+        let mut dispatch = record.dispatch(targets, target, operation);
         if let Some(from) = before {
             tracing::debug!(from, to = target.upstream.provider.name, "fallback");
             dispatch.note(|observer| observer.fell_back(from));
         }
         let call = Call { worker, target, operation, deadline: Deadline::new(worker, operation.stream) };
-        let Dispatched { outcome, class, retries } = call.dispatch(request, &mut dispatch, exchange).await;
+        let Dispatched { outcome, class, retries } = call.dispatch(request, &mut dispatch, record).await;
         if class.falls_back {
             next = addressed(&mut in_turn, operation);
         }
@@ -90,7 +90,7 @@ impl Call<'_> {
         &self,
         mut request: Request<RequestBody>,
         dispatch: &mut Dispatch,
-        exchange: &mut Exchange,
+        record: &mut RequestRecord,
     ) -> Dispatched {
         let mut permit = match self.target.admit(self.deadline.begun.into_std()) {
             Ok(permit) => permit,
@@ -101,7 +101,7 @@ impl Call<'_> {
         };
         let (mut retries, mut retried) = (0, None);
         let dispatched = loop {
-            let outcome = self.attempt(request, retried, dispatch, exchange, &mut permit).await;
+            let outcome = self.attempt(request, retried, dispatch, record, &mut permit).await;
             let dispatched = Dispatched::new(outcome, retries);
             if let Some(failure) = dispatched.class.attempt {
                 dispatch.note(|observer| observer.attempt_ended(failure));
@@ -132,19 +132,19 @@ impl Call<'_> {
         request: Request<RequestBody>,
         retried: Option<RetryReason>,
         dispatch: &mut Dispatch,
-        exchange: &mut Exchange,
+        record: &mut RequestRecord,
         permit: &mut Permit<'_>,
     ) -> Outcome {
-        let response = self.ask(request, retried, dispatch, exchange).await?;
+        let response = self.ask(request, retried, dispatch, record).await?;
         let status = response.status();
         dispatch.note(|observer| observer.answered(status.as_u16()));
-        exchange.upstream_answered(status.as_u16());
+        record.upstream_answered(status.as_u16());
         permit.connected();
         // Of a stream the first event counts, which shows only when it is read.
         if permit.is_probe() && status.is_success() && headers::is_json(response.headers()) {
             permit.begun();
         }
-        let answer = self.read(response, dispatch, exchange).await?;
+        let answer = self.read(response, dispatch, record).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             return Err(GatewayError::credentials(self.provider()));
         }
@@ -158,14 +158,14 @@ impl Call<'_> {
         mut request: Request<RequestBody>,
         mut retried: Option<RetryReason>,
         dispatch: &mut Dispatch,
-        exchange: &mut Exchange,
+        record: &mut RequestRecord,
     ) -> Result<Response<UpstreamBody>, GatewayError> {
         let (mut reuse, mut is_counted) = (Reuse::Idle, false);
         loop {
             let connection = self.connection(&request, reuse).await;
             let is_ours = matches!(connection, Err(GatewayError::Unavailable { .. }));
             if !is_ours && !std::mem::replace(&mut is_counted, true) {
-                exchange.attempt();
+                record.attempt();
                 dispatch.note(DispatchObserver::attempt);
                 if let Some(reason) = retried.take() {
                     dispatch.note(|observer| observer.retried(reason));

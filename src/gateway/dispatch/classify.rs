@@ -6,13 +6,13 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::upstream_response::{AnswerBody, UpstreamAnswer};
+use super::upstream_response::{ReceivedBody, UpstreamResponse};
 use crate::gateway::http::error::{Fault, GatewayError};
 use crate::metrics::{Attempt, DispatchObserver, RetryReason};
 use crate::providers::{Health, retry_after, should_retry};
 
 /// Result of an attempt, and with its last one of a dispatch.
-pub(crate) type Outcome = Result<UpstreamAnswer, GatewayError>;
+pub(crate) type Outcome = Result<UpstreamResponse, GatewayError>;
 
 /// Meaning of an outcome.
 pub(crate) struct Class {
@@ -57,10 +57,10 @@ impl Class {
         }
     }
 
-    fn of_answer(answer: &UpstreamAnswer) -> Self {
+    fn of_answer(answer: &UpstreamResponse) -> Self {
         let status = answer.status;
         if status.as_u16() < 400 {
-            let is_whole = matches!(answer.body, AnswerBody::Whole(_));
+            let is_whole = matches!(answer.body, ReceivedBody::Whole(_));
             return Self {
                 retry: None,
                 falls_back: false,
@@ -93,7 +93,7 @@ impl Class {
         let (attempt, end): (_, fn(&mut DispatchObserver)) = match fault {
             Fault::Unreachable => (Attempt::ConnectError, DispatchObserver::unreachable),
             Fault::ConnectTimeout | Fault::TimedOut => (Attempt::Timeout, DispatchObserver::timed_out),
-            Fault::Broken | Fault::CutShort | Fault::Useless => {
+            Fault::Broken | Fault::CutShort | Fault::InvalidResponse => {
                 (Attempt::ServerError, DispatchObserver::failed)
             }
             Fault::Credentials => (Attempt::Unauthorized, DispatchObserver::completed),
@@ -107,7 +107,7 @@ impl Class {
                 Fault::Unreachable | Fault::ConnectTimeout => Health::Unreachable(message.to_owned()),
                 Fault::Broken | Fault::CutShort | Fault::TimedOut => Health::Failed(message.to_owned()),
                 Fault::Credentials => Health::Good,
-                Fault::Useless | Fault::BreakerOpen(_) => Health::Neutral,
+                Fault::InvalidResponse | Fault::BreakerOpen(_) => Health::Neutral,
             },
             attempt: Some(attempt),
             end,
@@ -117,7 +117,7 @@ impl Class {
 
 /// Why an error of the upstream may pass. It has the last word itself, where it says one; a rate limit passes only when
 /// it says, and a quota that is used up does not.
-fn retry(answer: &UpstreamAnswer) -> Option<Retry> {
+fn retry(answer: &UpstreamResponse) -> Option<Retry> {
     let opinion = should_retry(&answer.headers);
     let after = retry_after(&answer.headers, Timestamp::now());
     let reason = match answer.status.as_u16() {
@@ -132,7 +132,7 @@ fn retry(answer: &UpstreamAnswer) -> Option<Retry> {
 }
 
 /// Whether no waiting helps: the account is out of money.
-fn is_out_of_quota(answer: &UpstreamAnswer) -> bool {
+fn is_out_of_quota(answer: &UpstreamResponse) -> bool {
     #[derive(Deserialize)]
     struct Envelope {
         error: Reason,
@@ -142,7 +142,7 @@ fn is_out_of_quota(answer: &UpstreamAnswer) -> bool {
         code: Option<serde_json::Value>,
         r#type: Option<serde_json::Value>,
     }
-    let AnswerBody::Whole(bytes) = &answer.body else { return false };
+    let ReceivedBody::Whole(bytes) = &answer.body else { return false };
     let is_quota = |word: Option<serde_json::Value>| {
         word.is_some_and(|word| word.as_str() == Some("insufficient_quota"))
     };

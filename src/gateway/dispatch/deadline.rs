@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::http::error::{Fault, GatewayError};
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 
 /// The time that one dispatch may take until its answer can be relayed, retries included.
 pub(crate) struct Deadline<'a> {
@@ -24,8 +24,8 @@ pub(crate) enum GivenUp {
 }
 
 impl<'a> Deadline<'a> {
-    pub(crate) fn new(worker: &'a Worker, stream: bool) -> Self {
-        let http = &worker.shared.config.http;
+    pub(crate) fn new(worker: &'a WorkerState, stream: bool) -> Self {
+        let http = &worker.app.config.http;
         let (limit, waited_for) =
             if stream { (http.stream_first_event, "first event") } else { (http.timeout, "answer") };
         let begun = Instant::now();

@@ -13,14 +13,14 @@ use super::deadline::Deadline;
 use super::validation::{self, Sniffer};
 use crate::gateway::http::error::{Fault, GatewayError};
 use crate::gateway::http::headers;
-use crate::gateway::observe::record::{Dispatch, Exchange};
+use crate::gateway::observe::record::{Dispatch, RequestRecord};
 use crate::gateway::request::operation::{Content, Operation};
 use crate::gateway::request::targets::ModelTarget;
 use crate::gateway::request::usage::{self, Declaration};
 use crate::gateway::response::decode::{self, BodyError, ResponseBody};
 use crate::gateway::response::relay_body::{Begun, Form, RelayBody, RelaySetup};
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{HttpObserver, UsageSource};
 use crate::providers::{Scrubber, UpstreamBody};
 
@@ -31,15 +31,15 @@ const HELD_ERROR: usize = 64 << 10;
 
 /// What an upstream answered.
 #[derive(Debug)]
-pub(crate) struct UpstreamAnswer {
+pub(crate) struct UpstreamResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: AnswerBody,
+    pub(crate) body: ReceivedBody,
 }
 
 /// The body of an answer, as far as it was read.
 #[derive(Debug)]
-pub(crate) enum AnswerBody {
+pub(crate) enum ReceivedBody {
     Whole(Bytes),
     /// It is relayed as it comes.
     Begun(Begun),
@@ -47,7 +47,7 @@ pub(crate) enum AnswerBody {
 
 /// One dispatch: an operation at a target.
 pub(crate) struct Call<'a> {
-    pub(crate) worker: &'a Worker,
+    pub(crate) worker: &'a WorkerState,
     pub(crate) target: &'a Arc<ModelTarget>,
     pub(crate) operation: &'a Operation,
     pub(crate) deadline: Deadline<'a>,
@@ -59,8 +59,8 @@ impl Call<'_> {
         &self,
         response: Response<UpstreamBody>,
         dispatch: &mut Dispatch,
-        exchange: &mut Exchange,
-    ) -> Result<UpstreamAnswer, GatewayError> {
+        record: &mut RequestRecord,
+    ) -> Result<UpstreamResponse, GatewayError> {
         let (mut head, body) = response.into_parts();
         let is_framed = headers::is_framed(&head.headers);
         let body = decode::decoded(&mut head, body);
@@ -69,44 +69,44 @@ impl Call<'_> {
         }
         let content = self.operation.content;
         if self.operation.relays_redirect(head.status) {
-            let body = self.hold(body, 0, Sniffer::known(Form::Other), exchange).await?;
+            let body = self.hold(body, 0, Sniffer::known(Form::Other), record).await?;
             let headers = self.to_caller(head.status, head.headers);
-            return Ok(UpstreamAnswer { status: head.status, headers, body });
+            return Ok(UpstreamResponse { status: head.status, headers, body });
         }
         let refusal = match head.status {
             status if status.is_client_error() || status.is_server_error() => {
-                return self.read_error(head, body, exchange).await;
+                return self.read_error(head, body, record).await;
             }
             status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
             status => validation::refusal(self.operation, status, &head.headers, &body),
         };
         if let Some(reason) = refusal {
-            return Err(self.useless(reason));
+            return Err(self.invalid_response(reason));
         }
         let sniffer = Sniffer::new(self.operation, &head.headers);
         // Gemini's own streams are JSON unless events are asked for.
         let streams_json = self.operation.stream && self.operation.declaration == Declaration::Gemini;
         let limit = if streams_json { 0 } else { HELD_ANSWER };
-        let mut body = self.hold(body, limit, sniffer, exchange).await?;
+        let mut body = self.hold(body, limit, sniffer, record).await?;
         let mut headers = self.to_caller(head.status, head.headers);
         match &mut body {
-            AnswerBody::Whole(bytes) => self.check(bytes, is_framed, dispatch, exchange)?,
-            AnswerBody::Begun(begun) if begun.form == Form::Other && !content.is_free() => {
-                return Err(self.useless(validation::NOT_JSON));
+            ReceivedBody::Whole(bytes) => self.check(bytes, is_framed, dispatch, record)?,
+            ReceivedBody::Begun(begun) if begun.form == Form::Other && !content.is_free() => {
+                return Err(self.invalid_response(validation::NOT_JSON));
             }
-            AnswerBody::Begun(begun) => {
+            ReceivedBody::Begun(begun) => {
                 begun.is_framed = is_framed;
                 if begun.form == Form::Events {
                     headers::forbid_buffering(&mut headers);
                 }
             }
         }
-        if let AnswerBody::Whole(bytes) = &mut body
+        if let ReceivedBody::Whole(bytes) = &mut body
             && let Some(scrubber) = self.content_scrubber()
         {
             *bytes = scrubber.scrubbed(std::mem::take(bytes));
         }
-        Ok(UpstreamAnswer { status: head.status, headers, body })
+        Ok(UpstreamResponse { status: head.status, headers, body })
     }
 
     /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
@@ -124,16 +124,16 @@ impl Call<'_> {
         bytes: &[u8],
         is_framed: bool,
         dispatch: &mut Dispatch,
-        exchange: &mut Exchange,
+        record: &mut RequestRecord,
     ) -> Result<(), GatewayError> {
         let content = self.operation.content;
         if bytes.is_empty() {
             let is_answer = content != Content::Json;
-            return if is_answer { Ok(()) } else { Err(self.useless(validation::NO_BODY)) };
+            return if is_answer { Ok(()) } else { Err(self.invalid_response(validation::NO_BODY)) };
         }
         let Some(declared) = usage::of_answer(bytes) else {
             if !content.is_free() {
-                return Err(self.useless(validation::NOT_JSON));
+                return Err(self.invalid_response(validation::NOT_JSON));
             }
             let is_broken = self.must_be_whole(is_framed) && validation::is_cut(bytes);
             return if is_broken { Err(self.not_whole(BodyError::Broken)) } else { Ok(()) };
@@ -141,7 +141,7 @@ impl Call<'_> {
         if let Some(tokens) = declared
             && self.operation.declaration != Declaration::Nothing
         {
-            exchange.used(&tokens);
+            record.used(&tokens);
             dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
         }
         Ok(())
@@ -152,22 +152,22 @@ impl Call<'_> {
         &self,
         head: http::response::Parts,
         body: ResponseBody,
-        exchange: &mut Exchange,
-    ) -> Result<UpstreamAnswer, GatewayError> {
+        record: &mut RequestRecord,
+    ) -> Result<UpstreamResponse, GatewayError> {
         let is_encoded = headers::is_encoded(&head.headers);
         let is_decoded = matches!(body, ResponseBody::Decoded(_));
         let mut headers = self.to_caller(head.status, head.headers);
-        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), exchange).await {
-            Ok(AnswerBody::Whole(bytes)) if !is_encoded => {
+        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), record).await {
+            Ok(ReceivedBody::Whole(bytes)) if !is_encoded => {
                 let answer = self.scrubbed(head.status, headers, bytes);
-                if let AnswerBody::Whole(bytes) = &answer.body {
-                    exchange.upstream_failed(bytes);
+                if let ReceivedBody::Whole(bytes) = &answer.body {
+                    record.upstream_failed(bytes);
                 }
                 return Ok(answer);
             }
-            Ok(AnswerBody::Begun(..)) => format!("an error text over {HELD_ERROR} bytes"),
-            Ok(AnswerBody::Whole(_)) => "a compressed error text".to_owned(),
-            Err(GatewayError::Upstream { fault: Fault::Useless, .. }) if is_decoded => {
+            Ok(ReceivedBody::Begun(..)) => format!("an error text over {HELD_ERROR} bytes"),
+            Ok(ReceivedBody::Whole(_)) => "a compressed error text".to_owned(),
+            Err(GatewayError::Upstream { fault: Fault::InvalidResponse, .. }) if is_decoded => {
                 "a compressed error text".to_owned()
             }
             Err(error) => return Err(error),
@@ -176,18 +176,18 @@ impl Call<'_> {
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let message = format!("it answered {} with {unreadable}", head.status);
-        let envelope = Bytes::from(self.useless(message).envelope());
-        exchange.upstream_failed(&envelope);
+        let envelope = Bytes::from(self.invalid_response(message).envelope());
+        record.upstream_failed(&envelope);
         Ok(self.scrubbed(head.status, headers, envelope))
     }
 
     /// An error text without our credential, whatever an upstream writes into it.
-    fn scrubbed(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamAnswer {
+    fn scrubbed(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamResponse {
         let bytes = match &self.target.upstream.scrubber {
             Some(scrubber) => scrubber.scrubbed(bytes),
             None => bytes,
         };
-        UpstreamAnswer { status, headers, body: AnswerBody::Whole(bytes) }
+        UpstreamResponse { status, headers, body: ReceivedBody::Whole(bytes) }
     }
 
     /// What removes our credential from successful responses.
@@ -203,10 +203,10 @@ impl Call<'_> {
         body: ResponseBody,
         limit: usize,
         sniffer: Sniffer,
-        exchange: &mut Exchange,
-    ) -> Result<AnswerBody, GatewayError> {
+        record: &mut RequestRecord,
+    ) -> Result<ReceivedBody, GatewayError> {
         let held = self.read_up_to(limit, sniffer, body).await;
-        exchange.note(HttpObserver::received);
+        record.note(HttpObserver::received);
         held
     }
 
@@ -215,17 +215,17 @@ impl Call<'_> {
         limit: usize,
         mut sniffer: Sniffer,
         mut body: ResponseBody,
-    ) -> Result<AnswerBody, GatewayError> {
+    ) -> Result<ReceivedBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
         loop {
             if body.is_end_stream() {
-                return Ok(AnswerBody::Whole(joined(parts, size)));
+                return Ok(ReceivedBody::Whole(joined(parts, size)));
             }
             let frame = match self.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => return Err(self.not_whole(error)),
-                Ok(None) => return Ok(AnswerBody::Whole(joined(parts, size))),
+                Ok(None) => return Ok(ReceivedBody::Whole(joined(parts, size))),
                 Err(why) => return Err(self.deadline.missed(&why, self.provider())),
             };
             let Ok(bytes) = frame.into_data() else { continue };
@@ -234,18 +234,18 @@ impl Call<'_> {
             parts.push_back(bytes);
             let form = sniffer.form().unwrap_or(Form::Json);
             if size > limit || (size > 0 && form != Form::Json) {
-                return Ok(AnswerBody::Begun(Begun { head: parts, rest: body, form, is_framed: true }));
+                return Ok(ReceivedBody::Begun(Begun { head: parts, rest: body, form, is_framed: true }));
             }
         }
     }
 
     /// The answer on its way to the caller.
-    pub(crate) fn reply(&self, answer: UpstreamAnswer, dispatch: Dispatch) -> Reply {
-        let UpstreamAnswer { status, mut headers, body } = answer;
+    pub(crate) fn reply(&self, answer: UpstreamResponse, dispatch: Dispatch) -> Reply {
+        let UpstreamResponse { status, mut headers, body } = answer;
         self.target.sign(&mut headers);
         match body {
-            AnswerBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
-            AnswerBody::Begun(begun) => {
+            ReceivedBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
+            ReceivedBody::Begun(begun) => {
                 let setup = RelaySetup {
                     target: Arc::clone(self.target),
                     endpoint: self.operation.endpoint,
@@ -253,7 +253,7 @@ impl Call<'_> {
                     must_be_whole: self.must_be_whole(begun.is_framed),
                     injected: self.operation.injects_usage(self.target),
                     whole_by: self.deadline.at,
-                    idle: self.worker.shared.config.http.stream_idle,
+                    idle: self.worker.app.config.http.stream_idle,
                     cut: self.worker.cut.clone().cancelled_owned(),
                 };
                 Reply::relayed(status, headers, RelayBody::new(begun, dispatch, setup))
@@ -269,12 +269,12 @@ impl Call<'_> {
 
     /// A body that did not come to its end.
     fn not_whole(&self, error: BodyError) -> GatewayError {
-        let fault = if error == BodyError::Broken { Fault::CutShort } else { Fault::Useless };
+        let fault = if error == BodyError::Broken { Fault::CutShort } else { Fault::InvalidResponse };
         GatewayError::upstream(self.provider(), fault, error.to_string())
     }
 
-    fn useless(&self, reason: impl Into<String>) -> GatewayError {
-        GatewayError::upstream(self.provider(), Fault::Useless, reason)
+    fn invalid_response(&self, reason: impl Into<String>) -> GatewayError {
+        GatewayError::upstream(self.provider(), Fault::InvalidResponse, reason)
     }
 
     pub(crate) fn provider(&self) -> &str {

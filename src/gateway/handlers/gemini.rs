@@ -22,7 +22,7 @@ pub(crate) fn compatible<'a>(upstream: &Upstream, method: &Method, path: &'a str
         return Some(&path["//openai".len() + first.len()..]);
     }
     let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
-    if let Some(below) = below.filter(|below| upstream.speaks(endpoint_of(method, below))) {
+    if let Some(below) = below.filter(|below| upstream.supports(endpoint_of(method, below))) {
         return Some(below);
     }
     // Uploads have their version behind `/upload`.

@@ -7,14 +7,14 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::negotiation::Form;
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::Answer;
 
 /// Answers an authorised scrape.
-pub(crate) async fn scrape(worker: &Worker, headers: &HeaderMap) -> Reply {
-    let Some(metrics) = &worker.shared.metrics else { return GatewayError::NO_SUCH_ROUTE.into_reply() };
+pub(crate) async fn scrape(worker: &WorkerState, headers: &HeaderMap) -> Reply {
+    let Some(metrics) = &worker.app.metrics else { return GatewayError::NO_SUCH_ROUTE.into_reply() };
     let form = Form::of(headers);
-    let reply = match worker.shared.renders.ask(metrics, form).await {
+    let reply = match worker.app.renders.ask(metrics, form).await {
         Some(exposition) => answer(form, exposition),
         None => GatewayError::Internal.into_reply(),
     };

@@ -9,11 +9,11 @@ use crate::gateway::dispatch::attempts::carry_out;
 use crate::gateway::http::body_memory::Reservation;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{body, headers, path};
-use crate::gateway::observe::record::Exchange;
+use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload};
 use crate::gateway::request::usage::Declaration;
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{Endpoint, HttpObserver};
 
 /// A call as it was received.
@@ -25,16 +25,16 @@ pub(crate) struct Received {
 
 /// Relays one call: read, resolve, ask, answer.
 pub(crate) async fn model_call(
-    worker: &Worker,
+    worker: &WorkerState,
     endpoint: Endpoint,
     mut received: Received,
-    exchange: &mut Exchange,
+    record: &mut RequestRecord,
 ) -> Result<Reply, GatewayError> {
-    let body = received.body(worker, exchange).await?;
+    let body = received.body(worker, record).await?;
     let payload = Payload::of_model_call(endpoint, &received.head.headers, body).await?;
-    exchange.note(|observer| observer.decoded(payload.stream()));
+    record.note(|observer| observer.decoded(payload.stream()));
 
-    let targets = worker.targets(payload.model())?.speaking(endpoint, &worker.shared.providers)?;
+    let targets = worker.targets(payload.model())?.speaking(endpoint, &worker.app.providers)?;
     let operation = Operation {
         kind: OperationKind::Model,
         endpoint,
@@ -51,41 +51,41 @@ pub(crate) async fn model_call(
             _ => Content::Json,
         },
     };
-    carry_out(worker, &targets, &operation, exchange).await
+    carry_out(worker, &targets, &operation, record).await
 }
 
 impl Received {
     /// The path behind the base path and `prefix`, both of which the route has shown to be there.
-    pub(crate) fn path_below(&self, worker: &Worker, prefix: &str) -> &str {
+    pub(crate) fn path_below(&self, worker: &WorkerState, prefix: &str) -> &str {
         let path = self.head.uri.path();
-        path.get(worker.shared.config.server.base_path.len() + prefix.len()..).unwrap_or_default()
+        path.get(worker.app.config.server.base_path.len() + prefix.len()..).unwrap_or_default()
     }
 
     /// The whole body, within the limits of the server; it must not be encoded.
     pub(crate) async fn body(
         &mut self,
-        worker: &Worker,
-        exchange: &mut Exchange,
+        worker: &WorkerState,
+        record: &mut RequestRecord,
     ) -> Result<Bytes, GatewayError> {
         if headers::is_encoded(&self.head.headers) {
             return Err(body::encoded());
         }
-        self.body_as_it_is(worker, exchange).await
+        self.body_as_it_is(worker, record).await
     }
 
     /// The whole body, within the limits of the server.
     pub(crate) async fn body_as_it_is(
         &mut self,
-        worker: &Worker,
-        exchange: &mut Exchange,
+        worker: &WorkerState,
+        record: &mut RequestRecord,
     ) -> Result<Bytes, GatewayError> {
-        let server = &worker.shared.config.server;
+        let server = &worker.app.config.server;
         let body = std::mem::take(&mut self.body);
-        exchange.note(HttpObserver::body_awaited);
+        record.note(HttpObserver::body_awaited);
         let limits = (server.body_size_limit, server.timeouts.body);
-        let memory = Reservation::of(&worker.shared.lifecycle.bodies, worker.shared.limits.body_memory);
+        let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);
         let body = body::read(&self.head.headers, body, limits, memory).await?;
-        exchange.note(HttpObserver::body_read);
+        record.note(HttpObserver::body_read);
         Ok(body)
     }
 }

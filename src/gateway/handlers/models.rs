@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 
 #[derive(Serialize)]
 struct Model<'a> {
@@ -29,12 +29,13 @@ struct List<'a> {
 const OURS: &str = "aurora";
 
 /// Every configured route, and every model as `provider/model` and by its bare name where only one provider has it.
-pub(crate) fn list(worker: &Worker) -> Reply {
-    let providers = &worker.shared.providers;
-    let (aliases, models) = (providers.aliases(), providers.models());
-    let mut data: Vec<Model> = aliases.iter().map(|alias| model((*alias).to_owned(), OURS)).collect();
+pub(crate) fn list(worker: &WorkerState) -> Reply {
+    let providers = &worker.app.providers;
+    let (model_routes, models) = (providers.model_routes(), providers.models());
+    let mut data: Vec<Model> =
+        model_routes.iter().map(|model_route| model((*model_route).to_owned(), OURS)).collect();
     let mut add = |id: String, provider| {
-        if !aliases.contains(&id.as_str()) {
+        if !model_routes.contains(&id.as_str()) {
             data.push(model(id, provider));
         }
     };
@@ -48,10 +49,10 @@ pub(crate) fn list(worker: &Worker) -> Reply {
 }
 
 /// One model by any of its ids; SDKs write the slash between provider and model as `%2F`.
-pub(crate) async fn show(worker: &Worker, mut request: Request<Body>) -> Result<Reply, GatewayError> {
+pub(crate) async fn show(worker: &WorkerState, mut request: Request<Body>) -> Result<Reply, GatewayError> {
     let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
-    let providers = &worker.shared.providers;
-    if providers.aliases().contains(&id.as_str()) {
+    let providers = &worker.app.providers;
+    if providers.model_routes().contains(&id.as_str()) {
         return Ok(json(&model(id, OURS)));
     }
     let models = providers.models();

@@ -10,13 +10,13 @@ use super::model_call::Received;
 use crate::gateway::dispatch::attempts::carry_out;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{headers, path};
-use crate::gateway::observe::record::Exchange;
+use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::json::Peek;
 use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload, parsed};
 use crate::gateway::request::targets::unknown_provider;
 use crate::gateway::request::usage::Declaration;
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::Endpoint;
 use crate::providers::Upstream;
 
@@ -25,27 +25,27 @@ const PREFIX: &str = "/p/";
 
 /// Relays one call as it is.
 pub(crate) async fn call(
-    worker: &Worker,
+    worker: &WorkerState,
     endpoint: Endpoint,
     mut received: Received,
-    exchange: &mut Exchange,
+    record: &mut RequestRecord,
 ) -> Result<Reply, GatewayError> {
     let below = received.path_below(worker, PREFIX).to_owned();
     let place = Place::of(worker, &received.head.method, &below).ok_or(GatewayError::NO_SUCH_ROUTE)?;
     let (path, native_call) = (place.path, place.native_call);
-    let providers = &worker.shared.providers;
+    let providers = &worker.app.providers;
     let upstream = place.upstream.ok_or_else(|| unknown_provider(StatusCode::NOT_FOUND, None, providers))?;
     if !path::stays_below(&path[1..]) {
         let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
         return Err(GatewayError::invalid(message, None, "invalid_path"));
     }
-    let body = received.body_as_it_is(worker, exchange).await?;
+    let body = received.body_as_it_is(worker, record).await?;
     let peek = peek(&received.head.headers, &body).await;
     let query = path::forwarded(received.head.uri.query());
     let stream = peek.as_ref().is_some_and(|peek| peek.stream)
         || path::asks_for_stream(query.as_deref())
         || native_call.is_some_and(|call| call.stream);
-    exchange.note(|observer| observer.decoded(stream));
+    record.note(|observer| observer.decoded(stream));
     let named = native_call.map(|call| call.model).or_else(|| peek.as_ref().map(|peek| peek.model.as_str()));
     let targets = worker.targets_at(upstream, named);
     let declaration = native_call.map_or(Declaration::of(endpoint), |_| Declaration::Gemini);
@@ -62,12 +62,12 @@ pub(crate) async fn call(
         stream,
         content: Content::Any,
     };
-    carry_out(worker, &targets, &operation, exchange).await
+    carry_out(worker, &targets, &operation, record).await
 }
 
 /// The endpoint that a request is for, as far as it is one that is known.
-pub(crate) fn endpoint(worker: &Worker, method: &Method, uri: &Uri) -> Endpoint {
-    let base = worker.shared.config.server.base_path.len() + PREFIX.len();
+pub(crate) fn endpoint(worker: &WorkerState, method: &Method, uri: &Uri) -> Endpoint {
+    let base = worker.app.config.server.base_path.len() + PREFIX.len();
     let below = uri.path().get(base..).unwrap_or_default();
     Place::of(worker, method, below).map_or(Endpoint::Other, |place| place.endpoint)
 }
@@ -85,9 +85,9 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// `None` where no provider and no path below it are named.
-    fn of(worker: &'a Worker, method: &Method, below: &'a str) -> Option<Self> {
+    fn of(worker: &'a WorkerState, method: &Method, below: &'a str) -> Option<Self> {
         let (name, path) = below.split_at(below.find('/')?);
-        let upstream = worker.shared.providers.upstream(name);
+        let upstream = worker.app.providers.upstream(name);
         if let Some(upstream) = upstream
             && let Some(native) = upstream.native()
             && path.len() > 1

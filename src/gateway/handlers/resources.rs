@@ -10,12 +10,12 @@ use super::model_call::Received;
 use crate::gateway::dispatch::attempts::carry_out;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::path;
-use crate::gateway::observe::record::Exchange;
+use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload};
 use crate::gateway::request::targets::{names, unknown_provider, unsupported};
 use crate::gateway::request::usage::Declaration;
 use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::Endpoint;
 use crate::providers::{Providers, Upstream};
 
@@ -24,10 +24,10 @@ const PROVIDER: &str = "provider";
 
 /// Relays one call to the provider it is for.
 pub(crate) async fn call(
-    worker: &Worker,
+    worker: &WorkerState,
     endpoint: Endpoint,
     mut received: Received,
-    exchange: &mut Exchange,
+    record: &mut RequestRecord,
 ) -> Result<Reply, GatewayError> {
     let path = received.path_below(worker, "/v1").to_owned();
     if !path.split('/').skip(1).all(path::is_id) {
@@ -35,12 +35,12 @@ pub(crate) async fn call(
         return Err(GatewayError::invalid(message, Some("id"), "invalid_id"));
     }
     let (named, query) = path::take_parameter(received.head.uri.query().unwrap_or_default(), PROVIDER);
-    let upstream = provider(&worker.shared.providers, endpoint, &named)?;
+    let upstream = provider(&worker.app.providers, endpoint, &named)?;
     let targets = worker.targets_at(&upstream, None);
-    let body = received.body(worker, exchange).await?;
+    let body = received.body(worker, record).await?;
     let query = path::forwarded(query.as_deref());
     let stream = path::asks_for_stream(query.as_deref());
-    exchange.note(|observer| observer.decoded(stream));
+    record.note(|observer| observer.decoded(stream));
     let operation = Operation {
         kind: OperationKind::Stored,
         endpoint,
@@ -58,7 +58,7 @@ pub(crate) async fn call(
         payload: Payload::AsIs(body),
         stream,
     };
-    carry_out(worker, &targets, &operation, exchange).await
+    carry_out(worker, &targets, &operation, record).await
 }
 
 /// The provider that is named, or the only one that has the endpoint.
@@ -72,7 +72,7 @@ fn provider(
     match named {
         [] if all.is_empty() => Err(GatewayError::NO_PROVIDER),
         [] => {
-            let speaking: Vec<_> = all.iter().filter(|upstream| upstream.speaks(endpoint)).collect();
+            let speaking: Vec<_> = all.iter().filter(|upstream| upstream.supports(endpoint)).collect();
             match speaking.as_slice() {
                 [] => Err(unsupported(providers, endpoint, &[], PROVIDER)),
                 [only] => Ok(Arc::clone(only)),
@@ -85,7 +85,7 @@ fn provider(
             }
         }
         [name] => match providers.upstream(name) {
-            Some(upstream) if upstream.speaks(endpoint) => Ok(Arc::clone(upstream)),
+            Some(upstream) if upstream.supports(endpoint) => Ok(Arc::clone(upstream)),
             Some(upstream) => Err(unsupported(providers, endpoint, &[upstream], PROVIDER)),
             None => Err(unknown_provider(StatusCode::BAD_REQUEST, Some(PROVIDER), providers)),
         },

@@ -15,10 +15,10 @@ use super::{metrics, model_call, models, passthrough, resources, transfer_coding
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{cross_site, headers, host};
-use crate::gateway::observe::record::Exchange;
+use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::response::reply::{ObservedBody, Reply, ReplyBody};
 use crate::gateway::state::lifecycle::BeyondCap;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{Endpoint, Surface};
 use crate::panics;
 
@@ -153,8 +153,8 @@ pub(crate) fn templates(metrics_path: &str) -> Vec<&str> {
 }
 
 /// The router of one worker. With metrics disabled it has no metrics route.
-pub(crate) fn router(worker: &Arc<Worker>) -> Router {
-    let config = &worker.shared.config;
+pub(crate) fn router(worker: &Arc<WorkerState>) -> Router {
+    let config = &worker.app.config;
     let base = &config.server.base_path;
     let mut router = Router::new();
     for (index, route) in ROUTES.iter().enumerate().skip(SCRAPE + 1) {
@@ -167,7 +167,7 @@ pub(crate) fn router(worker: &Arc<Worker>) -> Router {
 }
 
 /// The router of the metrics' own listener: the endpoint and health, without the base path.
-pub(crate) fn metrics_router(worker: &Arc<Worker>) -> Router {
+pub(crate) fn metrics_router(worker: &Arc<WorkerState>) -> Router {
     let mut router = Router::new();
     for (index, route) in ROUTES.iter().enumerate() {
         if matches!(route.action, Action::Health | Action::Ready) {
@@ -177,34 +177,34 @@ pub(crate) fn metrics_router(worker: &Arc<Worker>) -> Router {
     with_fallback(with_scrape(router, worker), worker)
 }
 
-fn with_scrape(router: Router, worker: &Arc<Worker>) -> Router {
-    let path = worker.shared.config.metrics_path();
+fn with_scrape(router: Router, worker: &Arc<WorkerState>) -> Router {
+    let path = worker.app.config.metrics_path();
     router.route(&path, methods(worker, SCRAPE)).route(&format!("{path}/"), methods(worker, SCRAPE))
 }
 
-fn with_fallback(router: Router, worker: &Arc<Worker>) -> Router {
+fn with_fallback(router: Router, worker: &Arc<WorkerState>) -> Router {
     let worker = Arc::clone(worker);
     router.fallback(move |request| serve(Arc::clone(&worker), UNMATCHED, request))
 }
 
 /// Takes every method, so that ours is the one answer to a wrong one.
-fn methods(worker: &Arc<Worker>, index: usize) -> MethodRouter {
+fn methods(worker: &Arc<WorkerState>, index: usize) -> MethodRouter {
     let worker = Arc::clone(worker);
     any(move |request| serve(Arc::clone(&worker), index, request))
 }
 
 /// One request from its head to its answer.
-async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Response<Body> {
+async fn serve(worker: Arc<WorkerState>, index: usize, request: Request<Body>) -> Response<Body> {
     let route = &ROUTES[index];
     let request_id = headers::request_id(request.headers());
     let head = host::check(&request).and_then(|()| transfer_coding::check(request.headers()));
     if head.is_ok() && !route.takes(request.method()) {
-        let mut exchange = Exchange::start(&worker, (index, route.template), &request, &request_id);
+        let mut record = RequestRecord::start(&worker, (index, route.template), &request, &request_id);
         let refusal = GatewayError::method_not_allowed(route.allow);
-        exchange.refused(&refusal);
+        record.refused(&refusal);
         let mut reply = refusal.into_reply();
         reply.headers.insert(ALLOW, HeaderValue::from_static(route.allow));
-        return respond(reply, Some(exchange), request_id);
+        return respond(reply, Some(record), request_id);
     }
     match route.action {
         _ if head.is_err() => {}
@@ -216,28 +216,28 @@ async fn serve(worker: Arc<Worker>, index: usize, request: Request<Body>) -> Res
     if route.action == Action::Scrape && admitted.is_ok() {
         return respond(metrics::scrape(&worker, request.headers()).await, None, request_id);
     }
-    let mut exchange = Exchange::start(&worker, (index, route.template), &request, &request_id);
+    let mut record = RequestRecord::start(&worker, (index, route.template), &request, &request_id);
     let reply = match admitted {
         Err(refusal) => Err(refusal),
         Ok(caller) => {
-            let answer = answer(&worker, route, request, &request_id, caller, &mut exchange);
+            let answer = answer(&worker, route, request, &request_id, caller, &mut record);
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
             answer.unwrap_or(Err(GatewayError::Internal))
         }
     };
     if let Err(refusal) = &reply {
-        exchange.refused(refusal);
+        record.refused(refusal);
         if let (Some(metrics), Some(reason)) = (&worker.metrics, refusal.rejection()) {
             metrics.process().rejected(reason);
         }
     }
     // An exchange that is dropped before it is answered notes that its caller left.
-    let exchange = (!matches!(reply, Err(GatewayError::CallerLeft))).then_some(exchange);
-    respond(reply.unwrap_or_else(GatewayError::into_reply), exchange, request_id)
+    let record = (!matches!(reply, Err(GatewayError::ClientDisconnected))).then_some(record);
+    respond(reply.unwrap_or_else(GatewayError::into_reply), record, request_id)
 }
 
 fn authorize(
-    worker: &Worker,
+    worker: &WorkerState,
     route: &Route,
     request: &Request<Body>,
 ) -> Result<Option<CallerIndex>, GatewayError> {
@@ -246,12 +246,12 @@ fn authorize(
         Lock::Key => Surface::Api,
         Lock::MetricsKey => Surface::Metrics,
     };
-    if worker.shared.access.is_open(surface) {
-        let config = &worker.shared.config;
+    if worker.app.access.is_open(surface) {
+        let config = &worker.app.config;
         let host = if surface == Surface::Metrics { config.metrics_address().0 } else { &config.server.host };
         return cross_site::check(request, host).map(|()| None);
     }
-    worker.shared.access.check(surface, request.headers()).map_err(|refusal| {
+    worker.app.access.check(surface, request.headers()).map_err(|refusal| {
         if let Some(metrics) = &worker.metrics {
             metrics.process().auth_failed(surface, refusal.failure);
         }
@@ -260,24 +260,24 @@ fn authorize(
 }
 
 async fn answer(
-    worker: &Worker,
+    worker: &WorkerState,
     route: &Route,
     request: Request<Body>,
     request_id: &HeaderValue,
     caller: Option<CallerIndex>,
-    exchange: &mut Exchange,
+    record: &mut RequestRecord,
 ) -> Result<Reply, GatewayError> {
-    let lifecycle = &worker.shared.lifecycle;
+    let lifecycle = &worker.app.lifecycle;
     let endpoint = match route.action {
         Action::Call(endpoint) | Action::Stored(endpoint) => Some(endpoint),
         Action::Passthrough => Some(passthrough::endpoint(worker, request.method(), request.uri())),
         _ => None,
     };
     if let Some(endpoint) = endpoint {
-        exchange.model_call(endpoint);
+        record.model_call(endpoint);
     }
     if let Some(caller) = caller {
-        exchange.caller(worker, caller);
+        record.caller(worker, caller);
     }
     if worker.cut.is_cancelled() {
         return Err(GatewayError::DRAINING);
@@ -288,8 +288,8 @@ async fn answer(
     if request.extensions().get::<BeyondCap>().is_some() {
         return Err(GatewayError::TOO_MANY_CONNECTIONS);
     }
-    let in_flight = lifecycle.enter(worker.shared.limits.in_flight).ok_or(GatewayError::OVERLOADED)?;
-    exchange.hold(in_flight);
+    let in_flight = lifecycle.enter(worker.app.limits.in_flight).ok_or(GatewayError::OVERLOADED)?;
+    record.hold(in_flight);
     panics::point("handler", request.uri().path().as_bytes());
     match (route.action, endpoint) {
         (Action::ListModels, _) => Ok(models::list(worker)),
@@ -298,17 +298,17 @@ async fn answer(
             let (head, body) = request.into_parts();
             let received = Received { head, request_id: request_id.clone(), body };
             match action {
-                Action::Stored(_) => resources::call(worker, endpoint, received, exchange).await,
-                Action::Passthrough => passthrough::call(worker, endpoint, received, exchange).await,
-                _ => model_call::model_call(worker, endpoint, received, exchange).await,
+                Action::Stored(_) => resources::call(worker, endpoint, received, record).await,
+                Action::Passthrough => passthrough::call(worker, endpoint, received, record).await,
+                _ => model_call::model_call(worker, endpoint, received, record).await,
             }
         }
         (_, None) => Err(GatewayError::NO_SUCH_ROUTE),
     }
 }
 
-fn ready(worker: &Worker) -> Reply {
-    if worker.shared.lifecycle.is_ready() {
+fn ready(worker: &WorkerState) -> Reply {
+    if worker.app.lifecycle.is_ready() {
         return Reply::json(r#"{"status":"ok"}"#);
     }
     let mut reply = Reply::json(r#"{"status":"draining"}"#);
@@ -316,16 +316,16 @@ fn ready(worker: &Worker) -> Reply {
     reply
 }
 
-fn respond(reply: Reply, mut exchange: Option<Exchange>, request_id: HeaderValue) -> Response<Body> {
+fn respond(reply: Reply, mut record: Option<RequestRecord>, request_id: HeaderValue) -> Response<Body> {
     let Reply { status, headers, body, answer } = reply;
-    if let Some(exchange) = &mut exchange {
-        exchange.answered(status.as_u16(), answer);
+    if let Some(record) = &mut record {
+        record.answered(status.as_u16(), answer);
         // The place in flight is not held while an unread body is waited for.
         if matches!(body, ReplyBody::Full(_)) {
-            exchange.release();
+            record.release();
         }
     }
-    let mut response = Response::new(ObservedBody::watch(body, exchange));
+    let mut response = Response::new(ObservedBody::watch(body, record));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.headers_mut().insert(headers::REQUEST_ID, request_id);

@@ -103,14 +103,14 @@ pub(crate) fn encoded() -> GatewayError {
 /// Chunks that are none are the request's fault; without them the connection broke.
 fn unreadable(error: &axum::Error) -> GatewayError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(current) = cause {
-        let kind = current.downcast_ref::<io::Error>().map(io::Error::kind);
+    while let Some(active) = cause {
+        let kind = active.downcast_ref::<io::Error>().map(io::Error::kind);
         if let Some(ErrorKind::InvalidInput | ErrorKind::InvalidData) = kind {
             return GatewayError::invalid("The body's chunks are malformed.", None, "malformed_body");
         }
-        cause = current.source();
+        cause = active.source();
     }
-    GatewayError::CallerLeft
+    GatewayError::ClientDisconnected
 }
 
 fn too_large(limit: usize) -> GatewayError {

@@ -34,7 +34,7 @@ pub(crate) enum GatewayError {
     Upstream { provider: String, message: String, fault: Fault },
     /// The connection ended inside the request; whoever may still read is told so.
     #[error("The body could not be read to its end.")]
-    CallerLeft,
+    ClientDisconnected,
     /// A defect of ours.
     #[error("internal error; please report it")]
     Internal,
@@ -54,7 +54,7 @@ pub(crate) enum Fault {
     /// Our patience ended.
     TimedOut,
     /// A 2xx that is no answer, or a redirect.
-    Useless,
+    InvalidResponse,
     /// It refused our credential.
     Credentials,
     /// It failed so often that it is not asked for this long.
@@ -66,7 +66,7 @@ impl Fault {
         match self {
             Self::Unreachable | Self::Broken => "upstream_unreachable",
             Self::ConnectTimeout | Self::TimedOut => "upstream_timeout",
-            Self::CutShort | Self::Useless => "upstream_invalid_answer",
+            Self::CutShort | Self::InvalidResponse => "upstream_invalid_answer",
             Self::Credentials => "upstream_credentials",
             Self::BreakerOpen(_) => "upstream_circuit_open",
         }
@@ -76,7 +76,7 @@ impl Fault {
         match self {
             Self::ConnectTimeout | Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::BreakerOpen(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Broken | Self::CutShort | Self::Useless | Self::Credentials => {
+            Self::Unreachable | Self::Broken | Self::CutShort | Self::InvalidResponse | Self::Credentials => {
                 StatusCode::BAD_GATEWAY
             }
         }
@@ -176,7 +176,7 @@ impl GatewayError {
             UpstreamError::OutOfDescriptors => return Self::OUT_OF_DESCRIPTORS,
             UpstreamError::ConnectTimeout(_) => Fault::ConnectTimeout,
             UpstreamError::Connect(_) => Fault::Unreachable,
-            UpstreamError::Informational => Fault::Useless,
+            UpstreamError::Informational => Fault::InvalidResponse,
             UpstreamError::Unsent(_) | UpstreamError::Crossed(_) | UpstreamError::Broken(_) => Fault::Broken,
         };
         Self::upstream(provider, fault, error.to_string())
@@ -216,7 +216,7 @@ impl GatewayError {
             Self::Refused { status, .. } => *status,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::CallerLeft => StatusCode::BAD_REQUEST,
+            Self::ClientDisconnected => StatusCode::BAD_REQUEST,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { fault, .. } => fault.status(),
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -231,7 +231,7 @@ impl GatewayError {
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
             | Self::Upstream { .. }
-            | Self::CallerLeft
+            | Self::ClientDisconnected
             | Self::Internal => None,
             Self::Refused { code: "model_not_found", .. } => Some(Rejection::ModelNotFound),
             Self::Refused { code: "body_too_large", .. } => Some(Rejection::BodyTooLarge),
@@ -245,7 +245,7 @@ impl GatewayError {
     pub(crate) fn answer(&self) -> Answer {
         match self {
             Self::Refused { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. } => Answer::CallerError,
-            Self::CallerLeft => Answer::Cancelled,
+            Self::ClientDisconnected => Answer::Cancelled,
             Self::Unavailable { .. } | Self::Internal => Answer::GatewayError,
             Self::Upstream { .. } => Answer::UpstreamError,
         }
@@ -254,7 +254,7 @@ impl GatewayError {
     /// The `type` of the envelope.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
-            Self::Refused { .. } | Self::CallerLeft => "invalid_request_error",
+            Self::Refused { .. } | Self::ClientDisconnected => "invalid_request_error",
             Self::Unauthorized { .. } => "authentication_error",
             Self::Forbidden { .. } => "permission_error",
             Self::Unavailable { .. } | Self::Internal => "server_error",
@@ -268,7 +268,7 @@ impl GatewayError {
             Self::Refused { code, .. } | Self::Unavailable { code, .. } => code,
             Self::Unauthorized { .. } => "invalid_api_key",
             Self::Forbidden { .. } => "wrong_key",
-            Self::CallerLeft => "incomplete_body",
+            Self::ClientDisconnected => "incomplete_body",
             Self::Upstream { fault, .. } => fault.code(),
             Self::Internal => "internal_error",
         }

@@ -15,12 +15,12 @@ use crate::gateway::request::operation::Operation;
 use crate::gateway::request::targets::{ModelTarget, Targets};
 use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::lifecycle::InFlight;
-use crate::gateway::state::worker::Worker;
+use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Tokens};
 
 /// One exchange with a caller, from its head to the last byte of its answer.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct RequestRecord {
     observer: Option<HttpObserver>,
     log: Option<RequestLog>,
     in_flight: Option<InFlight>,
@@ -30,10 +30,10 @@ pub(crate) struct Exchange {
     connection: Option<Arc<ConnectionState>>,
 }
 
-impl Exchange {
+impl RequestRecord {
     /// A head arrived. `route` is the index in the route table, and the template that stands there.
     pub(crate) fn start(
-        worker: &Worker,
+        worker: &WorkerState,
         route: (usize, &'static str),
         request: &Request<Body>,
         request_id: &HeaderValue,
@@ -42,7 +42,7 @@ impl Exchange {
         let observe = |metrics| HttpObserver::start(metrics, route.0, HttpMethod::of(method), Instant::now());
         Self {
             observer: worker.metrics.as_ref().map(observe),
-            log: RequestLog::start(worker.shared.config.log, route.1, request_id),
+            log: RequestLog::start(worker.app.config.log, route.1, request_id),
             in_flight: None,
             bodiless: method == "HEAD",
             connection: request.extensions().get().cloned(),
@@ -65,7 +65,7 @@ impl Exchange {
     }
 
     /// The key was this caller's. Of a model call it is told after [`Self::model_call`].
-    pub(crate) fn caller(&mut self, worker: &Worker, caller: CallerIndex) {
+    pub(crate) fn caller(&mut self, worker: &WorkerState, caller: CallerIndex) {
         let Some(caller) = caller.of(&worker.callers) else { return };
         if let (Some(observer), Some(metrics)) = (&mut self.observer, &caller.metrics) {
             observer.caller(metrics);
@@ -96,7 +96,7 @@ impl Exchange {
             return Dispatch(None);
         };
         let now = Instant::now();
-        observer.prepared(model, targets.alias_metrics(), now);
+        observer.prepared(model, targets.model_route_metrics(), now);
         Dispatch(Some(DispatchObserver::start(model, operation.endpoint, operation.stream, now)))
     }
 

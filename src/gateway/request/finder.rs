@@ -35,7 +35,7 @@ enum State {
     Before,
     Inside,
     Over,
-    Useless,
+    InvalidResponse,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +91,13 @@ impl Finder {
     pub fn read(&mut self, mut bytes: &[u8]) {
         while let Some(&byte) = bytes.first() {
             match self.state {
-                State::Over | State::Useless => return,
+                State::Over | State::InvalidResponse => return,
                 State::Before if byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(&byte) => {
                     bytes = &bytes[1..];
                 }
                 State::Before => {
-                    self.state = if matches!(byte, b'{' | b'[') { State::Inside } else { State::Useless };
+                    self.state =
+                        if matches!(byte, b'{' | b'[') { State::Inside } else { State::InvalidResponse };
                     self.base = usize::from(self.in_elements && byte == b'[');
                     self.depth = 1;
                     bytes = &bytes[1..];

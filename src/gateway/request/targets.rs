@@ -9,8 +9,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::gateway::http::error::GatewayError;
 use crate::metrics::Endpoint;
-use crate::metrics::{AliasMetrics, ModelMetrics};
-use crate::providers::{Alias, BreakerScope, ModelBreaker, Permit, Providers, Refused, Upstream};
+use crate::metrics::{ModelMetrics, ModelRouteMetrics};
+use crate::providers::{BreakerScope, ModelBreaker, ModelRoute, Permit, Providers, Refused, Upstream};
 
 /// Says which provider answered.
 const PROVIDER: HeaderName = HeaderName::from_static("x-aurora-provider");
@@ -85,19 +85,19 @@ pub(crate) struct Targets {
     /// In the order of their configuration.
     pub(crate) all: Vec<Arc<ModelTarget>>,
     /// The configured route that leads to them.
-    pub(crate) alias: Option<(Arc<Alias>, Option<AliasMetrics>)>,
+    pub(crate) model_route: Option<(Arc<ModelRoute>, Option<ModelRouteMetrics>)>,
 }
 
 impl Targets {
     /// The targets in the order in which this request asks them.
     pub(crate) fn in_turn(&self) -> impl Iterator<Item = &Arc<ModelTarget>> {
-        let first = self.alias.as_ref().map_or(0, |(alias, _)| alias.first(self.all.len()));
+        let first = self.model_route.as_ref().map_or(0, |(model_route, _)| model_route.first(self.all.len()));
         let (later, sooner) = self.all.split_at(first);
         sooner.iter().chain(later)
     }
 
-    pub(crate) fn alias_metrics(&self) -> Option<&AliasMetrics> {
-        self.alias.as_ref().and_then(|(_, metrics)| metrics.as_ref())
+    pub(crate) fn model_route_metrics(&self) -> Option<&ModelRouteMetrics> {
+        self.model_route.as_ref().and_then(|(_, metrics)| metrics.as_ref())
     }
 
     /// Those of them that have an endpoint; a refusal where none has.
@@ -106,16 +106,16 @@ impl Targets {
         endpoint: Endpoint,
         providers: &Providers,
     ) -> Result<Arc<Self>, GatewayError> {
-        if self.all.iter().all(|target| target.upstream.speaks(endpoint)) {
+        if self.all.iter().all(|target| target.upstream.supports(endpoint)) {
             return Ok(self);
         }
         let all: Vec<_> =
-            self.all.iter().filter(|target| target.upstream.speaks(endpoint)).cloned().collect();
+            self.all.iter().filter(|target| target.upstream.supports(endpoint)).cloned().collect();
         if all.is_empty() {
             let asked: Vec<_> = self.all.iter().map(|target| &target.upstream).collect();
             return Err(unsupported(providers, endpoint, &asked, "model"));
         }
-        Ok(Arc::new(Self { all, alias: self.alias.clone() }))
+        Ok(Arc::new(Self { all, model_route: self.model_route.clone() }))
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn unsupported(
     asked: &[&Arc<Upstream>],
     param: &'static str,
 ) -> GatewayError {
-    let speaking = names(providers.upstreams().iter().filter(|upstream| upstream.speaks(endpoint)));
+    let speaking = names(providers.upstreams().iter().filter(|upstream| upstream.supports(endpoint)));
     let endpoint = endpoint.as_str();
     let message = match (names(asked.iter().copied()), speaking) {
         (asked, _) if asked.is_empty() => format!("No configured provider has {endpoint}."),

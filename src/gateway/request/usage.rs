@@ -480,8 +480,8 @@ mod tests {
         assert_eq!(of(r#"[{"usage":{"prompt_tokens":1}}]"#), Some(None));
         let billed = r#"{"results":[],"meta":{"billed_units":{"search_units":1,"input_tokens":4},"tokens":{"input_tokens":5,"output_tokens":1}}}"#;
         assert_eq!(of(billed), Some(Some([5, 0, 0, 0, 1, 0, 0])));
-        for useless in ["", "1", "\"x\"", "{", r#"{"a":1}x"#, "{\"\u{7}\":\"\n\"}"] {
-            assert_eq!(of(useless), None, "{useless}");
+        for invalid_response in ["", "1", "\"x\"", "{", r#"{"a":1}x"#, "{\"\u{7}\":\"\n\"}"] {
+            assert_eq!(of(invalid_response), None, "{invalid_response}");
         }
     }
 
@@ -494,7 +494,7 @@ mod tests {
         );
         let odd = "\u{feff}{\"a\":[NaN,-Infinity, Infinity],\"NaN\\\\\":\"\\\"NaN\",\"usage\":{\"prompt_tokens\":2,\"x\":NaN}}";
         assert_eq!(of_answer(odd.as_bytes()), Some(Some([2, 0, 0, 0, 0, 0, 0])));
-        for useless in [
+        for invalid_response in [
             "NaN",
             "{\"a\":xNaN}",
             "{\"a\":NaNNaN}",
@@ -504,7 +504,7 @@ mod tests {
             "{\"a\":NaN,\"\\",
             "<NaN>",
         ] {
-            assert_eq!(of_answer(useless.as_bytes()), None, "{useless}");
+            assert_eq!(of_answer(invalid_response.as_bytes()), None, "{invalid_response}");
         }
     }
 

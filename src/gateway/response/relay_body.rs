@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::decode::{BodyError, ResponseBody};
 use super::read_timeout::ReadTimeout;
 use super::tap::{Finder, Tap};
-use crate::gateway::observe::record::{Dispatch, Exchange};
+use crate::gateway::observe::record::{Dispatch, RequestRecord};
 use crate::gateway::observe::stream_error::Break;
 use crate::gateway::request::targets::ModelTarget;
 use crate::gateway::request::usage::{Declaration, Usage};
@@ -157,10 +157,10 @@ impl RelayBody {
     pub(crate) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
-        exchange: Option<&mut Exchange>,
+        record: Option<&mut RequestRecord>,
     ) -> Poll<Option<io::Result<Bytes>>> {
         self.timeout.client_reads();
-        let polled = self.poll_relay(cx, exchange);
+        let polled = self.poll_relay(cx, record);
         if polled.is_ready() {
             self.timeout.handed_over();
         }
@@ -170,7 +170,7 @@ impl RelayBody {
     fn poll_relay(
         &mut self,
         cx: &mut Context<'_>,
-        mut exchange: Option<&mut Exchange>,
+        mut record: Option<&mut RequestRecord>,
     ) -> Poll<Option<io::Result<Bytes>>> {
         while self.outcome.is_none() {
             let next = match self.head.pop_front() {
@@ -179,14 +179,14 @@ impl RelayBody {
             };
             match next {
                 Ok(Some(bytes)) => {
-                    let passed = self.passed(bytes, exchange.as_deref_mut());
+                    let passed = self.passed(bytes, record.as_deref_mut());
                     let passed = self.scrubbed(passed);
                     if !passed.is_empty() {
                         return Poll::Ready(Some(Ok(passed)));
                     }
                 }
-                Ok(None) => return Poll::Ready(self.over_scrubbed(None, exchange)),
-                Err(why) => return Poll::Ready(self.over_scrubbed(Some(why), exchange)),
+                Ok(None) => return Poll::Ready(self.over_scrubbed(None, record)),
+                Err(why) => return Poll::Ready(self.over_scrubbed(Some(why), record)),
             }
         }
         Poll::Ready(None)
@@ -206,9 +206,9 @@ impl RelayBody {
     fn over_scrubbed(
         &mut self,
         why: Option<Break>,
-        exchange: Option<&mut Exchange>,
+        record: Option<&mut RequestRecord>,
     ) -> Option<io::Result<Bytes>> {
-        let last = match self.over(why, exchange) {
+        let last = match self.over(why, record) {
             Some(Err(error)) => return Some(Err(error)),
             Some(Ok(last)) => last,
             None => Bytes::new(),
@@ -249,7 +249,7 @@ impl RelayBody {
     }
 
     /// Reads along with the next bytes; of them, those that go on to the caller.
-    fn passed(&mut self, bytes: Bytes, mut exchange: Option<&mut Exchange>) -> Bytes {
+    fn passed(&mut self, bytes: Bytes, mut record: Option<&mut RequestRecord>) -> Bytes {
         panics::point("relay", &bytes);
         let is_last = self.head.is_empty() && self.upstream.is_end_stream();
         if let Along::Finder(finder) = &mut self.along {
@@ -261,7 +261,7 @@ impl RelayBody {
                 return Bytes::new();
             }
             if is_last {
-                self.complete(exchange);
+                self.complete(record);
             }
             return bytes;
         };
@@ -270,15 +270,15 @@ impl RelayBody {
         let passed = tap.read(&bytes);
         if tap.seen().reported_error
             && !had_error
-            && let Some(exchange) = exchange.as_deref_mut()
+            && let Some(record) = record.as_deref_mut()
         {
-            exchange.upstream_failed(&bytes);
+            record.upstream_failed(&bytes);
         }
         let is_whole = is_whole(tap);
         if tap.seen().events > events {
             self.dispatch.note(|observer| observer.progress(Instant::now().into_std()));
         }
-        self.note(had_token, exchange);
+        self.note(had_token, record);
         if is_last && is_whole {
             self.end(StreamOutcome::Completed);
         }
@@ -286,12 +286,12 @@ impl RelayBody {
     }
 
     /// Notes what the tap has seen anew.
-    fn note(&mut self, had_token: bool, mut exchange: Option<&mut Exchange>) {
+    fn note(&mut self, had_token: bool, mut record: Option<&mut RequestRecord>) {
         let Along::Tap(tap) = &mut self.along else { return };
         if tap.seen().first_token && !had_token {
             self.dispatch.note(DispatchObserver::first_token);
-            if let Some(exchange) = exchange.as_deref_mut() {
-                exchange.first_token();
+            if let Some(record) = record.as_deref_mut() {
+                record.first_token();
             }
         }
         if self.declaration != Declaration::Nothing
@@ -300,13 +300,13 @@ impl RelayBody {
             if let Some(paced) = declared.paced {
                 self.dispatch.note(|observer| observer.paced(paced));
             }
-            self.used(declared.tokens, exchange);
+            self.used(declared.tokens, record);
         }
     }
 
-    fn used(&mut self, tokens: Tokens, exchange: Option<&mut Exchange>) {
-        if let Some(exchange) = exchange {
-            exchange.used(&tokens);
+    fn used(&mut self, tokens: Tokens, record: Option<&mut RequestRecord>) {
+        if let Some(record) = record {
+            record.used(&tokens);
         }
         let source = self.source;
         self.dispatch.note(|observer| observer.used(tokens, source));
@@ -342,29 +342,29 @@ impl RelayBody {
     }
 
     /// A body that is no stream of events has come whole.
-    fn complete(&mut self, exchange: Option<&mut Exchange>) {
+    fn complete(&mut self, record: Option<&mut RequestRecord>) {
         if self.declaration != Declaration::Nothing
             && let Along::Finder(finder) = &self.along
             && let Some(tokens) = finder.found().and_then(Usage::read).as_ref().and_then(Usage::tokens)
         {
-            self.used(tokens, exchange);
+            self.used(tokens, record);
         }
         self.end(StreamOutcome::Completed);
     }
 
     /// No more comes from upstream, as it should be or for a reason.
-    fn over(&mut self, why: Option<Break>, exchange: Option<&mut Exchange>) -> Option<io::Result<Bytes>> {
+    fn over(&mut self, why: Option<Break>, record: Option<&mut RequestRecord>) -> Option<io::Result<Bytes>> {
         let why = if why.is_none() && self.is_cut() { Some(Break::Truncated) } else { why };
         match (&self.along, why) {
-            (Along::Tap(_), why) => self.events_over(why, exchange).map(Ok),
+            (Along::Tap(_), why) => self.events_over(why, record).map(Ok),
             (_, None) => {
-                self.complete(exchange);
+                self.complete(record);
                 None
             }
             (_, Some(why)) => {
                 self.broke(why, false);
-                if let Some(exchange) = exchange {
-                    exchange.broke(why);
+                if let Some(record) = record {
+                    record.broke(why);
                 }
                 self.end(why.outcome());
                 Some(Err(io::Error::other(why.message())))
@@ -374,7 +374,7 @@ impl RelayBody {
 
     /// The last bytes of a stream of events. What comes after its last event, be it a reset, is no failure of its
     /// answer; a stream that broke before ends with an event that says why.
-    fn events_over(&mut self, why: Option<Break>, mut exchange: Option<&mut Exchange>) -> Option<Bytes> {
+    fn events_over(&mut self, why: Option<Break>, mut record: Option<&mut RequestRecord>) -> Option<Bytes> {
         let Along::Tap(tap) = &mut self.along else { return None };
         let (inside_event, had_token) = (tap.is_inside_event(), tap.seen().first_token);
         let mut last = tap.end();
@@ -385,12 +385,12 @@ impl RelayBody {
             (_, None) if tap.may_end(self.is_framed) => Some(StreamOutcome::Completed),
             _ => None,
         };
-        self.note(had_token, exchange.as_deref_mut());
+        self.note(had_token, record.as_deref_mut());
         self.end(outcome.unwrap_or_else(|| {
             let why = why.unwrap_or(Break::Truncated);
             self.broke(why, inside_event);
-            if let Some(exchange) = exchange {
-                exchange.broke(why);
+            if let Some(record) = record {
+                record.broke(why);
             }
             let apart = if inside_event { "\n\n" } else { "" };
             last = Bytes::from([&*last, apart.as_bytes(), why.event(self.endpoint).as_bytes()].concat());

@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 
 use super::relay_body::RelayBody;
 use crate::gateway::http::error::{Fault, GatewayError};
-use crate::gateway::observe::record::{Dispatch, Exchange};
+use crate::gateway::observe::record::{Dispatch, RequestRecord};
 use crate::metrics::{Answer, DispatchObserver, HttpOutcome};
 
 /// When to try again after a refusal of ours that has nothing to do with the request.
@@ -106,7 +106,7 @@ impl GatewayError {
             Self::Refused { .. }
             | Self::Forbidden { .. }
             | Self::Upstream { .. }
-            | Self::CallerLeft
+            | Self::ClientDisconnected
             | Self::Internal => {}
         }
         Reply::full(self.status(), headers, Bytes::from(self.envelope()), self.answer())
@@ -118,15 +118,15 @@ impl GatewayError {
 pub(crate) struct ObservedBody {
     body: ReplyBody,
     /// `None` for what is not noted at all: health checks and authorised scrapes.
-    exchange: Option<Exchange>,
+    record: Option<RequestRecord>,
     /// How it ended, once it has.
     outcome: Option<HttpOutcome>,
 }
 
 impl ObservedBody {
-    pub(crate) fn watch(body: ReplyBody, exchange: Option<Exchange>) -> Body {
+    pub(crate) fn watch(body: ReplyBody, record: Option<RequestRecord>) -> Body {
         let ended = matches!(&body, ReplyBody::Full(full) if full.bytes.is_empty());
-        let mut observed = Self { body, exchange, outcome: None };
+        let mut observed = Self { body, record, outcome: None };
         if ended {
             observed.end(HttpOutcome::Ok);
         }
@@ -138,8 +138,8 @@ impl ObservedBody {
         if let ReplyBody::Full(FullBody { dispatch: Some(dispatch), .. }) = &mut self.body {
             dispatch.note(DispatchObserver::completed);
         }
-        if let Some(exchange) = &mut self.exchange {
-            exchange.ended(outcome);
+        if let Some(record) = &mut self.record {
+            record.ended(outcome);
         }
     }
 }
@@ -159,16 +159,16 @@ impl http_body::Body for ObservedBody {
         match &mut this.body {
             ReplyBody::Full(full) => {
                 let bytes = std::mem::take(&mut full.bytes);
-                if let Some(exchange) = &mut this.exchange {
-                    exchange.note(|observer| observer.sent(bytes.len()));
+                if let Some(record) = &mut this.record {
+                    record.note(|observer| observer.sent(bytes.len()));
                 }
                 this.end(HttpOutcome::Ok);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             ReplyBody::Relay(relay) => {
-                let frame = std::task::ready!(relay.poll_bytes(cx, this.exchange.as_mut()));
-                if let (Some(Ok(bytes)), Some(exchange)) = (&frame, &mut this.exchange) {
-                    exchange.note(|observer| observer.sent(bytes.len()));
+                let frame = std::task::ready!(relay.poll_bytes(cx, this.record.as_mut()));
+                if let (Some(Ok(bytes)), Some(record)) = (&frame, &mut this.record) {
+                    record.note(|observer| observer.sent(bytes.len()));
                 }
                 if let Some(outcome) = relay.outcome() {
                     this.end(outcome);
@@ -195,16 +195,16 @@ impl Drop for ObservedBody {
         if let Some(outcome) = self.outcome {
             // Broken it stays, whatever the client gets of it.
             if outcome != HttpOutcome::Broken
-                && let Some(exchange) = self.exchange.take()
+                && let Some(record) = self.record.take()
             {
-                exchange.hand_over();
+                record.hand_over();
             }
             return;
         }
         let ReplyBody::Relay(relay) = &mut self.body else { return };
         relay.left();
         // The end of a stream that is still to be written has not reached a client that does not read.
-        let unread = self.exchange.as_ref().is_some_and(Exchange::is_write_blocked);
+        let unread = self.record.as_ref().is_some_and(RequestRecord::is_write_blocked);
         if let Some(outcome) = relay.outcome() {
             self.end(if unread { HttpOutcome::Cancelled } else { outcome });
         }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::connection;
 use super::listener;
 use crate::gateway::state::connection_state::Order;
-use crate::gateway::state::listener_state::Station;
+use crate::gateway::state::listener_state::ListenerState;
 
 /// Pause after an accept failed for want of file descriptors or memory, or found no room.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -24,11 +24,12 @@ const HANDOVER: Duration = Duration::from_millis(1);
 const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
 
 /// Accepts until the gateway drains, then lets connections finish.
-pub(crate) async fn accept(listener: TcpListener, station: Arc<Station>) {
-    let lifecycle = &station.lifecycle;
-    let mut accepting = AcceptLoop { tasks: TaskTracker::new(), station: &station, failing: false };
+pub(crate) async fn accept(listener: TcpListener, listener_state: Arc<ListenerState>) {
+    let lifecycle = &listener_state.lifecycle;
+    let mut accepting =
+        AcceptLoop { tasks: TaskTracker::new(), listener_state: &listener_state, failing: false };
     accepting.accept_until(&listener, lifecycle.draining.cancelled()).await;
-    station.connections.tell(Order::Drain);
+    listener_state.connections.tell(Order::Drain);
     accepting.close(listener).await;
     let tasks = accepting.tasks;
     tasks.close();
@@ -36,13 +37,13 @@ pub(crate) async fn accept(listener: TcpListener, station: Arc<Station>) {
         () = tasks.wait() => return,
         () = lifecycle.closing.cancelled() => {}
     }
-    station.connections.tell(Order::Close);
+    listener_state.connections.tell(Order::Close);
     tasks.wait().await;
 }
 
 struct AcceptLoop<'a> {
     tasks: TaskTracker,
-    station: &'a Arc<Station>,
+    listener_state: &'a Arc<ListenerState>,
     /// The last accept failed, and the log says so.
     failing: bool,
 }
@@ -77,33 +78,33 @@ impl AcceptLoop<'_> {
     /// Serves a connection, once there is room.
     async fn take_in(&mut self, socket: TcpStream) {
         self.failing = false;
-        let lifecycle = &self.station.lifecycle;
+        let lifecycle = &self.listener_state.lifecycle;
         let (counted, within_cap) = loop {
             let within_cap = self.make_room().await;
             let draining = lifecycle.draining.is_cancelled();
-            let most = if draining { usize::MAX } else { self.station.most_connections() };
+            let most = if draining { usize::MAX } else { self.listener_state.most_connections() };
             if let Some(counted) = lifecycle.connect(most) {
                 break (counted, within_cap);
             }
         };
         // Registered before it runs: one that was just accepted has sent nothing.
-        let registered = self.station.connections.register();
-        let station = Arc::clone(self.station);
-        self.tasks.spawn(connection::serve(socket, station, within_cap, (registered, counted)));
+        let registered = self.listener_state.connections.register();
+        let listener_state = Arc::clone(self.listener_state);
+        self.tasks.spawn(connection::serve(socket, listener_state, within_cap, (registered, counted)));
     }
 
     /// Waits until one more connection may be served; false when only as one beyond the cap.
     async fn make_room(&self) -> bool {
-        let lifecycle = &self.station.lifecycle;
+        let lifecycle = &self.listener_state.lifecycle;
         loop {
-            let (open, cap) = (lifecycle.connections(), self.station.cap());
+            let (open, cap) = (lifecycle.connections(), self.listener_state.cap());
             // What has reached a listener that closes is served in any case.
             if open < cap || lifecycle.draining.is_cancelled() {
                 return true;
             }
             // Some more at once where there are many, so that a flood does not look at all of them for each.
             if !self.evict(1 + cap / 128).await {
-                if open < self.station.most_connections() {
+                if open < self.listener_state.most_connections() {
                     return false;
                 }
                 // The backlog holds the rest.
@@ -114,9 +115,9 @@ impl AcceptLoop<'_> {
 
     /// Makes connections that have nothing to serve close, and waits until one has; false when there are none.
     async fn evict(&self, most: usize) -> bool {
-        let lifecycle = &self.station.lifecycle;
+        let lifecycle = &self.listener_state.lifecycle;
         let open = lifecycle.connections();
-        let (own, others) = lifecycle.evict(&self.station.connections, most);
+        let (own, others) = lifecycle.evict(&self.listener_state.connections, most);
         if own + others == 0 {
             return false;
         }

@@ -28,7 +28,7 @@ use crate::gateway::handlers::transfer_coding;
 use crate::gateway::state::connection_state::{ConnectionState, Stage};
 use crate::gateway::state::connections::Registered;
 use crate::gateway::state::lifecycle::{BeyondCap, Connected};
-use crate::gateway::state::listener_state::Station;
+use crate::gateway::state::listener_state::ListenerState;
 use crate::metrics::{HttpMethod, HttpOutcome};
 use crate::panics;
 
@@ -38,16 +38,16 @@ const MAX_HEAD: usize = 64 << 10;
 /// Serves a connection to its end.
 pub(crate) async fn serve(
     socket: TcpStream,
-    station: Arc<Station>,
+    listener_state: Arc<ListenerState>,
     within_cap: bool,
     (registered, _counted): (Registered, Connected),
 ) {
-    let serving = station.serving();
-    let timeouts = serving.worker.shared.config.server.timeouts;
+    let serving = listener_state.serving();
+    let timeouts = serving.worker.app.config.server.timeouts;
     listener::accepted(&socket, timeouts.write);
     let state = &registered.state;
     let socket = DeadlineStream::new(socket, timeouts, Arc::clone(state));
-    let (serving, follows) = (RefCell::new(serving), &*station);
+    let (serving, follows) = (RefCell::new(serving), &*listener_state);
     let service = service_fn(move |request: Request<Incoming>| {
         panics::point("connection", request.uri().path().as_bytes());
         follows.follow(&mut serving.borrow_mut());
@@ -78,7 +78,7 @@ pub(crate) async fn serve(
             .serve_connection(TokioIo::new(socket), service)
     );
     if let Some(Err(error)) = until_end(connection, state).await {
-        note_refused_head(&station, &error);
+        note_refused_head(&listener_state, &error);
     }
 }
 
@@ -106,8 +106,8 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionSta
 }
 
 /// A head that hyper could not parse got its answer from hyper itself.
-fn note_refused_head(station: &Station, error: &hyper::Error) {
-    let Some(metrics) = station.metrics.as_ref().filter(|_| error.is_parse()) else { return };
+fn note_refused_head(listener_state: &ListenerState, error: &hyper::Error) {
+    let Some(metrics) = listener_state.metrics.as_ref().filter(|_| error.is_parse()) else { return };
     let status = if error.is_parse_too_large() { 431 } else { 400 };
     metrics.exchange(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
 }

@@ -125,12 +125,12 @@ pub(crate) fn refuse_handshakes(listener: &tokio::net::TcpListener) -> std::io::
 }
 
 /// A bound socket; its options are those of the sockets that it accepts.
-fn socket(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
+fn socket(address: SocketAddr, app: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
+    socket.set_reuse_port(app)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

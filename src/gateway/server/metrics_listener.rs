@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use super::{accept, listener};
 use crate::config::Config;
 use crate::gateway::handlers::routes;
-use crate::gateway::state::active::Current;
+use crate::gateway::state::active::ActiveConfig;
 use crate::gateway::state::lifecycle::Lifecycle;
-use crate::gateway::state::listener_state::Station;
+use crate::gateway::state::listener_state::ListenerState;
 use crate::metrics::WorkerMetrics;
 
 /// Time for the last scrape to be read to its end.
@@ -45,13 +45,14 @@ impl MetricsListener {
     /// Serves in the runtime it is called in.
     pub(crate) fn start(
         self,
-        current: &Arc<Current>,
+        active: &Arc<ActiveConfig>,
         metrics: Option<WorkerMetrics>,
     ) -> std::io::Result<Scrapes> {
         let lifecycle = Arc::<Lifecycle>::default();
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let station = Station::of_metrics(current, metrics, Arc::clone(&lifecycle), routes::metrics_router);
-        let accepting = tokio::spawn(accept::accept(listener, Arc::new(station)));
+        let listener_state =
+            ListenerState::of_metrics(active, metrics, Arc::clone(&lifecycle), routes::metrics_router);
+        let accepting = tokio::spawn(accept::accept(listener, Arc::new(listener_state)));
         Ok(Scrapes { accepting, lifecycle })
     }
 }

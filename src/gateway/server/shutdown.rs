@@ -6,14 +6,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::metrics_listener::Scrapes;
 use super::threads::Workers;
-use crate::gateway::state::worker::Shared;
+use crate::gateway::state::worker::AppState;
 
 /// Time for last words to be written after the grace period.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Drains and stops; returns how many requests were cut off.
-pub(crate) async fn stop(shared: &Shared, workers: &mut Workers, scrapes: Option<Scrapes>) -> usize {
-    let (lifecycle, shutdown) = (&shared.lifecycle, shared.config.server.shutdown);
+pub(crate) async fn stop(app: &AppState, workers: &mut Workers, scrapes: Option<Scrapes>) -> usize {
+    let (lifecycle, shutdown) = (&app.lifecycle, app.config.server.shutdown);
     lifecycle.leave();
     tracing::info!(in_flight = lifecycle.in_flight(), "shutting down");
     tokio::time::sleep(shutdown.delay).await;

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::accept;
-use crate::gateway::state::listener_state::Station;
+use crate::gateway::state::listener_state::ListenerState;
 
 /// Every worker of the process.
 pub(crate) struct Workers {
@@ -26,10 +26,14 @@ impl Workers {
     }
 
     /// Starts a thread that serves a listener.
-    pub(crate) fn start(&mut self, listener: TcpListener, station: Station) -> anyhow::Result<()> {
+    pub(crate) fn start(
+        &mut self,
+        listener: TcpListener,
+        listener_state: ListenerState,
+    ) -> anyhow::Result<()> {
         let report = self.report.clone();
         let life = move || {
-            let work = AssertUnwindSafe(|| work(listener, station));
+            let work = AssertUnwindSafe(|| work(listener, listener_state));
             let result = catch_unwind(work).unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")));
             // Nobody listens any more when the process is about to end.
             drop(report.send(result));
@@ -58,12 +62,12 @@ impl Workers {
 }
 
 /// The life of one worker thread.
-fn work(listener: TcpListener, station: Station) -> anyhow::Result<()> {
-    let station = Arc::new(station);
+fn work(listener: TcpListener, listener_state: ListenerState) -> anyhow::Result<()> {
+    let listener_state = Arc::new(listener_state);
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        accept::accept(listener, station).await;
+        accept::accept(listener, listener_state).await;
         Ok(())
     });
     // A name that is still being looked up does not hold the end up.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::lifecycle::Lifecycle;
 use super::renders::Renders;
-use super::worker::Shared;
+use super::worker::AppState;
 use super::{limits, metrics_setup};
 use crate::config::Config;
 use crate::gateway::http::auth::Access;
@@ -14,14 +14,14 @@ use crate::providers::{Egress, Providers};
 
 /// What is in force now. Whoever holds an older one keeps it to the end of its request.
 #[derive(Debug)]
-pub(crate) struct Current {
-    shared: RwLock<Arc<Shared>>,
+pub(crate) struct ActiveConfig {
+    app: RwLock<Arc<AppState>>,
     generation: AtomicU64,
 }
 
-impl Current {
-    pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared: RwLock::new(Arc::new(shared)), generation: AtomicU64::new(0) }
+impl ActiveConfig {
+    pub(crate) fn new(app: AppState) -> Self {
+        Self { app: RwLock::new(Arc::new(app)), generation: AtomicU64::new(0) }
     }
 
     /// Changes when another one takes effect.
@@ -29,18 +29,18 @@ impl Current {
         self.generation.load(Ordering::Acquire)
     }
 
-    pub(crate) fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn app(&self) -> Arc<AppState> {
+        Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From here on new requests are served by this one.
-    pub(crate) fn replace(&self, shared: Shared) {
-        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shared);
+    pub(crate) fn replace(&self, app: AppState) {
+        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
         self.generation.fetch_add(1, Ordering::Release);
     }
 }
 
-impl Shared {
+impl AppState {
     /// What is in force from the start.
     pub(crate) fn new(config: Config, dropped_lines: DroppedLines, routes: &[&str]) -> anyhow::Result<Self> {
         let (access, lifecycle) = (Access::new(&config), Arc::<Lifecycle>::default());

@@ -8,7 +8,7 @@ use futures_util::task::AtomicWaker;
 use hyper::body::Incoming;
 
 use super::connections::Connections;
-use crate::gateway::observe::record::Exchange;
+use crate::gateway::observe::record::RequestRecord;
 use crate::metrics::HttpOutcome;
 
 /// Position of a connection in the course of its requests.
@@ -107,7 +107,7 @@ struct Kept {
     /// A request body that was dropped before its end.
     unread: Option<Incoming>,
     /// The exchange whose response the kernel has not accepted to its end.
-    unsent: Option<Exchange>,
+    unsent: Option<RequestRecord>,
 }
 
 impl ConnectionState {
@@ -235,21 +235,21 @@ impl ConnectionState {
     }
 
     /// Keeps an exchange that ended well until its last byte is sent.
-    pub(crate) fn keep_unsent(&self, exchange: Exchange) {
-        let before = self.kept().unsent.replace(exchange);
+    pub(crate) fn keep_unsent(&self, record: RequestRecord) {
+        let before = self.kept().unsent.replace(record);
         drop(before);
     }
 
     /// The kernel has accepted the whole response: the exchange ends as it was told.
     pub(crate) fn sent(&self) {
-        let exchange = self.kept().unsent.take();
-        drop(exchange);
+        let record = self.kept().unsent.take();
+        drop(record);
     }
 
     /// The connection is over: the client does not get what was not sent.
     pub(crate) fn closed(&self) {
-        if let Some(mut exchange) = self.kept().unsent.take() {
-            exchange.ended(HttpOutcome::Cancelled);
+        if let Some(mut record) = self.kept().unsent.take() {
+            record.ended(HttpOutcome::Cancelled);
         }
         self.set(Stage::Lingering);
     }

@@ -9,7 +9,7 @@ use super::connection_state::Stage;
 use super::connections::Connections;
 use crate::gateway::http::body_memory::BodyMemory;
 
-/// Shared by everything that serves.
+/// Configuration in force, replaced by a reload.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     leaving: AtomicBool,

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 
-use super::active::Current;
+use super::active::ActiveConfig;
 use super::connections::Connections;
 use super::lifecycle::Lifecycle;
-use super::worker::{Shared, Worker};
+use super::worker::{AppState, WorkerState};
 use crate::metrics::WorkerMetrics;
 use crate::providers::Client;
 
@@ -18,16 +18,16 @@ const RESERVED_CONNECTIONS: usize = 16;
 const METRICS_CONNECTIONS: usize = 256;
 
 /// Makes the router of a worker.
-pub(crate) type MakeRouter = fn(&Arc<Worker>) -> Router;
+pub(crate) type MakeRouter = fn(&Arc<WorkerState>) -> Router;
 
 /// One accept loop's place.
 #[derive(Debug)]
-pub(crate) struct Station {
+pub(crate) struct ListenerState {
     pub(crate) metrics: Option<WorkerMetrics>,
     /// When its listener closes, and the connections that come in by it.
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) connections: Arc<Connections>,
-    current: Arc<Current>,
+    active: Arc<ActiveConfig>,
     router: MakeRouter,
     /// Counted by the caps.
     capped: bool,
@@ -38,39 +38,43 @@ pub(crate) struct Station {
 #[derive(Debug, Clone)]
 pub(crate) struct Serving {
     generation: u64,
-    pub(crate) worker: Arc<Worker>,
+    pub(crate) worker: Arc<WorkerState>,
     pub(crate) router: Router,
 }
 
-impl Station {
+impl ListenerState {
     /// Serves the API.
-    pub(crate) fn of_api(current: &Arc<Current>, metrics: Option<WorkerMetrics>, router: MakeRouter) -> Self {
-        let lifecycle = Arc::clone(&current.shared().lifecycle);
-        Self::new(current, metrics, lifecycle, router, true)
+    pub(crate) fn of_api(
+        active: &Arc<ActiveConfig>,
+        metrics: Option<WorkerMetrics>,
+        router: MakeRouter,
+    ) -> Self {
+        let lifecycle = Arc::clone(&active.app().lifecycle);
+        Self::new(active, metrics, lifecycle, router, true)
     }
 
     /// Serves the metrics on a listener of their own, until `lifecycle` closes.
     pub(crate) fn of_metrics(
-        current: &Arc<Current>,
+        active: &Arc<ActiveConfig>,
         metrics: Option<WorkerMetrics>,
         lifecycle: Arc<Lifecycle>,
         router: MakeRouter,
     ) -> Self {
-        Self::new(current, metrics, lifecycle, router, false)
+        Self::new(active, metrics, lifecycle, router, false)
     }
 
     fn new(
-        current: &Arc<Current>,
+        active: &Arc<ActiveConfig>,
         metrics: Option<WorkerMetrics>,
         lifecycle: Arc<Lifecycle>,
         router: MakeRouter,
         capped: bool,
     ) -> Self {
-        let (generation, shared) = (current.generation(), current.shared());
-        let client = Client::new(&shared.egress, shared.limits.idle_upstream);
-        let serving = Serving::new(generation, shared, client, metrics.clone(), router);
-        let (current, connections) = (Arc::clone(current), lifecycle.accept_loop());
-        Self { metrics, lifecycle, connections, current, router, capped, serving: Mutex::new(serving) }
+        let (generation, app) = (active.generation(), active.app());
+        let client = Client::new(&app.egress, app.limits.idle_upstream);
+        let serving = Serving::new(generation, app, client, metrics.clone(), router);
+        let (active, connections) = (Arc::clone(active), lifecycle.accept_loop());
+        Self { metrics, lifecycle, connections, active, router, capped, serving: Mutex::new(serving) }
     }
 
     /// What is served with now.
@@ -81,30 +85,30 @@ impl Station {
     /// Its own copy of it, brought up to date.
     fn latest(&self) -> MutexGuard<'_, Serving> {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.current.generation();
+        let generation = self.active.generation();
         if serving.generation != generation {
-            let (shared, old) = (self.current.shared(), &serving.worker);
+            let (app, old) = (self.active.app(), &serving.worker);
             // Its connections to upstreams last as long as they would be made alike.
-            let client = if Arc::ptr_eq(&shared.egress, &old.shared.egress) {
+            let client = if Arc::ptr_eq(&app.egress, &old.app.egress) {
                 old.client.clone()
             } else {
-                Client::new(&shared.egress, shared.limits.idle_upstream)
+                Client::new(&app.egress, app.limits.idle_upstream)
             };
-            *serving = Serving::new(generation, shared, client, self.metrics.clone(), self.router);
+            *serving = Serving::new(generation, app, client, self.metrics.clone(), self.router);
         }
         serving
     }
 
     /// Brings what a connection serves with up to date; without a reload that is one look at a number.
     pub(crate) fn follow(&self, serving: &mut Serving) {
-        if serving.generation != self.current.generation() {
+        if serving.generation != self.active.generation() {
             *serving = self.serving();
         }
     }
 
     /// Connections that are served everything.
     pub(crate) fn cap(&self) -> usize {
-        if self.capped { self.latest().worker.shared.limits.connections } else { METRICS_CONNECTIONS }
+        if self.capped { self.latest().worker.app.limits.connections } else { METRICS_CONNECTIONS }
     }
 
     /// Connections that are accepted at all.
@@ -116,12 +120,12 @@ impl Station {
 impl Serving {
     fn new(
         generation: u64,
-        shared: Arc<Shared>,
+        app: Arc<AppState>,
         client: Client,
         metrics: Option<WorkerMetrics>,
         router: MakeRouter,
     ) -> Self {
-        let worker = Arc::new(Worker::new(shared, client, metrics));
+        let worker = Arc::new(WorkerState::new(app, client, metrics));
         let router = router(&worker);
         Self { generation, worker, router }
     }

@@ -44,13 +44,13 @@ pub(crate) fn with_configured<T>(config: &Config, access: &Access, told: impl Fn
         .iter()
         .flat_map(|provider| provider.prices.keys().map(|model| (provider.name.as_str(), model.as_str())))
         .collect();
-    let aliases: Vec<&str> = config.routes.iter().map(|route| route.model.as_str()).collect();
+    let model_routes: Vec<&str> = config.routes.iter().map(|route| route.model.as_str()).collect();
     let callers: Vec<&str> = access.names().filter(|_| access.counts_callers()).collect();
     told(&Configured {
         providers: &providers,
         models: &config.named_models(),
         priced: &priced,
-        aliases: &aliases,
+        model_routes: &model_routes,
         callers: &callers,
         hash: &config.digest(),
     })

@@ -17,9 +17,9 @@ use crate::metrics::{
 };
 use crate::providers::{Client, Egress, LONGEST_MODEL, Listing, Providers, Target, Unresolved, Upstream};
 
-/// Shared by all workers, for as long as its configuration is in force.
+/// State of all workers, for as long as its configuration is in force.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct AppState {
     pub(crate) config: Config,
     pub(crate) access: Access,
     pub(crate) providers: Arc<Providers>,
@@ -34,8 +34,8 @@ pub(crate) struct Shared {
 
 /// One worker under one configuration: its own connections to upstreams, its own cells, its own view of the targets.
 #[derive(Debug)]
-pub(crate) struct Worker {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct WorkerState {
+    pub(crate) app: Arc<AppState>,
     pub(crate) client: Client,
     pub(crate) metrics: Option<WorkerMetrics>,
     /// By [`crate::gateway::http::auth::CallerIndex`].
@@ -60,18 +60,18 @@ pub(crate) struct Caller {
     pub(crate) metrics: Option<CallerMetrics>,
 }
 
-impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
-        let cut = shared.lifecycle.cut.child_token();
-        let counts = metrics.as_ref().filter(|_| shared.access.counts_callers());
+impl WorkerState {
+    pub(crate) fn new(app: Arc<AppState>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
+        let cut = app.lifecycle.cut.child_token();
+        let counts = metrics.as_ref().filter(|_| app.access.counts_callers());
         let caller = |name: &str| Caller { name: name.into(), metrics: counts.map(|it| it.caller(name)) };
-        let callers = shared.access.names().map(caller).collect();
-        Self { shared, client, metrics, callers, cut, resolved: Mutex::default() }
+        let callers = app.access.names().map(caller).collect();
+        Self { app, client, metrics, callers, cut, resolved: Mutex::default() }
     }
 
     /// What serves a model.
     pub(crate) fn targets(&self, requested: &str) -> Result<Arc<Targets>, GatewayError> {
-        let generation = self.shared.providers.generation();
+        let generation = self.app.providers.generation();
         let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         if resolved.generation != generation {
             *resolved = Resolved { generation, by_name: HashMap::new() };
@@ -90,7 +90,7 @@ impl Worker {
     /// One provider, for what is asked of it by its name; `model` is what the request names, if anything.
     pub(crate) fn targets_at(&self, upstream: &Arc<Upstream>, model: Option<&str>) -> Targets {
         let target = match model {
-            Some(model) => self.target(self.shared.providers.at(upstream, model)).0,
+            Some(model) => self.target(self.app.providers.at(upstream, model)).0,
             None => {
                 let provider = &upstream.provider.name;
                 let metrics =
@@ -98,12 +98,12 @@ impl Worker {
                 ModelTarget::new(Arc::clone(upstream), None, metrics)
             }
         };
-        Targets { all: vec![Arc::new(target)], alias: None }
+        Targets { all: vec![Arc::new(target)], model_route: None }
     }
 
     /// Resolves a model anew; the flag says whether the result may be kept.
     fn resolve(&self, requested: &str) -> Result<(Targets, bool), GatewayError> {
-        let resolution = self.shared.providers.resolve(requested).map_err(|unresolved| match unresolved {
+        let resolution = self.app.providers.resolve(requested).map_err(|unresolved| match unresolved {
             Unresolved::UnknownModel => GatewayError::unknown_model(requested),
             Unresolved::NoProvider => GatewayError::NO_PROVIDER,
         })?;
@@ -121,11 +121,11 @@ impl Worker {
             all.push(Arc::new(target));
             all_lasting &= lasting;
         }
-        let alias = resolution.alias.map(|alias| {
-            let metrics = self.metrics.as_ref().map(|metrics| metrics.alias(&alias.name));
-            (alias, metrics)
+        let model_route = resolution.model_route.map(|model_route| {
+            let metrics = self.metrics.as_ref().map(|metrics| metrics.model_route(&model_route.name));
+            (model_route, metrics)
         });
-        Ok((Targets { all, alias }, all_lasting))
+        Ok((Targets { all, model_route }, all_lasting))
     }
 
     /// A target with its metrics; the flag says whether they stay right.
@@ -161,7 +161,7 @@ impl Worker {
 
     /// What is missed where a model has no price: nothing, if none has one.
     fn no_price(&self) -> Pricing {
-        let providers = &self.shared.config.providers;
+        let providers = &self.app.config.providers;
         let any = providers.iter().any(|provider| !provider.prices.is_empty());
         if any { Pricing::NoPrice } else { Pricing::Off }
     }

@@ -19,7 +19,7 @@ pub struct Bounds {
     /// (provider, model) pairs with a label value of their own: `metrics.max_models`.
     pub models: u64,
     /// Configured routes of models.
-    pub aliases: u64,
+    pub model_routes: u64,
     /// Names of callers: 0 without `server.keys`, else the keys and the master key.
     pub callers: u64,
     /// Routes of the gateway, `unmatched` included.
@@ -62,7 +62,7 @@ fn values(label: &str, family: &Family, bounds: Bounds) -> u64 {
         // The provider's own breaker has an empty model; no other name is shown before it is admitted.
         "model" if family.name == BREAKER_STATE.name => bounds.models + bounds.providers,
         "model" if with("provider") => bounds.models + 2 * bounds.providers,
-        "model" => bounds.models + bounds.aliases + 2,
+        "model" => bounds.models + bounds.model_routes + 2,
         "caller" => bounds.callers,
         "route" => bounds.routes,
         "status_code" if with("status_type") => DISPATCH_ENDINGS,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds =
-        Bounds { providers: 2, models: 10, aliases: 3, callers: 4, routes: 5, max_series: 100_000 };
+        Bounds { providers: 2, models: 10, model_routes: 3, callers: 4, routes: 5, max_series: 100_000 };
 
     fn of(name: &str, bounds: Bounds) -> (u64, u64) {
         let family = FAMILIES.iter().find(|family| family.name == name).unwrap();

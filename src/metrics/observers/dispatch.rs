@@ -31,7 +31,7 @@ pub struct DispatchObserver {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    CallerLeft,
+    ClientDisconnected,
     Complete,
     Failed,
     Unreachable,
@@ -70,7 +70,7 @@ impl DispatchObserver {
             stream,
             started,
             status: None,
-            ending: Ending::CallerLeft,
+            ending: Ending::ClientDisconnected,
             ended: None,
             attempting: false,
             events: None,
@@ -155,7 +155,7 @@ impl DispatchObserver {
         }
         self.ending = match outcome {
             StreamOutcome::Completed => Ending::Complete,
-            StreamOutcome::ClientDisconnect => Ending::CallerLeft,
+            StreamOutcome::ClientDisconnect => Ending::ClientDisconnected,
             StreamOutcome::UpstreamError | StreamOutcome::UpstreamTruncated => Ending::Failed,
             StreamOutcome::Timeout => Ending::TimedOut,
             StreamOutcome::Shutdown => Ending::Cut,
@@ -209,7 +209,7 @@ impl DispatchObserver {
     /// How the attempt ended that is still open.
     fn last_attempt(&self) -> Attempt {
         match (self.ending, self.status) {
-            (Ending::CallerLeft | Ending::Cut | Ending::Withdrawn, _) => Attempt::Cancelled,
+            (Ending::ClientDisconnected | Ending::Cut | Ending::Withdrawn, _) => Attempt::Cancelled,
             (Ending::Unreachable, _) => Attempt::ConnectError,
             (Ending::TimedOut, _) => Attempt::Timeout,
             (Ending::Complete, Some(status)) => Attempt::of_status(status),
@@ -250,13 +250,13 @@ impl Drop for DispatchObserver {
             self.model.handles().call(self.endpoint, self.stream).in_flight.add(-1);
             return;
         }
-        if self.ending == Ending::CallerLeft && std::thread::panicking() {
+        if self.ending == Ending::ClientDisconnected && std::thread::panicking() {
             // A defect of ours ends it, and no caller has left.
             self.stream_ended(StreamOutcome::Shutdown);
             self.status = Some(500);
         }
         let (status, kind) = match (self.ending, self.status) {
-            (Ending::CallerLeft, _) => (Some(499), StatusType::Cancelled),
+            (Ending::ClientDisconnected, _) => (Some(499), StatusType::Cancelled),
             (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
             (_, status) => (status, StatusType::Error),
         };

@@ -10,7 +10,7 @@ use crate::metrics::catalog::labels::{
     UNKNOWN,
 };
 use crate::metrics::series::cells::{Counter, Histogram};
-use crate::metrics::series::handles::{AliasMetrics, CallerMetrics, Handle, ModelMetrics};
+use crate::metrics::series::handles::{CallerMetrics, Handle, ModelMetrics, ModelRouteMetrics};
 use crate::metrics::series::table::Series;
 use crate::metrics::{Shard, WorkerMetrics};
 
@@ -55,7 +55,7 @@ struct ModelCall {
     endpoint: Endpoint,
     stream: Stream,
     model: Option<ModelMetrics>,
-    alias: Option<AliasMetrics>,
+    model_route: Option<ModelRouteMetrics>,
     caller: Option<CallerMetrics>,
     tokens: Option<Tokens>,
     answer: Answer,
@@ -109,7 +109,7 @@ impl HttpObserver {
             endpoint,
             stream: Stream::No,
             model: None,
-            alias: None,
+            model_route: None,
             caller: None,
             tokens: None,
             answer: Answer::GatewayError,
@@ -150,10 +150,10 @@ impl HttpObserver {
     }
 
     /// A target was found and the upstream body is ready. `alias` is the configured route that the caller asked for.
-    pub fn prepared(&mut self, model: &ModelMetrics, alias: Option<&AliasMetrics>, at: Instant) {
+    pub fn prepared(&mut self, model: &ModelMetrics, model_route: Option<&ModelRouteMetrics>, at: Instant) {
         if let Some(call) = &mut self.call {
             call.model = Some(model.clone());
-            call.alias = alias.cloned();
+            call.model_route = model_route.cloned();
             call.marks.prepared.get_or_insert_with(|| nanos_between(self.started, at));
         }
     }
@@ -211,8 +211,8 @@ impl HttpObserver {
     fn record_call(&self, mut call: ModelCall, took: u64) {
         let answer = call.answer.after(self.outcome);
         let fine = answer.is_fine();
-        match (&call.alias, &mut call.model) {
-            (Some(alias), _) => alias.answer(answer),
+        match (&call.model_route, &mut call.model) {
+            (Some(model_route), _) => model_route.answer(answer),
             (None, Some(model)) => {
                 model.settle(fine);
                 model.handles().answer(answer);

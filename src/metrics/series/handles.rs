@@ -120,18 +120,18 @@ impl ModelMetrics {
 
 /// The metrics of a configured route at one worker.
 #[derive(Debug, Clone)]
-pub struct AliasMetrics(Arc<AliasHandles>);
+pub struct ModelRouteMetrics(Arc<ModelRouteHandles>);
 
 #[derive(Debug)]
-struct AliasHandles {
+struct ModelRouteHandles {
     worker: WorkerMetrics,
     name: Label,
     answers: Outcomes<{ Answer::COUNT }>,
 }
 
-impl AliasMetrics {
+impl ModelRouteMetrics {
     pub(crate) fn new(worker: WorkerMetrics, name: &str) -> Self {
-        Self(Arc::new(AliasHandles { worker, name: Label::of_name(name), answers: Outcomes::default() }))
+        Self(Arc::new(ModelRouteHandles { worker, name: Label::of_name(name), answers: Outcomes::default() }))
     }
 
     pub(crate) fn answer(&self, answer: Answer) {

@@ -13,9 +13,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::active::Current;
+use super::active::ActiveConfig;
 use super::metrics_setup;
-use super::worker::Shared;
+use super::worker::AppState;
 use crate::config::{self, Config, Loaded, Problem, Severity, Sources, Texts};
 use crate::logging::LogLevel;
 use crate::providers::discover_forever;
@@ -30,7 +30,7 @@ const RETRY_EVERY_LOOKS: u32 = 10;
 /// Keeps the active configuration up to date. It shares its runtime with the metrics' own listener and the signals, so
 /// whatever reads a file does so elsewhere.
 pub(crate) struct Reloader {
-    current: Arc<Current>,
+    active: Arc<ActiveConfig>,
     sources: Sources,
     /// The configuration file and `.env` of the active configuration: a changed secret is laid over these.
     texts: Texts,
@@ -93,17 +93,17 @@ impl Watch {
 impl Reloader {
     /// Takes SIGHUP over and begins to discover models; call it inside a runtime.
     pub(crate) fn new(
-        current: Arc<Current>,
+        active: Arc<ActiveConfig>,
         sources: Sources,
         texts: Texts,
         log_level: LogLevel,
     ) -> std::io::Result<Self> {
-        let shared = current.shared();
-        let secrets = Watch::new(WatchedFiles::new(&shared.config.secret_files));
-        let discovery = discovery(&shared);
+        let app = active.app();
+        let secrets = Watch::new(WatchedFiles::new(&app.config.secret_files));
+        let discovery = discovery(&app);
         let hangups = signal(SignalKind::hangup())?;
         let everything = Watch::default();
-        Ok(Self { current, sources, texts, log_level, hangups, secrets, everything, looks: 0, discovery })
+        Ok(Self { active, sources, texts, log_level, hangups, secrets, everything, looks: 0, discovery })
     }
 
     /// Reloads whenever there is reason to.
@@ -157,7 +157,7 @@ impl Reloader {
     /// Secrets may be loaded beside a configuration file that is still refused.
     fn tell_metrics(&self) {
         let is_refused = self.everything.refused.is_some() || self.secrets.refused.is_some();
-        if let Some(metrics) = self.current.shared().metrics.as_ref().filter(|_| is_refused) {
+        if let Some(metrics) = self.active.app().metrics.as_ref().filter(|_| is_refused) {
             metrics.reload_refused();
         }
     }
@@ -171,10 +171,10 @@ impl Reloader {
 
     async fn try_reload(&mut self, scope: Scope, reason: &'static str) -> Result<(), Refusal> {
         let loaded = self.load(scope).await?;
-        let old = self.current.shared();
+        let old = self.active.app();
         let mut config = self.check(&loaded, &old.config).await?;
         let kept: Vec<&str> = rules::keep_fixed(&mut config, &old.config).collect();
-        let shared = {
+        let app = {
             let old = Arc::clone(&old);
             spawn_blocking(move || old.renewed(config)).await.context("it could not be made ready")??
         };
@@ -182,22 +182,22 @@ impl Reloader {
         for key in kept {
             tracing::warn!(key, "changed, which takes effect at the next start");
         }
-        if let Some(metrics) = &shared.metrics {
-            metrics_setup::with_configured(&shared.config, &shared.access, |names| metrics.configure(names));
+        if let Some(metrics) = &app.metrics {
+            metrics_setup::with_configured(&app.config, &app.access, |names| metrics.configure(names));
             if scope == Scope::Secrets && self.everything.refused.is_some() {
                 metrics.reload_refused();
             }
         }
-        shared.providers.take_over(&old.providers);
-        self.log_level.set(shared.config.log.level);
-        let secret_files = shared.config.secret_files.clone();
+        app.providers.take_over(&old.providers);
+        self.log_level.set(app.config.log.level);
+        let secret_files = app.config.secret_files.clone();
         let watched = self.secrets.look(move |files| files.watch(&secret_files)).await;
         watched.context("the files of secrets cannot be watched")?;
-        self.discovery = discovery(&shared);
-        let (providers, routes) = (shared.config.providers.len(), shared.config.routes.len());
-        let keys = shared.config.server.keys.len();
-        shared.lifecycle.limit_in_flight(shared.limits.in_flight);
-        self.current.replace(shared);
+        self.discovery = discovery(&app);
+        let (providers, routes) = (app.config.providers.len(), app.config.routes.len());
+        let keys = app.config.server.keys.len();
+        app.lifecycle.limit_in_flight(app.limits.in_flight);
+        self.active.replace(app);
         self.texts = loaded.texts;
         tracing::info!(reason, providers, routes, keys, "configuration reloaded");
         Ok(())
@@ -250,7 +250,7 @@ fn note(problem: &Problem) {
     }
 }
 
-fn discovery(shared: &Shared) -> AbortOnDropHandle<()> {
-    let (providers, egress) = (Arc::clone(&shared.providers), Arc::clone(&shared.egress));
-    AbortOnDropHandle::new(tokio::spawn(discover_forever(providers, egress, shared.metrics.clone())))
+fn discovery(app: &AppState) -> AbortOnDropHandle<()> {
+    let (providers, egress) = (Arc::clone(&app.providers), Arc::clone(&app.egress));
+    AbortOnDropHandle::new(tokio::spawn(discover_forever(providers, egress, app.metrics.clone())))
 }

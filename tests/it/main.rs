@@ -1,100 +1,39 @@
-//! The integration tests: one binary, one module per subject.
+//! The integration tests: one binary, one folder per subject.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test ends where its ground gives way")]
 
-#[cfg(feature = "real-software")]
-mod anthropic_sdk;
-mod architecture;
-mod aurora;
-mod auth;
-mod bad_requests;
-mod body_memory;
-mod books;
-mod bounds;
-mod breaker;
-mod breaker_failures;
-mod caller;
+/// Every fault at once for as long as it runs: every number is accounted for.
 mod chaos;
+/// Commands print, return and exit as documented.
 mod cli;
-mod client;
-mod compression;
-mod conditional;
+/// A configuration is loaded or refused with its reasons; a reload replaces it whole or not at all.
 mod config;
+/// Connections are limited, timed, drained and reused; disconnects are noticed.
 mod connections;
-mod cross_site;
-mod demo;
-mod exposition;
-mod fallbacks;
-mod formats;
-mod gemini;
-mod generated;
-#[cfg(feature = "real-software")]
-mod hanging_lookups;
-mod health;
-mod http_surface;
-mod invariants;
-mod keys;
-mod leaving;
-mod limits;
-mod log_output;
-mod logging;
-mod metrics_listener;
-mod metrics_truth;
-mod model_labels;
+/// The project itself: directions of imports, generated files, promises of README and docs.
+mod house;
+/// Log lines hold the documented fields, and a slow or closed output stops nothing.
+mod logs;
+/// Metrics count exactly, within bounds, in each format.
+mod metrics;
+/// Dashboard, rules and scrape configuration fit the metrics.
 mod monitoring;
-#[cfg(feature = "real-software")]
-mod monitoring_commands;
-#[cfg(feature = "real-software")]
-mod monitoring_real;
-mod multipart;
-#[cfg(feature = "real-software")]
-mod nginx;
-#[cfg(feature = "real-software")]
-mod openai_sdk;
+/// The documentation page about metrics, row by row.
 #[cfg(feature = "real-software")]
 mod page;
-#[cfg(all(feature = "panic-points", debug_assertions))]
-mod panics;
+/// Each provider type gets its requests at its URL with its credentials.
+mod providers;
+/// nginx, Prometheus, metric parsers and SDKs work with Aurora.
 #[cfg(feature = "real-software")]
-mod parsers;
-mod passthrough;
-mod probe;
-mod probe_command;
-#[cfg(feature = "real-software")]
-mod prometheus;
-mod promql;
-mod providers_table;
-mod proxy;
-mod raw_requests;
-#[cfg(feature = "real-software")]
-mod readme;
-#[cfg(feature = "real-software")]
-mod real;
-mod relay;
-mod reliability;
-mod reload;
-mod reload_guard;
-#[cfg(feature = "real-software")]
-mod replicas;
-mod request_lines;
-mod response_validation;
-mod retries;
-mod retry_rules;
-#[cfg(feature = "real-software")]
-mod rolling;
-mod route_table;
-mod scripted;
-mod scrubbing;
-#[cfg(feature = "real-software")]
-mod sdk;
-mod shapes;
-mod shutdown;
-#[cfg(feature = "real-software")]
-mod smuggling;
-mod start_warnings;
-mod stored;
-mod stream_truth;
+mod real_software;
+/// Each HTTP route accepts its methods and bodies and refuses malformed requests.
+mod requests;
+/// A failing upstream is retried, passed over or left out; a panic costs one request.
+mod resilience;
+/// Responses are relayed byte for byte, validated and decoded.
+mod responses;
+/// Keys open what they should and never reach an output.
+mod security;
+/// Streams are relayed as they come, end in one outcome and count their tokens.
 mod streams;
-mod tls_upstream;
-mod upstream;
-mod upstream_connections;
-mod upstream_faults;
+/// Support code: the binary under test, clients, scripted upstreams, real programs.
+mod support;

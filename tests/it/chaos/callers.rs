@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::provider::{self, HELLO, ROLE, TOKENS};
-use crate::aurora::Aurora;
-use crate::caller::{Answer, Caller, MASTER_KEY, request};
-use crate::upstream::Upstream;
+use crate::support::aurora::Aurora;
+use crate::support::client::{Answer, Caller, MASTER_KEY, request};
+use crate::support::upstream::Upstream;
 
 const CHAT: &str = "/v1/chat/completions";
 

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::Exposition;
 
-use crate::aurora::{Aurora, PATIENCE, Setup};
-use crate::books::{sum, sums, watch};
-use crate::caller::{MASTER_KEY, request};
-use crate::upstream::Upstream;
+use crate::support::aurora::{Aurora, PATIENCE, Setup};
+use crate::support::client::{MASTER_KEY, request};
+use crate::support::totals::{sum, sums, watch};
+use crate::support::upstream::Upstream;
 use callers::{Client, Ledger, Turns, rotating_key};
 use process::Usage;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::aurora::Aurora;
+use crate::support::aurora::Aurora;
 
 /// Descriptors and memory of a process.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, chunk, json, opening, stream};
+use crate::support::upstream::{
+    LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, chunk, json, opening, stream,
+};
 
 /// Input and output tokens that every usage declares.
 pub(crate) const TOKENS: (u64, u64) = (7, 5);

@@ -8,8 +8,8 @@ use aurora::metrics::{
 };
 
 use super::{assert_absent, assert_exposition, get, page};
-use crate::aurora::{Aurora, Setup};
-use crate::real::chat;
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::programs::chat;
 
 /// A debug build is several times slower than what the page speaks of.
 const HOOKS: Duration = Duration::from_nanos(if cfg!(debug_assertions) { 1_000 } else { 150 });

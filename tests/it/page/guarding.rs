@@ -1,9 +1,9 @@
 //! Who may read the metrics.
 
 use super::{assert_absent, assert_exposition, get, get_with, page};
-use crate::aurora::{Aurora, Setup};
-use crate::nginx::{self, Nginx, PASSWORD};
-use crate::real::curl;
+use crate::real_software::nginx::{self, Nginx, PASSWORD};
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::programs::curl;
 
 const KEY: &str = "a-master-key-of-the-page";
 

@@ -1,9 +1,9 @@
 //! Both scrape configurations, loaded by a real Prometheus.
 
 use super::page;
-use crate::aurora::Aurora;
-use crate::prometheus::Prometheus;
-use crate::readme;
+use crate::house::readme;
+use crate::real_software::prometheus::Prometheus;
+use crate::support::aurora::Aurora;
 
 /// The README's block, which is the page's, with the address of this instance; and fast, as a test wants it.
 fn scrapes(block: &str, aurora: &Aurora) {

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use super::{OPENAI_KEY, assert_absent, assert_exposition, get, get_with, page};
-use crate::aurora::{Aurora, Setup};
-use crate::real::{curl, free_port};
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::programs::{curl, free_port};
 
 const ON: &str = "metrics:\n  enabled: true\n";
 const OFF: &str = "metrics:\n  enabled: false\n";

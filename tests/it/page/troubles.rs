@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use super::{assert_absent, assert_exposition, get, get_with, page};
-use crate::aurora::{Aurora, Setup};
-use crate::real::{counted, program};
-use crate::scripted::{Scripted, answer};
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::programs::{counted, program};
+use crate::support::raw_server::{Scripted, answer};
 
 pub(super) fn the_switch_cures_the_404() {
     assert_absent(&get(&page("").start(), "/metrics"));

@@ -1,0 +1,196 @@
+//! Callers that leave or do not read, and upstreams that never end.
+
+use std::time::{Duration, Instant};
+
+use crate::streams::relay::{DONE, HELLO, ROLE, STOP, begin, then};
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::client::{Caller, chat_of};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::upstream::{STREAM_HEAD, Step, Upstream, chunk, json, opening};
+
+/// How a caller goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Leaving {
+    Closes,
+    Resets,
+    HalfCloses,
+}
+
+pub(crate) const WAYS: [Leaving; 3] = [Leaving::Closes, Leaving::Resets, Leaving::HalfCloses];
+
+/// Leaves, and expects the upstream's connection to end within a second.
+pub(crate) fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &str) {
+    let left = Instant::now();
+    let kept = match how {
+        Leaving::Closes => {
+            drop(caller);
+            None
+        }
+        Leaving::Resets => {
+            caller.reset();
+            None
+        }
+        Leaving::HalfCloses => {
+            caller.half_close();
+            Some(caller)
+        }
+    };
+    let over = upstream.over(model);
+    assert!(over - left < Duration::from_secs(1), "{model}, {how:?}: took {:?}", over - left);
+    drop(kept);
+}
+
+#[test]
+fn a_caller_that_leaves_ends_the_call_at_every_stage() {
+    let first = format!("[\"{}", "x".repeat(300 << 10));
+    let body = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{first}", first.len() * 2);
+    for how in WAYS {
+        let upstream = Upstream::start()
+            .on("before-headers", vec![Step::Stall])
+            .on("before-answer", vec![Step::Stall])
+            .on("before-token", then(opening(&[ROLE]), [Step::Stall]))
+            .on("mid-stream", then(opening(&[ROLE, HELLO]), [Step::Stall]))
+            .on("mid-body", vec![Step::Send(body.clone().into_bytes()), Step::Stall]);
+        let aurora = gateway(&upstream, "", "");
+        for model in ["before-headers", "before-answer"] {
+            let mut caller = aurora.caller();
+            caller.send(chat_of(model, model == "before-headers"));
+            upstream.call(model);
+            leave(caller, how, &upstream, model);
+        }
+        for (model, until) in [("before-token", "assistant"), ("mid-stream", "Hello")] {
+            let mut caller = begin(&aurora, model);
+            caller.read_until(until);
+            leave(caller, how, &upstream, model);
+        }
+        let mut caller = aurora.caller();
+        caller.send(chat_of("mid-body", false));
+        caller.head();
+        caller.take(1 << 10);
+        leave(caller, how, &upstream, "mid-body");
+        aurora.settles(
+            "aurora_requests_total",
+            &[
+                "up before-answer /chat/completions 499 cancelled false 1",
+                "up before-headers /chat/completions 499 cancelled true 1",
+                "up before-token /chat/completions 499 cancelled true 1",
+                "up mid-body /chat/completions 499 cancelled false 1",
+                "up mid-stream /chat/completions 499 cancelled true 1",
+            ],
+        );
+        aurora.settles(
+            "aurora_client_disconnects_total",
+            &[
+                "/chat/completions before_first_token 1",
+                "/chat/completions before_headers 2",
+                "/chat/completions mid_stream 2",
+            ],
+        );
+        aurora.settles(
+            "aurora_http_requests_total",
+            &["/v1/chat/completions POST 200 cancelled 3", "/v1/chat/completions POST 499 cancelled 2"],
+        );
+        aurora.settles("aurora_requests_in_flight", &[]);
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_before_its_body_is_complete() {
+    for how in WAYS {
+        let upstream = Upstream::start().on("m", json("{}"));
+        let aurora = gateway(&upstream, "", "");
+        let mut caller = aurora.caller();
+        let whole = chat_of("m", false);
+        caller.send(&whole[..whole.len() - 1]);
+        match how {
+            Leaving::Closes => drop(caller),
+            Leaving::Resets => caller.reset(),
+            Leaving::HalfCloses => {
+                caller.half_close();
+                caller.closed();
+            }
+        }
+        aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 499 cancelled 1"]);
+        aurora.settles("aurora_client_disconnects_total", &["/chat/completions before_headers 1"]);
+        aurora.settles("aurora_answers_total", &["unknown cancelled 1"]);
+        assert_eq!(upstream.calls().len(), 0);
+    }
+}
+
+#[test]
+fn a_caller_that_closes_at_the_end_of_a_stream_has_had_all_of_it() {
+    let upstream = Upstream::start().on("m", then(opening(&[ROLE, HELLO, STOP, DONE]), [Step::Stall]));
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = begin(&aurora, "m");
+    caller.read_until(DONE);
+    leave(caller, Leaving::Closes, &upstream, "m");
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 200 success true 1"]);
+    aurora.settles("aurora_streams_total", &["up m completed 1"]);
+    aurora.settles("aurora_answers_total", &["m ok 1"]);
+    aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 ok 1"]);
+    aurora.settles("aurora_client_disconnects_total", &[]);
+}
+
+pub(crate) fn resident(aurora: &Aurora) -> f64 {
+    let line = aurora.scrape();
+    let line = line.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    line.and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
+}
+
+#[test]
+fn a_caller_that_does_not_read_stops_the_upstream_and_is_cut() {
+    let event = chunk(HELLO.repeat(100));
+    let upstream = Upstream::start().on("m", then(opening(&[HELLO]), [Step::Pour(event)]));
+    let yaml = yaml(&upstream, "timeouts: {write: 400ms}", "");
+    let aurora = Setup::new().yaml(&yaml).start();
+    let before = resident(&aurora);
+    let mut caller = Caller::connect_narrow(aurora.address);
+    caller.send(chat_of("m", true));
+    upstream.call("m");
+    let begun = Instant::now();
+    let over = upstream.over("m") - begun;
+    assert!((Duration::from_millis(350)..Duration::from_secs(3)).contains(&over), "after {over:?}");
+    assert!(resident(&aurora) < before + f64::from(16 << 20), "{before} grew to {}", resident(&aurora));
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 499 cancelled true 1"]);
+    aurora.settles("aurora_client_disconnects_total", &["/chat/completions mid_stream 1"]);
+}
+
+#[test]
+fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours() {
+    let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let pour = |head: &str| {
+        vec![Step::Send([head.as_bytes(), &chunk("[\"")].concat()), Step::Pour(chunk("x".repeat(64 << 10)))]
+    };
+    let upstream = Upstream::start().on("body", pour(json)).on("event", pour(STREAM_HEAD));
+    let aurora = gateway(&upstream, "", "http: {timeout: 300ms}");
+    let before = resident(&aurora);
+    let mut caller = begin(&aurora, "event");
+    for _ in 0..100 {
+        assert!(caller.chunk().is_some_and(|part| !part.is_empty()));
+    }
+    leave(caller, Leaving::Closes, &upstream, "event");
+    let answer = aurora.ask(chat_of("body", false));
+    assert_eq!((answer.status, answer.whole), (200, false));
+    assert!(resident(&aurora) < before + f64::from(64 << 20), "{before} grew to {}", resident(&aurora));
+    aurora.settles(
+        "aurora_requests_total",
+        &["up body /chat/completions 200 error false 1", "up event /chat/completions 499 cancelled true 1"],
+    );
+}
+
+#[test]
+fn a_caller_that_closes_at_an_error_inside_a_stream_has_seen_the_provider_fail() {
+    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+    let upstream = Upstream::start().on("m", then(opening(&[ROLE, HELLO, error]), [Step::Stall]));
+    let breaker = "resilience: {circuit_breaker: {failure_threshold: 1}}";
+    let aurora = gateway(&upstream, "", breaker);
+    let mut caller = begin(&aurora, "m");
+    caller.read_until(error);
+    leave(caller, Leaving::Closes, &upstream, "m");
+    aurora.settles("aurora_requests_total", &["up m /chat/completions 200 error true 1"]);
+    aurora.settles("aurora_streams_total", &["up m upstream_error 1"]);
+    aurora.settles("aurora_answers_total", &["m broken_stream 1"]);
+    aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 broken 1"]);
+    aurora.settles("aurora_client_disconnects_total", &[]);
+    aurora.settles("aurora_circuit_breaker_transitions_total", &[]);
+}

@@ -1,0 +1,81 @@
+//! A resolver that never answers, in a mount namespace of its own: what waits for a name holds nobody else up.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use crate::support::aurora::{PATIENCE, Setup};
+use crate::support::client::{Caller, MASTER_KEY, chat, key, request};
+
+/// More than the threads that one runtime has for blocking work (512).
+const NAMES: usize = 560;
+/// Lookups that are under way at a time.
+const LOOKUPS: usize = 64;
+
+#[test]
+fn a_scrape_answers_within_a_second_while_five_hundred_lookups_hang() {
+    // glibc asks port 53 only: any loopback address that nobody else listens on will do.
+    let silent = UdpSocket::bind("127.83.7.5:53").expect("root, and a free port 53");
+    let mut text = format!(
+        "server: {{workers: 1, master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true, max_models: 1000, max_series: 100}}\nhttp: {{connect_timeout: 60s}}\n\
+         resilience: {{circuit_breaker: {{failure_threshold: 0}}}}\nproviders:\n"
+    );
+    for n in 0..NAMES {
+        text += &format!(
+            "  p{n}: {{type: openai_compatible, base_url: \"http://host-{n}.test/v1\", models: [m{n}]}}\n"
+        );
+    }
+    let aurora = Setup::new()
+        .yaml(&text)
+        .file(
+            "resolv.conf",
+            &format!("nameserver {}\noptions timeout:30 attempts:5\n", silent.local_addr().unwrap().ip()),
+        )
+        .shell("mount --bind \"$PWD/resolv.conf\" /etc/resolv.conf")
+        .unshared()
+        .start();
+    let mut callers: Vec<Caller> = (0..NAMES).map(|_| aurora.caller()).collect();
+    for (n, caller) in callers.iter_mut().enumerate() {
+        let body = format!(r#"{{"model":"p{n}/m{n}"}}"#);
+        caller.send(request(
+            "POST",
+            "/v1/chat/completions",
+            &format!("{}content-type: application/json\r\n", key()),
+            body,
+        ));
+    }
+    // Every lookup that is begun has asked the resolver.
+    silent.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let mut asked = std::collections::HashSet::new();
+    let mut packet = [0; 512];
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until
+        && let Ok(length) = silent.recv(&mut packet)
+    {
+        // The name stands behind the header of 12 bytes and ends before type and class.
+        asked.insert(packet[12..length.max(16) - 4].to_vec());
+    }
+    assert_eq!(asked.len(), LOOKUPS, "names that are being looked up");
+    let in_flight = format!("\naurora_http_requests_in_flight {NAMES}\n");
+    let until = Instant::now() + PATIENCE;
+    while !aurora.scrape().contains(&in_flight) {
+        assert!(Instant::now() < until, "not all requests are in flight");
+    }
+    // Large enough to be parsed off the worker.
+    let large = format!(r#"{{"model":1,"user":"{}"}}"#, "x".repeat(300 << 10));
+    let refused = within_a_second("a large body", || aurora.ask(chat(&large)));
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    within_a_second("a scrape", || aurora.scrape());
+    drop(callers);
+}
+
+/// The fastest of three: the machine may be busy with other tests, and what waits for a lookup takes a minute.
+fn within_a_second<T>(what: &str, work: impl Fn() -> T) -> T {
+    let timed = || {
+        let begun = Instant::now();
+        let done = work();
+        (begun.elapsed(), done)
+    };
+    let (took, done) = [timed(), timed(), timed()].into_iter().min_by_key(|(took, _)| *took).unwrap();
+    assert!(took < Duration::from_secs(1), "{what} took {took:?}");
+    done
+}

@@ -1,0 +1,11 @@
+//! Connections: clients, upstreams, limits, TLS, proxies, shutdown.
+
+pub(crate) mod clients;
+pub(crate) mod disconnects;
+#[cfg(feature = "real-software")]
+pub(crate) mod hanging_lookups;
+pub(crate) mod limits;
+pub(crate) mod proxy;
+pub(crate) mod shutdown;
+pub(crate) mod tls;
+pub(crate) mod upstreams;

@@ -1,0 +1,360 @@
+//! How it stops, and how it starts where another stands.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json as value;
+
+use crate::support::aurora::{Aurora, PATIENCE, Setup};
+use crate::support::client::{Caller, MASTER_KEY, chat_of, key, request};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::upstream::{Gate, Step, Upstream, chunk, json, opening};
+
+const OK: &str = r#"{"choices":[]}"#;
+const DRAINING: &str = r#"{"error":{"message":"The gateway is shutting down; send the request again.","type":"server_error","param":null,"code":"draining"}}"#;
+const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
+
+fn held(gate: &Gate) -> Vec<Step> {
+    let mut steps = vec![Step::Await(gate.clone())];
+    steps.extend(json(OK));
+    steps
+}
+
+/// Waits for the end and checks its code and its last line.
+fn ends(aurora: Aurora, code: i32, cut: u64) -> Vec<String> {
+    let (status, log) = aurora.ended();
+    assert_eq!(status.code(), Some(code));
+    let last: serde_json::Value = serde_json::from_str(log.last().expect("lines")).expect("JSON");
+    assert_eq!((last["msg"].as_str(), last["cut"].as_u64()), (Some("stopped"), Some(cut)));
+    log
+}
+
+fn within(limit: Duration, begun: Instant) {
+    assert!(begun.elapsed() < limit, "took {:?}", begun.elapsed());
+}
+
+/// Sends chats on kept connections, each answered whole, until new connections are refused; returns how many.
+fn load(address: SocketAddr) -> usize {
+    let mut served = 0;
+    while let Some(mut caller) = Caller::try_connect(address) {
+        loop {
+            caller.send(chat_of("m", false));
+            let answer = caller.answer();
+            assert_eq!(answer.said(), (200, OK));
+            served += 1;
+            if answer.header("connection") == Some("close") {
+                assert_eq!(caller.closed(), b"");
+                break;
+            }
+        }
+    }
+    served
+}
+
+#[test]
+fn a_stop_under_load_loses_nothing() {
+    let gate = Gate::default();
+    let upstream = Upstream::start().on("m", json(OK)).on("held", held(&gate));
+    let aurora = gateway(&upstream, "", "");
+    let mut first = aurora.caller();
+    first.send(chat_of("held", false));
+    upstream.call("held");
+    let served: usize = thread::scope(|scope| {
+        let loads: Vec<_> = (0..8).map(|_| scope.spawn(|| load(aurora.address))).collect();
+        upstream.received("m", 200);
+        aurora.signal("TERM");
+        loads.into_iter().map(|load| load.join().expect("served to the end")).sum()
+    });
+    assert_eq!(upstream.calls().len(), served + 1);
+    gate.open();
+    let answer = first.answer();
+    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
+    ends(aurora, 0, 0);
+}
+
+/// Waits until new connections are refused.
+fn refuses(aurora: &Aurora) {
+    let until = Instant::now() + PATIENCE;
+    while Caller::try_connect(aurora.address).is_some() {
+        assert!(Instant::now() < until, "it still listens");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn kept_connections_are_served_once_more_while_it_drains() {
+    let gate = Gate::default();
+    let upstream = Upstream::start().on("m", json(OK)).on("held", held(&gate));
+    let aurora = gateway(&upstream, "", "");
+    let asked = [
+        (chat_of("m", false), (200, OK)),
+        (request("GET", "/health", "", ""), (200, r#"{"status":"ok"}"#)),
+        (request("GET", "/health/ready", "", ""), (503, r#"{"status":"draining"}"#)),
+    ];
+    let mut kept: Vec<Caller> = (0..3).map(|_| aurora.caller()).collect();
+    for caller in &mut kept {
+        caller.send(chat_of("m", false));
+        assert_eq!(caller.answer().said(), (200, OK));
+    }
+    let mut silent = aurora.caller();
+    let mut stream = aurora.caller();
+    stream.send(chat_of("held", false));
+    upstream.call("held");
+    aurora.signal("TERM");
+    refuses(&aurora);
+    for (caller, (asked, expected)) in kept.iter_mut().zip(asked) {
+        caller.send(asked);
+        let answer = caller.answer();
+        assert_eq!((answer.said(), answer.header("connection")), (expected, Some("close")));
+        assert_eq!(caller.closed(), b"");
+    }
+    silent.send(request("GET", "/metrics", &key(), ""));
+    let answer = silent.answer();
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    let counted = "aurora_http_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status_code=\"200\",outcome=\"ok\"} 4";
+    assert!(answer.text().lines().any(|line| line == counted), "{}", answer.text());
+    gate.open();
+    assert_eq!(stream.answer().said(), (200, OK));
+    ends(aurora, 0, 0);
+}
+
+#[test]
+fn a_connection_that_was_not_told_is_kept_for_a_while() {
+    let gate = Gate::default();
+    let mut streaming = opening(&[HELLO]);
+    streaming.extend([
+        Step::Await(gate.clone()),
+        Step::Send(chunk("data: [DONE]\n\n")),
+        Step::Send("0\r\n\r\n".into()),
+    ]);
+    let upstream = Upstream::start().on("m", json(OK)).on("stream", streaming);
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = aurora.caller();
+    caller.send(chat_of("stream", true));
+    assert_eq!(caller.head().header("connection"), None);
+    aurora.signal("TERM");
+    refuses(&aurora);
+    gate.open();
+    caller.read_until("[DONE]");
+    assert_eq!(caller.chunk(), Some(Vec::new()));
+    // Its head came before the end was known: the next request is served, as a proxy expects of a kept connection.
+    caller.send(chat_of("m", false));
+    let answer = caller.answer();
+    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
+    ends(aurora, 0, 0);
+}
+
+#[test]
+fn what_arrives_after_the_grace_period_is_refused() {
+    let mut pour = opening(&[HELLO]);
+    pour.push(Step::Pour(chunk(HELLO.repeat(100))));
+    let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
+    let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
+    // It holds the process for the time of its last event.
+    let mut deaf = aurora.caller().narrow();
+    deaf.send(chat_of("pour", true));
+    upstream.call("pour");
+    let mut kept = aurora.caller();
+    kept.send(chat_of("m", false));
+    assert_eq!(kept.answer().said(), (200, OK));
+    aurora.signal("TERM");
+    refuses(&aurora);
+    thread::sleep(Duration::from_millis(330));
+    if kept.try_send(chat_of("m", false))
+        && let Some(answer) = kept.try_answer()
+    {
+        assert_eq!(answer.said(), (503, DRAINING));
+        assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")));
+    }
+    let (status, _) = aurora.ended();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(upstream.calls().iter().filter(|call| call.name == "m").count(), 1);
+}
+
+#[test]
+fn during_the_delay_it_serves_as_ever_but_is_not_ready() {
+    let upstream = Upstream::start().on("m", json(OK));
+    let aurora = gateway(&upstream, "shutdown: {delay: 700ms}", "");
+    let begun = Instant::now();
+    aurora.signal("TERM");
+    aurora.line("shutting down");
+    assert_eq!(aurora.ask(request("GET", "/health/ready", "", "")).said(), (503, r#"{"status":"draining"}"#));
+    assert_eq!(aurora.ask(request("GET", "/health", "", "")).said(), (200, r#"{"status":"ok"}"#));
+    let answer = aurora.ask(chat_of("m", false));
+    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), None));
+    ends(aurora, 0, 0);
+    assert!(begun.elapsed() >= Duration::from_millis(700), "took {:?}", begun.elapsed());
+    within(Duration::from_millis(1700), begun);
+}
+
+#[test]
+fn what_is_open_at_the_end_of_the_grace_period_gets_a_last_word() {
+    let mut streaming = opening(&[HELLO]);
+    streaming.push(Step::Stall);
+    let upstream = Upstream::start().on("stream", streaming).on("waiting", vec![Step::Stall]);
+    let yaml = yaml(&upstream, "shutdown: {grace: 400ms}", "log: {requests: all}");
+    let aurora = Setup::new().yaml(&yaml).start();
+    let mut stream = aurora.caller();
+    stream.send(chat_of("stream", true));
+    assert_eq!(stream.head().status, 200);
+    assert_eq!(stream.read_until("\n\n"), HELLO);
+    let mut waiting = aurora.caller();
+    waiting.send(chat_of("waiting", false));
+    upstream.call("waiting");
+    let begun = Instant::now();
+    aurora.signal("TERM");
+    let event = "data: {\"error\":{\"code\":\"shutting_down\",\"message\":\"the gateway is shutting down; send the request \
+                 again\",\"param\":null,\"type\":\"server_error\"}}\n\n";
+    assert_eq!(stream.read_until("\n\n"), event);
+    assert_eq!(stream.chunk(), Some(Vec::new()));
+    assert_eq!(waiting.answer().said(), (503, &*DRAINING.replace("draining", "shutting_down")));
+    assert!(begun.elapsed() >= Duration::from_millis(400), "took {:?}", begun.elapsed());
+    let log = ends(aurora, 0, 2);
+    within(Duration::from_millis(1400), begun);
+    let mut requests: Vec<serde_json::Value> = log
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &serde_json::Value| line["msg"] == "request")
+        .map(|line| value!([line["model"], line["status"], line["outcome"], line["transfer"]]))
+        .collect();
+    requests.sort_by_key(ToString::to_string);
+    assert_eq!(
+        requests,
+        [value!(["stream", 200, "broken_stream", "broken"]), value!(["waiting", 503, "gateway_error", "ok"])]
+    );
+}
+
+#[test]
+fn a_second_signal_is_immediate() {
+    let upstream = Upstream::start().on("waiting", vec![Step::Stall]);
+    let aurora = gateway(&upstream, "", "");
+    let mut waiting = aurora.caller();
+    waiting.send(chat_of("waiting", false));
+    upstream.call("waiting");
+    aurora.signal("TERM");
+    aurora.line("shutting down");
+    let begun = Instant::now();
+    aurora.signal("INT");
+    let (status, _) = aurora.ended();
+    assert_eq!(status.code(), Some(1));
+    within(Duration::from_secs(1), begun);
+    assert_eq!(waiting.closed(), b"");
+}
+
+#[test]
+fn connections_without_a_request_are_kept_for_five_seconds_of_the_grace_period() {
+    let upstream = Upstream::start().on("m", json(OK));
+    for (grace, kept) in [("30s", Duration::from_secs(5)), ("1s", Duration::from_secs(1))] {
+        let aurora = gateway(&upstream, &format!("shutdown: {{grace: {grace}}}"), "");
+        let silent = aurora.caller();
+        let mut half_sent = aurora.caller();
+        half_sent.send("GET /health HTTP/1.1\r\nx: ");
+        let mut idle = aurora.caller();
+        idle.send(chat_of("m", false));
+        assert_eq!(idle.answer().status, 200);
+        let begun = Instant::now();
+        aurora.signal("TERM");
+        ends(aurora, 0, 0);
+        let took = begun.elapsed();
+        assert!((kept..kept + Duration::from_secs(1)).contains(&took), "took {took:?}");
+        for mut caller in [silent, half_sent, idle] {
+            assert_eq!(caller.closed(), b"");
+        }
+    }
+}
+
+#[test]
+fn callers_that_never_finish_hold_it_no_longer_than_the_grace_period() {
+    let mut pour = opening(&[HELLO]);
+    pour.push(Step::Pour(chunk(HELLO.repeat(100))));
+    let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
+    let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
+    let mut deaf = aurora.caller().narrow();
+    deaf.send(chat_of("pour", true));
+    upstream.call("pour");
+    let mut half = aurora.caller();
+    let whole = chat_of("m", false);
+    half.send(&whole[..whole.len() - 1]);
+    // A request on a connection of its own is answered after those before it were read.
+    assert_eq!(aurora.ask(request("GET", "/health", "", "")).status, 200);
+    let begun = Instant::now();
+    aurora.signal("TERM");
+    let (status, _) = aurora.ended();
+    assert_eq!(status.code(), Some(0));
+    within(Duration::from_millis(1300), begun);
+}
+
+#[test]
+fn a_port_is_free_again_at_once() {
+    let upstream = Upstream::start().on("m", json(OK));
+    let start = |port: u16| {
+        let setup = Setup::bare().variable("LOG_FORMAT", "json").yaml(&yaml(&upstream, "", ""));
+        setup.arguments(&["serve", "--host", "127.0.0.1", "--port", &port.to_string()]).start()
+    };
+    let mut aurora = start(0);
+    let port = aurora.address.port();
+    assert_ne!(port, 0);
+    for kill in [false, true] {
+        let mut open = aurora.caller();
+        open.send(chat_of("m", false));
+        assert_eq!(open.answer().status, 200);
+        let begun = aurora.scrape();
+        if kill {
+            drop(aurora);
+        } else {
+            aurora.stop();
+        }
+        aurora = start(port);
+        assert_eq!(aurora.address.port(), port);
+        assert_eq!(aurora.counts("aurora_answers_total"), [""; 0]);
+        let started = |text: &str| {
+            text.lines().find(|line| line.starts_with("process_start_time_seconds ")).map(str::to_owned)
+        };
+        assert_ne!(started(&begun), started(&aurora.scrape()));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_says_so() {
+    let upstream = Upstream::start().on("m", json(OK));
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let aurora = gateway(&upstream, "", "");
+    for address in [stranger.local_addr().expect("bound"), aurora.address] {
+        let setup = Setup::bare().variable("AURORA_MASTER_KEY", MASTER_KEY).variable("LOG_LEVEL", "error");
+        let (code, said) = setup
+            .arguments(&[
+                "--color",
+                "never",
+                "serve",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &address.port().to_string(),
+            ])
+            .refused();
+        assert_eq!(
+            said,
+            format!(
+                "aurora: error: cannot listen on {address}: Address already in use (os error 98); another process \
+                 listens there; stop it or choose another port (--port, PORT, server.port)\n"
+            )
+        );
+        assert_eq!(code, Some(1));
+    }
+    assert!(TcpStream::connect(aurora.address).is_ok());
+}
+
+#[test]
+fn any_free_port_is_chosen_and_told() {
+    let upstream = Upstream::start().on("m", json(OK));
+    let aurora = gateway(&upstream, "workers: 3", "");
+    let mut line = aurora.line("listening");
+    line.as_object_mut().expect("an object").remove("time");
+    let address = aurora.address.to_string();
+    assert_eq!(
+        line,
+        value!({"level": "INFO", "msg": "listening", "address": address, "workers": 3, "providers": 1})
+    );
+    assert_eq!(aurora.ask(request("GET", "/v1/models", &key(), "")).status, 200);
+}

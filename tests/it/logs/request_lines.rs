@@ -1,0 +1,282 @@
+//! The request log, and what no output ever shows.
+
+use regex::Regex;
+
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::client::{MASTER_KEY, key, request};
+use crate::support::exposition::{PROVIDER_KEY, yaml};
+use crate::support::upstream::{Step, Upstream, answer, json, stream};
+
+const ANSWERED: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
+const USAGE: &str = "data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
+
+const OVERLOADED: &str =
+    "data: {\"error\":{\"message\":\"later\",\"type\":\"overloaded_error\",\"code\":\"overloaded\"}}\n\n";
+const QUOTA: &str = r#"{"error":{"message":"no","type":"insufficient_quota","code":"no money left"}}"#;
+
+fn ask(aurora: &Aurora, id: &str, method: &str, path: &str, key: &str, body: &str) {
+    let headers = format!("x-request-id: {id}\r\n{key}");
+    aurora.ask(request(method, path, &headers, body));
+}
+
+/// Request lines of one of everything, with their numbers as N and their times as T.
+fn lines(mode: &str) -> Vec<String> {
+    let upstream = Upstream::start()
+        .on("m", json(ANSWERED))
+        .on("s", stream(&[HELLO, USAGE]))
+        .on("cut", stream(&[HELLO]))
+        .on("busy", answer("429 Slow Down", "", QUOTA))
+        .on("down", answer("503 Down", "", r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}]"#))
+        .on("denied", answer("401 Unauthorized", "", "{}"))
+        .on("failing", stream(&[HELLO, OVERLOADED]))
+        .on("stall", vec![Step::Stall]);
+    let aurora = Setup::new().yaml(&yaml(&upstream, "", &format!("log: {{requests: {mode}}}"))).start();
+    let chat = |id: &str, model: &str, stream: bool| {
+        let body = format!(r#"{{"model":"{model}","stream":{stream}}}"#);
+        ask(&aurora, id, "POST", "/v1/chat/completions", &key(), &body);
+    };
+    chat("r1", "up/m", false);
+    chat("r2", "s", true);
+    chat("r3", "cut", true);
+    chat("r4", "busy", false);
+    chat("r5", "none", false);
+    ask(&aurora, "r6", "POST", "/v1/embeddings", "", "{}");
+    ask(&aurora, "r7", "GET", "/v1/models/up/m", &key(), "");
+    ask(&aurora, "r8", "GET", "/a?key=secret", "", "");
+    chat("ra", "down", false);
+    chat("rb", "denied", false);
+    chat("rc", "failing", true);
+    ask(&aurora, "rd", "DELETE", "/v1/models", &key(), "");
+    ask(&aurora, "re", "POST", "/v1/chat/completions", &key(), "{");
+    ask(&aurora, "silent", "GET", "/health", "", "");
+    ask(&aurora, "silent", "GET", "/metrics", &key(), "");
+    let mut leaving = aurora.caller();
+    leaving.send(request(
+        "POST",
+        "/v1/responses",
+        &format!("x-request-id: r9\r\n{}", key()),
+        r#"{"model":"stall"}"#,
+    ));
+    upstream.call("stall");
+    drop(leaving);
+    upstream.over("stall");
+    let (_, log) = aurora.stop();
+    let numbers = Regex::new(r#""(duration_ms|ttft_ms)":[0-9]+(\.[0-9]+)?"#).expect("a pattern");
+    let time = Regex::new(r#"^\{"time":"[^"]+""#).expect("a pattern");
+    let mut lines: Vec<String> = log
+        .iter()
+        .filter(|line| line.contains(r#""msg":"request""#))
+        .map(|line| numbers.replace_all(&time.replace(line, r#"{"time":"T""#), r#""$1":N"#).into_owned())
+        .collect();
+    lines.sort_by_key(|line| line.split("request_id").nth(1).map(str::to_owned));
+    lines
+}
+
+const FINE: [&str; 3] = [
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r1","caller":"master","provider":"up","model":"m","endpoint":"/chat/completions","status":200,"outcome":"ok","transfer":"ok","upstream_status":200,"duration_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r2","caller":"master","provider":"up","model":"s","endpoint":"/chat/completions","status":200,"outcome":"ok","transfer":"ok","upstream_status":200,"duration_ms":N,"ttft_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r7","caller":"master","endpoint":"/v1/models/{id}","status":200,"outcome":"ok","transfer":"ok","duration_ms":N}"#,
+];
+const FAILED: [&str; 11] = [
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r3","caller":"master","provider":"up","model":"cut","endpoint":"/chat/completions","status":200,"outcome":"broken_stream","transfer":"broken","upstream_status":200,"error_type":"upstream_error","error_code":"upstream_truncated","duration_ms":N,"ttft_ms":N,"attempts":1,"error":"the provider ended the stream before the answer was complete"}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r4","caller":"master","provider":"up","model":"busy","endpoint":"/chat/completions","status":429,"outcome":"rate_limited","transfer":"ok","upstream_status":429,"error_type":"insufficient_quota","error_code":"no money left","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","caller":"master","endpoint":"/chat/completions","status":404,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"model_not_found","duration_ms":N,"error":"The model `none` does not exist: no provider lists it. GET /v1/models shows what is served."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r6","endpoint":"/v1/embeddings","status":401,"outcome":"caller_error","transfer":"ok","error_type":"authentication_error","error_code":"invalid_api_key","duration_ms":N,"error":"No key was sent: send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r8","endpoint":"unmatched","status":404,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"unknown_route","duration_ms":N,"error":"There is no such route."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r9","caller":"master","provider":"up","model":"stall","endpoint":"/responses","status":499,"outcome":"cancelled","transfer":"cancelled","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"ra","caller":"master","provider":"up","model":"down","endpoint":"/chat/completions","status":503,"outcome":"upstream_error","transfer":"ok","upstream_status":503,"error_type":"UNAVAILABLE","error_code":"503","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rb","caller":"master","provider":"up","model":"denied","endpoint":"/chat/completions","status":502,"outcome":"upstream_error","transfer":"ok","upstream_status":401,"error_type":"upstream_error","error_code":"upstream_credentials","duration_ms":N,"attempts":1,"error":"provider `up`: it refused the configured credential; the operator has to look at its api_key"}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rc","caller":"master","provider":"up","model":"failing","endpoint":"/chat/completions","status":200,"outcome":"broken_stream","transfer":"broken","upstream_status":200,"error_type":"overloaded_error","error_code":"overloaded","duration_ms":N,"ttft_ms":N,"attempts":1,"error":"the provider reported an error inside the stream"}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rd","endpoint":"/v1/models","status":405,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"method_not_allowed","duration_ms":N,"error":"This route takes GET,HEAD."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"re","caller":"master","endpoint":"/chat/completions","status":400,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"invalid_json","duration_ms":N,"error":"The body is not a JSON object: EOF while parsing an object at line 1 column 1."}"#,
+];
+
+#[test]
+fn all_requests_have_a_line() {
+    let mut expected = [&FINE[..], &FAILED[..]].concat();
+    expected.sort_by_key(|line| line.split("request_id").nth(1));
+    assert_eq!(lines("all"), expected);
+}
+
+#[test]
+fn or_only_those_that_failed() {
+    assert_eq!(lines("errors"), FAILED);
+}
+
+#[test]
+fn or_none() {
+    assert_eq!(lines("off"), [""; 0]);
+}
+
+/// Messages of the log with their `outcome`, as the metrics have it too.
+#[test]
+fn the_outcome_in_a_line_is_the_one_that_the_metrics_count() {
+    let upstream = Upstream::start()
+        .on("retried", answer("503 Down", "", "{}"))
+        .on("retried", json(ANSWERED))
+        .on("down", answer("500 Down", "", "{}"))
+        .on("m", json(ANSWERED));
+    let rest = "log: {requests: all}\nresilience: {retry: {max_retries: 1, initial_backoff: 1ms, max_backoff: 1ms}}\n\
+                routes:\n  second: {targets: [up/down, up/m]}\n";
+    let aurora = Setup::new().yaml(&yaml(&upstream, "", rest)).start();
+    for model in ["m", "retried", "second", "down", "none"] {
+        aurora.ask(crate::support::client::chat_of(model, false));
+    }
+    let mut outcomes: Vec<String> = aurora
+        .lines("request", 5)
+        .iter()
+        .map(|line| format!("{} {} {}", line["outcome"], line["upstream_status"], line["attempts"]))
+        .collect();
+    // A line is written once its response is sent: two of different workers may change places.
+    outcomes.sort();
+    assert_eq!(
+        outcomes,
+        [
+            r#""caller_error" null null"#,
+            r#""ok" 200 1"#,
+            r#""ok_after_fallback" 200 2"#,
+            r#""ok_after_retry" 200 2"#,
+            r#""upstream_error" 500 1"#,
+        ]
+    );
+    aurora.settles(
+        "aurora_answers_total",
+        &[
+            "down upstream_error 1",
+            "m ok 1",
+            "retried ok_after_retry 1",
+            "second ok_after_fallback 1",
+            "unknown caller_error 1",
+        ],
+    );
+}
+
+#[test]
+fn nothing_an_upstream_writes_into_its_error_makes_a_line_long_or_unsafe_or_holds_our_key() {
+    let error =
+        |kind: &str, code: &str| format!(r#"{{"error":{{"message":"no","type":"{kind}","code":"{code}"}}}}"#);
+    let escaped = PROVIDER_KEY.replace('-', "\\u002d");
+    let upstream = Upstream::start()
+        .on("long", answer("400 Bad", "", error(&"é".repeat(1000), "a\\u001b[2J\\nb")))
+        .on("key", answer("400 Bad", "", error(&format!("x{PROVIDER_KEY}"), &escaped)))
+        .on("odd", answer("400 Bad", "", r#"{"error":{"type":{"a":1},"code":null}}"#))
+        .on("text", answer("400 Bad", "", r#"{"error":"no"}"#))
+        .on("none", answer("400 Bad", "", "no"))
+        .on("huge", answer("400 Bad", "", "x".repeat(70_000)));
+    let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
+    for model in ["long", "key", "odd", "text", "none", "huge"] {
+        aurora.ask(crate::support::client::chat_of(model, false));
+    }
+    let named: Vec<(String, String)> = aurora
+        .lines("request", 6)
+        .iter()
+        .map(|line| (line["error_type"].to_string(), line["error_code"].to_string()))
+        .collect();
+    let expected = [
+        (format!("\"{}\"", "é".repeat(64)), "\"a[2Jb\"".to_owned()),
+        (format!("\"x{}\"", "*".repeat(PROVIDER_KEY.len())), format!("\"{}\"", "*".repeat(escaped.len()))),
+        ("null".to_owned(), "null".to_owned()),
+        ("null".to_owned(), "null".to_owned()),
+        ("null".to_owned(), "null".to_owned()),
+        ("\"upstream_error\"".to_owned(), "\"upstream_invalid_answer\"".to_owned()),
+    ];
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn refusals_without_a_key_get_at_most_ten_lines_a_second_and_the_rest_is_counted() {
+    let upstream = Upstream::start().on("down", answer("500 Down", "", "{}"));
+    let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
+    let begun = std::time::Instant::now();
+    let mut caller = aurora.caller();
+    for n in 0..100 {
+        for (method, path, status) in [
+            ("GET", "/v1/models", 401),
+            ("GET", "/nowhere", 404),
+            ("PUT", "/v1/models", 405),
+            ("GET", "/metrics", 401),
+        ] {
+            caller.send(request(method, path, "", ""));
+            assert_eq!(caller.answer().status, status);
+        }
+        if n == 50 {
+            assert_eq!(aurora.ask(crate::support::client::chat_of("down", false)).status, 500);
+        }
+    }
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
+    // What was left out is said within a second.
+    let left_out = |lines: &[serde_json::Value]| {
+        lines.iter().map(|line| usize::try_from(line["count"].as_u64().unwrap()).unwrap()).sum::<usize>()
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let (mut written, mut summaries) = (Vec::new(), Vec::new());
+    while written.len() + left_out(&summaries) < 401 && std::time::Instant::now() < until {
+        (summaries, written) = (aurora.lines("refusals not logged", 1), aurora.lines("request", 1));
+    }
+    assert_eq!(written.len() + left_out(&summaries), 401, "{summaries:?}");
+    let about_models: Vec<_> = written.iter().filter(|line| line["status"] == 500).collect();
+    assert_eq!(about_models.len(), 1, "what an accepted key asks for has its line");
+    assert!(written.len() <= 1 + 10 * (seconds + 1), "{} lines in {seconds} s", written.len());
+    assert!(summaries.iter().all(|line| line["level"] == "WARN"));
+}
+
+#[test]
+fn a_model_name_is_no_longer_in_a_line_than_in_a_label() {
+    let upstream = Upstream::start();
+    let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
+    let body = format!(r#"{{"model":"{}"}}"#, "é".repeat(100_000));
+    ask(&aurora, "long", "POST", "/v1/chat/completions", &key(), &body);
+    assert_eq!(aurora.line("request")["model"], "é".repeat(64));
+    assert_eq!(upstream.call(&"é".repeat(100_000)).body, body.as_bytes());
+}
+
+#[test]
+fn no_secret_is_in_any_output_whatever_fails() {
+    let (second_key, in_url) = ("canary-second-key-0123456789", "canary-url-0123456789");
+    let wrong = "canary-callers-own-0123456789";
+    let echo = format!(r#"{{"error":{{"message":"{PROVIDER_KEY} is wrong"}}}}"#);
+    let upstream = Upstream::start()
+        .on("/v1/models", answer("401 Unauthorized", "", &echo))
+        .on("fine", json("{}"))
+        .on("401", answer("401 Unauthorized", "", &echo))
+        .on("403", answer("403 Forbidden", "", &echo))
+        .on("500", answer("500 Oops", "content-type: text/plain\r\n", &echo))
+        .on("302", answer("302 Found", &format!("location: http://x/?key={PROVIDER_KEY}\r\n"), ""))
+        .on("html", answer("200 OK", "content-type: text/html\r\n", &echo))
+        .on("encoded", answer("400 Bad", "content-encoding: gzip\r\n", &echo))
+        .on("close", vec![Step::Close])
+        .on("cut", stream(&[HELLO]))
+        .on("garbage", vec![Step::Send(format!("{PROVIDER_KEY}\r\n\r\n").into_bytes()), Step::Close]);
+    let models = upstream.models();
+    let text = format!(
+        "server: {{master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true}}\nlog: {{level: debug, requests: all}}\n\
+         http: {{timeout: 2s}}\n\
+         providers:\n  up: {{type: openai_compatible, base_url: \"http://{}/v1\", api_key: {PROVIDER_KEY}}}\n  \
+         two: {{type: openai_compatible, base_url: \"http://127.0.0.1:1/{in_url}\", api_key: {second_key}}}\n",
+        upstream.address
+    );
+    let aurora = Setup::new().yaml(&text).start();
+    let mut outputs = Vec::new();
+    for model in models.iter().map(|model| format!("up/{model}")).chain(["two/m".into(), "none".into()]) {
+        for stream in [true, false] {
+            for credential in [key(), format!("authorization: Bearer {wrong}\r\n")] {
+                let body = format!(r#"{{"model":"{model}","stream":{stream}}}"#);
+                let answer = aurora.ask(request("POST", "/v1/chat/completions", &credential, body));
+                outputs.push(format!("{:?} {}", answer.headers, answer.text()));
+            }
+        }
+    }
+    for path in ["/v1/models", "/metrics", "/health", "/nowhere", &format!("/x?key={wrong}")] {
+        for credential in [key(), format!("x-api-key: {wrong}\r\n")] {
+            outputs.push(aurora.ask(request("GET", path, &credential, "")).text().to_owned());
+        }
+    }
+    let (_, log) = aurora.stop();
+    assert!(log.iter().any(|line| line.contains("models could not be discovered")), "{log:#?}");
+    outputs.extend(log);
+    for canary in [MASTER_KEY, PROVIDER_KEY, second_key, in_url, wrong] {
+        let shown: Vec<&String> = outputs.iter().filter(|output| output.contains(canary)).collect();
+        assert_eq!(shown, [""; 0], "{canary}");
+    }
+}

@@ -1,0 +1,340 @@
+//! The monitoring that ships names nothing that does not exist, and nothing that means something else elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use aurora::metrics::catalog::families::{FAMILIES, Kind};
+use serde_json::Value;
+
+use crate::support::promql::{self, Expression, Selector};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// What Prometheus adds to every series.
+const TARGET_LABELS: [&str; 2] = ["job", "instance"];
+
+/// A file of the repository.
+pub(crate) fn file(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every rule of the files, in their order.
+pub(crate) fn rules() -> Vec<Value> {
+    let files = ["monitoring/rules/recording.yml", "monitoring/rules/alerts.yml"];
+    let read = |path: &&str| serde_yaml::from_str::<Value>(&file(path)).expect("YAML");
+    let groups = files.iter().map(read).flat_map(|file| file["groups"].as_array().expect("groups").clone());
+    groups.flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+}
+
+/// The names that recording rules give.
+pub(crate) fn recorded() -> BTreeSet<String> {
+    rules().iter().filter_map(|rule| Some(rule["record"].as_str()?.to_owned())).collect()
+}
+
+fn alerts() -> Vec<Value> {
+    rules().into_iter().filter(|rule| rule["alert"].is_string()).collect()
+}
+
+pub(crate) fn dashboard() -> Value {
+    serde_json::from_str(&file("monitoring/grafana/dashboards/aurora.json")).expect("JSON")
+}
+
+/// Every panel but the headings.
+pub(crate) fn panels() -> Vec<Value> {
+    let panels = dashboard()["panels"].as_array().expect("panels").clone();
+    panels.into_iter().filter(|panel| panel["type"] != "row").collect()
+}
+
+/// What the variables of the dashboard ask for: an expression and the label whose values they offer.
+pub(crate) fn variables() -> Vec<(String, String)> {
+    let dashboard = dashboard();
+    let list = dashboard["templating"]["list"].as_array().expect("variables");
+    let query = |variable: &Value| {
+        let inside = variable["definition"].as_str()?.strip_prefix("label_values(")?.strip_suffix(')')?;
+        inside.rsplit_once(", ").map(|(selector, label)| (selector.to_owned(), label.to_owned()))
+    };
+    list.iter().filter_map(query).collect()
+}
+
+/// Every expression that ships, each with where it stands.
+pub(crate) fn expressions() -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let mut all = Vec::new();
+    for rule in rules() {
+        let name = rule["record"].as_str().or(rule["alert"].as_str()).expect("a name").to_owned();
+        all.push((name, text(&rule["expr"])));
+    }
+    for panel in panels() {
+        for target in panel["targets"].as_array().expect("targets") {
+            all.push((text(&panel["title"]), text(&target["expr"])));
+        }
+    }
+    all
+}
+
+/// The code in running text that speaks of metrics.
+fn spoken_of(path: &str) -> Vec<(String, String)> {
+    let text = file(path);
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        let spans = line.split('`').skip(1).step_by(2).filter(|_| !fenced);
+        // A family by its own name is spoken of, not read.
+        let spans = spans.filter(|span| FAMILIES.iter().all(|family| family.name != *span));
+        let spans = spans.filter(|span| span.starts_with("aurora:") || span.contains("aurora_"));
+        found.extend(spans.map(|span| (path.to_owned(), span.to_owned())));
+    }
+    assert!(!found.is_empty(), "{path}");
+    found
+}
+
+/// The labels of a metric, where Prometheus finds it; a metric that does not exist has none.
+fn labels_of(metric: &str) -> Option<BTreeSet<&'static str>> {
+    if metric == "up" {
+        return Some(TARGET_LABELS.into());
+    }
+    let parts = ["_bucket", "_sum", "_count"];
+    let family = FAMILIES.iter().find(|family| match family.kind {
+        Kind::Histogram => parts.iter().any(|part| metric.strip_suffix(part) == Some(family.name)),
+        Kind::Counter | Kind::Gauge => family.name == metric,
+    })?;
+    let edge = metric.ends_with("_bucket").then_some("le");
+    Some(family.labels.iter().copied().chain(TARGET_LABELS).chain(edge).collect())
+}
+
+/// The labels that each recorded name has: those it groups by.
+fn recorded_labels() -> BTreeMap<String, BTreeSet<String>> {
+    let mut labels = BTreeMap::new();
+    for name in recorded() {
+        let level = name.split(':').next().expect("a level");
+        let of_level =
+            ["job", "provider", "model"].iter().filter(|label| level.split('_').any(|part| part == **label));
+        labels.insert(name.clone(), of_level.map(|label| (*label).to_owned()).collect());
+    }
+    labels
+}
+
+/// What is wrong about an expression.
+fn faults(expression: &Expression, recorded: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut known = BTreeSet::new();
+    for Selector { metric, matchers } in &expression.selectors {
+        let labels: BTreeSet<String> = match (labels_of(metric), recorded.get(metric)) {
+            (Some(labels), _) => labels.into_iter().map(str::to_owned).collect(),
+            (None, Some(labels)) => labels.clone(),
+            (None, None) => {
+                faults.push(format!("no metric {metric}"));
+                continue;
+            }
+        };
+        for (label, _, _) in matchers {
+            if !labels.contains(label) {
+                faults.push(format!("{metric} has no label {label}"));
+            }
+            if ["endpoint", "le"].contains(&label.as_str()) {
+                faults.push(format!("selects on {label}"));
+            }
+        }
+        known.extend(labels);
+    }
+    for label in &expression.groupings {
+        if label == "endpoint" || !known.contains(label) {
+            faults.push(format!("groups by {label}"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_metric_and_label_exists_and_none_is_endpoint_or_le() {
+    let recorded = recorded_labels();
+    let selected = variables().into_iter().map(|(selector, label)| {
+        // The variable of models reads two families by a matcher of their names.
+        let named = selector.strip_prefix("{__name__=~\"").and_then(|rest| rest.split_once("\", "));
+        let selectors = named.map_or(vec![selector.clone()], |(names, rest)| {
+            names.split('|').map(|name| format!("{name}{{{rest}")).collect()
+        });
+        (
+            label.clone(),
+            selectors.iter().map(|selector| format!("count by ({label}) ({selector})")).collect::<Vec<_>>(),
+        )
+    });
+    let selected = selected.flat_map(|(label, all)| all.into_iter().map(move |one| (label.clone(), one)));
+    let documents = ["monitoring/RUNBOOK.md", "README.md"].into_iter().flat_map(spoken_of);
+    let all: Vec<(String, String)> = expressions().into_iter().chain(selected).chain(documents).collect();
+    assert!(all.len() > 120, "{}", all.len());
+    for (place, expression) in all {
+        let found = faults(&promql::read(&expression), &recorded);
+        assert_eq!(found, Vec::<String>::new(), "{place}: {expression}");
+    }
+}
+
+#[test]
+fn faults_are_found() {
+    let recorded = recorded_labels();
+    for (expression, expected) in [
+        ("sum(aurora_request_total)", "no metric aurora_request_total"),
+        (r#"sum(aurora_requests_total{outcome="ok"})"#, "aurora_requests_total has no label outcome"),
+        (r#"sum(aurora_requests_total{endpoint="/chat/completions"})"#, "selects on endpoint"),
+        (r#"sum(aurora_request_duration_seconds_bucket{le="1"})"#, "selects on le"),
+        ("sum by (endpoint) (aurora_requests_total)", "groups by endpoint"),
+        ("sum by (outcome) (aurora_requests_total)", "groups by outcome"),
+        ("sum(aurora_request_duration_seconds)", "no metric aurora_request_duration_seconds"),
+        (
+            r#"job:aurora_availability:ratio_5m{model="m"}"#,
+            "job:aurora_availability:ratio_5m has no label model",
+        ),
+        ("aurora_gateway_overhead_seconds_bucket", ""),
+    ] {
+        assert_eq!(faults(&promql::read(expression), &recorded).join(", "), expected, "{expression}");
+    }
+}
+
+#[test]
+fn every_rule_adds_replicas_up_or_says_which_one_it_means() {
+    for rule in rules() {
+        let expression = rule["expr"].as_str().expect("text");
+        let aggregates = ["sum by (job", "min by (job", "max by (job", "avg by (job", "count by (job"];
+        let of_recorded = promql::read(expression).selectors.iter().all(|read| read.metric.contains(':'));
+        let absence = expression.starts_with("absent(");
+        assert!(
+            of_recorded || absence || aggregates.iter().any(|aggregate| expression.contains(aggregate)),
+            "{expression}"
+        );
+    }
+}
+
+#[test]
+fn every_alert_says_how_bad_it_is_and_what_to_do() {
+    let runbook = file("monitoring/RUNBOOK.md");
+    let sections: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let alerts = alerts();
+    let names: Vec<&str> = alerts.iter().map(|alert| alert["alert"].as_str().expect("a name")).collect();
+    assert_eq!(names, sections, "the runbook has the order of the rules");
+    for (alert, name) in alerts.iter().zip(names) {
+        let severity = alert["labels"]["severity"].as_str().expect("a severity");
+        assert!(["critical", "warning"].contains(&severity), "{name}: {severity}");
+        let annotations = alert["annotations"].as_object().expect("annotations");
+        let written: Vec<&String> = annotations.keys().collect();
+        assert_eq!(written, ["description", "runbook", "summary"], "{name}");
+        assert_eq!(annotations["runbook"], format!("monitoring/RUNBOOK.md#{}", name.to_lowercase()));
+    }
+    let parts = |section: &str| {
+        ["Means", "Look at", "Do"].map(|part| section.matches(&format!("- **{part}:** ")).count())
+    };
+    for section in runbook.split("\n## ").skip(1) {
+        assert_eq!(parts(section), [1, 1, 1], "{section}");
+    }
+}
+
+#[test]
+fn every_alert_fires_and_stays_quiet_in_a_case_of_its_own() {
+    let cases = ["presence", "availability", "providers", "answers", "gateway"];
+    let (mut fire, mut quiet) = (BTreeSet::new(), BTreeSet::new());
+    let mut seen = String::new();
+    for case in cases {
+        let text = file(&format!("monitoring/tests/{case}.yml"));
+        let tests: Value = serde_yaml::from_str(&text).expect("YAML");
+        for test in tests["tests"].as_array().expect("tests") {
+            for check in test["alert_rule_test"].as_array().into_iter().flatten() {
+                let name = check["alertname"].as_str().expect("a name").to_owned();
+                if check["exp_alerts"].is_array() { &mut fire } else { &mut quiet }.insert(name);
+            }
+        }
+        seen.push_str(&text);
+    }
+    let names: BTreeSet<String> =
+        alerts().iter().map(|alert| alert["alert"].as_str().expect("a name").to_owned()).collect();
+    assert_eq!((&fire, &quiet), (&names, &names));
+    let unseen: Vec<String> = recorded().into_iter().filter(|name| !seen.contains(name.as_str())).collect();
+    assert_eq!(unseen, Vec::<String>::new(), "every recorded name has an expected value");
+}
+
+#[test]
+fn the_dashboard_is_whole() {
+    let panels = panels();
+    assert!(panels.len() >= 24, "{}", panels.len());
+    let dashboard = dashboard();
+    let all = dashboard["panels"].as_array().expect("panels");
+    let ids: BTreeSet<u64> = all.iter().filter_map(|panel| panel["id"].as_u64()).collect();
+    assert_eq!(ids.len(), all.len());
+    let headings: Vec<&str> =
+        all.iter().filter(|panel| panel["type"] == "row").filter_map(|row| row["title"].as_str()).collect();
+    assert_eq!(
+        headings,
+        [
+            "Service level",
+            "Traffic",
+            "Errors",
+            "Latency",
+            "Streams",
+            "Tokens and cost",
+            "Upstreams",
+            "Gateway overhead",
+            "Cardinality",
+            "Process",
+        ]
+    );
+    for panel in &panels {
+        for field in ["/title", "/description", "/fieldConfig/defaults/unit"] {
+            let text = panel.pointer(field).and_then(Value::as_str).unwrap_or_default();
+            assert!(!text.is_empty(), "{field} of {panel}");
+        }
+        let several = panel["type"] != "stat" && panel["type"] != "table";
+        for target in panel["targets"].as_array().expect("targets") {
+            let grouped = target["expr"].as_str().is_some_and(|expression| expression.contains(" by ("));
+            let legend = target["legendFormat"].as_str().unwrap_or_default();
+            assert!(!(legend.is_empty() && several && grouped), "a legend for {}", panel["title"]);
+            assert_eq!(target["datasource"]["uid"], "${datasource}");
+        }
+    }
+    let variables: Vec<(&str, &str)> = dashboard["templating"]["list"]
+        .as_array()
+        .expect("variables")
+        .iter()
+        .map(|variable| {
+            (variable["name"].as_str().unwrap_or(""), variable["allValue"].as_str().unwrap_or(""))
+        })
+        .collect();
+    assert_eq!(variables, [("datasource", ""), ("job", ".*"), ("provider", ".*"), ("model", ".*")]);
+}
+
+#[test]
+fn no_two_panels_overlap() {
+    let dashboard = dashboard();
+    let mut taken = BTreeSet::new();
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        let side = |name: &str| panel["gridPos"][name].as_u64().expect("a number");
+        assert!(side("x") + side("w") <= 24, "{}", panel["title"]);
+        for x in side("x")..side("x") + side("w") {
+            for y in side("y")..side("y") + side("h") {
+                assert!(taken.insert((x, y)), "{} at {x}, {y}", panel["title"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn labels_of_the_exposition_win_over_those_of_the_target() {
+    let yaml = |path: &str| serde_yaml::from_str::<Value>(&file(path)).expect("YAML");
+    let monitor = yaml("monitoring/operator/servicemonitor.yaml");
+    assert_eq!(monitor["spec"]["endpoints"][0]["honorLabels"], true);
+    assert_eq!(yaml("monitoring/prometheus.yml")["scrape_configs"][0]["honor_labels"], true);
+}
+
+#[test]
+fn grafana_is_provisioned_with_both() {
+    let yaml = |name: &str| {
+        let text = file(&format!("monitoring/grafana/provisioning/{name}"));
+        serde_yaml::from_str::<Value>(&text).expect("YAML")
+    };
+    let source = &yaml("datasources/prometheus.yml")["datasources"][0];
+    assert_eq!((&source["type"], &source["isDefault"]), (&Value::from("prometheus"), &Value::from(true)));
+    let provider = &yaml("dashboards/aurora.yml")["providers"][0];
+    assert_eq!(
+        (&provider["type"], &provider["options"]["path"]),
+        (&Value::from("file"), &Value::from("/var/lib/grafana/dashboards"),)
+    );
+}

@@ -1,0 +1,293 @@
+//! Files, batches and stored responses: whose they are, and what of the request goes on.
+
+use crate::requests::http_surface::refusal;
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::client::{key, post, request};
+use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
+use crate::support::upstream::{Call, Step, Upstream, answer, json, stream};
+
+fn line(call: &Call) -> &str {
+    call.head.lines().next().unwrap_or_default()
+}
+
+/// Two providers that have everything, and one that has no files.
+fn several(one: &Upstream, two: &Upstream) -> Aurora {
+    let (one_at, two_at) = (one.address, two.address);
+    let text = yaml(one, "base_path: /base", "")
+        .replace(
+            "  up: ",
+            &format!(
+                "  one.a: {{type: openai, base_url: \"http://{one_at}/v1\", api_key: k, models: [m]}}\n  up: "
+            ),
+        )
+        .replace("  up: {type: openai_compatible", "  up: {type: jina")
+        + &format!("  two: {{type: openai, base_url: \"http://{two_at}/v1\", api_key: l, models: [m]}}\n");
+    Setup::new().yaml(&text).start()
+}
+
+#[test]
+fn everything_below_goes_to_the_only_provider_as_it_is() {
+    let object = "{ \"id\" : \"x\" }\n";
+    let mut upstream = Upstream::start();
+    let paths = [
+        ("GET", "/v1/responses/resp_a-1.b:c=", ""),
+        ("DELETE", "/v1/responses/resp_1", ""),
+        ("POST", "/v1/responses/resp_1/cancel", "{}"),
+        ("GET", "/v1/responses/resp_1/input_items?limit=2&after=%41", ""),
+        ("GET", "/v1/files?purpose=batch", ""),
+        ("GET", "/v1/files/file-1", ""),
+        ("DELETE", "/v1/files/file-1", ""),
+        ("POST", "/v1/batches", "{ \"input_file_id\": \"file-1\" }"),
+        ("GET", "/v1/batches?after=x&limit=1", ""),
+        ("GET", "/v1/batches/batch_1", ""),
+        ("POST", "/v1/batches/batch_1/cancel", ""),
+    ];
+    for (_, path, _) in paths {
+        upstream = upstream.on(path, json(object));
+    }
+    let aurora = gateway(&upstream, "", "");
+    for (method, path, body) in paths {
+        let answer = aurora.ask(request(method, path, &format!("{}x-request-id: r\r\n", key()), body));
+        assert_eq!(answer.said(), (200, object), "{method} {path}");
+        // The list of models is asked for at any time.
+        let mut calls = upstream.calls();
+        calls.retain(|call| call.name != "/v1/models");
+        let call = calls.pop().expect("a call");
+        assert_eq!((line(&call), &*call.body), (&*format!("{method} {path} HTTP/1.1"), body.as_bytes()));
+        let expected = [
+            "accept-encoding: identity".to_owned(),
+            format!("authorization: Bearer {PROVIDER_KEY}"),
+            format!("host: {}", upstream.address),
+            "x-request-id: r".to_owned(),
+        ];
+        let headers: Vec<_> =
+            call.headers().into_iter().filter(|line| !line.starts_with("content-length: ")).collect();
+        assert_eq!(headers, expected, "{method} {path}");
+    }
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up unknown /batches 200 success false 2",
+            "up unknown /batches/{id} 200 success false 2",
+            "up unknown /files 200 success false 1",
+            "up unknown /files/{id} 200 success false 2",
+            "up unknown /responses/{id} 200 success false 4",
+        ],
+    );
+    aurora.settles("aurora_answers_total", &["unknown ok 11"]);
+    aurora.settles("aurora_usage_reports_total", &[]);
+}
+
+#[test]
+fn an_upload_and_a_download_pass_byte_for_byte() {
+    let contents: Vec<u8> = (0..700_000_u32).map(|at| u8::try_from(at * 31 % 256).expect("a byte")).collect();
+    let upstream = Upstream::start().on("/v1/files", json(r#"{"id":"file-1"}"#)).on(
+        "/v1/files/file-1/content",
+        answer("200 OK", "content-type: application/octet-stream\r\n", &contents),
+    );
+    let aurora = gateway(&upstream, "", "");
+    let form = [
+        b"--xx\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n",
+        &*contents,
+        b"\r\n--xx--\r\n",
+    ]
+    .concat();
+    let kind = "multipart/form-data; boundary=xx";
+    let sent = request("POST", "/v1/files", &format!("{}Content-Type: {kind}\r\n", key()), &form);
+    assert_eq!(aurora.ask(sent).said(), (200, r#"{"id":"file-1"}"#));
+    let call = upstream.call("/v1/files");
+    assert!(call.headers().contains(&&*format!("content-type: {kind}")), "{}", call.head);
+    assert!(call.body == form);
+    let answer = aurora.get("/v1/files/file-1/content");
+    assert_eq!(
+        (answer.status, answer.header("content-type"), answer.whole),
+        (200, Some("application/octet-stream"), true)
+    );
+    assert!(answer.body == contents);
+}
+
+#[test]
+fn a_stored_response_can_be_streamed_again() {
+    let events = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{}}\n\n";
+    let upstream = Upstream::start().on("/v1/responses/resp_1?stream=true", stream(&[events]));
+    let aurora = gateway(&upstream, "", "");
+    assert_eq!(aurora.get("/v1/responses/resp_1?stream=true").said(), (200, events));
+    aurora.settles("aurora_requests_total", &["up unknown /responses/{id} 200 success true 1"]);
+}
+
+#[test]
+fn the_query_names_the_provider_and_the_rest_of_it_goes_on() {
+    let (one, two) = (Upstream::start(), Upstream::start());
+    let aurora = several(&one, &two);
+    for (query, upstream, expected) in [
+        ("?provider=two", &two, ""),
+        ("?limit=1&provider=one.a&after=%41&&x", &one, "?limit=1&after=%41&&x"),
+        ("?p%72ovider=t%77o&provider2=x", &two, "?provider2=x"),
+    ] {
+        assert_eq!(aurora.get(&format!("/base/v1/files{query}")).status, 404);
+        let call = upstream.calls().pop().expect("a call");
+        assert_eq!(line(&call), format!("GET /v1/files{expected} HTTP/1.1"));
+    }
+    assert_eq!(aurora.get("/base/v1/batches/b/cancel?provider=two").status, 405);
+    assert_eq!(aurora.ask(post("/base/v1/batches/b/cancel?provider=two", "")).status, 404);
+    assert_eq!(line(&two.calls().pop().expect("a call")), "POST /v1/batches/b/cancel HTTP/1.1");
+}
+
+#[test]
+fn without_a_clear_provider_the_choice_is_named() {
+    let (one, two) = (Upstream::start().on("m", json("{}")), Upstream::start());
+    let aurora = several(&one, &two);
+    let all = "`one.a`, `up`, `two`";
+    for (path, message, code) in [
+        (
+            "files",
+            "Several providers have /files: add ?provider= with one of `one.a`, `two`.".into(),
+            "provider_required",
+        ),
+        (
+            "responses/resp_1",
+            "Several providers have /responses/{id}: add ?provider= with one of `one.a`, `two`.".into(),
+            "provider_required",
+        ),
+        (
+            "files?provider=",
+            format!("There is no provider of that name; there are {all}."),
+            "unknown_provider",
+        ),
+        (
+            "files?provider=Two",
+            format!("There is no provider of that name; there are {all}."),
+            "unknown_provider",
+        ),
+        (
+            "files?provider=http://evil",
+            format!("There is no provider of that name; there are {all}."),
+            "unknown_provider",
+        ),
+        (
+            "files?provider=two&provider=two",
+            "`provider` stands twice in the query; send it once.".into(),
+            "duplicate_parameter",
+        ),
+        (
+            "batches/b?provider=up",
+            "There is no /batches/{id} at `up`; these providers have it: `one.a`, `two`.".into(),
+            "unsupported_endpoint",
+        ),
+    ] {
+        let answer = aurora.get(&format!("/base/v1/{path}"));
+        assert_eq!(answer.said(), (400, &*refusal(&message, "provider", code)), "{path}");
+    }
+    assert_eq!((one.calls().len(), two.calls().len()), (0, 0));
+}
+
+#[test]
+fn an_id_that_is_none_goes_nowhere() {
+    let upstream = Upstream::start().on("m", json("{}"));
+    let aurora = gateway(&upstream, "", "");
+    let message = "The id in the path holds what no id can: send it as the provider gave it.";
+    let long = "x".repeat(1025);
+    for id in [
+        ".",
+        "..",
+        "%2e%2e",
+        "a%2Fb",
+        "a%2f..%2fadmin",
+        "a%5cb",
+        "a%00",
+        "a;b",
+        "a%3Fb",
+        "a%23b",
+        "a%0d%0ab",
+        "..;",
+        "%c3%a9",
+        &long,
+    ] {
+        for path in ["files/ID", "files/ID/content", "batches/ID", "responses/ID", "responses/ID/input_items"]
+        {
+            let answer = aurora.get(&format!("/v1/{}", path.replace("ID", id)));
+            assert_eq!(answer.said(), (400, &*refusal(message, "id", "invalid_id")), "{path} {id}");
+        }
+    }
+    assert_eq!(upstream.calls().len(), 0);
+}
+
+#[test]
+fn tokens_are_not_counted_again_when_their_answer_is_looked_at() {
+    let usage = r#"{"usage":{"input_tokens":5,"output_tokens":3}}"#;
+    let large =
+        format!(r#"{{"output":"{}","usage":{{"input_tokens":5,"output_tokens":3}}}}"#, "x".repeat(300 << 10));
+    let replay = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"x\"}\n\n\
+                  data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":3}}}\n\n";
+    let paths = ["responses/r", "responses/large", "responses/r?stream=true", "batches/b", "files/f"];
+    let [one, all, again, batch, file] = paths.map(|path| format!("/v1/{path}"));
+    let upstream = Upstream::start()
+        .on(&one, json(usage))
+        .on(&all, json(&large))
+        .on(&again, stream(&[replay]))
+        .on(&batch, json(usage))
+        .on(&file, json(usage))
+        .on("/v1/responses/r/cancel", json(usage))
+        .on("/v1/chat/completions/c", json(usage))
+        .on("m", json(usage));
+    let aurora = gateway(&upstream, "", "");
+    for path in paths {
+        for surface in ["/v1", "/p/up"] {
+            assert_eq!(aurora.get(&format!("{surface}/{path}")).status, 200, "{surface}/{path}");
+        }
+    }
+    assert_eq!(aurora.get("/p/up/chat/completions/c").said(), (200, usage));
+    assert_eq!(aurora.ask(post("/v1/responses/r/cancel", "")).said(), (200, usage));
+    assert_eq!(aurora.ask(post("/p/up/messages/count_tokens", r#"{"model":"m"}"#)).said(), (200, usage));
+    aurora.settles("aurora_answers_total", &["m ok 1", "unknown ok 12"]);
+    for family in
+        ["aurora_tokens_total", "aurora_usage_reports_total", "aurora_time_per_output_token_seconds_count"]
+    {
+        aurora.settles(family, &[]);
+    }
+    assert_eq!(aurora.ask(post("/v1/responses", r#"{"model":"m"}"#)).said(), (200, usage));
+    aurora.settles("aurora_tokens_total", &["up m input uncached 5", "up m output text 3"]);
+    aurora.settles("aurora_usage_reports_total", &["up native 1"]);
+}
+
+#[test]
+fn what_is_deleted_may_be_answered_with_nothing() {
+    let upstream = Upstream::start()
+        .on("DELETE /v1/files/none", vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())])
+        .on("DELETE /v1/files/empty", answer("200 OK", "", ""))
+        .on("DELETE /v1/files/html", answer("200 OK", "content-type: text/html\r\n", "<p>"))
+        .on("GET /v1/files/none", vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]);
+    let aurora = gateway(&upstream, "", "");
+    let mut caller = aurora.caller();
+    let statuses = ["DELETE none", "DELETE empty", "DELETE html", "GET none"].map(|call| {
+        let (method, file) = call.split_once(' ').expect("two words");
+        caller.send(request(method, &format!("/v1/files/{file}"), &key(), ""));
+        let head = caller.head();
+        let length = head.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+        caller.take(length);
+        head.status
+    });
+    assert_eq!(statuses, [204, 200, 502, 502]);
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up unknown /files/{id} 200 error false 1",
+            "up unknown /files/{id} 200 success false 1",
+            "up unknown /files/{id} 204 error false 1",
+            "up unknown /files/{id} 204 success false 1",
+        ],
+    );
+}
+
+#[test]
+fn what_names_no_model_has_no_price_where_others_have() {
+    let usage = r#"{"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
+    let upstream =
+        Upstream::start().on("/v1/chat/completions", json(usage)).on("/v1/responses/r", json(usage));
+    let text = yaml(&upstream, "", "").replace("api_key:", "prices: {p: {input: 1, output: 1}}, api_key:");
+    let aurora = Setup::new().yaml(&text).start();
+    assert_eq!(aurora.ask(request("POST", "/p/up/chat/completions", &key(), "{}")).said(), (200, usage));
+    assert_eq!(aurora.get("/v1/responses/r").said(), (200, usage));
+    aurora.settles("aurora_answers_total", &["unknown ok 2"]);
+    aurora.settles("aurora_unpriced_requests_total", &["up no_price 1"]);
+}

@@ -1,0 +1,346 @@
+//! Every provider type: where it is asked, as whom, and for what it is not asked.
+
+use crate::requests::http_surface::refusal;
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::client::{Answer, key, post, request};
+use crate::support::upstream::{Call, Upstream, answer, json};
+
+const TYPES: &str = "openai anthropic gemini groq deepseek openrouter xai zai minimax ollama vllm azure oracle jina \
+                     openai_compatible";
+
+/// Endpoints that name a model, and the types that have them, in the order above.
+const SPOKEN: [(&str, &str); 11] = [
+    (
+        "/chat/completions",
+        "openai anthropic gemini groq deepseek openrouter xai zai minimax ollama vllm azure oracle openai_compatible",
+    ),
+    ("/completions", "openai deepseek openrouter xai ollama vllm azure openai_compatible"),
+    ("/responses", "openai groq openrouter xai ollama vllm azure oracle openai_compatible"),
+    ("/embeddings", "openai gemini openrouter xai ollama vllm azure jina openai_compatible"),
+    ("/rerank", "openrouter vllm jina openai_compatible"),
+    ("/messages", "anthropic openrouter xai ollama vllm openai_compatible"),
+    ("/messages/count_tokens", "anthropic vllm openai_compatible"),
+    ("/moderations", "openai openai_compatible"),
+    ("/images/generations", "openai gemini xai zai ollama azure openai_compatible"),
+    ("/audio/speech", "openai groq openrouter ollama azure openai_compatible"),
+    ("/audio/transcriptions", "openai groq openrouter zai ollama vllm azure openai_compatible"),
+];
+
+const DEPLOYED: [&str; 6] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/images/generations",
+    "/audio/speech",
+    "/audio/transcriptions",
+];
+
+/// Where a type is asked for `m` when its base URL is `/TYPE/v1`, or for Azure the host alone.
+fn target(kind: &str, endpoint: &str) -> String {
+    match kind {
+        "azure" if DEPLOYED.contains(&endpoint) => {
+            format!("/openai/deployments/m{endpoint}?api-version=2024-10-21")
+        }
+        "azure" => format!("/openai{endpoint}?api-version=2024-10-21"),
+        _ => format!("/{kind}/v1{endpoint}"),
+    }
+}
+
+fn call_of(endpoint: &str, model: &str) -> Vec<u8> {
+    let path = format!("/v1{endpoint}");
+    if endpoint == "/audio/transcriptions" {
+        let form = format!("--x\r\ncontent-disposition: form-data; name=model\r\n\r\n{model}\r\n--x--\r\n");
+        return request(
+            "POST",
+            &path,
+            &format!("{}content-type: multipart/form-data; boundary=x\r\n", key()),
+            form,
+        );
+    }
+    post(&path, format!(r#"{{"model":"{model}"}}"#))
+}
+
+/// The headers that show who we are.
+fn identity(call: &Call) -> Vec<String> {
+    let names = ["authorization:", "x-api-key:", "api-key:", "anthropic-version:", "x-goog-api-key:"];
+    let lines = call.headers().into_iter().filter(|line| names.iter().any(|name| line.starts_with(name)));
+    lines.map(str::to_owned).collect()
+}
+
+fn start(providers: &str) -> Aurora {
+    let server = format!("server: {{master_key: {}}}", crate::support::client::MASTER_KEY);
+    Setup::new().yaml(&format!("{server}\nmetrics: {{enabled: true}}\nproviders:\n{providers}")).start()
+}
+
+fn line(call: &Call) -> &str {
+    call.head.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn every_type_is_asked_for_what_it_has_where_it_has_it_as_it_wants_it() {
+    let mut upstream = Upstream::start().on("m", json("{}"));
+    for kind in TYPES.split(' ') {
+        upstream = upstream.on(&target(kind, "/audio/transcriptions"), json("{}"));
+    }
+    let provider = |kind: &str| {
+        let base = if kind == "azure" { String::new() } else { format!("/{kind}/v1") };
+        let base = format!("http://{}{base}", upstream.address);
+        format!("  {kind}: {{type: {kind}, base_url: \"{base}\", api_key: key-of-{kind}, models: [m]}}\n")
+    };
+    let aurora = start(&TYPES.split(' ').map(provider).collect::<String>());
+    let mut asked = 0;
+    for (endpoint, speaking) in SPOKEN {
+        for kind in TYPES.split(' ') {
+            let answer = aurora.ask(call_of(endpoint, &format!("{kind}/m")));
+            if !speaking.split(' ').any(|it| it == kind) {
+                let names = speaking.replace(' ', "`, `");
+                let message =
+                    format!("There is no {endpoint} at `{kind}`; these providers have it: `{names}`.");
+                assert_eq!(answer.said(), (400, &*refusal(&message, "model", "unsupported_endpoint")));
+                continue;
+            }
+            assert_eq!(answer.said(), (200, "{}"), "{kind}{endpoint}");
+            asked += 1;
+            let call = upstream.calls().pop().expect("a call");
+            assert_eq!(line(&call), format!("POST {} HTTP/1.1", target(kind, endpoint)));
+            let expected: Vec<String> = match kind {
+                "anthropic" if endpoint != "/chat/completions" => {
+                    vec!["anthropic-version: 2023-06-01".into(), "x-api-key: key-of-anthropic".into()]
+                }
+                "azure" => vec!["api-key: key-of-azure".into()],
+                _ => vec![format!("authorization: Bearer key-of-{kind}")],
+            };
+            assert_eq!(identity(&call), expected, "{kind}{endpoint}");
+        }
+    }
+    assert_eq!(upstream.calls().len(), asked);
+}
+
+#[test]
+fn without_a_key_none_is_sent_and_never_the_callers() {
+    let upstream = Upstream::start().on("m", json("{}"));
+    let kinds = ["ollama", "vllm", "openai_compatible"];
+    let provider = |kind: &&str| {
+        format!("  {kind}: {{type: {kind}, base_url: \"http://{}/v1\", models: [m]}}\n", upstream.address)
+    };
+    let aurora = start(&kinds.iter().map(provider).collect::<String>());
+    for kind in kinds {
+        let headers = format!("{}x-api-key: a\r\napi-key: b\r\nx-goog-api-key: c\r\n", key());
+        let body = format!(r#"{{"model":"{kind}/m"}}"#);
+        assert_eq!(aurora.ask(request("POST", "/v1/chat/completions", &headers, body)).status, 200);
+        assert_eq!(identity(&upstream.calls().pop().expect("a call")), [""; 0]);
+    }
+}
+
+fn azure(upstream: &Upstream, base: &str, rest: &str) -> Aurora {
+    let address = upstream.address;
+    start(&format!("  az: {{type: azure, base_url: \"http://{address}{base}\", api_key: k{rest}}}\n"))
+}
+
+#[test]
+fn azure_is_asked_by_deployment_unless_its_base_url_says_otherwise() {
+    let dated = "?api-version=2024-10-21";
+    for (base, rest, chat, responses) in [
+        (
+            "",
+            "",
+            format!("/openai/deployments/m/chat/completions{dated}"),
+            format!("/openai/responses{dated}"),
+        ),
+        (
+            "/",
+            "",
+            format!("/openai/deployments/m/chat/completions{dated}"),
+            format!("/openai/responses{dated}"),
+        ),
+        (
+            "/eu/openai/",
+            ", api_version: 2025-03-01-preview",
+            "/eu/openai/deployments/m/chat/completions?api-version=2025-03-01-preview".into(),
+            "/eu/openai/responses?api-version=2025-03-01-preview".into(),
+        ),
+        ("/openai/v1", "", "/openai/v1/chat/completions".into(), "/openai/v1/responses".into()),
+        (
+            "/openai/v1/",
+            ", api_version: preview",
+            "/openai/v1/chat/completions?api-version=preview".into(),
+            "/openai/v1/responses?api-version=preview".into(),
+        ),
+        (
+            "/openai/deployments/gpt",
+            "",
+            format!("/openai/deployments/gpt/chat/completions{dated}"),
+            format!("/openai/deployments/gpt/responses{dated}"),
+        ),
+    ] {
+        let upstream = Upstream::start().on("m", json("{}"));
+        let aurora = azure(&upstream, base, rest);
+        for (endpoint, expected) in [("/chat/completions", chat), ("/responses", responses)] {
+            assert_eq!(aurora.ask(call_of(endpoint, "m")).status, 200);
+            let call = upstream.calls().pop().expect("a call");
+            assert_eq!(line(&call), format!("POST {expected} HTTP/1.1"), "{base}");
+        }
+    }
+}
+
+#[test]
+fn the_callers_query_passes_and_its_own_version_counts() {
+    let upstream = Upstream::start().on("m", json("{}"));
+    let aurora = azure(&upstream, "", "");
+    for (query, expected) in [
+        ("?a=%62&c", "?a=%62&c&api-version=2024-10-21"),
+        ("?api-version=2025-01-01&x", "?api-version=2025-01-01&x"),
+    ] {
+        let path = format!("/v1/chat/completions{query}");
+        assert_eq!(aurora.ask(post(&path, r#"{"model":"m"}"#)).status, 200);
+        let call = upstream.calls().pop().expect("a call");
+        assert_eq!(line(&call), format!("POST /openai/deployments/m/chat/completions{expected} HTTP/1.1"));
+    }
+}
+
+#[test]
+fn a_model_that_is_no_deployment_is_unknown() {
+    let upstream = Upstream::start();
+    let aurora = azure(&upstream, "", "");
+    for model in ["../x", "a/b", "a?b=c", "a#b", ".", "..", "a%2fb", "a b", "é", ""] {
+        let answer = aurora.ask(call_of("/chat/completions", model));
+        let message = format!(
+            "The model `{model}` does not exist: no provider lists it. GET /v1/models shows what is served."
+        );
+        assert_eq!(answer.said(), (404, &*refusal(&message, "model", "model_not_found")));
+    }
+    assert_eq!(upstream.calls().len(), 0);
+}
+
+fn anthropic(upstream: &Upstream, rest: &str) -> Aurora {
+    let address = upstream.address;
+    start(&format!("  an: {{type: anthropic, base_url: \"http://{address}/v1\", api_key: k{rest}}}\n"))
+}
+
+#[test]
+fn messages_pass_as_they_are_with_the_version_that_the_caller_names() {
+    let body = r#"{"type":"message","usage":{"input_tokens":3,"output_tokens":2}}"#;
+    let upstream = Upstream::start().on("claude", json(body));
+    let aurora = anthropic(&upstream, ", models: [claude]");
+    let sent = "{ \"model\" : \"claude\", \"max_tokens\":1,\r\n\"messages\":[] }";
+    let headers = format!("{}anthropic-version: 2024-01-01\r\nanthropic-beta: a,b\r\n", key());
+    let answer = aurora.ask(request("POST", "/v1/messages?beta=true", &headers, sent));
+    assert_eq!(answer.said(), (200, body));
+    let call = upstream.call("claude");
+    let expected = [
+        "accept-encoding: identity".to_owned(),
+        "anthropic-beta: a,b".to_owned(),
+        "anthropic-version: 2024-01-01".to_owned(),
+        format!("content-length: {}", sent.len()),
+        format!("host: {}", upstream.address),
+        "x-api-key: k".to_owned(),
+    ];
+    let headers: Vec<&str> =
+        call.headers().into_iter().filter(|line| !line.starts_with("x-request-id: ")).collect();
+    assert_eq!(
+        (line(&call), headers),
+        ("POST /v1/messages?beta=true HTTP/1.1", expected.iter().map(String::as_str).collect())
+    );
+    assert_eq!(String::from_utf8_lossy(&call.body), sent);
+    let tokens = ["an claude input uncached 3", "an claude output text 2"];
+    aurora.settles("aurora_tokens_total", &tokens);
+    aurora.settles("aurora_requests_total", &["an claude /messages 200 success false 1"]);
+}
+
+#[test]
+fn models_are_asked_for_where_a_type_lists_them() {
+    let list = r#"{"data":[{"type":"model","id":"claude"}],"has_more":false}"#;
+    let upstream = Upstream::start().on("/v1/models?limit=1000", json(list)).on("claude", json("{}"));
+    let address = upstream.address;
+    let none = format!(
+        "  az: {{type: azure, base_url: \"http://{address}\", api_key: k}}\n  \
+                        or: {{type: oracle, base_url: \"http://{address}\", api_key: k}}\n"
+    );
+    let aurora =
+        start(&format!("  an: {{type: anthropic, base_url: \"http://{address}/v1\", api_key: k}}\n{none}"));
+    let call = upstream.call("/v1/models?limit=1000");
+    assert_eq!(identity(&call), ["anthropic-version: 2023-06-01", "x-api-key: k"]);
+    let until = std::time::Instant::now() + crate::support::aurora::PATIENCE;
+    let model = |answer: &Answer| answer.status == 200;
+    while !model(&aurora.get("/v1/models/claude")) {
+        assert!(std::time::Instant::now() < until, "it was not discovered");
+    }
+    assert_eq!(aurora.ask(call_of("/messages", "claude")).status, 200);
+    let heads: Vec<String> = upstream.calls().iter().map(|call| line(call).to_owned()).collect();
+    assert_eq!(heads, ["GET /v1/models?limit=1000 HTTP/1.1", "POST /v1/messages HTTP/1.1"]);
+}
+
+#[test]
+fn targets_without_the_endpoint_are_passed_over() {
+    let upstream = Upstream::start().on("a", json("{}")).on("b", json("{}")).on("c", json("{}"));
+    let provider = |name: &str, kind: &str, model: &str| {
+        let address = upstream.address;
+        format!(
+            "  {name}: {{type: {kind}, base_url: \"http://{address}/{name}\", api_key: k, models: [{model}]}}\n"
+        )
+    };
+    let providers =
+        [provider("j", "jina", "a"), provider("an", "anthropic", "b"), provider("v", "vllm", "c")].concat();
+    let routes =
+        "routes:\n  any: [j/a, an/b, v/c]\n  pool: {targets: [j/a, an/b, v/c], strategy: round_robin}\n";
+    let aurora = start(&(providers + routes));
+    for (endpoint, model, expected) in [
+        ("/messages", "any", "an/messages"),
+        ("/chat/completions", "any", "an/chat/completions"),
+        ("/rerank", "any", "j/rerank"),
+        ("/completions", "any", "v/completions"),
+        ("/rerank", "pool", "j/rerank"),
+        ("/rerank", "pool", "v/rerank"),
+        ("/rerank", "pool", "j/rerank"),
+        ("/rerank", "pool", "v/rerank"),
+    ] {
+        let answer = aurora.ask(call_of(endpoint, model));
+        assert_eq!(answer.status, 200, "{endpoint}: {}", answer.text());
+        let call = upstream.calls().pop().expect("a call");
+        assert_eq!(line(&call), format!("POST /{expected} HTTP/1.1"));
+    }
+    let message = "There is no /moderations at `j`, `an`, `v`, nor at any other configured provider.";
+    assert_eq!(
+        aurora.ask(call_of("/moderations", "any")).said(),
+        (400, &*refusal(message, "model", "unsupported_endpoint"))
+    );
+    assert_eq!(upstream.calls().len(), 8);
+}
+
+#[test]
+fn an_endpoint_that_nobody_has_is_refused_before_anyone_is_asked() {
+    let upstream = Upstream::start();
+    let address = upstream.address;
+    let aurora =
+        start(&format!("  j: {{type: jina, base_url: \"http://{address}\", api_key: k, models: [m]}}\n"));
+    let message = "There is no /chat/completions at `j`, nor at any other configured provider.";
+    assert_eq!(
+        aurora.ask(call_of("/chat/completions", "m")).said(),
+        (400, &*refusal(message, "model", "unsupported_endpoint"))
+    );
+    let message = "No configured provider has /files.";
+    assert_eq!(aurora.get("/v1/files").said(), (400, &*refusal(message, "provider", "unsupported_endpoint")));
+    aurora.settles("aurora_answers_total", &["unknown caller_error 2"]);
+    aurora.settles("aurora_rejected_requests_total", &["invalid_request 2"]);
+    assert_eq!(upstream.calls().len(), 0);
+}
+
+#[test]
+fn binary_answers_pass_byte_for_byte() {
+    for size in [1, 1 << 10, 1 << 20] {
+        let sound: Vec<u8> = (0..size).map(|at: u32| u8::try_from(at * 7 % 251).expect("a byte")).collect();
+        let upstream = Upstream::start().on("tts", answer("200 OK", "content-type: audio/mpeg\r\n", &sound));
+        let aurora = start(&format!(
+            "  o: {{type: openai, base_url: \"http://{}/v1\", api_key: k, models: [tts]}}\n",
+            upstream.address
+        ));
+        let answer = aurora.ask(call_of("/audio/speech", "tts"));
+        assert_eq!(
+            (answer.status, answer.header("content-type"), answer.whole),
+            (200, Some("audio/mpeg"), true)
+        );
+        assert!(answer.body == sound, "{size} bytes");
+        aurora.settles("aurora_requests_total", &["o tts /audio/speech 200 success false 1"]);
+        aurora.settles("aurora_answers_total", &["tts ok 1"]);
+    }
+}

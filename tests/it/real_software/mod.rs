@@ -1,0 +1,10 @@
+//! Real software around Aurora: nginx, Prometheus, metric parsers, SDKs.
+
+pub(crate) mod anthropic_sdk;
+pub(crate) mod nginx;
+pub(crate) mod openai_sdk;
+pub(crate) mod parsers;
+pub(crate) mod prometheus;
+pub(crate) mod replicas;
+pub(crate) mod rolling;
+pub(crate) mod smuggling;

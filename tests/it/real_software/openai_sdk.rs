@@ -1,0 +1,98 @@
+//! OpenAI's own Python SDK as the caller.
+
+use std::sync::LazyLock;
+
+use crate::support::aurora::Setup;
+use crate::support::client::MASTER_KEY;
+use crate::support::exposition::gateway;
+use crate::support::sdk::{Run, Sdk, assert_as_expected, python_says, settled};
+use crate::support::upstream::{Upstream, answer, json};
+
+pub(crate) const SDK: Sdk = Sdk { name: "openai", base: "/v1", usual: ["chat.json", "chat-stream.sse"] };
+
+/// The one run that every test looks at.
+pub(crate) static RUN: LazyLock<Run> = LazyLock::new(|| SDK.run(stored(Upstream::start())));
+
+const STORED_RESPONSE: &str = r#"{"id":"resp_1","object":"response","created_at":1767225600,"status":"completed","model":"responses","output":[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Paris.","annotations":[]}]}],"parallel_tool_calls":true,"tool_choice":"auto","tools":[]}"#;
+const FILE: &str = r#"{"id":"file-1","object":"file","bytes":19,"created_at":1767225600,"filename":"batch.jsonl","purpose":"batch","status":"processed"}"#;
+const BATCH: &str = r#"{"id":"batch_1","object":"batch","endpoint":"/v1/chat/completions","input_file_id":"file-1","completion_window":"24h","status":"validating","created_at":1767225600}"#;
+const INPUT_ITEMS: &str = r#"{"object":"list","data":[{"id":"msg_0","type":"message","role":"user","content":[{"type":"input_text","text":"Where?"}]}],"first_id":"msg_0","last_id":"msg_0","has_more":false}"#;
+
+/// Answers to requests that name no model, and of models whose answers are no text.
+fn stored(upstream: Upstream) -> Upstream {
+    let list = |item: &str| json(&format!(r#"{{"object":"list","data":[{item}],"has_more":false}}"#));
+    let deleted = |id: &str| json(&format!(r#"{{"id":"{id}","object":"file","deleted":true}}"#));
+    upstream
+        .on("speech", answer("200 OK", "content-type: audio/mpeg\r\n", b"ID3\x04\x00\xff\xfb and more"))
+        .on("GET /v1/responses/resp_1", json(STORED_RESPONSE))
+        .on("DELETE /v1/responses/resp_1", deleted("resp_1"))
+        .on("/v1/responses/resp_1/cancel", json(&STORED_RESPONSE.replace("completed", "cancelled")))
+        .on("/v1/responses/resp_1/input_items", json(INPUT_ITEMS))
+        .on("POST /v1/files", json(FILE))
+        .on("/v1/files?purpose=batch", list(FILE))
+        .on("GET /v1/files/file-1", json(FILE))
+        .on("DELETE /v1/files/file-1", deleted("file-1"))
+        .on(
+            "/v1/files/file-1/content",
+            answer("200 OK", "content-type: application/octet-stream\r\n", "{}\n"),
+        )
+        .on("POST /v1/batches", json(BATCH))
+        .on("GET /v1/batches", list(BATCH))
+        .on("/v1/batches/batch_1", json(BATCH))
+        .on("/v1/batches/batch_1/cancel", json(&BATCH.replace("validating", "cancelling")))
+}
+
+#[test]
+fn it_makes_of_every_answer_what_the_provider_meant() {
+    assert_as_expected("openai.said.txt", &RUN.said);
+}
+
+#[test]
+fn the_metrics_show_exactly_its_calls() {
+    assert_as_expected("openai.counted.txt", &RUN.counted);
+}
+
+#[test]
+fn the_metrics_show_what_was_turned_away() {
+    assert_as_expected("openai.crowded.counted.txt", &RUN.crowded);
+}
+
+#[test]
+fn the_provider_sees_a_stream_closed_and_a_caller_out_of_patience() {
+    for name in ["endless-sync", "endless-async", "silent-sync", "silent-async"] {
+        RUN.upstream.over(name);
+    }
+}
+
+#[test]
+fn a_rate_limit_costs_as_many_requests_as_without_aurora() {
+    let limited = |headers: &str| {
+        let kind = "content-type: application/json\r\n";
+        let body = r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#;
+        answer("429 Too Many Requests", &format!("{kind}{headers}"), body)
+    };
+    let upstream = Upstream::start()
+        .on("limited", limited(""))
+        .on("later", limited("retry-after: 40\r\n"))
+        .on("final", limited("x-should-retry: false\r\nretry-after: 0\r\n"));
+    let aurora = gateway(&upstream, "", "resilience: {circuit_breaker: {timeout: 30s}}");
+    let direct = format!("http://{}/v1", upstream.address);
+    for (model, hits) in [("limited", 2), ("later", 2), ("final", 1)] {
+        for url in [&direct, &aurora.url("/v1")] {
+            let before = upstream.calls().len();
+            let said = python_says("openai_retries.py", &[url, model]);
+            assert_eq!((model, said.as_str()), (model, "RateLimitError 429 rate_limit_exceeded\n"));
+            assert_eq!((model, url, upstream.calls().len() - before), (model, url, hits));
+        }
+    }
+    aurora.settles("aurora_retries_total", &[]);
+}
+
+#[test]
+fn the_demo_answers_it_too() {
+    let setup = Setup::new().arguments(&["--demo"]).variable("AURORA_MASTER_KEY", MASTER_KEY);
+    let aurora = setup.variable("RETRY_MAX_RETRIES", "0").start();
+    let said = python_says("openai_demo.py", &[&aurora.url("/v1")]);
+    assert_as_expected("openai_demo.said.txt", &said);
+    assert_as_expected("openai_demo.counted.txt", &settled(&aurora, "openai_demo.counted.txt"));
+}

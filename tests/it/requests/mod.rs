@@ -1,0 +1,8 @@
+//! Requests: HTTP routes, methods, bodies, forms, malformed requests.
+
+pub(crate) mod body_memory;
+pub(crate) mod http_surface;
+pub(crate) mod invalid;
+pub(crate) mod multipart;
+pub(crate) mod raw;
+pub(crate) mod route_table;

@@ -1,0 +1,158 @@
+//! Forms with files: what is read of them, what goes on, what is refused.
+
+use crate::requests::http_surface::refusal;
+use crate::support::aurora::{Aurora, Setup};
+use crate::support::client::{Answer, key, post, request};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::upstream::{Upstream, answer, json, stream};
+
+const PATH: &str = "/v1/audio/transcriptions";
+const KIND: &str = "multipart/form-data; boundary=\"a b\"";
+
+fn sound(size: u32) -> Vec<u8> {
+    (0..size).map(|at| u8::try_from(at * 7 % 256).expect("a byte")).collect()
+}
+
+fn form(model: &str, sound: &[u8], rest: &str) -> Vec<u8> {
+    let head = "--a b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model.wav\"\r\nContent-Type: audio/wav\r\n\r\n";
+    let model = format!(
+        "\r\n--a b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n{rest}--a b--\r\n"
+    );
+    [head.as_bytes(), sound, model.as_bytes()].concat()
+}
+
+fn field(name: &str, value: &str) -> String {
+    format!("--a b\r\ncontent-disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+}
+
+fn send(aurora: &Aurora, kind: &str, body: &[u8]) -> Answer {
+    aurora.ask(request("POST", PATH, &format!("{}content-type: {kind}\r\n", key()), body))
+}
+
+#[test]
+fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
+    let said = "1\r\n00:00:00,000 --> 00:00:01,000\r\nHé\r\n\r\n";
+    let upstream = Upstream::start().on("whisper", answer("200 OK", "content-type: text/plain\r\n", said));
+    let aurora = gateway(&upstream, "", "");
+    for size in [0, 1, 100_000, 1_000_000] {
+        for model in ["whisper", "up/whisper"] {
+            let sound = sound(size);
+            let answer = send(&aurora, KIND, &form(model, &sound, &field("response_format", "srt")));
+            assert_eq!((answer.said(), answer.header("content-type")), ((200, said), Some("text/plain")));
+            let call = upstream.calls().pop().expect("a call");
+            assert!(call.body == form("whisper", &sound, &field("response_format", "srt")), "{size} {model}");
+            assert!(call.headers().contains(&&*format!("content-type: {KIND}")), "{}", call.head);
+            assert!(call.head.starts_with("POST /v1/audio/transcriptions HTTP/1.1\r\n"), "{}", call.head);
+        }
+    }
+    aurora.settles("aurora_requests_total", &["up whisper /audio/transcriptions 200 success false 8"]);
+    aurora.settles("aurora_answers_total", &["whisper ok 8"]);
+}
+
+#[test]
+fn a_stream_is_one_by_the_forms_own_field() {
+    let events = "event: transcript.text.done\ndata: {\"type\":\"transcript.text.done\",\"text\":\"x\"}\n\n";
+    let upstream = Upstream::start().on("gpt", stream(&[events]));
+    let aurora = gateway(&upstream, "", "");
+    for value in ["true", "True"] {
+        assert_eq!(send(&aurora, KIND, &form("gpt", b"x", &field("stream", value))).said(), (200, events));
+    }
+    aurora.settles("aurora_requests_total", &["up gpt /audio/transcriptions 200 success true 2"]);
+}
+
+#[test]
+fn what_cannot_be_routed_is_refused() {
+    let upstream = Upstream::start().on("m", json("{}"));
+    let aurora = gateway(&upstream, "body_size_limit: 10K", "");
+    let no_form = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
+    let whole = form("m", b"x", "");
+    let unknown = "The model `n` does not exist: no provider lists it. GET /v1/models shows what is served.";
+    let too_large = "The body is over the limit of 10240 bytes (server.body_size_limit, BODY_SIZE_LIMIT).";
+    let refuses = |kind: &str, body: Vec<u8>, status, message: &str, [param, code]: [&str; 2]| {
+        let answer = send(&aurora, kind, &body);
+        assert_eq!(
+            answer.said(),
+            (status, &*refusal(message, param, code)),
+            "{}",
+            String::from_utf8_lossy(&body)
+        );
+    };
+    let malformed = ["", "invalid_form"];
+    refuses("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, malformed);
+    refuses("multipart/form-data", whole.clone(), 400, no_form, malformed);
+    refuses(KIND, Vec::new(), 400, "The form is malformed: its boundary does not stand in it.", malformed);
+    let boundaries = "The form's Content-Type names its boundary twice; name it once.";
+    refuses(&format!("{KIND}; boundary=b"), whole.clone(), 400, boundaries, malformed);
+    let names = "The form is malformed: a part has two names.";
+    refuses(KIND, form("m", b"", &field("x; name=model", "n")), 400, names, malformed);
+    let cut = whole[..whole.len() - 9].to_vec();
+    refuses(KIND, cut, 400, "The form is malformed: its last part has no end.", malformed);
+    let missing = "`model` is missing: name the model to use.";
+    refuses(KIND, (field("x", "m") + "--a b--").into(), 400, missing, ["model", "missing_model"]);
+    let twice = "`model` stands twice in the form; send it once.";
+    refuses(KIND, form("m", b"", &field("model", "n")), 400, twice, ["model", "duplicate_member"]);
+    let stream = "`stream` must be true or false.";
+    refuses(KIND, form("m", b"", &field("stream", "yes")), 400, stream, ["stream", "invalid_stream"]);
+    refuses(KIND, form("n", b"", ""), 404, unknown, ["model", "model_not_found"]);
+    refuses(KIND, form("m", &sound(10_240), ""), 413, too_large, ["", "body_too_large"]);
+    assert_eq!(upstream.calls().len(), 0);
+    aurora.settles(
+        "aurora_rejected_requests_total",
+        &["body_too_large 1", "invalid_request 9", "model_not_found 1"],
+    );
+}
+
+const QUICK: &str = "resilience: {retry: {max_retries: 2, initial_backoff: 1ms}}";
+
+#[test]
+fn a_form_is_sent_again_as_it_was() {
+    let busy = answer("503 Service Unavailable", "content-type: application/json\r\n", "{}");
+    let upstream = Upstream::start().on("m", busy);
+    let aurora = gateway(&upstream, "", QUICK);
+    let sound = sound(500_000);
+    assert_eq!(send(&aurora, KIND, &form("up/m", &sound, "")).said(), (503, "{}"));
+    let calls = upstream.calls();
+    assert_eq!(calls.len(), 3);
+    let sent = form("m", &sound, "");
+    for call in calls {
+        assert!(
+            call.body == sent && call.headers().contains(&&*format!("content-type: {KIND}")),
+            "{}",
+            call.head
+        );
+    }
+    aurora.settles("aurora_upstream_attempts_total", &["up m server_error 3"]);
+}
+
+#[test]
+fn the_next_target_gets_the_form_with_its_own_model() {
+    let busy = answer("500 Internal Server Error", "content-type: application/json\r\n", "{}");
+    let one = Upstream::start().on("m", busy);
+    let two = Upstream::start().on("another", json("{}"));
+    let text = yaml(&one, "", "routes: {ears: [up/m, two/another]}")
+        + &format!(
+            "  two: {{type: groq, base_url: \"http://{}/v1\", api_key: k, models: [another]}}\n",
+            two.address
+        );
+    let aurora = Setup::new().yaml(&text).start();
+    let sound = sound(300_000);
+    assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).said(), (200, "{}"));
+    assert!(one.call("m").body == form("m", &sound, ""));
+    assert!(two.call("another").body == form("another", &sound, ""));
+}
+
+#[test]
+fn a_page_is_neither_speech_nor_a_transcription() {
+    let upstream =
+        Upstream::start().on("m", answer("200 OK", "content-type: text/html; charset=utf-8\r\n", "<p>"));
+    let aurora = gateway(&upstream, "", "");
+    let answers = [
+        send(&aurora, KIND, &form("m", &sound(10), "")),
+        aurora.ask(post("/v1/audio/speech", r#"{"model":"m"}"#)),
+    ];
+    let told = r#"{"error":{"message":"provider `up`: its answer is text/html","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
+    for answer in &answers {
+        assert_eq!(answer.said(), (502, told));
+    }
+    aurora.settles("aurora_upstream_attempts_total", &["up m server_error 2"]);
+}

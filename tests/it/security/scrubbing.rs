@@ -1,0 +1,167 @@
+//! The provider's key never reaches a client, wherever the provider writes it.
+
+use std::io::Write as _;
+
+use crate::streams::relay::{DONE, HELLO};
+use crate::support::client::{Caller, chat_of, key, request};
+use crate::support::exposition::{PROVIDER_KEY, gateway};
+use crate::support::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, chunk, json, stream};
+
+/// The key as JSON may spell it.
+fn spellings() -> [String; 4] {
+    let escaped: String = PROVIDER_KEY.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let upper: String = PROVIDER_KEY.bytes().map(|byte| format!("\\u{byte:04X}")).collect();
+    [PROVIDER_KEY.to_owned(), PROVIDER_KEY.replace('-', "\\u002d"), escaped, upper]
+}
+
+/// What takes the place of a spelling.
+fn stars(spelling: &str) -> String {
+    "*".repeat(spelling.len())
+}
+
+#[test]
+fn stream_error_events_come_without_the_key() {
+    let event = |text: &str| format!("data: {{\"error\":{{\"message\":\"no {text}, really\"}}}}\n\n");
+    let mut upstream = Upstream::start();
+    for (index, spelling) in spellings().iter().enumerate() {
+        upstream = upstream.on(&format!("m{index}"), stream(&[HELLO, &event(spelling)]));
+    }
+    let aurora = gateway(&upstream, "", "");
+    for (index, spelling) in spellings().iter().enumerate() {
+        let answer = aurora.ask(chat_of(&format!("m{index}"), true));
+        assert_eq!(answer.said(), (200, &*[HELLO, &event(&stars(spelling))].concat()));
+    }
+    aurora.settles(
+        "aurora_streams_total",
+        &[
+            "up m0 upstream_error 1",
+            "up m1 upstream_error 1",
+            "up m2 upstream_error 1",
+            "up m3 upstream_error 1",
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_comes_in_parts_is_removed_from_streams_and_other_bodies() {
+    let mut upstream = Upstream::start();
+    let mut names = Vec::new();
+    for (index, spelling) in spellings().iter().enumerate() {
+        for at in (1..spelling.len()).step_by(if index == 0 { 1 } else { 5 }) {
+            let (first, second) = spelling.split_at(at);
+            let name = format!("s{index}-{at}");
+            let (first, second) = (format!("data: {{\"error\":\"{first}"), format!("{second}\"}}\n\n"));
+            upstream = upstream.on(&name, stream(&[HELLO, &first, &second]));
+            names.push((name, spelling.clone()));
+        }
+    }
+    let aurora = gateway(&upstream, "", "");
+    let mut client = aurora.caller();
+    for (name, spelling) in names {
+        client.send(chat_of(&name, true));
+        let expected = format!("{HELLO}data: {{\"error\":\"{}\"}}\n\n", stars(&spelling));
+        assert_eq!(client.answer().said(), (200, &*expected), "{name}");
+    }
+}
+
+#[test]
+fn a_part_of_the_key_that_does_not_become_the_key_passes() {
+    let (part, end) = (&PROVIDER_KEY[..PROVIDER_KEY.len() - 1], "\"}}]}\n\n");
+    let open = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{part}");
+    let upstream = Upstream::start().on("m", stream(&[HELLO, &open, end, DONE])).on("cut", {
+        let parts = [chunk(HELLO), chunk(&open), LAST_CHUNK.into()].concat();
+        vec![Step::Send([STREAM_HEAD.as_bytes(), &parts].concat())]
+    });
+    let aurora = gateway(&upstream, "", "");
+    assert_eq!(aurora.ask(chat_of("m", true)).said(), (200, &*[HELLO, &open, end, DONE].concat()));
+    let cut = aurora.ask(chat_of("cut", true));
+    assert!(cut.text().starts_with(&format!("{HELLO}{open}\n\ndata: {{\"error\"")), "{}", cut.text());
+}
+
+#[test]
+fn a_200_that_holds_an_error_comes_without_the_key() {
+    let large = format!("{{\"error\":\"{PROVIDER_KEY}\",\"pad\":\"{}\"}}", "x".repeat(300 << 10));
+    let mut upstream = Upstream::start().on("large", json(&large)).on("/v1/any", {
+        answer("200 OK", "content-type: text/plain\r\n", format!("a {PROVIDER_KEY} {PROVIDER_KEY}"))
+    });
+    for (index, spelling) in spellings().iter().enumerate() {
+        upstream =
+            upstream.on(&format!("m{index}"), json(&format!("{{\"error\":{{\"message\":\"{spelling}\"}}}}")));
+    }
+    let aurora = gateway(&upstream, "", "");
+    for (index, spelling) in spellings().iter().enumerate() {
+        let expected = format!("{{\"error\":{{\"message\":\"{}\"}}}}", stars(spelling));
+        assert_eq!(aurora.ask(chat_of(&format!("m{index}"), false)).said(), (200, &*expected));
+    }
+    let answer = aurora.ask(chat_of("large", false));
+    assert!(answer.whole && answer.text() == large.replace(PROVIDER_KEY, &stars(PROVIDER_KEY)));
+    let stars = stars(PROVIDER_KEY);
+    assert_eq!(aurora.get("/p/up/any").said(), (200, &*format!("a {stars} {stars}")));
+}
+
+#[test]
+fn an_error_body_comes_without_the_key_however_it_is_spelled() {
+    let mut upstream = Upstream::start();
+    let body = |text: &str| format!("{{\"error\":{{\"message\":\"bad key {text}!\"}}}}");
+    for (index, spelling) in spellings().iter().enumerate() {
+        let answer = answer("403 Forbidden", "content-type: application/json\r\n", body(spelling));
+        upstream = upstream.on(&format!("m{index}"), answer);
+    }
+    let aurora = gateway(&upstream, "", "");
+    for (index, spelling) in spellings().iter().enumerate() {
+        let answer = aurora.ask(chat_of(&format!("m{index}"), false));
+        assert_eq!(answer.said(), (403, &*body(&stars(spelling))));
+    }
+}
+
+#[test]
+fn compressed_bodies_come_without_the_key() {
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let body = format!("{{\"error\":{{\"message\":\"no {PROVIDER_KEY}\"}}}}");
+    let event = format!("{HELLO}data: {body}\n\n");
+    let headers = |kind: &str| format!("content-type: {kind}\r\ncontent-encoding: gzip\r\n");
+    let upstream = Upstream::start()
+        .on("ok", answer("200 OK", &headers("application/json"), gzip(&body)))
+        .on("bad", answer("403 Forbidden", &headers("application/json"), gzip(&body)))
+        .on("stream", answer("200 OK", &headers("text/event-stream"), gzip(&event)));
+    let aurora = gateway(&upstream, "", "");
+    let clean = |text: &str| text.replace(PROVIDER_KEY, &stars(PROVIDER_KEY));
+    assert_eq!(aurora.ask(chat_of("ok", false)).said(), (200, &*clean(&body)));
+    assert_eq!(aurora.ask(chat_of("bad", false)).said(), (403, &*clean(&body)));
+    assert_eq!(aurora.ask(chat_of("stream", true)).said(), (200, &*clean(&event)));
+}
+
+#[test]
+fn response_headers_that_hold_the_key_are_dropped() {
+    let headers =
+        |kind: &str| format!("content-type: {kind}\r\nx-seen: Bearer {PROVIDER_KEY}\r\nx-own: 1\r\n");
+    let stream_head =
+        STREAM_HEAD.replace("\r\n\r\n", &format!("\r\nx-seen: {PROVIDER_KEY}\r\nx-own: 1\r\n\r\n"));
+    let upstream = Upstream::start()
+        .on("ok", answer("200 OK", &headers("application/json"), "{}"))
+        .on("bad", answer("400 Bad Request", &headers("application/json"), "{}"))
+        .on(
+            "stream",
+            vec![Step::Send([stream_head.as_bytes(), &chunk(DONE), LAST_CHUNK.as_bytes()].concat())],
+        )
+        .on("kind", answer("200 OK", &format!("content-type: text/{PROVIDER_KEY}\r\n"), "{}"));
+    let aurora = gateway(&upstream, "", "log: {level: debug}");
+    for (model, status) in [("ok", 200), ("bad", 400), ("stream", 200)] {
+        let answer = aurora.ask(chat_of(model, model == "stream"));
+        assert_eq!(
+            (answer.status, answer.header("x-seen"), answer.header("x-own")),
+            (status, None, Some("1"))
+        );
+    }
+    let mut client: Caller = aurora.caller();
+    client.send(request("GET", "/p/up/models", &key(), ""));
+    client.send(chat_of("kind", false));
+    for answer in [client.answer(), client.answer()] {
+        assert!(!format!("{:?}{}", answer.headers, answer.text()).contains(PROVIDER_KEY));
+    }
+    assert!(!aurora.log().concat().contains(PROVIDER_KEY));
+}

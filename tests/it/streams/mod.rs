@@ -1,0 +1,4 @@
+//! Streams: events, ends, errors, usage.
+
+pub(crate) mod outcomes;
+pub(crate) mod relay;

@@ -1,0 +1,14 @@
+//! Support code of the tests: the binary under test, clients, scripted upstreams, real programs, readers of an exposition.
+
+pub(crate) mod async_client;
+pub(crate) mod aurora;
+pub(crate) mod client;
+pub(crate) mod exposition;
+#[cfg(feature = "real-software")]
+pub(crate) mod programs;
+pub(crate) mod promql;
+pub(crate) mod raw_server;
+#[cfg(feature = "real-software")]
+pub(crate) mod sdk;
+pub(crate) mod totals;
+pub(crate) mod upstream;

@@ -1,0 +1,146 @@
+//! Programs that the machine has to bring: found, started, asked, ended.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::aurora::PATIENCE;
+
+/// A program by its name; where it is missing the test ends with the line that installs it.
+pub(crate) fn program(name: &str, package: &str) -> Command {
+    // Debian has servers in /usr/sbin, which is not on every user's path.
+    let places = [name.to_owned(), format!("/usr/sbin/{name}")];
+    let starts = |path: &&String| Command::new(path).arg("--version").output().is_ok();
+    let found = places.iter().find(starts);
+    Command::new(found.unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}")))
+}
+
+/// Looks again and again until there is something.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A port that nothing listens on, for programs that cannot pick one themselves. Each is given once, and from below the
+/// ports that the kernel gives to connections (32768 and up), so that none takes it before the program does.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Runs of the tests at the same time start at different places.
+    let start = u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    let mut ports = std::iter::repeat_with(|| 20_000 + (start + NEXT.fetch_add(1, Relaxed)) % 12_000);
+    ports.find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok()).expect("a free port")
+}
+
+/// A server of somebody else, with a folder of its own; it ends when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts it and waits until its log shows that it listens.
+    pub(crate) fn start<T>(
+        mut command: Command,
+        folder: TempDir,
+        ready: impl Fn(&str) -> Option<T>,
+    ) -> (Self, T) {
+        let log = folder.path().join("stderr");
+        let stderr = File::create(&log).expect("a file in the temporary folder");
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let child = command.spawn().expect("it was found");
+        let mut server = Self { child, _folder: folder };
+        let ready = wait_for(&format!("{command:?}"), || {
+            let said = read(&log);
+            let over = server.child.try_wait().expect("a child");
+            assert_eq!(over, None, "it ended: {said}");
+            ready(&said)
+        });
+        (server, ready)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("the file was created")
+}
+
+/// Runs a program to its end with this on its stdin.
+pub(crate) fn piped(mut command: Command, input: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it was found");
+    // What does not read to the end says why in its output.
+    drop(child.stdin.take().expect("piped").write_all(input.as_bytes()));
+    child.wait_with_output().expect("a child")
+}
+
+/// An answer as curl received it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Status line and headers, names in lower case.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// One request with curl.
+pub(crate) fn curl(url: &str, arguments: &[&str]) -> Answer {
+    let seconds = PATIENCE.as_secs().to_string();
+    let output = program("curl", "curl")
+        .args(["--silent", "--show-error", "--include", "--max-time", &seconds])
+        .args(arguments)
+        .arg(url)
+        .output()
+        .expect("it was found");
+    assert!(output.status.success(), "curl {url}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A chat with curl, the credential first when there is one.
+pub(crate) fn chat(origin: &str, key: Option<&str>, model: &str, stream: bool) -> Answer {
+    let body = format!(
+        r#"{{"model": "{model}", "stream": {stream}, "messages": [{{"role": "user", "content": "Hi"}}]}}"#
+    );
+    let credential = key.map(|key| format!("Authorization: Bearer {key}"));
+    let mut arguments = vec!["--header", "Content-Type: application/json", "--data", &body];
+    if let Some(credential) = &credential {
+        arguments.extend(["--header", credential]);
+    }
+    curl(&format!("{origin}/v1/chat/completions"), &arguments)
+}
+
+/// The values above zero of one family, a line for each series.
+pub(crate) fn counted(exposition: &str, family: &str) -> Vec<String> {
+    let samples = exposition.lines().filter(|line| line.starts_with(&format!("{family}{{")));
+    samples.filter(|line| !line.ends_with(" 0")).map(str::to_owned).collect()
+}

@@ -38,7 +38,7 @@ static PATHS: LazyLock<Regex> =
 /// Imports against the direction, each with its reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
     // A connection keeps the record of the response whose last byte the kernel has not accepted yet.
-    ("gateway/state/connection_state.rs", "gateway::observe::record::Exchange"),
+    ("gateway/state/connection_state.rs", "gateway::observe::record::RequestRecord"),
 ];
 
 /// Most files at one level of a folder.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Build, Claim, Configured, DispatchObserver, Endpoint, Format, Live, Metrics, Pricing, Setup,
+    Build, Configured, DispatchObserver, Endpoint, Format, Listing, Live, Metrics, Pricing, Setup,
     catalog::families::{FAMILIES, Family, Kind},
     gzip,
 };
@@ -40,7 +40,7 @@ fn filled() -> Arc<Metrics> {
     for number in 0..MODELS {
         let name = format!("provider-a/model-{number:04}-instruct");
         for (which, worker) in workers.iter().enumerate() {
-            let model = worker.model("openai", &name, Some(Claim::Discovered), Pricing::Off);
+            let model = worker.model("openai", &name, Listing::Discovered, Pricing::Off);
             for endpoint in ENDPOINTS {
                 for stream in [false, true] {
                     let started =

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use aurora::metrics::{Claim, Endpoint, Format, gzip};
+use aurora::metrics::{Endpoint, Format, Listing, gzip};
 use request::{Ours, workers};
 
 /// The allocator of the binary.
@@ -79,7 +79,7 @@ fn filled(models: u64) -> Filled {
     for number in 0..models {
         for index in 0..2 {
             let worker = all[index].worker.clone();
-            let ours = Ours::new(worker, &format!("model-{number:04}-instruct"), Claim::Discovered);
+            let ours = Ours::new(worker, &format!("model-{number:04}-instruct"), Listing::Discovered);
             ENDPOINTS.iter().for_each(|endpoint| ours.every_family(*endpoint));
             all.push(ours);
         }
@@ -95,7 +95,7 @@ fn memory(times: u64) -> anyhow::Result<()> {
         for number in 0..times / 10 {
             let name = format!("model-{}", number % 100_000);
             let named = number % 1000 == 0;
-            let fresh = named.then(|| Ours::new(workers[0].worker.clone(), &name, Claim::Discovered));
+            let fresh = named.then(|| Ours::new(workers[0].worker.clone(), &name, Listing::Discovered));
             fresh.as_ref().unwrap_or(&workers[0]).every_family(Endpoint::ChatCompletions);
         }
     }

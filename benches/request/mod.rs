@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aurora::metrics::{
-    Answer, Build, Claim, Configured, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome,
+    Answer, Build, Configured, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Listing,
     Live, Metrics, ModelMetrics, Pricing, Setup, TokenKind, Tokens, UsageSource, WorkerMetrics,
 };
 
@@ -32,14 +32,14 @@ pub(crate) fn workers(max_models: usize) -> (Arc<Metrics>, Vec<Ours>) {
         },
     };
     let metrics = Metrics::new(setup).unwrap_or_else(|error| panic!("{error}"));
-    let workers = (0..2).map(|index| Ours::new(metrics.worker(index), "gpt-4o-mini", Claim::Configured));
+    let workers = (0..2).map(|index| Ours::new(metrics.worker(index), "gpt-4o-mini", Listing::Configured));
     let workers = workers.collect();
     (metrics, workers)
 }
 
 impl Ours {
-    pub(crate) fn new(worker: WorkerMetrics, model: &str, claim: Claim) -> Self {
-        let model = worker.model("openai", model, Some(claim), Pricing::Off);
+    pub(crate) fn new(worker: WorkerMetrics, model: &str, listing: Listing) -> Self {
+        let model = worker.model("openai", model, listing, Pricing::Off);
         Self { worker, model }
     }
 

@@ -16,8 +16,8 @@ use prometheus::proto;
 use super::Metrics;
 use crate::metrics::catalog::families::{self, FAMILIES, Family, Kind};
 use crate::metrics::catalog::labels::{Format, Label, Overflow};
-use crate::metrics::series::cells::{Amounts, Cell, Counter, Gauge, Histogram, Totals};
-use crate::metrics::series::table::{SeriesTable, Snapshot};
+use crate::metrics::series::cells::Totals;
+use crate::metrics::series::hot::HotSnapshot;
 use page::{Page, Scaled};
 
 /// How many make a dollar.
@@ -31,10 +31,7 @@ struct Shown {
 
 /// Where a family's numbers are.
 enum Numbers {
-    Amounts(Snapshot<Amounts>),
-    Counters(Snapshot<Counter>),
-    Gauges(Snapshot<Gauge>),
-    Histograms(Snapshot<Histogram>),
+    Hot(HotSnapshot),
     Facts(Vec<(Vec<Label>, f64)>),
     Counts(Vec<(Vec<Label>, u64)>),
 }
@@ -55,38 +52,15 @@ impl Metrics {
     }
 
     fn shown(&self) -> Vec<Shown> {
-        let mut shown = self.hot_families();
+        let hot = self.hot.snapshots().into_iter();
+        let mut shown: Vec<Shown> =
+            hot.map(|(family, snapshot)| Shown { family, numbers: Numbers::Hot(snapshot) }).collect();
         shown.extend(self.cold.registry.gather().iter().filter_map(cold_family));
         let about = self.families_about_families(&shown);
         shown.extend(about);
         shown.retain(|shown| shown.numbers.series() > 0);
         shown.sort_by_key(|shown| shown.family.name);
         shown
-    }
-
-    fn hot_families(&self) -> Vec<Shown> {
-        vec![
-            hot(&self.answers, Numbers::Counters),
-            hot(&self.attempts, Numbers::Counters),
-            hot(&self.caller_requests, Numbers::Counters),
-            hot(&self.caller_tokens, Numbers::Amounts),
-            hot(&self.cost, Numbers::Amounts),
-            hot(&self.http_duration, Numbers::Histograms),
-            hot(&self.http_requests, Numbers::Counters),
-            hot(&self.overhead, Numbers::Histograms),
-            hot(&self.phase_duration, Numbers::Histograms),
-            hot(&self.request_duration, Numbers::Histograms),
-            hot(&self.requests, Numbers::Counters),
-            hot(&self.requests_in_flight, Numbers::Gauges),
-            hot(&self.response_size, Numbers::Histograms),
-            hot(&self.stream_max_gap, Numbers::Histograms),
-            hot(&self.streams, Numbers::Counters),
-            hot(&self.time_per_output_token, Numbers::Histograms),
-            hot(&self.time_to_first_token, Numbers::Histograms),
-            hot(&self.tokens, Numbers::Amounts),
-            hot(&self.unpriced, Numbers::Counters),
-            hot(&self.usage_reports, Numbers::Counters),
-        ]
     }
 }
 
@@ -126,10 +100,7 @@ impl Numbers {
     /// How many label sets there are.
     fn series(&self) -> usize {
         match self {
-            Self::Amounts(snapshot) => snapshot.series.len(),
-            Self::Counters(snapshot) => snapshot.series.len(),
-            Self::Gauges(snapshot) => snapshot.series.len(),
-            Self::Histograms(snapshot) => snapshot.series.len(),
+            Self::Hot(snapshot) => snapshot.series(),
             Self::Facts(rows) => rows.len(),
             Self::Counts(rows) => rows.len(),
         }
@@ -138,35 +109,33 @@ impl Numbers {
     /// Observations whose name a cap replaced.
     fn overflow(&self) -> [u64; Overflow::COUNT] {
         match self {
-            Self::Amounts(snapshot) => snapshot.overflow(),
-            Self::Counters(snapshot) => snapshot.overflow(),
-            Self::Histograms(snapshot) => snapshot.overflow(),
-            Self::Gauges(_) | Self::Facts(_) | Self::Counts(_) => [0; Overflow::COUNT],
+            Self::Hot(snapshot) => snapshot.overflow(),
+            Self::Facts(_) | Self::Counts(_) => [0; Overflow::COUNT],
         }
     }
 
     fn write(&self, family: &Family, page: &mut Page) {
         match self {
-            Self::Amounts(snapshot) => {
+            Self::Hot(HotSnapshot::Amounts(snapshot)) => {
                 let scale = if family.unit == "usd" { PICODOLLARS } else { 1 };
                 for (labels, cells) in &snapshot.series {
                     let value = cells.iter().filter_map(OnceLock::get).map(|cell| cell.sum()).sum();
                     page.sample(family, labels, Scaled { value, scale });
                 }
             }
-            Self::Counters(snapshot) => {
+            Self::Hot(HotSnapshot::Counter(snapshot)) => {
                 for (labels, cells) in &snapshot.series {
                     let cells = cells.iter().filter_map(OnceLock::get);
                     page.sample(family, labels, cells.map(|cell| cell.value()).sum::<u64>());
                 }
             }
-            Self::Gauges(snapshot) => {
+            Self::Hot(HotSnapshot::Gauge(snapshot)) => {
                 for (labels, cells) in &snapshot.series {
                     let cells = cells.iter().filter_map(OnceLock::get);
                     page.sample(family, labels, cells.map(|cell| cell.value()).sum::<i64>());
                 }
             }
-            Self::Histograms(snapshot) => {
+            Self::Hot(HotSnapshot::Histogram(snapshot)) => {
                 let edges = page.edges(family);
                 for (labels, cells) in &snapshot.series {
                     let mut totals = Totals::default();
@@ -188,10 +157,6 @@ pub fn gzip(text: &str) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     encoder.write_all(text.as_bytes())?;
     encoder.finish()
-}
-
-fn hot<C: Cell>(table: &SeriesTable<C>, numbers: fn(Snapshot<C>) -> Numbers) -> Shown {
-    Shown { family: table.family, numbers: numbers(table.snapshot()) }
 }
 
 /// A family of the `prometheus` registry. One that is not in the table is not shown; a test sees to it that there is none.

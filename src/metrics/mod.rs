@@ -3,7 +3,7 @@
 //! [`Metrics`] is made once, in `serve`, and only when metrics are enabled. Each worker has a [`WorkerMetrics`], the
 //! cells only it writes. A request is observed twice: [`HttpObserver`] sees the exchange with the caller,
 //! [`DispatchObserver`] the call to a provider; each records once, when it is dropped. A scrape adds the workers'
-//! cells up ([`Metrics::render`]). Label values are closed sets or admitted names ([`Claim`]); this module knows
+//! cells up ([`Metrics::render`]). Label values are closed sets or admitted names ([`Listing`]); this module knows
 //! neither routes nor providers beyond the names it is handed.
 
 pub mod catalog;
@@ -24,8 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::metrics::catalog::labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
 use crate::metrics::registry::Cold;
 use crate::metrics::series::cardinality::AdmittedModels;
-use crate::metrics::series::cells::{Amounts, Cell, Counter, Gauge, Histogram};
+use crate::metrics::series::cells::Cell;
 use crate::metrics::series::handles::Outcomes;
+use crate::metrics::series::hot::HotFamilies;
 use crate::metrics::series::model_handles::ModelHandles;
 use crate::metrics::series::table::{Extent, SeriesTable};
 use presence::Presence;
@@ -38,7 +39,7 @@ pub use crate::metrics::catalog::labels::{
 pub use crate::metrics::catalog::reference::reference;
 pub use crate::metrics::observers::dispatch::DispatchObserver;
 pub use crate::metrics::observers::http::{CLIENT_CLOSED_REQUEST, HttpObserver};
-pub use crate::metrics::series::cardinality::Claim;
+pub use crate::metrics::series::cardinality::Listing;
 pub use crate::metrics::series::handles::{
     CallerMetrics, ModelMetrics, ModelRouteMetrics, Pricing, TokenPrices,
 };
@@ -133,26 +134,7 @@ pub struct Metrics {
     max_series: usize,
     routes: Box<[Label]>,
     models: AdmittedModels,
-    answers: SeriesTable<Counter>,
-    attempts: SeriesTable<Counter>,
-    caller_requests: SeriesTable<Counter>,
-    caller_tokens: SeriesTable<Amounts>,
-    cost: SeriesTable<Amounts>,
-    http_duration: SeriesTable<Histogram>,
-    http_requests: SeriesTable<Counter>,
-    overhead: SeriesTable<Histogram>,
-    phase_duration: SeriesTable<Histogram>,
-    request_duration: SeriesTable<Histogram>,
-    requests: SeriesTable<Counter>,
-    requests_in_flight: SeriesTable<Gauge>,
-    response_size: SeriesTable<Histogram>,
-    stream_max_gap: SeriesTable<Histogram>,
-    streams: SeriesTable<Counter>,
-    time_per_output_token: SeriesTable<Histogram>,
-    time_to_first_token: SeriesTable<Histogram>,
-    tokens: SeriesTable<Amounts>,
-    unpriced: SeriesTable<Counter>,
-    usage_reports: SeriesTable<Counter>,
+    hot: HotFamilies,
     cold: Cold,
     /// Bytes of the last exposition: the next one is about as long.
     page_size: AtomicUsize,
@@ -170,29 +152,7 @@ impl Metrics {
             max_series: setup.max_series,
             routes: setup.routes.iter().map(|route| Label::of_name(route)).collect(),
             models: AdmittedModels::new(setup.max_models, setup.max_unlisted_models),
-            answers: SeriesTable::new(&crate::metrics::catalog::families::ANSWERS, extent),
-            attempts: SeriesTable::new(&crate::metrics::catalog::families::ATTEMPTS, extent),
-            caller_requests: SeriesTable::new(&crate::metrics::catalog::families::CALLER_REQUESTS, extent),
-            caller_tokens: SeriesTable::new(&crate::metrics::catalog::families::CALLER_TOKENS, extent),
-            cost: SeriesTable::new(&crate::metrics::catalog::families::COST, extent),
-            http_duration: SeriesTable::new(&crate::metrics::catalog::families::HTTP_DURATION, extent),
-            http_requests: SeriesTable::new(&crate::metrics::catalog::families::HTTP_REQUESTS, extent),
-            overhead: SeriesTable::new(&crate::metrics::catalog::families::OVERHEAD_SECONDS, extent),
-            phase_duration: SeriesTable::new(&crate::metrics::catalog::families::PHASE_DURATION, extent),
-            request_duration: SeriesTable::new(&crate::metrics::catalog::families::REQUEST_DURATION, extent),
-            requests: SeriesTable::new(&crate::metrics::catalog::families::REQUESTS, extent),
-            requests_in_flight: SeriesTable::new(
-                &crate::metrics::catalog::families::REQUESTS_IN_FLIGHT,
-                extent,
-            ),
-            response_size: SeriesTable::new(&crate::metrics::catalog::families::RESPONSE_SIZE, extent),
-            stream_max_gap: SeriesTable::new(&crate::metrics::catalog::families::STREAM_GAP, extent),
-            streams: SeriesTable::new(&crate::metrics::catalog::families::STREAMS, extent),
-            time_per_output_token: SeriesTable::new(&crate::metrics::catalog::families::TPOT_SECONDS, extent),
-            time_to_first_token: SeriesTable::new(&crate::metrics::catalog::families::TTFT_SECONDS, extent),
-            tokens: SeriesTable::new(&crate::metrics::catalog::families::TOKENS, extent),
-            unpriced: SeriesTable::new(&crate::metrics::catalog::families::UNPRICED, extent),
-            usage_reports: SeriesTable::new(&crate::metrics::catalog::families::USAGE_REPORTS, extent),
+            hot: HotFamilies::new(extent),
             cold: Cold::new(setup.build, setup.live)?,
             page_size: AtomicUsize::new(0),
         };
@@ -205,29 +165,29 @@ impl Metrics {
     pub fn configure(&self, configured: &Configured) {
         self.cold.configure(configured);
         for (provider, model) in configured.models {
-            self.models.admit(provider, model, Claim::Configured);
+            self.models.admit(provider, model, Listing::Configured);
         }
         for (provider, _) in configured.providers {
             let provider = Label::of_name(provider);
-            appear(&self.usage_reports, std::slice::from_ref(&provider), UsageSource::ALL);
-            appear(&self.unpriced, std::slice::from_ref(&provider), Unpriced::ALL);
+            appear(&self.hot.usage_reports, std::slice::from_ref(&provider), UsageSource::ALL);
+            appear(&self.hot.unpriced, std::slice::from_ref(&provider), Unpriced::ALL);
             self.pair_appears(&[provider, UNKNOWN]);
         }
         for (provider, model) in configured.models {
             self.pair_appears(&[Label::of_name(provider), Label::of_name(model)]);
         }
         for (provider, model) in configured.priced {
-            self.cost.appear(&[Label::of_name(provider), Label::of_name(model)]);
+            self.hot.cost.appear(&[Label::of_name(provider), Label::of_name(model)]);
         }
         for model_route in configured.model_routes {
-            appear(&self.answers, &[Label::of_name(model_route)], Answer::ALL);
+            appear(&self.hot.answers, &[Label::of_name(model_route)], Answer::ALL);
         }
-        appear(&self.answers, &[UNKNOWN], Answer::ALL);
+        appear(&self.hot.answers, &[UNKNOWN], Answer::ALL);
         for caller in configured.callers {
             let caller = Label::of_name(caller);
-            self.caller_requests.appear(std::slice::from_ref(&caller));
+            self.hot.caller_requests.appear(std::slice::from_ref(&caller));
             for direction in Direction::ALL {
-                self.caller_tokens.appear(&[caller.clone(), (*direction).into()]);
+                self.hot.caller_tokens.appear(&[caller.clone(), (*direction).into()]);
             }
         }
     }
@@ -235,7 +195,7 @@ impl Metrics {
     fn pair_appears(&self, pair: &[Label; 2]) {
         let [provider, model] = pair;
         for stream in [&"false", &"true"] {
-            self.requests.appear(&[
+            self.hot.requests.appear(&[
                 provider.clone(),
                 model.clone(),
                 Endpoint::ChatCompletions.into(),
@@ -244,9 +204,9 @@ impl Metrics {
                 Label::Static(stream),
             ]);
         }
-        appear(&self.attempts, pair, Attempt::ALL);
-        appear(&self.streams, pair, StreamOutcome::ALL);
-        appear(&self.answers, std::slice::from_ref(model), Answer::ALL);
+        appear(&self.hot.attempts, pair, Attempt::ALL);
+        appear(&self.hot.streams, pair, StreamOutcome::ALL);
+        appear(&self.hot.answers, std::slice::from_ref(model), Answer::ALL);
     }
 
     /// The cells of one worker. Call it once per worker: two holders of one worker would lose counts.
@@ -312,14 +272,26 @@ impl WorkerMetrics {
         &self.metrics
     }
 
-    /// The handles of a (provider, model) pair. Without a claim the name must have been admitted before; a name
-    /// that is not counts as `unknown` until it earns its place.
+    /// The handles of a (provider, model) pair. An unlisted name counts as `unknown` until a 2xx earns it a label value.
     #[must_use]
-    pub fn model(&self, provider: &str, model: &str, claim: Option<Claim>, pricing: Pricing) -> ModelMetrics {
-        let label = match claim {
-            Some(claim) => self.metrics.models.admit(provider, model, claim),
-            None => self.metrics.models.find(provider, model),
-        };
+    pub fn model(&self, provider: &str, model: &str, listing: Listing, pricing: Pricing) -> ModelMetrics {
+        let label = self.metrics.models.admit(provider, model, listing);
+        self.model_with(provider, model, label, pricing)
+    }
+
+    /// The handles of an unlisted model to which its provider responded with a 2xx.
+    pub(crate) fn served_model(&self, provider: &str, model: &str, pricing: Pricing) -> ModelMetrics {
+        let label = self.metrics.models.admit_unlisted(provider, model);
+        self.model_with(provider, model, label, pricing)
+    }
+
+    fn model_with(
+        &self,
+        provider: &str,
+        model: &str,
+        label: Option<Label>,
+        pricing: Pricing,
+    ) -> ModelMetrics {
         let candidate = label.is_none().then(|| model.to_owned());
         ModelMetrics::new(self.handles(provider, label.unwrap_or(UNKNOWN)), candidate, pricing)
     }

@@ -30,7 +30,7 @@ pub use client::{Client, Connection, Reuse, UpstreamBody, UpstreamError};
 pub use discovery::discover_forever;
 pub use egress::{Egress, EgressError};
 pub use request_body::RequestBody;
-pub use resolve::{LONGEST_MODEL, Listing, ModelRoute, Resolution, Target, Unresolved};
+pub use resolve::{LONGEST_MODEL, ModelRoute, Resolution, Target, Unresolved};
 pub use scrub::Scrubber;
 
 /// A provider, with what every call to it needs made ready once.

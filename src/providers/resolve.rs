@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Discovered, Providers, Upstream};
 use crate::config::{Route, Strategy};
+use crate::metrics::Listing;
 
 /// Longest name of a model that is remembered, in bytes; it may be one of `provider/model`.
 pub const LONGEST_MODEL: usize = 256;
@@ -16,19 +17,8 @@ pub struct Target {
     pub upstream: Arc<Upstream>,
     /// The model by the provider's own name.
     pub model: Arc<str>,
-    /// How the provider is known to serve it.
+    /// Source from which the provider is known to serve it.
     pub listing: Listing,
-}
-
-/// How a provider is known to serve a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listing {
-    /// The configuration says so.
-    Configured,
-    /// Its models endpoint says so.
-    Discovered,
-    /// Nothing does: the name is passed on as it came.
-    Unlisted,
 }
 
 /// A configured route: a name of its own for one target or several.

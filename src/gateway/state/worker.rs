@@ -13,9 +13,9 @@ use crate::gateway::http::auth::Access;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::request::targets::{ModelTarget, Targets};
 use crate::metrics::{
-    CallerMetrics, Claim, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
+    CallerMetrics, Listing, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
 };
-use crate::providers::{Client, Egress, LONGEST_MODEL, Listing, Providers, Target, Unresolved, Upstream};
+use crate::providers::{Client, Egress, LONGEST_MODEL, Providers, Target, Unresolved, Upstream};
 
 /// State of all workers, for as long as its configuration is in force.
 #[derive(Debug)]
@@ -130,16 +130,14 @@ impl WorkerState {
 
     /// A target with its metrics; the flag says whether they stay right.
     fn target(&self, target: Target) -> (ModelTarget, bool) {
-        let claim = match target.listing {
-            Listing::Configured => Some(Claim::Configured),
-            Listing::Discovered => Some(Claim::Discovered),
-            Listing::Unlisted => None,
-        };
+        let listing = target.listing;
         let provider = &target.upstream.provider;
         let pricing = self.pricing(provider, &target.model);
-        let metrics =
-            self.metrics.as_ref().map(|metrics| metrics.model(&provider.name, &target.model, claim, pricing));
-        let lasting = metrics.as_ref().map_or(claim.is_some(), ModelMetrics::is_admitted);
+        let metrics = self
+            .metrics
+            .as_ref()
+            .map(|metrics| metrics.model(&provider.name, &target.model, listing, pricing));
+        let lasting = metrics.as_ref().map_or(listing != Listing::Unlisted, ModelMetrics::is_admitted);
         (ModelTarget::new(target.upstream, Some(target.model), metrics), lasting)
     }
 

@@ -298,25 +298,25 @@ impl Shard {
             Label::of_name(&status.to_string()),
             outcome.into(),
         ];
-        self.metrics.http_requests.series(self.worker, &labels)
+        self.metrics.hot.http_requests.series(self.worker, &labels)
     }
 
     fn exchange_took(&self, route: usize, status: u16, nanos: u64) {
         let class = StatusClass::of(status);
         let labels = || [self.metrics.routes[route].clone(), class.into()];
-        let series = || self.metrics.http_duration.series(self.worker, &labels());
+        let series = || self.metrics.hot.http_duration.series(self.worker, &labels());
         self.http[route].duration[class as usize].get_or_init(series).observe(nanos);
     }
 
     fn exchange_sent(&self, route: usize, bytes: usize) {
         let route_label = &self.metrics.routes[route..=route];
-        let series = || self.metrics.response_size.series(self.worker, route_label);
+        let series = || self.metrics.hot.response_size.series(self.worker, route_label);
         self.http[route].size.get_or_init(series).observe(bytes as u64);
     }
 
     fn overhead(&self, endpoint: Endpoint, stream: Stream) -> &Series<Histogram> {
         let labels = || [endpoint.into(), stream.into()];
-        let series = || self.metrics.overhead.series(self.worker, &labels());
+        let series = || self.metrics.hot.overhead.series(self.worker, &labels());
         self.overheads.0[endpoint as usize][stream as usize].get_or_init(series)
     }
 
@@ -329,7 +329,7 @@ impl Shard {
         slot.get_or_init(|| {
             let status = if fine { &"success" } else { &"error" };
             let labels = [endpoint.into(), phase.into(), Label::Static(status), stream.into()];
-            self.metrics.phase_duration.series(self.worker, &labels)
+            self.metrics.hot.phase_duration.series(self.worker, &labels)
         })
     }
 }

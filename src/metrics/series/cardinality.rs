@@ -1,22 +1,22 @@
-//! Which model names become label values.
+//! Admission of model names as label values.
 //!
-//! A caller can write anything into `model`, so a name is a label value only when the operator configured it, the
-//! provider listed it, or a provider answered it with a 2xx, which earns at most `max_unlisted_models` names of a
-//! provider theirs; and only `max_models` (provider, model) pairs get one.
+//! A client can write anything into `model`, so a name becomes a label value only when the operator configured it, the
+//! provider lists it, or the provider responded to it with a 2xx (at most `max_unlisted_models` names per provider);
+//! and only `max_models` (provider, model) pairs get one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::metrics::catalog::labels::{Label, OTHER, UNLISTED};
 
-/// Longest of these names, in bytes: as long as a configured one may be.
-const LONGEST_EARNED: usize = 128;
+/// Longest unlisted name that is admitted, in bytes: as long as a configured one may be.
+const LONGEST_UNLISTED: usize = 128;
 
 /// The admitted (provider, model) pairs.
 #[derive(Debug)]
 pub(crate) struct AdmittedModels {
     max_models: usize,
-    /// Names per provider that are admitted by nothing but an answer.
+    /// Most unlisted names per provider.
     max_unlisted: usize,
     pairs: Mutex<Pairs>,
 }
@@ -24,27 +24,27 @@ pub(crate) struct AdmittedModels {
 #[derive(Debug, Default)]
 struct Pairs {
     by_provider: HashMap<String, HashMap<String, Label>>,
-    earned: HashMap<String, Earned>,
+    unlisted: HashMap<String, Unlisted>,
     admitted: usize,
 }
 
-/// The names of one provider that were admitted by nothing but an answer.
+/// Unlisted models of one provider that were admitted after a 2xx.
 #[derive(Debug, Default)]
-struct Earned {
+struct Unlisted {
     names: usize,
-    /// That there are more was logged.
+    /// Set once the log says that there are more than the limit.
     logged: bool,
 }
 
-/// Why a name may become a label value.
+/// Source from which a provider is known to serve a model; a name that one lists may become a label value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// It stands in the configuration: always admitted.
+pub enum Listing {
+    /// The configuration: always admitted.
     Configured,
-    /// The provider listed it.
+    /// The provider's own list of models.
     Discovered,
-    /// The provider answered it with a 2xx.
-    Earned,
+    /// None: the name is passed on as it came, and admitted only after a 2xx of the provider.
+    Unlisted,
 }
 
 impl AdmittedModels {
@@ -52,41 +52,45 @@ impl AdmittedModels {
         Self { max_models, max_unlisted, pairs: Mutex::default() }
     }
 
-    /// The label value of a pair that was admitted before.
-    pub(crate) fn find(&self, provider: &str, model: &str) -> Option<Label> {
-        self.pairs.lock().unwrap_or_else(PoisonError::into_inner).get(provider, model)
-    }
-
-    /// The label value of a pair, admitting it where its claim and the caps allow; `None` leaves it `unknown`.
-    pub(crate) fn admit(&self, provider: &str, model: &str, claim: Claim) -> Option<Label> {
+    /// The label value of a pair: admitted before, or admitted now where it is listed and the limits allow. `None`
+    /// leaves the model `unknown`.
+    pub(crate) fn admit(&self, provider: &str, model: &str, listing: Listing) -> Option<Label> {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(label) = pairs.get(provider, model) {
             return Some(label);
         }
-        if claim == Claim::Earned && model.len() > LONGEST_EARNED {
+        match listing {
+            Listing::Unlisted => None,
+            Listing::Discovered if pairs.admitted >= self.max_models => Some(OTHER),
+            Listing::Discovered | Listing::Configured => Some(pairs.insert(provider, model)),
+        }
+    }
+
+    /// The same for an unlisted model after a 2xx, which earns its name a label value within the limits.
+    pub(crate) fn admit_unlisted(&self, provider: &str, model: &str) -> Option<Label> {
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(label) = pairs.get(provider, model) {
+            return Some(label);
+        }
+        if model.len() > LONGEST_UNLISTED {
             return None;
         }
-        if claim != Claim::Configured && pairs.admitted >= self.max_models {
+        if pairs.admitted >= self.max_models {
             return Some(OTHER);
         }
-        if claim == Claim::Earned {
-            let earned = pairs.earned.entry(provider.to_owned()).or_default();
-            if earned.names >= self.max_unlisted {
-                if !std::mem::replace(&mut earned.logged, true) {
-                    log_unlisted(provider, model, self.max_unlisted);
-                }
-                return Some(UNLISTED);
+        let unlisted = pairs.unlisted.entry(provider.to_owned()).or_default();
+        if unlisted.names >= self.max_unlisted {
+            if !std::mem::replace(&mut unlisted.logged, true) {
+                log_unlisted(provider, model, self.max_unlisted);
             }
-            earned.names += 1;
+            return Some(UNLISTED);
         }
-        let label = Label::of_name(model);
-        pairs.admitted += 1;
-        pairs.by_provider.entry(provider.to_owned()).or_default().insert(model.to_owned(), label.clone());
-        Some(label)
+        unlisted.names += 1;
+        Some(pairs.insert(provider, model))
     }
 }
 
-/// Says once per provider why its models are not shown by name, and what to do.
+/// Warns, once per provider, that its models are not shown by name.
 fn log_unlisted(provider: &str, model: &str, limit: usize) {
     tracing::warn!(
         provider,
@@ -102,6 +106,13 @@ impl Pairs {
     fn get(&self, provider: &str, model: &str) -> Option<Label> {
         self.by_provider.get(provider)?.get(model).cloned()
     }
+
+    fn insert(&mut self, provider: &str, model: &str) -> Label {
+        let label = Label::of_name(model);
+        self.admitted += 1;
+        self.by_provider.entry(provider.to_owned()).or_default().insert(model.to_owned(), label.clone());
+        label
+    }
 }
 
 #[cfg(test)]
@@ -114,34 +125,34 @@ mod tests {
     }
 
     #[test]
-    fn configured_names_are_never_folded() {
+    fn configured_models_keep_their_name_beyond_the_limit() {
         let models = AdmittedModels::new(1, 20);
-        assert_eq!(text(models.admit("p", "a", Claim::Configured)), Some("a".into()));
-        assert_eq!(text(models.admit("p", "b", Claim::Configured)), Some("b".into()));
-        assert_eq!(text(models.admit("p", "c", Claim::Discovered)), Some("other".into()));
-        assert_eq!(text(models.admit("p", "c", Claim::Earned)), Some("other".into()));
-        assert_eq!(text(models.admit("p", "b", Claim::Earned)), Some("b".into()));
+        assert_eq!(text(models.admit("p", "a", Listing::Configured)), Some("a".into()));
+        assert_eq!(text(models.admit("p", "b", Listing::Configured)), Some("b".into()));
+        assert_eq!(text(models.admit("p", "c", Listing::Discovered)), Some("other".into()));
+        assert_eq!(text(models.admit_unlisted("p", "c")), Some("other".into()));
+        assert_eq!(text(models.admit_unlisted("p", "b")), Some("b".into()));
     }
 
     #[test]
-    fn a_long_name_earns_nothing() {
+    fn an_unlisted_name_over_128_bytes_stays_unknown() {
         let models = AdmittedModels::new(1, 20);
         let [fits, long] = [128, 129].map(|length| "x".repeat(length));
-        assert_eq!(models.admit("p", &long, Claim::Earned), None);
-        assert_eq!(text(models.admit("p", &fits, Claim::Earned)), Some(fits));
-        assert_eq!(models.admit("p", &long, Claim::Earned), None, "not even `other`");
+        assert_eq!(models.admit_unlisted("p", &long), None);
+        assert_eq!(text(models.admit_unlisted("p", &fits)), Some(fits));
+        assert_eq!(models.admit_unlisted("p", &long), None, "not even `other`");
     }
 
     #[test]
-    fn a_provider_earns_at_most_as_many_names_as_it_may() {
+    fn unlisted_models_beyond_the_limit_of_their_provider_count_as_unknown() {
         let models = AdmittedModels::new(200, 3);
         for i in 0..3 {
-            assert!(models.admit("p", &format!("m{i}"), Claim::Earned).is_some());
+            assert!(models.admit_unlisted("p", &format!("m{i}")).is_some());
         }
-        let beyond = models.admit("p", "one-more", Claim::Earned).expect("a stand-in");
+        let beyond = models.admit_unlisted("p", "one-more").expect("a stand-in");
         assert_eq!(beyond.folded_by(), Some(Overflow::MaxUnlistedModels));
-        assert_eq!((beyond.as_str(), models.find("p", "one-more")), ("unknown", None));
-        assert_eq!(text(models.admit("p", "listed", Claim::Discovered)), Some("listed".into()));
-        assert_eq!(text(models.admit("q", "one-more", Claim::Earned)), Some("one-more".into()));
+        assert_eq!((beyond.as_str(), models.admit("p", "one-more", Listing::Unlisted)), ("unknown", None));
+        assert_eq!(text(models.admit("p", "listed", Listing::Discovered)), Some("listed".into()));
+        assert_eq!(text(models.admit_unlisted("q", "one-more")), Some("one-more".into()));
     }
 }

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::cardinality::Claim;
 use super::cells::{Amounts, Counter};
 use super::model_handles::ModelHandles;
 use super::table::Series;
 use crate::metrics::catalog::labels::{Answer, Direction, Label, TokenKind, Tokens, Unpriced, UsageSource};
-use crate::metrics::{Shard, WorkerMetrics};
+use crate::metrics::{Listing, Shard, WorkerMetrics};
 
 /// A series that is resolved at its first use.
 pub(crate) type Handle<C> = OnceLock<Series<C>>;
@@ -86,9 +85,12 @@ impl ModelMetrics {
     /// Decides on a name that was not admitted when its request came: a 2xx earns it its place.
     pub(crate) fn settle(&mut self, earned: bool) {
         let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return };
-        let claim = earned.then_some(Claim::Earned);
-        let settled = handles.worker.model(handles.provider.as_str(), name, claim, pricing.clone());
-        *self = settled;
+        let (worker, provider) = (&handles.worker, handles.provider.as_str());
+        *self = if earned {
+            worker.served_model(provider, name, pricing.clone())
+        } else {
+            worker.model(provider, name, Listing::Unlisted, pricing.clone())
+        };
     }
 
     /// Counts the tokens of a 2xx, or that they are not known, and what they cost.
@@ -154,10 +156,11 @@ struct CallerHandles {
 impl CallerMetrics {
     pub(crate) fn new(shard: &Shard, name: &str) -> Self {
         let name = Label::of_name(name);
-        let tokens =
-            |side: Direction| shard.metrics.caller_tokens.series(shard.worker, &[name.clone(), side.into()]);
+        let tokens = |side: Direction| {
+            shard.metrics.hot.caller_tokens.series(shard.worker, &[name.clone(), side.into()])
+        };
         Self(Arc::new(CallerHandles {
-            requests: shard.metrics.caller_requests.series(shard.worker, std::slice::from_ref(&name)),
+            requests: shard.metrics.hot.caller_requests.series(shard.worker, std::slice::from_ref(&name)),
             input: tokens(Direction::Input),
             output: tokens(Direction::Output),
         }))
@@ -175,6 +178,6 @@ impl CallerMetrics {
 
 impl Shard {
     pub(crate) fn answers(&self, model: &Label, answer: Answer) -> Series<Counter> {
-        self.metrics.answers.series(self.worker, &[model.clone(), answer.into()])
+        self.metrics.hot.answers.series(self.worker, &[model.clone(), answer.into()])
     }
 }

@@ -3,5 +3,6 @@
 pub(crate) mod cardinality;
 pub(crate) mod cells;
 pub(crate) mod handles;
+pub(crate) mod hot;
 pub(crate) mod model_handles;
 pub(crate) mod table;

@@ -99,7 +99,7 @@ impl ModelHandles {
         self.endpoint(endpoint).calls[usize::from(stream)].get_or_init(|| {
             let labels = [self.provider.clone(), endpoint.into(), Stream::from(stream).into()];
             Box::new(CallHandles {
-                in_flight: self.series(&self.worker.metrics.requests_in_flight, &labels),
+                in_flight: self.series(&self.worker.metrics.hot.requests_in_flight, &labels),
                 ok: Handle::new(),
                 duration: Default::default(),
                 other_statuses: Mutex::default(),
@@ -120,7 +120,7 @@ impl ModelHandles {
                 Stream::from(stream).into(),
                 kind.into(),
             ];
-            self.series(&self.worker.metrics.request_duration, &labels)
+            self.series(&self.worker.metrics.hot.request_duration, &labels)
         });
         duration.observe(nanos);
         if (status, kind) == (Some(200), StatusType::Success) {
@@ -150,56 +150,56 @@ impl ModelHandles {
             kind.into(),
             Stream::from(at.1).into(),
         ];
-        self.series(&self.worker.metrics.requests, &labels)
+        self.series(&self.worker.metrics.hot.requests, &labels)
     }
 
     pub(crate) fn first_token(&self, endpoint: Endpoint, nanos: u64) {
-        let table = &self.worker.metrics.time_to_first_token;
+        let table = &self.worker.metrics.hot.time_to_first_token;
         let series = &self.endpoint(endpoint).first_token;
         series.get_or_init(|| self.of_pair(table, Some(endpoint.into()))).observe(nanos);
     }
 
     pub(crate) fn time_per_token(&self, nanos: u64) {
-        let table = &self.worker.metrics.time_per_output_token;
+        let table = &self.worker.metrics.hot.time_per_output_token;
         let streams = self.streams.get_or_init(Box::default);
         streams.per_token.get_or_init(|| self.of_pair(table, None)).observe(nanos);
     }
 
     pub(crate) fn stream(&self, outcome: StreamOutcome, longest_gap: u64) {
-        let metrics = &self.worker.metrics;
+        let hot = &self.worker.metrics.hot;
         let streams = self.streams.get_or_init(Box::default);
-        streams.gap.get_or_init(|| self.of_pair(&metrics.stream_max_gap, None)).observe(longest_gap);
+        streams.gap.get_or_init(|| self.of_pair(&hot.stream_max_gap, None)).observe(longest_gap);
         let ended = &streams.outcomes[outcome as usize];
-        ended.get_or_init(|| self.of_pair(&metrics.streams, Some(outcome.into()))).add(1);
+        ended.get_or_init(|| self.of_pair(&hot.streams, Some(outcome.into()))).add(1);
     }
 
     pub(crate) fn attempts(&self, outcome: Attempt, count: u64) {
-        let table = &self.worker.metrics.attempts;
+        let table = &self.worker.metrics.hot.attempts;
         self.attempts.of(outcome as usize, || self.of_pair(table, Some(outcome.into()))).add(count);
     }
 
     pub(crate) fn tokens(&self, kind: TokenKind, count: u64) {
         let series = self.tokens[kind as usize].get_or_init(|| {
             let labels = [self.provider.clone(), self.model.clone(), kind.side().into(), kind.into()];
-            self.series(&self.worker.metrics.tokens, &labels)
+            self.series(&self.worker.metrics.hot.tokens, &labels)
         });
         series.add(count);
     }
 
     pub(crate) fn usage(&self, source: UsageSource) {
-        let table = &self.worker.metrics.usage_reports;
+        let table = &self.worker.metrics.hot.usage_reports;
         let labels = || [self.provider.clone(), source.into()];
         self.usage[source as usize].get_or_init(|| self.series(table, &labels())).add(1);
     }
 
     pub(crate) fn unpriced(&self, reason: Unpriced) {
-        let table = &self.worker.metrics.unpriced;
+        let table = &self.worker.metrics.hot.unpriced;
         let labels = || [self.provider.clone(), reason.into()];
         self.unpriced[reason as usize].get_or_init(|| self.series(table, &labels())).add(1);
     }
 
     pub(crate) fn cost(&self, picodollars: u64) {
-        self.cost.get_or_init(|| self.of_pair(&self.worker.metrics.cost, None)).add(picodollars);
+        self.cost.get_or_init(|| self.of_pair(&self.worker.metrics.hot.cost, None)).add(picodollars);
     }
 
     pub(crate) fn answer(&self, answer: Answer) {

@@ -7,7 +7,7 @@ use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Build, Claim, Configured, DispatchObserver, Endpoint, Format, Live, Metrics, Pricing, Setup, TokenKind,
+    Build, Configured, DispatchObserver, Endpoint, Format, Listing, Live, Metrics, Pricing, Setup, TokenKind,
     Tokens, UsageSource, WorkerMetrics,
 };
 
@@ -39,8 +39,8 @@ fn tokens() -> Tokens {
 }
 
 /// One dispatch that answers with a status.
-fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), claim: Option<Claim>, status: u16) {
-    let model = worker.model(pair.0, pair.1, claim, Pricing::Off);
+fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), listing: Listing, status: u16) {
+    let model = worker.model(pair.0, pair.1, listing, Pricing::Off);
     let mut observer = DispatchObserver::start(&model, Endpoint::ChatCompletions, false, Instant::now());
     observer.attempt();
     observer.answered(status);
@@ -73,7 +73,7 @@ fn what_is_folded_is_counted_by_observation_and_sums_stay_exact() {
     for (number, worker) in (0..10).zip(workers.iter().cycle()) {
         let name = format!("listed-{number}");
         for (provider, status) in [("p", 200), ("p", 500), ("q", 200)] {
-            dispatch(worker, (provider, &name), Some(Claim::Discovered), status);
+            dispatch(worker, (provider, &name), Listing::Discovered, status);
         }
     }
     let page = page(&metrics);
@@ -96,12 +96,12 @@ fn what_is_folded_is_counted_by_observation_and_sums_stay_exact() {
 fn models_beyond_their_cap_are_overflow_and_a_model_called_other_is_not() {
     let metrics = metrics(2, 1_000, &[("p", "other"), ("p", "a")]);
     let worker = metrics.worker(0);
-    dispatch(&worker, ("p", "other"), Some(Claim::Configured), 200);
+    dispatch(&worker, ("p", "other"), Listing::Configured, 200);
     for name in ["b", "c", "c"] {
-        dispatch(&worker, ("p", name), Some(Claim::Discovered), 200);
+        dispatch(&worker, ("p", name), Listing::Discovered, 200);
     }
-    dispatch(&worker, ("p", "earned"), None, 200);
-    dispatch(&worker, ("p", "refused"), None, 404);
+    dispatch(&worker, ("p", "earned"), Listing::Unlisted, 200);
+    dispatch(&worker, ("p", "refused"), Listing::Unlisted, 404);
     let page = page(&metrics);
     for (family, observations) in [
         ("aurora_requests_total", 4.0),
@@ -126,9 +126,9 @@ fn names_by_the_ten_thousand_leave_the_series_where_they_are() {
     let ask = |numbers: std::ops::Range<usize>| {
         for (number, worker) in numbers.zip(workers.iter().cycle()) {
             let name = format!("name-{number}");
-            let claim = (number % 2 == 0).then_some(Claim::Discovered);
+            let listing = if number % 2 == 0 { Listing::Discovered } else { Listing::Unlisted };
             for (provider, status) in [("p", 200), ("q", 404), ("q", 200)] {
-                dispatch(worker, (provider, &name), claim, status);
+                dispatch(worker, (provider, &name), listing, status);
             }
         }
     };
@@ -153,7 +153,7 @@ fn names_by_the_ten_thousand_leave_the_series_where_they_are() {
 #[test]
 fn every_family_with_labels_says_how_many_sets_it_has() {
     let metrics = metrics(10, 200, &[("p", "a")]);
-    dispatch(&metrics.worker(0), ("p", "a"), Some(Claim::Configured), 200);
+    dispatch(&metrics.worker(0), ("p", "a"), Listing::Configured, 200);
     let page = page(&metrics);
     let with_labels: Vec<&str> =
         FAMILIES.iter().filter(|family| !family.labels.is_empty()).map(|family| family.name).collect();

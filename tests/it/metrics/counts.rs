@@ -146,6 +146,32 @@ fn families_have_their_head_and_stand_in_the_order_of_their_names() {
     assert!(page.families.iter().all(|family| !family.samples.is_empty()), "no family without a series");
 }
 
+#[test]
+fn every_family_of_the_table_is_exposed_once_it_has_a_series() {
+    let upstream =
+        Upstream::start().on("bad", answer("500 Oops", "", "{}")).on("s", stream(&[HELLO, USAGE, DONE]));
+    let yaml = format!(
+        "server: {{master_key: {master}, keys: [{{name: team, key: team-key-0123456789}}]}}\n\
+         metrics: {{enabled: true}}\n\
+         resilience: {{retry: {{max_retries: 0}}}}\n\
+         providers:\n  up: {{type: openai_compatible, base_url: \"http://{address}/v1\", models: [bad, s], \
+         prices: {{s: {{input: 1, output: 1}}}}}}\n\
+         routes: {{r: [up/bad, up/s]}}\n",
+        master = crate::support::client::MASTER_KEY,
+        address = upstream.address,
+    );
+    let aurora = Setup::new().yaml(&yaml).start();
+    assert_eq!(aurora.ask(chat_of("r", true)).status, 200);
+    aurora.settles("aurora_answers_total", &["r ok_after_fallback 1"]);
+    // The first scrape observes itself, so the second shows what the first one cost.
+    aurora.scrape();
+    let exposition = aurora.scrape();
+    let page = parser::parse(exposition.as_bytes()).expect("a sound exposition");
+    let exposed: Vec<&str> = page.families.iter().map(|family| family.name.as_str()).collect();
+    let table: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    assert_eq!(exposed, table);
+}
+
 /// What one of everything leaves behind: samples that are not zero, buckets and sums aside.
 const COUNTED: &str = include_str!("../testdata/one_of_everything.txt");
 

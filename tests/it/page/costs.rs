@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aurora::metrics::{
-    Build, Claim, Configured, DispatchObserver, Endpoint, Live, Metrics, Pricing, Setup as MetricsSetup,
+    Build, Configured, DispatchObserver, Endpoint, Listing, Live, Metrics, Pricing, Setup as MetricsSetup,
 };
 
 use super::{assert_absent, assert_exposition, get, page};
@@ -33,7 +33,7 @@ fn hooks() -> Duration {
         },
     };
     let metrics = Metrics::new(setup).expect("a sound family table");
-    let model = metrics.worker(0).model("demo", "demo-fast", Some(Claim::Configured), Pricing::Off);
+    let model = metrics.worker(0).model("demo", "demo-fast", Listing::Configured, Pricing::Off);
     let round = || {
         let start = Instant::now();
         for _ in 0..ROUND {

@@ -3,8 +3,8 @@
 
 use std::hint::black_box;
 
-use aurora::gateway::response::tap::{Finder, Tap};
-use aurora::metrics::Endpoint;
+use aurora::api::{Endpoint, Finder};
+use aurora::gateway::response::tap::Tap;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 

@@ -15,6 +15,7 @@
 //!
 //! # Modules
 //!
+//! - [`api`]: the API that clients use, as data: one row for every endpoint.
 //! - [`cli`]: clap types and one file per command; every command loads its settings through [`config`].
 //! - [`config`]: file, `.env`, environment and flags, each value with where it came from; knows no HTTP.
 //! - [`gateway`]: server → handlers → dispatch → response → observe → state → request → http; a room imports only what
@@ -30,6 +31,7 @@
 //! Dependencies point one way: cli → gateway → providers → config, gateway → metrics, providers → metrics,
 //! probe → metrics (the parser).
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -128,7 +128,7 @@ fn worst_case(config: &Config) -> WorstCase {
         models: config.metrics.max_models as u64,
         model_routes: config.routes.len() as u64,
         callers: if config.server.keys.is_empty() { 0 } else { config.server.keys.len() as u64 + 1 },
-        routes: gateway::ROUTE_COUNT as u64,
+        routes: gateway::route_count() as u64,
         max_series: config.metrics.max_series as u64,
     };
     WorstCase {

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::api::Endpoint;
 pub use crate::config::providers::deployments::is_deployment;
 pub use crate::config::providers::types::{GEMINI_NATIVE, PROVIDER_TYPES, provider_type};
 pub use crate::config::sections::keys::MASTER;
@@ -436,7 +437,7 @@ pub enum Credential {
     ApiKeyHeader,
     /// `x-goog-api-key: KEY` (Gemini's own API).
     GoogleKeyHeader,
-    /// `x-api-key: KEY` with an `anthropic-version`; `Authorization: Bearer KEY` where Anthropic speaks OpenAI's API.
+    /// `x-api-key: KEY` with an `anthropic-version`; `Authorization: Bearer KEY` on Anthropic's copy of OpenAI's API.
     Anthropic,
 }
 
@@ -457,8 +458,8 @@ pub struct ProviderType {
     pub default_api_version: Option<&'static str>,
     /// Path and query of its list of models; `None` where there is none, so that `models` has to name them.
     pub models_path: Option<&'static str>,
-    /// The endpoints it is known to have, by their names in metrics.
-    pub supports: &'static [&'static str],
+    /// Endpoints of its public documentation.
+    pub supports: &'static [Endpoint],
     /// Default of `inject_usage`: whether it is known to take `stream_options.include_usage`.
     pub inject_usage: bool,
 }

@@ -112,6 +112,7 @@ fn provider_row(row: &ProviderType) -> [String; 6] {
     };
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
     let base_url = row.default_base_url.map_or_else(|| "required".to_owned(), code);
-    let endpoints = row.supports.iter().map(|endpoint| code(endpoint)).collect::<Vec<_>>().join(" ");
+    let routed = row.supports.iter().filter(|endpoint| endpoint.paths().next().is_some());
+    let endpoints = routed.map(|endpoint| code(endpoint.as_str())).collect::<Vec<_>>().join(" ");
     [code(row.name), variables, base_url, key, row.inject_usage.to_string(), endpoints]
 }

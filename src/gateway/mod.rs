@@ -1,7 +1,7 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `server/` accepts; `handlers/routes.rs` finds the route and checks the credential, `handlers/model_call.rs`
+//! cells. `server/` accepts; `handlers/routes.rs` finds the route, `serve.rs` beside it checks the credential, `model_call.rs`
 //! serves a model call, `resources.rs` and `passthrough.rs` those that are bound to a provider; `dispatch/` carries an
 //! operation out. All that follows from the configuration is rebuilt as a whole when it changes (`state/reload/`);
 //! requests in flight keep what they began with.
@@ -147,9 +147,6 @@ impl Gateway {
     }
 }
 
-pub use crate::gateway::handlers::routes::route_table;
+pub use crate::gateway::handlers::routes::{route_count, route_table};
 pub use preparation::Preparation;
 pub use server::listener::file_limit;
-
-/// How many routes there are, as the label `route` counts them.
-pub const ROUTE_COUNT: usize = crate::gateway::handlers::routes::COUNT;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Request};
 
+use crate::api::Endpoint;
 use crate::config::Config;
 use crate::gateway::request::json::Peek;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
-use crate::gateway::request::usage::Declaration;
 use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
-use crate::metrics::Endpoint;
 use crate::providers::Client;
 
 /// A worker without a listener.
@@ -38,19 +37,10 @@ impl Preparation {
         let endpoint = Endpoint::ChatCompletions;
         let peek = Peek::of(body)?;
         let targets = self.0.targets(&peek.model)?.speaking(endpoint, &self.0.app.providers)?;
-        let operation = Operation {
-            kind: OperationKind::Model,
-            endpoint,
-            declaration: Declaration::of(endpoint),
-            method: Method::POST,
-            path: endpoint.as_str().into(),
-            query: None,
-            headers: HeaderMap::new(),
-            request_id: HeaderValue::from_static("a-request-id"),
-            stream: peek.stream,
-            payload: Payload::Json { peek, body: body.clone() },
-            content: crate::gateway::request::operation::Content::Json,
-        };
+        let (head, ()) = Request::post(endpoint.as_str()).body(())?.into_parts();
+        let payload = Payload::Json { peek, body: body.clone() };
+        let request_id = HeaderValue::from_static("a-request-id");
+        let operation = Operation::new(OperationKind::Model, endpoint, head, request_id, payload);
         let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
         let request = operation.request_to(target)?;
         Ok(http_body::Body::size_hint(request.body()).exact().unwrap_or_default())

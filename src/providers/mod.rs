@@ -17,8 +17,9 @@ use crate::providers::urls::{Addresses, Identity};
 use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{InvalidUri, Uri};
 
+use crate::api::Endpoint;
 use crate::config::{Config, Provider};
-use crate::metrics::{Endpoint, Metrics};
+use crate::metrics::Metrics;
 
 use crate::providers::resilience::permit::Record;
 
@@ -72,7 +73,7 @@ impl Upstream {
             native.map(|provider| Self::new(&Arc::new(provider), Arc::clone(&record), metrics.clone()));
         let mut supports = [false; Endpoint::COUNT];
         for endpoint in Endpoint::ALL {
-            supports[*endpoint as usize] = provider.kind.supports.contains(&endpoint.as_str());
+            supports[*endpoint as usize] = provider.kind.supports.contains(endpoint);
         }
         Ok(Self {
             provider: Arc::clone(provider),

@@ -4,8 +4,8 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::Uri;
 
 use super::UnusableProvider;
+use crate::api::Endpoint;
 use crate::config::{Credential, GEMINI_NATIVE, Provider, is_deployment};
-use crate::metrics::Endpoint;
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version of Anthropic's API that is asked for where a caller names none.
@@ -36,9 +36,8 @@ impl Addresses {
         let version = provider.api_version.clone();
         let mut addresses = Self { fixed: Vec::new(), base, deployments, version };
         for endpoint in Endpoint::ALL {
-            let is_fixed = !endpoint.as_str().contains('{')
-                && *endpoint != Endpoint::Other
-                && !(addresses.deployments.is_some() && is_of_a_deployment(*endpoint));
+            let is_fixed =
+                endpoint.is_fixed() && !(addresses.deployments.is_some() && endpoint.is_of_deployment());
             let address = is_fixed.then(|| addresses.write(endpoint.as_str(), None).parse()).transpose();
             let address =
                 address.map_err(|source| UnusableProvider::Address(provider.name.clone(), source))?;
@@ -61,7 +60,7 @@ impl Addresses {
                 return Some(fixed.clone());
             }
             if let (Some(deployments), Some(model)) = (&self.deployments, model)
-                && is_of_a_deployment(endpoint)
+                && endpoint.is_of_deployment()
             {
                 let address = is_deployment(model).then(|| format!("{deployments}/{model}{path}"))?;
                 return self.with_query(address, path, query).parse().ok();
@@ -107,19 +106,6 @@ pub(crate) fn of_native_gemini(provider: &Provider) -> Option<Provider> {
     native.kind = GEMINI_NATIVE;
     native.base_url.set_path(root);
     Some(native)
-}
-
-/// Whether the operation is one of a deployment, where models are deployments.
-fn is_of_a_deployment(endpoint: Endpoint) -> bool {
-    matches!(
-        endpoint,
-        Endpoint::ChatCompletions
-            | Endpoint::Completions
-            | Endpoint::Embeddings
-            | Endpoint::ImageGenerations
-            | Endpoint::Speech
-            | Endpoint::Transcriptions
-    )
 }
 
 /// The headers that show who we are.
@@ -179,6 +165,6 @@ impl Identity {
 
     /// Whether the operation is one of Anthropic's own API.
     fn is_native(&self, endpoint: Endpoint) -> bool {
-        self.kind == Credential::Anthropic && endpoint != Endpoint::ChatCompletions
+        self.kind == Credential::Anthropic && !endpoint.is_bearer_at_anthropic()
     }
 }

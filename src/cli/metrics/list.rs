@@ -33,21 +33,23 @@ pub enum Format {
 }
 
 /// The limits that SERIES is computed with: one provider, one caller, the routes of Aurora, the default limits.
-const DEFAULTS: Bounds = Bounds {
-    providers: 1,
-    models: 200,
-    model_routes: 0,
-    callers: 1,
-    routes: gateway::ROUTE_COUNT as u64,
-    max_series: 4_000,
-};
+fn defaults() -> Bounds {
+    Bounds {
+        providers: 1,
+        models: 200,
+        model_routes: 0,
+        callers: 1,
+        routes: gateway::route_count() as u64,
+        max_series: 4_000,
+    }
+}
 
 /// Lists every family.
 ///
 /// # Errors
 /// When stdout takes no data.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
-    let rows: Vec<Row> = FAMILIES.iter().map(|family| Row::of(family, DEFAULTS)).collect();
+    let rows: Vec<Row> = FAMILIES.iter().map(|family| Row::of(family, defaults())).collect();
     let text = match args.format {
         Format::Text => table(&rows, context.terminal),
         Format::Json => serde_json::to_string_pretty(&Document { schema: 1, families: &rows })? + "\n",

@@ -1,131 +1,118 @@
 //! The provider table: one row for every upstream API that a provider can be.
 
+use crate::api::Endpoint;
 use crate::config::{Credential, ProviderType};
 
-/// What OpenAI itself speaks, by the names that endpoints have in metrics.
-const OPENAI: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/responses/{id}",
-    "/embeddings",
-    "/moderations",
-    "/images/generations",
-    "/audio/speech",
-    "/audio/transcriptions",
-    "/files",
-    "/files/{id}",
-    "/batches",
-    "/batches/{id}",
+/// Endpoints of OpenAI itself.
+const OPENAI: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Responses,
+    Endpoint::Response,
+    Endpoint::Embeddings,
+    Endpoint::Moderations,
+    Endpoint::ImageGenerations,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Files,
+    Endpoint::File,
+    Endpoint::Batches,
+    Endpoint::Batch,
 ];
 
-const ANTHROPIC: &[&str] =
-    &["/chat/completions", "/messages", "/messages/count_tokens", "/files", "/files/{id}"];
+const ANTHROPIC: &[Endpoint] =
+    &[Endpoint::ChatCompletions, Endpoint::Messages, Endpoint::CountTokens, Endpoint::Files, Endpoint::File];
 
-const GEMINI: &[&str] =
-    &["/chat/completions", "/embeddings", "/images/generations", "/batches", "/batches/{id}"];
-
-const GROQ: &[&str] = &[
-    "/chat/completions",
-    "/responses",
-    "/audio/speech",
-    "/audio/transcriptions",
-    "/files",
-    "/files/{id}",
-    "/batches",
-    "/batches/{id}",
+const GEMINI: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Embeddings,
+    Endpoint::ImageGenerations,
+    Endpoint::Batches,
+    Endpoint::Batch,
 ];
 
-const OPENROUTER: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/embeddings",
-    "/rerank",
-    "/messages",
-    "/audio/speech",
-    "/audio/transcriptions",
+const GROQ: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Responses,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Files,
+    Endpoint::File,
+    Endpoint::Batches,
+    Endpoint::Batch,
 ];
 
-const XAI: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/responses/{id}",
-    "/embeddings",
-    "/messages",
-    "/images/generations",
-    "/files",
-    "/files/{id}",
-    "/batches",
-    "/batches/{id}",
+const OPENROUTER: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Rerank,
+    Endpoint::Messages,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
 ];
 
-const OLLAMA: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/embeddings",
-    "/messages",
-    "/images/generations",
-    "/audio/speech",
-    "/audio/transcriptions",
+const XAI: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Responses,
+    Endpoint::Response,
+    Endpoint::Embeddings,
+    Endpoint::Messages,
+    Endpoint::ImageGenerations,
+    Endpoint::Files,
+    Endpoint::File,
+    Endpoint::Batches,
+    Endpoint::Batch,
 ];
 
-const VLLM: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/responses/{id}",
-    "/embeddings",
-    "/rerank",
-    "/messages",
-    "/messages/count_tokens",
-    "/audio/transcriptions",
+const OLLAMA: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Messages,
+    Endpoint::ImageGenerations,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
 ];
 
-const AZURE: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/responses/{id}",
-    "/embeddings",
-    "/images/generations",
-    "/audio/speech",
-    "/audio/transcriptions",
-    "/files",
-    "/files/{id}",
-    "/batches",
-    "/batches/{id}",
+const VLLM: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Responses,
+    Endpoint::Response,
+    Endpoint::Embeddings,
+    Endpoint::Rerank,
+    Endpoint::Messages,
+    Endpoint::CountTokens,
+    Endpoint::Transcriptions,
 ];
 
-const ORACLE: &[&str] = &["/chat/completions", "/responses", "/responses/{id}", "/files", "/files/{id}"];
-
-/// Nobody knows what such an upstream speaks, so that it is asked for anything.
-const ANYTHING: &[&str] = &[
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/responses/{id}",
-    "/embeddings",
-    "/rerank",
-    "/messages",
-    "/messages/count_tokens",
-    "/moderations",
-    "/images/generations",
-    "/audio/speech",
-    "/audio/transcriptions",
-    "/files",
-    "/files/{id}",
-    "/batches",
-    "/batches/{id}",
+const AZURE: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Responses,
+    Endpoint::Response,
+    Endpoint::Embeddings,
+    Endpoint::ImageGenerations,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Files,
+    Endpoint::File,
+    Endpoint::Batches,
+    Endpoint::Batch,
 ];
 
-/// Any other upstream that speaks the OpenAI API; many of them want no key.
+const ORACLE: &[Endpoint] =
+    &[Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::Response, Endpoint::Files, Endpoint::File];
+
+/// Any other upstream with the OpenAI API. Its endpoints are not known, so none is refused; many need no key.
 pub(crate) const OPENAI_COMPATIBLE: &ProviderType = &ProviderType {
     default_base_url: None,
     needs_key: false,
-    ..row("openai_compatible", "OPENAI_COMPATIBLE", "", ANYTHING)
+    ..row("openai_compatible", "OPENAI_COMPATIBLE", "", Endpoint::ALL)
 };
 
 /// Gemini's own API, which its providers have beside the compatible one; no type of its own.
@@ -150,7 +137,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         "deepseek",
         "DEEPSEEK",
         "https://api.deepseek.com",
-        &["/chat/completions", "/completions"],
+        &[Endpoint::ChatCompletions, Endpoint::Completions],
     )),
     declaring_usage(row("openrouter", "OPENROUTER", "https://openrouter.ai/api/v1", OPENROUTER)),
     declaring_usage(row("xai", "XAI", "https://api.x.ai/v1", XAI)),
@@ -158,9 +145,9 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         "zai",
         "ZAI",
         "https://api.z.ai/api/paas/v4",
-        &["/chat/completions", "/images/generations", "/audio/transcriptions"],
+        &[Endpoint::ChatCompletions, Endpoint::ImageGenerations, Endpoint::Transcriptions],
     ),
-    row("minimax", "MINIMAX", "https://api.minimax.io/v1", &["/chat/completions"]),
+    row("minimax", "MINIMAX", "https://api.minimax.io/v1", &[Endpoint::ChatCompletions]),
     ProviderType {
         needs_key: false,
         ..declaring_usage(row("ollama", "OLLAMA", "http://localhost:11434/v1", OLLAMA))
@@ -177,7 +164,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         ..declaring_usage(row("azure", "AZURE", "", AZURE))
     },
     ProviderType { default_base_url: None, models_path: None, ..row("oracle", "ORACLE", "", ORACLE) },
-    row("jina", "JINA", "https://api.jina.ai/v1", &["/embeddings", "/rerank"]),
+    row("jina", "JINA", "https://api.jina.ai/v1", &[Endpoint::Embeddings, Endpoint::Rerank]),
     *OPENAI_COMPATIBLE,
 ];
 
@@ -186,7 +173,7 @@ const fn row(
     name: &'static str,
     env_prefix: &'static str,
     base_url: &'static str,
-    supports: &'static [&'static str],
+    supports: &'static [Endpoint],
 ) -> ProviderType {
     ProviderType {
         name,

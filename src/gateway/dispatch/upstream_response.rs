@@ -11,12 +11,13 @@ use http_body_util::BodyExt as _;
 
 use super::deadline::Deadline;
 use super::validation::{self, Sniffer};
+use crate::api::endpoint::Content;
+use crate::api::usage::{self, Declaration};
 use crate::gateway::http::error::{Fault, GatewayError};
 use crate::gateway::http::headers;
 use crate::gateway::observe::record::{Dispatch, RequestRecord};
-use crate::gateway::request::operation::{Content, Operation};
+use crate::gateway::request::operation::Operation;
 use crate::gateway::request::targets::ModelTarget;
-use crate::gateway::request::usage::{self, Declaration};
 use crate::gateway::response::decode::{self, BodyError, ResponseBody};
 use crate::gateway::response::relay_body::{Begun, Form, RelayBody, RelaySetup};
 use crate::gateway::response::reply::Reply;

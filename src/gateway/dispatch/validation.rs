@@ -3,11 +3,12 @@
 use http::{HeaderMap, StatusCode};
 use http_body::Body as _;
 
+use crate::api::Finder;
+use crate::api::endpoint::Content;
 use crate::gateway::http::headers;
-use crate::gateway::request::operation::{Content, Operation};
+use crate::gateway::request::operation::Operation;
 use crate::gateway::response::decode::ResponseBody;
 use crate::gateway::response::relay_body::Form;
-use crate::gateway::response::tap::Finder;
 
 /// Why a response without a body is invalid.
 pub(crate) const NO_BODY: &str = "its answer has no body";

@@ -7,4 +7,5 @@ mod models;
 mod passthrough;
 mod resources;
 pub(crate) mod routes;
+mod serve;
 pub(crate) mod transfer_coding;

@@ -1,30 +1,30 @@
-//! A model call from its body to its answer.
+//! A model call from its body to its response.
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::HeaderValue;
-use http::request::Parts;
+use http::request::{Parts, Request};
 
+use crate::api::Endpoint;
 use crate::gateway::dispatch::attempts::carry_out;
 use crate::gateway::http::body_memory::Reservation;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::{body, headers, path};
+use crate::gateway::http::{body, headers};
 use crate::gateway::observe::record::RequestRecord;
-use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload};
-use crate::gateway::request::usage::Declaration;
+use crate::gateway::request::operation::{Operation, OperationKind, Payload};
 use crate::gateway::response::reply::Reply;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::{Endpoint, HttpObserver};
+use crate::metrics::HttpObserver;
 
-/// A call as it was received.
+/// A request whose body is not read yet.
 pub(crate) struct Received {
     pub(crate) head: Parts,
     pub(crate) request_id: HeaderValue,
     pub(crate) body: Body,
 }
 
-/// Relays one call: read, resolve, ask, answer.
-pub(crate) async fn model_call(
+/// Relays one call: reads its body, finds its targets, carries it out.
+pub(crate) async fn call(
     worker: &WorkerState,
     endpoint: Endpoint,
     mut received: Received,
@@ -32,29 +32,24 @@ pub(crate) async fn model_call(
 ) -> Result<Reply, GatewayError> {
     let body = received.body(worker, record).await?;
     let payload = Payload::of_model_call(endpoint, &received.head.headers, body).await?;
-    record.note(|observer| observer.decoded(payload.stream()));
+    let operation = received.operation(OperationKind::Model, endpoint, payload);
+    record.note(|observer| observer.decoded(operation.stream));
 
-    let targets = worker.targets(payload.model())?.speaking(endpoint, &worker.app.providers)?;
-    let operation = Operation {
-        kind: OperationKind::Model,
-        endpoint,
-        declaration: Declaration::of(endpoint),
-        method: received.head.method,
-        path: endpoint.as_str().into(),
-        query: path::forwarded(received.head.uri.query()),
-        headers: received.head.headers,
-        request_id: received.request_id,
-        stream: payload.stream(),
-        payload,
-        content: match endpoint {
-            Endpoint::Speech | Endpoint::Transcriptions => Content::NoPage,
-            _ => Content::Json,
-        },
-    };
+    let targets = worker.targets(operation.payload.model())?.speaking(endpoint, &worker.app.providers)?;
     carry_out(worker, &targets, &operation, record).await
 }
 
 impl Received {
+    pub(crate) fn new(request: Request<Body>, request_id: &HeaderValue) -> Self {
+        let (head, body) = request.into_parts();
+        Self { head, request_id: request_id.clone(), body }
+    }
+
+    /// The operation of a call whose body was read.
+    pub(crate) fn operation(self, kind: OperationKind, endpoint: Endpoint, payload: Payload) -> Operation {
+        Operation::new(kind, endpoint, self.head, self.request_id, payload)
+    }
+
     /// The path behind the base path and `prefix`, both of which the route has shown to be there.
     pub(crate) fn path_below(&self, worker: &WorkerState, prefix: &str) -> &str {
         let path = self.head.uri.path();

@@ -7,17 +7,18 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::gemini::{self, ModelCall};
 use super::model_call::Received;
+use crate::api::Endpoint;
+use crate::api::endpoint::Content;
+use crate::api::usage::Declaration;
 use crate::gateway::dispatch::attempts::carry_out;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{headers, path};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::json::Peek;
-use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload, parsed};
+use crate::gateway::request::operation::{OperationKind, Payload, parsed};
 use crate::gateway::request::targets::unknown_provider;
-use crate::gateway::request::usage::Declaration;
 use crate::gateway::response::reply::Reply;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::Endpoint;
 use crate::providers::Upstream;
 
 /// What stands before the provider's name.
@@ -41,27 +42,16 @@ pub(crate) async fn call(
     }
     let body = received.body_as_it_is(worker, record).await?;
     let peek = peek(&received.head.headers, &body).await;
-    let query = path::forwarded(received.head.uri.query());
-    let stream = peek.as_ref().is_some_and(|peek| peek.stream)
-        || path::asks_for_stream(query.as_deref())
-        || native_call.is_some_and(|call| call.stream);
-    record.note(|observer| observer.decoded(stream));
+    let mut operation = received.operation(OperationKind::Passthrough, endpoint, Payload::AsIs(body));
+    operation = operation.at(path.to_owned(), Content::Any);
+    operation.stream |= peek.as_ref().is_some_and(|peek| peek.stream);
+    if let Some(call) = native_call {
+        operation.declaration = Declaration::Gemini;
+        operation.stream |= call.stream;
+    }
+    record.note(|observer| observer.decoded(operation.stream));
     let named = native_call.map(|call| call.model).or_else(|| peek.as_ref().map(|peek| peek.model.as_str()));
     let targets = worker.targets_at(upstream, named);
-    let declaration = native_call.map_or(Declaration::of(endpoint), |_| Declaration::Gemini);
-    let operation = Operation {
-        kind: OperationKind::Passthrough,
-        endpoint,
-        declaration,
-        method: received.head.method,
-        path: path.to_owned().into(),
-        query,
-        headers: received.head.headers,
-        request_id: received.request_id,
-        payload: Payload::AsIs(body),
-        stream,
-        content: Content::Any,
-    };
     carry_out(worker, &targets, &operation, record).await
 }
 
@@ -114,19 +104,7 @@ pub(crate) fn endpoint_of(method: &Method, path: &str) -> Endpoint {
     let path = path.strip_prefix("/openai").unwrap_or(path);
     let deployment = path.strip_prefix("/deployments/").and_then(|rest| rest.find('/').map(|at| &rest[at..]));
     let path = deployment.unwrap_or_else(|| path.strip_prefix("/v1").unwrap_or(path));
-    let mut segments = path.split('/').skip(1);
-    let (first, is_below) = (segments.next().unwrap_or_default(), segments.next().is_some());
-    let kept = match (first, is_below) {
-        ("responses", true) => Endpoint::Response,
-        ("files", false) => Endpoint::Files,
-        ("files", true) => Endpoint::File,
-        ("batches", false) => Endpoint::Batches,
-        ("batches", true) => Endpoint::Batch,
-        ("models", _) => Endpoint::Models,
-        _ => Endpoint::Other,
-    };
-    let by_name = || Endpoint::ALL.iter().find(|endpoint| endpoint.as_str() == path);
-    if kept == Endpoint::Other && method == Method::POST { by_name().copied().unwrap_or(kept) } else { kept }
+    Endpoint::of_path(method.as_str(), path)
 }
 
 /// What a JSON body says, if it is one that can be read.

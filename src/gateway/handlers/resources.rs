@@ -7,16 +7,17 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use super::model_call::Received;
+use super::routes::VERSION;
+use crate::api::Endpoint;
+use crate::api::endpoint::Content;
 use crate::gateway::dispatch::attempts::carry_out;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::path;
 use crate::gateway::observe::record::RequestRecord;
-use crate::gateway::request::operation::{Content, Operation, OperationKind, Payload};
+use crate::gateway::request::operation::{OperationKind, Payload};
 use crate::gateway::request::targets::{names, unknown_provider, unsupported};
-use crate::gateway::request::usage::Declaration;
 use crate::gateway::response::reply::Reply;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::Endpoint;
 use crate::providers::{Providers, Upstream};
 
 /// The query parameter that names the provider; it does not go upstream.
@@ -26,10 +27,11 @@ const PROVIDER: &str = "provider";
 pub(crate) async fn call(
     worker: &WorkerState,
     endpoint: Endpoint,
+    content: Content,
     mut received: Received,
     record: &mut RequestRecord,
 ) -> Result<Reply, GatewayError> {
-    let path = received.path_below(worker, "/v1").to_owned();
+    let path = received.path_below(worker, VERSION).to_owned();
     if !path.split('/').skip(1).all(path::is_id) {
         let message = "The id in the path holds what no id can: send it as the provider gave it.";
         return Err(GatewayError::invalid(message, Some("id"), "invalid_id"));
@@ -38,26 +40,13 @@ pub(crate) async fn call(
     let upstream = provider(&worker.app.providers, endpoint, &named)?;
     let targets = worker.targets_at(&upstream, None);
     let body = received.body(worker, record).await?;
-    let query = path::forwarded(query.as_deref());
-    let stream = path::asks_for_stream(query.as_deref());
-    record.note(|observer| observer.decoded(stream));
-    let operation = Operation {
-        kind: OperationKind::Stored,
-        endpoint,
-        declaration: Declaration::of(endpoint),
-        content: match received.head.method {
-            _ if path.ends_with("/content") => Content::Any,
-            Method::DELETE => Content::JsonOrNothing,
-            _ => Content::Json,
-        },
-        method: received.head.method,
-        path: path.into(),
-        query,
-        headers: received.head.headers,
-        request_id: received.request_id,
-        payload: Payload::AsIs(body),
-        stream,
+    let content = match received.head.method {
+        Method::DELETE if content == Content::Json => Content::JsonOrNothing,
+        _ => content,
     };
+    let operation = received.operation(OperationKind::Stored, endpoint, Payload::AsIs(body));
+    let operation = operation.at(path, content).with_query(query.as_deref());
+    record.note(|observer| observer.decoded(operation.stream));
     carry_out(worker, &targets, &operation, record).await
 }
 

@@ -226,7 +226,7 @@ impl GatewayError {
     /// Why the request was turned away before any provider was asked, where it was.
     pub(crate) fn rejection(&self) -> Option<Rejection> {
         match self {
-            Self::Refused { code: "unknown_route", .. }
+            Self::Refused { code: "unknown_route" | "method_not_allowed", .. }
             | Self::Unavailable { code: "shutting_down", .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }

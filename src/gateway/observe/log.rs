@@ -8,9 +8,9 @@ use http::HeaderValue;
 
 use super::error_names::ErrorNames;
 use super::refusal_lines::REFUSAL_LINES;
+use crate::api::usage;
 use crate::config::{Log, LogRequests, Secret};
 use crate::gateway::request::targets::ModelTarget;
-use crate::gateway::request::usage;
 use crate::metrics::catalog::labels::Label;
 use crate::metrics::{Answer, CLIENT_CLOSED_REQUEST, Endpoint, HttpOutcome, Tokens};
 

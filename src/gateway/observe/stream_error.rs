@@ -1,8 +1,8 @@
 //! What the caller of a stream is told when it breaks.
 
-use serde_json::json;
-
-use crate::metrics::{Endpoint, StreamOutcome};
+use crate::api::Endpoint;
+use crate::api::stream_format::StreamError;
+use crate::metrics::StreamOutcome;
 
 /// Why a body did not reach its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,22 +56,9 @@ impl Break {
         }
     }
 
-    /// An event of the endpoint's own shape.
+    /// The event that tells the client, in the format of the endpoint's streams.
     pub(crate) fn event(self, endpoint: Endpoint) -> String {
-        let (code, message, kind) = (self.code(), self.message(), self.kind());
-        match endpoint {
-            Endpoint::Messages => {
-                let error = json!({"type": "error", "error": {"type": "api_error", "message": message}});
-                format!("event: error\ndata: {error}\n\n")
-            }
-            Endpoint::Responses | Endpoint::Response => {
-                let error = json!({"type": "error", "code": code, "message": message, "param": null});
-                format!("event: error\ndata: {error}\n\n")
-            }
-            _ => {
-                let error = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-                format!("data: {error}\n\n")
-            }
-        }
+        let error = StreamError { kind: self.kind(), code: self.code(), message: self.message() };
+        endpoint.stream_format().error_event(error)
     }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::api::Endpoint;
 use crate::gateway::http::error::GatewayError;
-use crate::metrics::Endpoint;
 use crate::providers::RequestBody;
 
 /// The members that decide where a body goes and how its answer comes back.
@@ -71,7 +71,7 @@ impl Peek {
 
     /// Whether the answer is a stream of an endpoint that declares its use only when asked, and this body does not ask.
     pub(crate) fn lacks_usage(&self, endpoint: Endpoint) -> bool {
-        self.usage.is_some() && matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
+        self.usage.is_some() && endpoint.injects_usage()
     }
 
     /// The body as it goes upstream: as received, but for the model where the provider knows it by another name, and

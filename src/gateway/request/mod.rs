@@ -1,8 +1,6 @@
 //! The operation that a client asks for: its JSON or form, and the targets that can carry it out.
 
-pub(crate) mod finder;
 pub(crate) mod json;
 pub(crate) mod multipart;
 pub(crate) mod operation;
 pub(crate) mod targets;
-pub(crate) mod usage;

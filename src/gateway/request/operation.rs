@@ -4,15 +4,17 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 
 use super::json::Peek;
 use super::multipart::Form;
 use super::targets::ModelTarget;
-use super::usage::Declaration;
+use crate::api::Endpoint;
+use crate::api::endpoint::{Body, Content};
+use crate::api::usage::Declaration;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::headers;
-use crate::metrics::Endpoint;
+use crate::gateway::http::{headers, path};
 use crate::panics;
 use crate::providers::RequestBody;
 
@@ -52,26 +54,6 @@ pub(crate) enum OperationKind {
     Passthrough,
 }
 
-/// What an operation may be answered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// JSON or a stream of events.
-    Json,
-    /// The same, or nothing.
-    JsonOrNothing,
-    /// Bytes or text, but no page.
-    NoPage,
-    /// Anything, or nothing.
-    Any,
-}
-
-impl Content {
-    /// Whether it need not be JSON.
-    pub(crate) const fn is_free(self) -> bool {
-        matches!(self, Self::NoPage | Self::Any)
-    }
-}
-
 /// The body of an operation.
 #[derive(Debug)]
 pub(crate) enum Payload {
@@ -90,7 +72,7 @@ impl Payload {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Self, GatewayError> {
-        let form_type = (endpoint == Endpoint::Transcriptions).then(|| headers.get(CONTENT_TYPE).cloned());
+        let form_type = (endpoint.body() == Body::Form).then(|| headers.get(CONTENT_TYPE).cloned());
         parsed(body, move |body| match form_type {
             Some(kind) => Form::of(kind.as_ref(), &body).map(|form| Self::Form { form, body }),
             None => Peek::of(&body).map(|peek| Self::Json { peek, body }),
@@ -129,6 +111,42 @@ impl Payload {
 }
 
 impl Operation {
+    /// The operation of a client's request at an endpoint.
+    pub(crate) fn new(
+        kind: OperationKind,
+        endpoint: Endpoint,
+        head: Parts,
+        request_id: HeaderValue,
+        payload: Payload,
+    ) -> Self {
+        let operation = Self {
+            kind,
+            endpoint,
+            declaration: endpoint.declaration(),
+            method: head.method,
+            path: endpoint.as_str().into(),
+            query: None,
+            headers: head.headers,
+            request_id,
+            stream: payload.stream(),
+            payload,
+            content: endpoint.content(),
+        };
+        operation.with_query(head.uri.query())
+    }
+
+    /// The same at another path, with the content of a 2xx response there.
+    pub(crate) fn at(self, path: String, content: Content) -> Self {
+        Self { path: path.into(), content, ..self }
+    }
+
+    /// The same with another query. That of a model call is for the provider alone.
+    pub(crate) fn with_query(self, query: Option<&str>) -> Self {
+        let query = path::forwarded(query);
+        let asks_for_stream = self.kind != OperationKind::Model && path::asks_for_stream(query.as_deref());
+        Self { query, stream: self.stream || asks_for_stream, ..self }
+    }
+
     /// Whether a target is asked for the usage of a stream although the caller did not ask.
     pub(crate) fn injects_usage(&self, target: &ModelTarget) -> bool {
         let lacks_usage = match &self.payload {

@@ -16,11 +16,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::decode::{BodyError, ResponseBody};
 use super::read_timeout::ReadTimeout;
-use super::tap::{Finder, Tap};
+use super::tap::Tap;
+use crate::api::Finder;
+use crate::api::usage::{Declaration, Usage};
 use crate::gateway::observe::record::{Dispatch, RequestRecord};
 use crate::gateway::observe::stream_error::Break;
 use crate::gateway::request::targets::ModelTarget;
-use crate::gateway::request::usage::{Declaration, Usage};
 use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 use crate::panics;
 

@@ -3,6 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use crate::api::closed_set;
+pub use crate::api::{Direction, Endpoint, TokenKind, Tokens};
+
 /// Longest label value in bytes.
 const MAX_BYTES: usize = 128;
 
@@ -76,32 +79,9 @@ impl Ord for Label {
     }
 }
 
-/// A closed set of label values: an enum whose variants index arrays of handles.
-macro_rules! label_set {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant),+
-        }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-            /// How many there are.
-            pub const COUNT: usize = Self::ALL.len();
-            /// Every value as the exposition has it.
-            pub const WORDS: &'static [&'static str] = &[$($text),+];
-
-            /// The value in the exposition.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text),+
-                }
-            }
-        }
-
+/// A closed set of words as label values.
+macro_rules! into_label {
+    ($name:ident) => {
         impl From<$name> for Label {
             fn from(value: $name) -> Self {
                 Self::Static(&$name::WORDS[value as usize])
@@ -110,73 +90,17 @@ macro_rules! label_set {
     };
 }
 
-label_set! {
-    /// The operation that a provider is asked for; operations below an id are counted with it.
-    Endpoint {
-        /// Chat completions.
-        ChatCompletions = "/chat/completions",
-        /// Text completions.
-        Completions = "/completions",
-        /// Responses.
-        Responses = "/responses",
-        /// One stored response: its state, its items, its cancellation.
-        Response = "/responses/{id}",
-        /// Embeddings.
-        Embeddings = "/embeddings",
-        /// Reranking.
-        Rerank = "/rerank",
-        /// Messages, in Anthropic's format.
-        Messages = "/messages",
-        /// Tokens a message would have.
-        CountTokens = "/messages/count_tokens",
-        /// Moderations.
-        Moderations = "/moderations",
-        /// Images from text.
-        ImageGenerations = "/images/generations",
-        /// Speech from text.
-        Speech = "/audio/speech",
-        /// Text from speech.
-        Transcriptions = "/audio/transcriptions",
-        /// Uploaded files.
-        Files = "/files",
-        /// One file and its content.
-        File = "/files/{id}",
-        /// Batches.
-        Batches = "/batches",
-        /// One batch and its cancellation.
-        Batch = "/batches/{id}",
-        /// The provider's own list of models.
-        Models = "/models",
-        /// Whatever else a provider has.
-        Other = "other",
-    }
+/// A closed set of label values: an enum whose variants index arrays of handles.
+macro_rules! label_set {
+    ($(#[$doc:meta])* $name:ident { $($set:tt)+ }) => {
+        closed_set! { $(#[$doc])* $name { $($set)+ } }
+        into_label!($name);
+    };
 }
 
-impl Endpoint {
-    /// Whether its answers declare the tokens they used.
-    #[must_use]
-    pub const fn bears_tokens(self) -> bool {
-        matches!(
-            self,
-            Self::ChatCompletions | Self::Completions | Self::Responses | Self::Embeddings | Self::Messages
-        )
-    }
-
-    /// Whether its calls use tokens, so that what an answer declares is news. Everywhere else a declaration is one that
-    /// was counted when the answer was made.
-    #[must_use]
-    pub const fn makes_tokens(self) -> bool {
-        self.bears_tokens()
-            || matches!(
-                self,
-                Self::Rerank
-                    | Self::Moderations
-                    | Self::ImageGenerations
-                    | Self::Speech
-                    | Self::Transcriptions
-            )
-    }
-}
+into_label!(Direction);
+into_label!(Endpoint);
+into_label!(TokenKind);
 
 label_set! {
     /// Whether a caller asked for a stream.
@@ -526,58 +450,6 @@ label_set! {
         Invalid = "invalid",
     }
 }
-
-label_set! {
-    /// Which way tokens go.
-    Direction {
-        /// To the model.
-        Input = "input",
-        /// From the model.
-        Output = "output",
-    }
-}
-
-label_set! {
-    /// A kind of token; kinds do not overlap.
-    TokenKind {
-        /// Input that no cache served.
-        InputUncached = "uncached",
-        /// Input read from the provider's cache.
-        InputCacheRead = "cache_read",
-        /// Input written to the provider's cache.
-        InputCacheWrite = "cache_write",
-        /// Audio input.
-        InputAudio = "audio",
-        /// Text output.
-        OutputText = "text",
-        /// Reasoning output.
-        OutputReasoning = "reasoning",
-        /// Audio output.
-        OutputAudio = "audio",
-    }
-}
-
-impl TokenKind {
-    /// `input` or `output`.
-    #[must_use]
-    pub const fn direction(self) -> &'static str {
-        self.side().as_str()
-    }
-
-    /// The side it is on.
-    #[must_use]
-    pub const fn side(self) -> Direction {
-        match self {
-            Self::InputUncached | Self::InputCacheRead | Self::InputCacheWrite | Self::InputAudio => {
-                Direction::Input
-            }
-            Self::OutputText | Self::OutputReasoning | Self::OutputAudio => Direction::Output,
-        }
-    }
-}
-
-/// Tokens of one answer by [`TokenKind`].
-pub type Tokens = [u64; TokenKind::COUNT];
 
 #[cfg(test)]
 mod tests {

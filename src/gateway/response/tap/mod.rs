@@ -13,9 +13,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-pub use crate::gateway::request::finder::Finder;
-use crate::gateway::request::usage::Usage;
-use crate::metrics::{Endpoint, TokenKind, Tokens};
+use crate::api::usage::Usage;
+use crate::api::{Endpoint, StreamFormat, TokenKind, Tokens};
 use events::Event;
 use excerpt::Excerpt;
 use long::LongEvent;
@@ -28,34 +27,13 @@ pub const MAX_EVENT: usize = 64 << 10;
 /// size has doubled: one that comes byte by byte would otherwise take time that grows with the square of its size.
 const JUDGED_AT_ONCE: usize = 1 << 10;
 
-/// Whose events they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Chat,
-    Responses,
-    Messages,
-    /// Anything else: its body's end is its own.
-    Plain,
-}
-
-impl Shape {
-    const fn of(endpoint: Endpoint) -> Self {
-        match endpoint {
-            Endpoint::ChatCompletions | Endpoint::Completions => Self::Chat,
-            Endpoint::Responses | Endpoint::Response => Self::Responses,
-            Endpoint::Messages => Self::Messages,
-            _ => Self::Plain,
-        }
-    }
-
-    /// Reads the data of an event; false when it cannot be parsed.
-    fn read(self, data: &str, seen: &mut Seen) -> bool {
-        match self {
-            Self::Chat => crate::gateway::response::tap::shapes::chat::read(data, seen),
-            Self::Responses => crate::gateway::response::tap::shapes::responses::read(data, seen),
-            Self::Messages => crate::gateway::response::tap::shapes::messages::read(data, seen),
-            Self::Plain => crate::gateway::response::tap::shapes::plain::read(data, seen),
-        }
+/// Reads the data of an event; false when it cannot be parsed.
+fn read_data(format: StreamFormat, data: &str, seen: &mut Seen) -> bool {
+    match format {
+        StreamFormat::Chat => shapes::chat::read(data, seen),
+        StreamFormat::Responses => shapes::responses::read(data, seen),
+        StreamFormat::Messages => shapes::messages::read(data, seen),
+        StreamFormat::Plain => shapes::plain::read(data, seen),
     }
 }
 
@@ -110,7 +88,7 @@ pub struct Declared {
 /// See the module.
 #[derive(Debug)]
 pub struct Tap {
-    shape: Shape,
+    format: StreamFormat,
     /// The event that only declares use is kept from the caller.
     withholds: bool,
     /// The part of an event that has come, while it is unfinished; of one over [`MAX_EVENT`] its last bytes.
@@ -145,10 +123,10 @@ impl Tap {
     /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the caller did not ask for it.
     #[must_use]
     pub fn new(endpoint: Endpoint, withholds: bool) -> Self {
-        let shape = Shape::of(endpoint);
+        let format = endpoint.stream_format();
         Self {
-            shape,
-            withholds: withholds && shape == Shape::Chat,
+            format,
+            withholds: withholds && format == StreamFormat::Chat,
             unfinished: Vec::new(),
             held: false,
             judged_again_at: 0,
@@ -169,7 +147,7 @@ impl Tap {
     #[must_use]
     pub fn may_end(&self, is_framed: bool) -> bool {
         self.seen.ended
-            || self.shape == Shape::Plain
+            || self.format == StreamFormat::Plain
             || (self.seen.unread && is_framed && !self.is_inside_event())
     }
 
@@ -194,7 +172,7 @@ impl Tap {
         seen.usage_is_new = false;
         let tokens = seen.usage.as_ref()?.tokens()?;
         let unseen = if seen.reasoning { 0 } else { tokens[TokenKind::OutputReasoning as usize] };
-        let output = crate::gateway::request::usage::totals(&tokens).1;
+        let output = crate::api::usage::totals(&tokens).1;
         let paced = (seen.first_token && seen.choices <= 1).then_some(output - unseen);
         Some(Declared { tokens, paced })
     }
@@ -345,7 +323,7 @@ impl Tap {
         }
         self.seen.reported_error |= event.name == b"error";
         let data = std::str::from_utf8(&event.data);
-        if !data.is_ok_and(|data| self.shape.read(data, &mut self.seen)) {
+        if !data.is_ok_and(|data| read_data(self.format, data, &mut self.seen)) {
             // NaN, Infinity or invalid UTF-8 somewhere: what matters can still be read.
             let mut excerpt = Excerpt::default();
             excerpt.read(&event.data);
@@ -363,7 +341,7 @@ impl Tap {
 
     /// Reads the excerpt of an event's data; false when there is none.
     fn read_excerpt(&mut self, excerpt: &Excerpt) -> bool {
-        excerpt.text().is_some_and(|text| self.shape.read(&text, &mut self.seen))
+        excerpt.text().is_some_and(|text| read_data(self.format, &text, &mut self.seen))
     }
 }
 

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::Finder;
 
 mod long;
 
@@ -37,7 +38,7 @@ type Counts = (u64, u64, Option<u64>);
 /// First token, end, and the final declaration.
 fn seen(tap: &mut Tap) -> (bool, bool, Option<Counts>) {
     let declared = tap.declared().map(|declared| {
-        let (input, output) = crate::gateway::request::usage::totals(&declared.tokens);
+        let (input, output) = crate::api::usage::totals(&declared.tokens);
         (input, output, declared.paced)
     });
     (tap.seen().first_token, tap.seen().ended, declared)

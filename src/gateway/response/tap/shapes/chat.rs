@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::gateway::request::usage::Usage;
+use crate::api::usage::Usage;
 use crate::gateway::response::tap::Seen;
 use crate::gateway::response::tap::filled::Filled;
 

@@ -132,8 +132,13 @@ fn events_that_serde_cannot_read_count_all_the_same() {
     }
 }
 
-fn shape() -> impl Strategy<Value = Shape> {
-    proptest::sample::select(vec![Shape::Chat, Shape::Responses, Shape::Messages, Shape::Plain])
+fn format() -> impl Strategy<Value = StreamFormat> {
+    proptest::sample::select(vec![
+        StreamFormat::Chat,
+        StreamFormat::Responses,
+        StreamFormat::Messages,
+        StreamFormat::Plain,
+    ])
 }
 
 /// Objects such as events hold.
@@ -202,7 +207,7 @@ fn object_of(
 
 proptest! {
     #[test]
-    fn an_excerpt_says_what_the_event_says(event in event(), shape in shape(), size in 1..50_usize) {
+    fn an_excerpt_says_what_the_event_says(event in event(), format in format(), size in 1..50_usize) {
         let json = event.to_string();
         let (mut all, mut short) = (Seen::default(), Seen::default());
         let mut excerpt = Excerpt::default();
@@ -212,7 +217,7 @@ proptest! {
         }
         let text = excerpt.text().unwrap().into_owned();
         prop_assert!(text.len() <= json.len());
-        prop_assert_eq!(shape.read(&json, &mut all), shape.read(&text, &mut short), "{}", text);
+        prop_assert_eq!(read_data(format, &json, &mut all), read_data(format, &text, &mut short), "{}", text);
         prop_assert_eq!(format!("{all:?}"), format!("{short:?}"), "{}", text);
     }
 

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 
 use super::finder::Finder;
-use crate::metrics::{Endpoint, TokenKind, Tokens};
+use super::tokens::{TokenKind, Tokens};
 
 /// Most tokens that one declaration can hold; what is larger is no count.
 const MAX_TOKENS: u64 = u32::MAX as u64;
@@ -161,22 +161,18 @@ impl Usage {
     }
 }
 
-/// Where JSON declares the tokens that its making used.
+/// Place in JSON that declares the tokens it used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declaration {
-    /// Nowhere, or of a making that was counted before.
+    /// None, or that of a response that was counted before.
     Nothing,
-    /// In `usage`.
+    /// `usage`.
     Usage,
-    /// In `usageMetadata` of an object, or of the last one of a list: Gemini's own API.
+    /// `usageMetadata` of an object, or of the last one of a list: Gemini's own API.
     Gemini,
 }
 
 impl Declaration {
-    pub(crate) const fn of(endpoint: Endpoint) -> Self {
-        if endpoint.makes_tokens() { Self::Usage } else { Self::Nothing }
-    }
-
     /// Finds it in JSON that passes.
     pub(crate) fn finder(self) -> Finder {
         match self {

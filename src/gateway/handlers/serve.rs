@@ -1,0 +1,199 @@
+//! One request from its head to its response.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures_util::FutureExt as _;
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+
+use super::model_call::Received;
+use super::routes::{Action, Lock, Page, RequestKind, Route, Routed};
+use super::{metrics, model_call, models, passthrough, resources, transfer_coding};
+use crate::gateway::http::auth::CallerIndex;
+use crate::gateway::http::error::GatewayError;
+use crate::gateway::http::{cross_site, headers, host};
+use crate::gateway::observe::record::RequestRecord;
+use crate::gateway::response::reply::{ObservedBody, Reply, ReplyBody};
+use crate::gateway::state::lifecycle::BeyondCap;
+use crate::gateway::state::worker::WorkerState;
+use crate::metrics::Surface;
+use crate::panics;
+
+/// Serves a request: checks its head, records it unless it is for a page about the gateway, handles it.
+pub(crate) async fn serve(
+    worker: Arc<WorkerState>,
+    routed: Routed,
+    request: Request<Body>,
+) -> Response<Body> {
+    let Routed { index, route } = routed;
+    let request_id = headers::request_id(request.headers());
+    let admitted = admit(&worker, route, &request);
+    let kind = match (route.action, &admitted) {
+        (Action::Page(page), Ok(_)) => {
+            let page = render(&worker, page, request.headers()).await;
+            return respond(page, None, request_id);
+        }
+        // What is refused is no page.
+        (Action::Page(_), Err(_)) => RequestKind::Unmatched,
+        (Action::Request(kind), _) => kind,
+    };
+    let mut record = RequestRecord::start(&worker, (index, &route.template), &request, &request_id);
+    let outcome = match admitted {
+        Err(refusal) => Err(refusal),
+        Ok(caller) => {
+            let handled = handle(&worker, kind, request, &request_id, caller, &mut record);
+            let handled = AssertUnwindSafe(handled).catch_unwind().await;
+            handled.unwrap_or(Err(GatewayError::Internal))
+        }
+    };
+    match outcome {
+        Ok(reply) => respond(reply, Some(record), request_id),
+        Err(refusal) => {
+            let record = refused(&worker, &refusal, record);
+            respond(route.refusal(refusal), record, request_id)
+        }
+    }
+}
+
+/// Checks the head of a request: its host, its transfer coding, its method, its credential.
+fn admit(
+    worker: &WorkerState,
+    route: &Route,
+    request: &Request<Body>,
+) -> Result<Option<CallerIndex>, GatewayError> {
+    host::check(request)?;
+    transfer_coding::check(request.headers())?;
+    if !route.takes(request.method()) {
+        return Err(GatewayError::method_not_allowed(route.allow));
+    }
+    let surface = match route.lock {
+        Lock::Open => return Ok(None),
+        Lock::Key => Surface::Api,
+        Lock::MetricsKey => Surface::Metrics,
+    };
+    if worker.app.access.is_open(surface) {
+        let config = &worker.app.config;
+        let host = if surface == Surface::Metrics { config.metrics_address().0 } else { &config.server.host };
+        return cross_site::check(request, host).map(|()| None);
+    }
+    worker.app.access.check(surface, request.headers()).map_err(|refusal| {
+        if let Some(metrics) = &worker.metrics {
+            metrics.process().auth_failed(surface, refusal.failure);
+        }
+        refusal.error
+    })
+}
+
+async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Reply {
+    match page {
+        Page::Health => Reply::json(r#"{"status":"ok"}"#),
+        Page::Ready if worker.app.lifecycle.is_ready() => Reply::json(r#"{"status":"ok"}"#),
+        Page::Ready => {
+            let mut reply = Reply::json(r#"{"status":"draining"}"#);
+            reply.status = StatusCode::SERVICE_UNAVAILABLE;
+            reply
+        }
+        Page::Metrics => metrics::scrape(worker, headers).await,
+    }
+}
+
+/// Hands a request to the handler of its kind.
+async fn handle(
+    worker: &WorkerState,
+    kind: RequestKind,
+    request: Request<Body>,
+    request_id: &HeaderValue,
+    caller: Option<CallerIndex>,
+    record: &mut RequestRecord,
+) -> Result<Reply, GatewayError> {
+    match kind {
+        RequestKind::Unmatched => not_draining(worker).and(Err(GatewayError::NO_SUCH_ROUTE)),
+        RequestKind::ListModels => {
+            enter(worker, &request, caller, record)?;
+            Ok(models::list(worker))
+        }
+        RequestKind::ShowModel => {
+            enter(worker, &request, caller, record)?;
+            models::show(worker, request).await
+        }
+        RequestKind::ModelCall(endpoint) => {
+            record.model_call(endpoint);
+            enter(worker, &request, caller, record)?;
+            model_call::call(worker, endpoint, Received::new(request, request_id), record).await
+        }
+        RequestKind::Stored(endpoint, content) => {
+            record.model_call(endpoint);
+            enter(worker, &request, caller, record)?;
+            resources::call(worker, endpoint, content, Received::new(request, request_id), record).await
+        }
+        RequestKind::Passthrough => {
+            let endpoint = passthrough::endpoint(worker, request.method(), request.uri());
+            record.model_call(endpoint);
+            enter(worker, &request, caller, record)?;
+            passthrough::call(worker, endpoint, Received::new(request, request_id), record).await
+        }
+    }
+}
+
+/// Records the caller and takes a place in flight; refused while the gateway stops or is full.
+fn enter(
+    worker: &WorkerState,
+    request: &Request<Body>,
+    caller: Option<CallerIndex>,
+    record: &mut RequestRecord,
+) -> Result<(), GatewayError> {
+    if let Some(caller) = caller {
+        record.caller(worker, caller);
+    }
+    not_draining(worker)?;
+    if request.extensions().get::<BeyondCap>().is_some() {
+        return Err(GatewayError::TOO_MANY_CONNECTIONS);
+    }
+    let in_flight = worker.app.lifecycle.enter(worker.app.limits.in_flight);
+    record.hold(in_flight.ok_or(GatewayError::OVERLOADED)?);
+    panics::point("handler", request.uri().path().as_bytes());
+    Ok(())
+}
+
+fn not_draining(worker: &WorkerState) -> Result<(), GatewayError> {
+    if worker.cut.is_cancelled() { Err(GatewayError::DRAINING) } else { Ok(()) }
+}
+
+/// Records a refusal. A request that is dropped before its response notes by itself that its client disconnected.
+fn refused(worker: &WorkerState, refusal: &GatewayError, mut record: RequestRecord) -> Option<RequestRecord> {
+    record.refused(refusal);
+    if let (Some(metrics), Some(reason)) = (&worker.metrics, refusal.rejection()) {
+        metrics.process().rejected(reason);
+    }
+    (!matches!(refusal, GatewayError::ClientDisconnected)).then_some(record)
+}
+
+impl Route {
+    /// The response to a request that it refuses.
+    fn refusal(&self, refusal: GatewayError) -> Reply {
+        let is_wrong_method = refusal.status() == StatusCode::METHOD_NOT_ALLOWED;
+        let mut reply = refusal.into_reply();
+        if is_wrong_method {
+            reply.headers.insert(ALLOW, HeaderValue::from_static(self.allow));
+        }
+        reply
+    }
+}
+
+fn respond(reply: Reply, mut record: Option<RequestRecord>, request_id: HeaderValue) -> Response<Body> {
+    let Reply { status, headers, body, answer } = reply;
+    if let Some(record) = &mut record {
+        record.answered(status.as_u16(), answer);
+        // The place in flight is not held while an unread body is waited for.
+        if matches!(body, ReplyBody::Full(_)) {
+            record.release();
+        }
+    }
+    let mut response = Response::new(ObservedBody::watch(body, record));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(headers::REQUEST_ID, request_id);
+    response
+}

@@ -96,6 +96,7 @@ const KINDS: &[Kind] = &[
     chat(10, "cr", true, &[200]),
     chat(6, "bom", true, &[200]),
     chat(6, "oversize", true, &[200]),
+    chat(20, "then-closed", false, &[200]),
     chat(10, "spare-route", false, &[200]),
     chat(10, "closed-route", false, &[200]),
     chat(20, "unsteady", false, &[200, 500, 503]),
@@ -178,6 +179,9 @@ pub(crate) struct Ledger {
     pub(crate) unauthorized: u64,
     /// Input and output.
     pub(crate) tokens: (u64, u64),
+    /// Requests that crossed the end of their connection, where the gateway noticed that too late to tell them from
+    /// requests that were worked on: they are not sent again.
+    pub(crate) crossed_late: u64,
     /// Responses that are none of the right ones.
     pub(crate) failures: Vec<String>,
 }
@@ -192,6 +196,7 @@ impl Ledger {
         self.unauthorized += other.unauthorized;
         self.tokens.0 += other.tokens.0;
         self.tokens.1 += other.tokens.1;
+        self.crossed_late += other.crossed_late;
         self.failures.extend(other.failures);
     }
 
@@ -271,7 +276,7 @@ impl<'a> Client<'a> {
         let is_call = matches!(kind.asks, Asks::Chat(..) | Asks::Message(..) | Asks::Refused(_));
         self.ledger.calls += u64::from(is_call);
         let goes_on = !matches!(kind.leaves, Leaves::MidBody { .. });
-        let dispatched = goes_on && matches!(kind.asks, Asks::Chat(..) | Asks::Message(..));
+        let dispatched = goes_on && kind.is_dispatched();
         self.ledger.dispatched += u64::from(dispatched);
         match kind.leaves {
             Leaves::Never => {
@@ -288,7 +293,9 @@ impl<'a> Client<'a> {
             }
             Leaves::With { text, reset } => {
                 caller.send(bytes);
-                self.check_status(kind, caller.head().status);
+                if !self.begins(kind, &mut caller) {
+                    return;
+                }
                 caller.read_until(text);
                 leave(caller, reset);
                 let stage = if text == ROLE { "before_first_token" } else { "mid_stream" };
@@ -296,7 +303,9 @@ impl<'a> Client<'a> {
             }
             Leaves::Unread => {
                 caller.send(bytes);
-                self.check_status(kind, caller.head().status);
+                if !self.begins(kind, &mut caller) {
+                    return;
+                }
                 caller.read_until(HELLO);
                 leave(caller, true);
                 self.ledger.left("mid_stream", "200 cancelled");
@@ -351,7 +360,7 @@ impl<'a> Client<'a> {
             return self.ledger.failures.push(failure);
         };
         let is_health = matches!(kind.asks, Asks::Other(_, "/health", _));
-        self.check_status(kind, answer.status);
+        self.check_status(kind, &answer);
         self.check_key(kind, turn, answer.status);
         let is_whole = answer.whole && !is_broken(&answer);
         if !is_health {
@@ -371,8 +380,27 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn check_status(&mut self, kind: &Kind, status: u16) {
-        if !kind.statuses.contains(&status) {
+    /// Reads the head of a stream; false where there is none, because the request crossed a close.
+    fn begins(&mut self, kind: &Kind, caller: &mut Caller) -> bool {
+        let mut answer = caller.head();
+        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        answer.body = length.map(|length| caller.take(length)).unwrap_or_default();
+        let begins = answer.status == 200;
+        if !begins {
+            self.ledger.ended(format!("{} ok", answer.status));
+        }
+        self.check_status(kind, &answer);
+        begins
+    }
+
+    fn check_status(&mut self, kind: &Kind, answer: &Answer) {
+        let status = answer.status;
+        if kind.statuses.contains(&status) {
+            return;
+        }
+        if is_connection_broken(answer) {
+            self.ledger.crossed_late += 1;
+        } else {
             self.ledger.failures.push(format!("{}: {status} instead of {:?}", kind.name(), kind.statuses));
         }
     }
@@ -402,6 +430,10 @@ impl Kind {
         }
     }
 
+    fn is_dispatched(&self) -> bool {
+        matches!(self.asks, Asks::Chat(..) | Asks::Message(..))
+    }
+
     /// Whether a 200 of this kind comes to its end.
     fn is_whole(&self) -> bool {
         let broken =
@@ -414,6 +446,12 @@ impl Kind {
         let is_call = !matches!(self.asks, Asks::Other(..) | Asks::Refused(_));
         is_call && !["uncounted", "odd"].contains(&self.name().as_str())
     }
+}
+
+/// Whether the provider's connection broke before a response.
+fn is_connection_broken(answer: &Answer) -> bool {
+    answer.status == 502
+        && memchr::memmem::find(&answer.body, b"the connection broke before an answer").is_some()
 }
 
 /// Whether a stream ends in an error event.

@@ -170,11 +170,15 @@ fn chaos_leaves_exact_books() {
     }
     let exposition = aurora.exposition();
     let written = turns.written.load(Ordering::SeqCst);
-    report(extent, &exposition, &ledger, upstream.hits(), [&start, &before, &after], [scrapes, written]);
+    report(extent, &exposition, &ledger, &upstream, [&start, &before, &after], [scrapes, written]);
     let mut faults = std::mem::take(&mut ledger.failures);
     let failed = faults.len();
     faults.truncate(20);
     faults.extend(books(&exposition, &ledger, upstream.hits()));
+    if ledger.crossed_late > upstream.crossed() {
+        let [late, all] = [ledger.crossed_late, upstream.crossed()];
+        faults.push(format!("{late} connections broke before a response, {all} requests crossed a close"));
+    }
     faults.extend(kept(&start, &before, &after));
     faults.extend(unknown_keys(&upstream, written));
     assert!(faults.is_empty(), "{failed} wrong responses; {faults:#?}");
@@ -250,7 +254,7 @@ fn report(
     extent: Extent,
     exposition: &Exposition,
     ledger: &Ledger,
-    hits: u64,
+    upstream: &Upstream,
     [start, before, after]: [&Usage; 3],
     [scrapes, reloads]: [u64; 2],
 ) {
@@ -258,6 +262,7 @@ fn report(
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let replays = all("aurora_upstream_attempts_total")
         .saturating_sub(all("aurora_requests_total") + all("aurora_retries_total"));
+    let crossed = format!("{} and {}", upstream.crossed(), ledger.crossed_late);
     let rows = [
         ("seconds", extent.time.as_secs().to_string()),
         ("connections", extent.clients.to_string()),
@@ -265,7 +270,8 @@ fn report(
         ("model calls", ledger.calls.to_string()),
         ("dispatches", all("aurora_requests_total").to_string()),
         ("attempts", all("aurora_upstream_attempts_total").to_string()),
-        ("hits of the upstream", hits.to_string()),
+        ("hits of the upstream", upstream.hits().to_string()),
+        ("requests that crossed a close, of these noticed late", crossed),
         ("retries", all("aurora_retries_total").to_string()),
         ("replays on a fresh connection", replays.to_string()),
         ("fallbacks", all("aurora_fallbacks_total").to_string()),

@@ -96,7 +96,8 @@ fn good(upstream: Upstream) -> Upstream {
     let with_cr = with_cr.each_ref().map(String::as_str);
     let oversize = oversize();
     let packed = gzip(COMPLETION);
-    let then_closed = cut_after(json(COMPLETION), Step::Close);
+    // So soon that the next request on the connection may already be on its way.
+    let then_closed = [json(COMPLETION), vec![Step::Pause(Duration::from_millis(1)), Step::Close]].concat();
     upstream
         .on("ok", json(COMPLETION))
         .on("uncounted", json(r#"{"choices":[]}"#))

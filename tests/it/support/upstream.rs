@@ -38,6 +38,8 @@ struct State {
 #[derive(Default)]
 pub(crate) struct Counts {
     hits: AtomicU64,
+    /// Hits that crossed the end of their connection.
+    crossed: AtomicU64,
     /// Values of `authorization` and `x-api-key`.
     keys: Mutex<HashMap<String, u64>>,
     /// Values of the body's `user`.
@@ -133,6 +135,11 @@ impl Upstream {
     /// Requests so far, where only numbers are kept.
     pub(crate) fn hits(&self) -> u64 {
         self.counts().hits.load(Ordering::SeqCst)
+    }
+
+    /// Requests so far that crossed the end of their connection, where only numbers are kept.
+    pub(crate) fn crossed(&self) -> u64 {
+        self.counts().crossed.load(Ordering::SeqCst)
     }
 
     /// Every key so far and how often it came, where only numbers are kept.
@@ -260,6 +267,7 @@ impl State {
             && connection.read(&mut [0; 1024]).is_ok_and(|read| read > 0)
         {
             counts.hits.fetch_add(1, Ordering::SeqCst);
+            counts.crossed.fetch_add(1, Ordering::SeqCst);
         }
     }
 

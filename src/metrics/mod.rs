@@ -18,8 +18,10 @@ mod series;
 
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::metrics::catalog::labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
 use crate::metrics::registry::Cold;
@@ -303,7 +305,7 @@ impl WorkerMetrics {
     }
 
     fn handles(&self, provider: &str, model: Label) -> Arc<ModelHandles> {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut models = self.models.lock();
         let key = (provider.to_owned(), model.as_str().to_owned(), model.folded_by());
         Arc::clone(
             models.entry(key).or_insert_with(|| Arc::new(ModelHandles::new(self.clone(), provider, model))),
@@ -313,7 +315,7 @@ impl WorkerMetrics {
     /// The handles of a configured route.
     #[must_use]
     pub fn model_route(&self, name: &str) -> ModelRouteMetrics {
-        let mut model_routes = self.model_routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut model_routes = self.model_routes.lock();
         model_routes
             .entry(name.to_owned())
             .or_insert_with(|| ModelRouteMetrics::new(self.clone(), name))
@@ -323,7 +325,7 @@ impl WorkerMetrics {
     /// The handles of a caller by the configured name of its key.
     #[must_use]
     pub fn caller(&self, name: &str) -> CallerMetrics {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = self.callers.lock();
         callers.entry(name.to_owned()).or_insert_with(|| CallerMetrics::new(self, name)).clone()
     }
 }

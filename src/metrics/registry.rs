@@ -1,9 +1,9 @@
 //! What happens too rarely to need a cell per worker: counted in the `prometheus` crate's own families, process-wide.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -122,7 +122,7 @@ impl Cold {
     /// What the configuration names, in place of what an earlier one did. Counters stay, facts of providers that left
     /// go, and a provider that is new begins with a closed breaker.
     pub(crate) fn configure(&self, configured: &Configured) {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.named.lock();
         let providers: BTreeMap<String, String> = configured
             .providers
             .iter()
@@ -214,7 +214,7 @@ impl Metrics {
     /// any more, or whose model was not admitted, has no state to show.
     pub fn breaker(&self, provider: &str, model: &str, state: BreakerState) {
         self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
-        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.cold.named.lock();
         if let Some(shown) = named.breakers.get_mut(&(provider.to_owned(), model.to_owned())) {
             *shown = state;
             self.cold.breaker_is(provider, model, state);
@@ -223,7 +223,7 @@ impl Metrics {
 
     /// Shows the state of an admitted model's circuit breaker from now on.
     pub fn show_breaker_of(&self, provider: &str, model: &str, state: BreakerState) {
-        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.cold.named.lock();
         if named.providers.contains_key(provider) {
             named.breakers.insert((provider.to_owned(), model.to_owned()), state);
             self.cold.breaker_is(provider, model, state);
@@ -232,7 +232,7 @@ impl Metrics {
 
     /// A provider and its models have other circuit breakers, which are closed.
     pub fn breakers_anew(&self, provider: &str) {
-        let mut named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.cold.named.lock();
         for ((of, model), state) in &mut named.breakers {
             if of == provider {
                 *state = BreakerState::Closed;
@@ -243,7 +243,7 @@ impl Metrics {
 
     /// A provider listed its models.
     pub fn discovered(&self, provider: &str, at: SystemTime) {
-        let named = self.cold.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = self.cold.named.lock();
         if named.providers.contains_key(provider) {
             self.cold.discovery_time.with_label_values(&[provider]).set(unix_seconds(at));
         }
@@ -332,7 +332,7 @@ impl Collector for LiveCollector {
         {
             self.connections.with_label_values(&[state.as_str()]).set(signed(count));
         }
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = self.counted.lock();
         let counted = counted.collect(log_lines_dropped, panics);
         [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), counted].concat()
     }

@@ -73,7 +73,7 @@ impl Discovery<'_> {
         match list(&self.client, upstream).await {
             Ok(models) => {
                 let count = models.len();
-                self.providers.set_discovered(name, models);
+                self.providers.set_discovered(name, &models);
                 if let Some(metrics) = self.metrics {
                     metrics.discovered(name, SystemTime::now());
                 }

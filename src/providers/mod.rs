@@ -10,8 +10,10 @@ mod scrub;
 mod urls;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
 
 use crate::providers::urls::{Addresses, Identity};
 use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
@@ -150,7 +152,7 @@ pub struct Providers {
     upstreams: Vec<Arc<Upstream>>,
     /// By the name that callers ask for.
     model_routes: HashMap<String, Arc<ModelRoute>>,
-    discovered: RwLock<Arc<Discovered>>,
+    discovered: ArcSwap<Discovered>,
     generation: AtomicU64,
 }
 
@@ -180,7 +182,7 @@ impl Providers {
                 .map(|model_route| (model_route.name.clone(), Arc::new(model_route)))
                 .collect(),
             upstreams,
-            discovered: RwLock::new(
+            discovered: ArcSwap::new(
                 previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
             ),
             generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
@@ -242,7 +244,7 @@ impl Providers {
     }
 
     fn discovered(&self) -> Arc<Discovered> {
-        Arc::clone(&self.discovered.read().unwrap_or_else(PoisonError::into_inner))
+        self.discovered.load_full()
     }
 
     /// What those providers listed that are called where they were before.
@@ -258,9 +260,12 @@ impl Providers {
         self.upstream(&provider.name).filter(|upstream| upstream.provider.base_url == provider.base_url)
     }
 
-    fn set_discovered(&self, provider: &str, models: Vec<String>) {
-        let mut discovered = self.discovered.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut discovered).insert(provider.to_owned(), models);
+    fn set_discovered(&self, provider: &str, models: &[String]) {
+        self.discovered.rcu(|before| {
+            let mut after = Discovered::clone(before);
+            after.insert(provider.to_owned(), models.to_vec());
+            after
+        });
         self.generation.fetch_add(1, Ordering::Release);
     }
 }

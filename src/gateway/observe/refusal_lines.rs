@@ -1,9 +1,9 @@
 //! A limit for the log lines that anybody can cause without a key: a flood of refusals must not fill a disk, nor drive
 //! other lines out of the queue.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 /// Lines in one window at most.
@@ -28,7 +28,7 @@ struct Window {
 impl RefusalLines {
     /// Decides whether one more line is written; one that is not is counted in a line at the end of the second.
     pub(crate) fn admit(&'static self) -> bool {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.0.lock();
         let now = Instant::now();
         let ends = match window.ends {
             Some(ends) if now < ends => ends,
@@ -67,7 +67,7 @@ struct Report(&'static RefusalLines);
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let mut window = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.0.0.lock();
         let count = std::mem::take(&mut window.left_out);
         drop(window);
         tracing::warn!(count, "refusals not logged");

@@ -12,6 +12,9 @@ use crate::providers::RequestBody;
 /// Longest boundary (RFC 2046, 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
+/// Headers of a part; RFC 7578, 4.8 defines three.
+const MAX_PART_HEADERS: usize = 16;
+
 const NO_FORM: &str = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
 
 /// The two fields that decide where a form goes and how its answer comes back.
@@ -113,7 +116,8 @@ impl<'a> Parts<'a> {
         let blank = memmem::find(part, b"\r\n\r\n").ok_or("the headers of a part have no end")?;
         let contents = headers + blank + 4..headers + end;
         self.at = Some(contents.end + self.delimiter.needle().len());
-        Ok(Some((field_name(&part[..blank])?, contents)))
+        let line_break = b"\r\n".len();
+        Ok(Some((field_name(&part[line_break..blank + 2 * line_break])?, contents)))
     }
 }
 
@@ -126,7 +130,8 @@ impl Iterator for Parts<'_> {
     }
 }
 
-/// What stands between a form's parts: a line break and the boundary that its content type names.
+/// The line break and boundary between a form's parts, by its content type. Read by [`values`], as a part's name is:
+/// the crate `mime` refuses a space before a semicolon, which clients send.
 fn delimiter(content_type: &HeaderValue) -> Result<String, &'static str> {
     let content_type = std::str::from_utf8(content_type.as_bytes()).map_err(|_| NO_FORM)?;
     let (kind, text) = content_type.split_once(';').ok_or(NO_FORM)?;
@@ -140,17 +145,24 @@ fn delimiter(content_type: &HeaderValue) -> Result<String, &'static str> {
     is_form.then(|| format!("\r\n--{boundary}")).ok_or(NO_FORM)
 }
 
-/// The name that a part's `Content-Disposition` gives it.
-fn field_name(headers: &[u8]) -> Result<Option<String>, &'static str> {
+/// The name that `Content-Disposition` gives a part, from its headers up to and with the empty line.
+fn field_name(part: &[u8]) -> Result<Option<String>, &'static str> {
+    const INVALID: &str = "the headers of a part are invalid";
+    let mut headers = [httparse::EMPTY_HEADER; MAX_PART_HEADERS];
+    let parsed = httparse::parse_headers(part, &mut headers).map_err(|_| INVALID)?;
+    let httparse::Status::Complete((length, headers)) = parsed else { return Err(INVALID) };
+    if length != part.len() {
+        // Bare line feeds ended them early: an upstream could see other headers.
+        return Err(INVALID);
+    }
     let mut only = None;
-    for line in headers.split(|byte| *byte == b'\n').map(String::from_utf8_lossy) {
-        let disposition = line.split_once(':').and_then(|(name, value)| {
-            let (kind, text) = value.split_once(';')?;
-            let is_field = name.trim().eq_ignore_ascii_case("content-disposition")
-                && kind.trim().eq_ignore_ascii_case("form-data");
-            is_field.then_some(text)
-        });
-        for name in disposition.into_iter().flat_map(|text| values(text, "name")) {
+    for header in headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition")) {
+        let value = String::from_utf8_lossy(header.value);
+        let Some((kind, parameters)) = value.split_once(';') else { continue };
+        if !kind.trim().eq_ignore_ascii_case("form-data") {
+            continue;
+        }
+        for name in values(parameters, "name") {
             if only.replace(name).is_some() {
                 return Err("a part has two names");
             }
@@ -279,6 +291,19 @@ mod tests {
                     .replace("\r\n\r\n", "\r\nContent-Disposition: form-data; name=file\r\n\r\n")
                     + "--xx--",
                 "The form is malformed: a part has two names.",
+            ),
+            (
+                model.replace("Content-Disposition", "Content Disposition") + "--xx--",
+                "The form is malformed: the headers of a part are invalid.",
+            ),
+            (
+                model.replace("\r\n\r\n", "\n\n\r\n\r\n") + "--xx--",
+                "The form is malformed: the headers of a part are invalid.",
+            ),
+            (
+                field("model", "m").replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nX: y".repeat(16)))
+                    + "--xx--",
+                "The form is malformed: the headers of a part are invalid.",
             ),
             (format!("{model}{model}--xx--"), "`model` stands twice in the form; send it once."),
             (format!("{model}{}--xx--", field("stream", "1")), "`stream` must be true or false."),

@@ -1,7 +1,8 @@
-//! The configuration in force: made ready as a whole, then put in the place of the one before.
+//! The active configuration: prepared as a whole, then swapped in the place of the one before.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use super::lifecycle::Lifecycle;
 use super::renders::Renders;
@@ -12,31 +13,26 @@ use crate::gateway::http::auth::Access;
 use crate::logging::DroppedLines;
 use crate::providers::{Egress, Providers};
 
-/// What is in force now. Whoever holds an older one keeps it to the end of its request.
+/// The configuration that new requests are served with. A request keeps the one it began with.
 #[derive(Debug)]
-pub(crate) struct ActiveConfig {
-    app: RwLock<Arc<AppState>>,
-    generation: AtomicU64,
-}
+pub(crate) struct ActiveConfig(ArcSwap<AppState>);
 
 impl ActiveConfig {
     pub(crate) fn new(app: AppState) -> Self {
-        Self { app: RwLock::new(Arc::new(app)), generation: AtomicU64::new(0) }
-    }
-
-    /// Changes when another one takes effect.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        Self(ArcSwap::from_pointee(app))
     }
 
     pub(crate) fn app(&self) -> Arc<AppState> {
-        Arc::clone(&self.app.read().unwrap_or_else(PoisonError::into_inner))
+        self.0.load_full()
     }
 
-    /// From here on new requests are served by this one.
+    /// False once another one took the place of `app`.
+    pub(crate) fn is(&self, app: &Arc<AppState>) -> bool {
+        Arc::ptr_eq(&self.0.load(), app)
+    }
+
     pub(crate) fn replace(&self, app: AppState) {
-        *self.app.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
-        self.generation.fetch_add(1, Ordering::Release);
+        self.0.store(Arc::new(app));
     }
 }
 

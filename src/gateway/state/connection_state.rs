@@ -1,11 +1,12 @@
 //! State of one client connection, shared by its socket, its service, its responses and the accept loop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use hyper::body::Incoming;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::connections::Connections;
 use crate::gateway::observe::record::RequestRecord;
@@ -223,7 +224,7 @@ impl ConnectionState {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     pub(crate) fn keep_unread(&self, body: Incoming) {

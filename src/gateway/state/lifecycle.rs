@@ -1,8 +1,9 @@
 //! Whether the gateway is serving, draining or gone, and how much is in flight.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::connection_state::Stage;
@@ -72,7 +73,7 @@ impl Lifecycle {
     }
 
     fn accept_loops(&self) -> MutexGuard<'_, Vec<Arc<Connections>>> {
-        self.accept_loops.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accept_loops.lock()
     }
 
     /// Asks up to `most` connections to make room: those that have sent nothing, then idle ones, each oldest first, those of

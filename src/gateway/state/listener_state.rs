@@ -1,9 +1,10 @@
 //! Where requests are served: a listener's thread with its cells, and what it serves with under the configuration in
 //! force.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::active::ActiveConfig;
 use super::connections::Connections;
@@ -37,7 +38,6 @@ pub(crate) struct ListenerState {
 /// What requests are served with, until the next reload.
 #[derive(Debug, Clone)]
 pub(crate) struct Serving {
-    generation: u64,
     pub(crate) worker: Arc<WorkerState>,
     pub(crate) router: Router,
 }
@@ -70,9 +70,9 @@ impl ListenerState {
         router: MakeRouter,
         capped: bool,
     ) -> Self {
-        let (generation, app) = (active.generation(), active.app());
+        let app = active.app();
         let client = Client::new(&app.egress, app.limits.idle_upstream);
-        let serving = Serving::new(generation, app, client, metrics.clone(), router);
+        let serving = Serving::new(app, client, metrics.clone(), router);
         let (active, connections) = (Arc::clone(active), lifecycle.accept_loop());
         Self { metrics, lifecycle, connections, active, router, capped, serving: Mutex::new(serving) }
     }
@@ -84,9 +84,8 @@ impl ListenerState {
 
     /// Its own copy of it, brought up to date.
     fn latest(&self) -> MutexGuard<'_, Serving> {
-        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.active.generation();
-        if serving.generation != generation {
+        let mut serving = self.serving.lock();
+        if !self.active.is(&serving.worker.app) {
             let (app, old) = (self.active.app(), &serving.worker);
             // Its connections to upstreams last as long as they would be made alike.
             let client = if Arc::ptr_eq(&app.egress, &old.app.egress) {
@@ -94,14 +93,14 @@ impl ListenerState {
             } else {
                 Client::new(&app.egress, app.limits.idle_upstream)
             };
-            *serving = Serving::new(generation, app, client, self.metrics.clone(), self.router);
+            *serving = Serving::new(app, client, self.metrics.clone(), self.router);
         }
         serving
     }
 
-    /// Brings what a connection serves with up to date; without a reload that is one look at a number.
+    /// Brings what a connection serves with up to date; without a reload that is a comparison of two pointers.
     pub(crate) fn follow(&self, serving: &mut Serving) {
-        if serving.generation != self.active.generation() {
+        if !self.active.is(&serving.worker.app) {
             *serving = self.serving();
         }
     }
@@ -118,15 +117,9 @@ impl ListenerState {
 }
 
 impl Serving {
-    fn new(
-        generation: u64,
-        app: Arc<AppState>,
-        client: Client,
-        metrics: Option<WorkerMetrics>,
-        router: MakeRouter,
-    ) -> Self {
+    fn new(app: Arc<AppState>, client: Client, metrics: Option<WorkerMetrics>, router: MakeRouter) -> Self {
         let worker = Arc::new(WorkerState::new(app, client, metrics));
         let router = router(&worker);
-        Self { generation, worker, router }
+        Self { worker, router }
     }
 }

@@ -1,13 +1,14 @@
 //! Renders of the exposition, shared by the scrapes that wait for one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gateway::http::negotiation::Form;
@@ -45,7 +46,7 @@ impl Renders {
 
     /// Hands an order to the thread; `None` where the system has no thread to give.
     fn order(&self, order: Order) -> Option<()> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut thread = self.thread.lock();
         let orders = match &*thread {
             Some(orders) => orders,
             None => thread.insert(start()?),
@@ -54,7 +55,7 @@ impl Renders {
     }
 
     fn waiting(&self) -> MutexGuard<'_, [Option<WeakShared<Rendering>>; 2 * Format::COUNT]> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

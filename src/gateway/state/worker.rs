@@ -1,8 +1,9 @@
 //! What handlers work with: the state of the process, and the part of it that belongs to one worker.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::Lifecycle;
@@ -72,7 +73,7 @@ impl WorkerState {
     /// What serves a model.
     pub(crate) fn targets(&self, requested: &str) -> Result<Arc<Targets>, GatewayError> {
         let generation = self.app.providers.generation();
-        let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resolved = self.resolved.lock();
         if resolved.generation != generation {
             *resolved = Resolved { generation, by_name: HashMap::new() };
         }

@@ -1,8 +1,9 @@
 //! The observer of one exchange with a caller.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::dispatch::{nanos_between, nanos_since};
 use crate::metrics::catalog::labels::{
@@ -284,7 +285,7 @@ impl WorkerMetrics {
             handles.posted.get_or_init(|| self.exchange_series(route, key)).add(1);
             return;
         }
-        let mut others = handles.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = handles.others.lock();
         others.entry(key).or_insert_with(|| self.exchange_series(route, key)).add(1);
     }
 }

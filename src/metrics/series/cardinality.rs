@@ -5,7 +5,8 @@
 //! and only `max_models` (provider, model) pairs get one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::metrics::catalog::labels::{Label, OTHER, UNLISTED};
 
@@ -55,7 +56,7 @@ impl AdmittedModels {
     /// The label value of a pair: admitted before, or admitted now where it is listed and the limits allow. `None`
     /// leaves the model `unknown`.
     pub(crate) fn admit(&self, provider: &str, model: &str, listing: Listing) -> Option<Label> {
-        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pairs = self.pairs.lock();
         if let Some(label) = pairs.get(provider, model) {
             return Some(label);
         }
@@ -68,7 +69,7 @@ impl AdmittedModels {
 
     /// The same for an unlisted model after a 2xx, which earns its name a label value within the limits.
     pub(crate) fn admit_unlisted(&self, provider: &str, model: &str) -> Option<Label> {
-        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pairs = self.pairs.lock();
         if let Some(label) = pairs.get(provider, model) {
             return Some(label);
         }

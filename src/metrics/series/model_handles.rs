@@ -1,6 +1,8 @@
 //! Handles to the series of one (provider, model) pair at one worker.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
 
 use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use super::handles::{Handle, Outcomes};
@@ -127,7 +129,7 @@ impl ModelHandles {
             call.ok.get_or_init(|| self.requests(at, status, kind)).add(1);
             return;
         }
-        let mut others = call.other_statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = call.other_statuses.lock();
         if let Some((_, series)) = others.iter().find(|(key, _)| *key == (status, kind)) {
             series.add(1);
             return;

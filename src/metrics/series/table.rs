@@ -1,7 +1,9 @@
 //! Label sets and the cells behind them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
 
 use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
 use crate::metrics::catalog::families::Family;
@@ -82,7 +84,7 @@ impl<C: Cell> SeriesTable<C> {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot<C> {
-        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = self.series.lock();
         let series = series.iter().map(|(labels, cells)| (Arc::clone(labels), Arc::clone(cells))).collect();
         Snapshot { series, workers: self.extent.workers }
     }
@@ -90,7 +92,7 @@ impl<C: Cell> SeriesTable<C> {
     /// The cells of a label set, and why it is not the one that its request had.
     fn cells(&self, labels: &[Label]) -> (Cells<C>, Option<Overflow>) {
         debug_assert_eq!(labels.len(), self.family.labels.len(), "{}", self.family.name);
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut series = self.series.lock();
         let admitted = self.model(labels).and_then(Label::folded_by);
         if let Some(cells) = series.get(labels) {
             return (Arc::clone(cells), admitted);

@@ -1,11 +1,12 @@
 //! Idle connections of one worker, the last used first.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use http::Uri;
 use http::uri::Scheme;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::connection::Connection;
 
@@ -108,7 +109,7 @@ impl Pool {
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
         // One worker takes it; another one only to evict.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 }
 
@@ -138,14 +139,14 @@ pub(crate) struct Pools(Mutex<Vec<Weak<Pool>>>);
 
 impl Pools {
     pub(crate) fn add(&self, pool: &Arc<Pool>) {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.0.lock();
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(pool));
     }
 
     /// Closes every idle connection; whether there was one.
     pub(crate) fn evict(&self) -> bool {
-        let pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pools = self.0.lock();
         let evicted: usize = pools.iter().filter_map(Weak::upgrade).map(|pool| pool.evict()).sum();
         if evicted > 0 {
             tracing::warn!(
@@ -183,7 +184,7 @@ mod tests {
 
         async fn connection(&self, pool: &Arc<Pool>) -> Box<Connection> {
             let socket = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
-            self.accepted.lock().unwrap().push(self.listener.accept().unwrap().0);
+            self.accepted.lock().push(self.listener.accept().unwrap().0);
             let stream = UpstreamStream::new(Transport::Plain(socket));
             let opened = Opened { stream, handshake: Duration::ZERO, proxy: None };
             let connection = Connection::new(&self.uri, opened, pool).await.unwrap();

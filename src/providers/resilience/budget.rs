@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// The time that a budget is for, sliding.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ impl Budget {
 
     /// Takes a retry out of the budget; false when there is none left.
     pub(crate) fn take(&self, now: Instant) -> bool {
-        let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retries = self.retries.lock();
         while retries.front().is_some_and(|at| now.saturating_duration_since(*at) >= WINDOW) {
             retries.pop_front();
         }

@@ -1,7 +1,9 @@
 //! The circuit breakers of one provider's models, bounded in number.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::breaker::Breaker;
 use crate::metrics::catalog::labels::Label;
@@ -33,7 +35,7 @@ impl ModelBreakers {
     /// The breaker of a model. Where there are too many names that were not admitted, those whose breaker is closed are
     /// forgotten first; if all are open, a new one has none.
     pub(crate) fn get(&self, model: &Arc<str>, is_admitted: bool) -> Option<Arc<ModelBreaker>> {
-        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut models = self.0.lock();
         let ByModel { admitted, others } = &mut *models;
         if let Some(breaker) = admitted.get(model) {
             return Some(Arc::clone(breaker));
@@ -93,7 +95,7 @@ mod tests {
                 open(&model);
             }
         }
-        assert_eq!(models.0.lock().unwrap().others.len(), MAX_UNADMITTED);
+        assert_eq!(models.0.lock().others.len(), MAX_UNADMITTED);
         assert!(models.get(&name(9999), false).is_none());
         assert!(models.get(&name(9999), true).is_some(), "an admitted one always has its own");
         assert!(models.get(&Arc::from("x".repeat(LONGEST_MODEL + 1)), false).is_none());

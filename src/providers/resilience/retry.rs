@@ -1,6 +1,5 @@
 //! When a failed request is sent again.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
@@ -13,7 +12,7 @@ use crate::config::Retry;
 #[must_use]
 pub fn pause(settings: &Retry, retries: u32, asked_for: Option<Duration>) -> Option<Duration> {
     let asked_for = asked_for.unwrap_or_default();
-    let backoff = backoff(settings, retries, random());
+    let backoff = backoff(settings, retries, fastrand::f64());
     (asked_for <= settings.max_backoff).then(|| backoff.max(asked_for))
 }
 
@@ -23,12 +22,6 @@ fn backoff(settings: &Retry, retries: u32, random: f64) -> Duration {
     let full = (settings.initial_backoff.as_secs_f64() * growth).min(settings.max_backoff.as_secs_f64());
     Duration::try_from_secs_f64(full * (1.0 - settings.jitter_factor * random))
         .unwrap_or(settings.max_backoff)
-}
-
-/// From 0 to 1; the keys of every new hasher are random.
-fn random() -> f64 {
-    let bits = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 /// More exact than `Retry-After`, in milliseconds; OpenAI's and Azure's APIs send it.

@@ -1,4 +1,8 @@
-//! What an expression of Prometheus reads and how it groups: enough to hold it against the contract.
+//! Metrics and labels that an expression of Prometheus reads and groups by, from the tree of `promql-parser`.
+
+use promql_parser::label::{MatchOp, Matchers};
+use promql_parser::parser::{self, Expr, VectorSelector};
+use promql_parser::util::{ExprVisitor, walk_expr};
 
 /// The parts of an expression that name metrics and labels.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -13,130 +17,80 @@ pub(crate) struct Expression {
 pub(crate) struct Selector {
     pub(crate) metric: String,
     /// Label, operator and value.
-    pub(crate) matchers: Vec<(String, String, String)>,
+    pub(crate) matchers: Vec<(String, &'static str, String)>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Sign(char),
-}
-
-use Token::{Sign, Text, Word};
-
-const GROUPING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
-const OPERATORS: [&str; 6] = ["and", "or", "unless", "bool", "offset", "atan2"];
-
-/// Reads an expression.
+/// Parses an expression, in which Grafana may still have to fill in its range.
 pub(crate) fn read(text: &str) -> Expression {
-    let tokens = tokens(text);
+    let text = text.replace("$__rate_interval", "5m").replace("$__range", "1h");
+    let tree = parser::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let mut expression = Expression::default();
-    let mut rest = tokens.as_slice();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            Word(word) if GROUPING.contains(&word.as_str()) => {
-                if rest.first() == Some(&Sign('(')) {
-                    let end = place_of(rest, ')');
-                    let labels = rest[..end].iter().filter_map(|token| match token {
-                        Word(label) => Some(label.clone()),
-                        Text(_) | Sign(_) => None,
-                    });
-                    expression.groupings.extend(labels);
-                    rest = &rest[end..];
-                }
-            }
-            Word(word) if OPERATORS.contains(&word.as_str()) || is_call(rest) => {}
-            Word(metric) if rest.first() == Some(&Sign('{')) => {
-                let end = place_of(rest, '}');
-                let matchers = matchers(&rest[1..end]);
-                expression.selectors.push(Selector { metric: metric.clone(), matchers });
-                rest = &rest[end..];
-            }
-            Word(metric) => {
-                expression.selectors.push(Selector { metric: metric.clone(), matchers: Vec::new() });
-            }
-            Text(_) | Sign(_) => {}
-        }
-    }
+    let Ok(_) = walk_expr(&mut expression, &tree);
     expression
 }
 
-/// Whether the word before these tokens is a function or an aggregation.
-fn is_call(after: &[Token]) -> bool {
-    match after.first() {
-        Some(Word(word)) => word == "by" || word == "without",
-        first => first == Some(&Sign('(')),
+impl ExprVisitor for Expression {
+    type Error = std::convert::Infallible;
+
+    fn pre_visit(&mut self, node: &Expr) -> Result<bool, Self::Error> {
+        match node {
+            Expr::Aggregate(aggregate) => {
+                let labels = aggregate.modifier.iter().flat_map(|modifier| &modifier.labels().labels);
+                self.groupings.extend(labels.cloned());
+            }
+            Expr::Binary(binary) => {
+                let modifier = binary.modifier.iter();
+                let matching = modifier.clone().filter_map(|modifier| modifier.matching.as_ref());
+                let labels = matching.flat_map(|matching| &matching.labels().labels);
+                let included = modifier.filter_map(|modifier| modifier.card.labels());
+                let labels = labels.chain(included.flat_map(|included| &included.labels));
+                self.groupings.extend(labels.cloned());
+            }
+            Expr::VectorSelector(selector) => self.select(selector),
+            Expr::MatrixSelector(matrix) => self.select(&matrix.vs),
+            _ => {}
+        }
+        Ok(true)
     }
 }
 
-fn place_of(tokens: &[Token], sign: char) -> usize {
-    tokens.iter().position(|token| *token == Sign(sign)).unwrap_or_else(|| panic!("no {sign} in {tokens:?}"))
+impl Expression {
+    fn select(&mut self, selector: &VectorSelector) {
+        let metric = selector.name.clone().expect("a metric's name");
+        self.selectors.push(Selector { metric, matchers: matchers(&selector.matchers) });
+    }
 }
 
-fn matchers(tokens: &[Token]) -> Vec<(String, String, String)> {
-    let parts = tokens.split(|token| *token == Sign(',')).filter(|part| !part.is_empty());
-    let read = |part: &[Token]| match part {
-        [Word(label), signs @ .., Text(value)] => {
-            let operator = signs.iter().map(|sign| match sign {
-                Sign(sign) => *sign,
-                other => panic!("{other:?} in {part:?}"),
-            });
-            (label.clone(), operator.collect(), value.clone())
-        }
-        _ => panic!("no matcher: {part:?}"),
+fn matchers(matchers: &Matchers) -> Vec<(String, &'static str, String)> {
+    assert!(matchers.or_matchers.is_empty(), "`or` between matchers: {matchers}");
+    let operator = |operator: &MatchOp| match operator {
+        MatchOp::Equal => "=",
+        MatchOp::NotEqual => "!=",
+        MatchOp::Re(_) => "=~",
+        MatchOp::NotRe(_) => "!~",
     };
-    parts.map(read).collect()
-}
-
-fn tokens(text: &str) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut rest = text.chars().peekable();
-    while let Some(first) = rest.next() {
-        match first {
-            // Durations and resolutions.
-            '[' => while rest.next_if(|c| *c != ']').is_some() {},
-            '"' => {
-                let value: String = std::iter::from_fn(|| rest.next_if(|c| *c != '"')).collect();
-                assert!(!value.contains('\\'), "an escape, which this reader does not know: {text}");
-                rest.next();
-                tokens.push(Text(value));
-            }
-            '0'..='9' => while rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '.').is_some() {},
-            c if c.is_ascii_alphabetic() || c == '_' || c == ':' => {
-                let more = std::iter::from_fn(|| {
-                    rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == ':')
-                });
-                tokens.push(Word(std::iter::once(c).chain(more).collect()));
-            }
-            c if c.is_whitespace() => {}
-            c => tokens.push(Sign(c)),
-        }
-    }
-    tokens
+    let matchers = matchers.matchers.iter();
+    matchers.map(|matcher| (matcher.name.clone(), operator(&matcher.op), matcher.value.clone())).collect()
 }
 
 #[test]
-fn expressions_are_read() {
+fn metrics_labels_and_groupings_are_found() {
     let expression = read(
-        r#"1 - sum by (job, le) (rate(a_bucket{x="1", y!~"b|c"}[5m])) / on (job) group_left up offset 5m
-           and time() - scalar(aurora:b:c) < bool 1e9"#,
+        r#"1 - sum by (job, le) (rate(a_bucket{x="1", y!~"b|c"}[$__rate_interval])) / on (job) group_left up offset 5m
+           and vector(time()) - scalar(aurora:b:c) < bool 1e9"#,
     );
     let matcher =
-        |label: &str, operator: &str, value: &str| (label.to_owned(), operator.to_owned(), value.to_owned());
+        |label: &str, operator: &'static str, value: &str| (label.to_owned(), operator, value.to_owned());
+    let selector = |metric: &str, matchers| Selector { metric: metric.to_owned(), matchers };
     assert_eq!(
-        expression,
-        Expression {
-            selectors: vec![
-                Selector {
-                    metric: "a_bucket".to_owned(),
-                    matchers: vec![matcher("x", "=", "1"), matcher("y", "!~", "b|c")],
-                },
-                Selector { metric: "up".to_owned(), matchers: Vec::new() },
-                Selector { metric: "aurora:b:c".to_owned(), matchers: Vec::new() },
-            ],
-            groupings: ["job", "le", "job"].map(str::to_owned).to_vec(),
-        }
+        expression.selectors,
+        [
+            selector("a_bucket", vec![matcher("x", "=", "1"), matcher("y", "!~", "b|c")]),
+            selector("up", Vec::new()),
+            selector("aurora:b:c", Vec::new()),
+        ]
     );
+    let mut groupings = expression.groupings;
+    groupings.sort();
+    assert_eq!(groupings, ["job", "job", "le"]);
 }

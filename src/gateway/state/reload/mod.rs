@@ -5,10 +5,11 @@
 mod rules;
 mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
@@ -82,7 +83,7 @@ impl Watch {
         look: impl FnOnce(&mut WatchedFiles) -> T + Send + 'static,
     ) -> Result<T, JoinError> {
         let files = Arc::clone(&self.files);
-        spawn_blocking(move || look(&mut files.lock().unwrap_or_else(PoisonError::into_inner))).await
+        spawn_blocking(move || look(&mut files.lock())).await
     }
 
     async fn have_changed(&self) -> bool {

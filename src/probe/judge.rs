@@ -95,7 +95,7 @@ pub(crate) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
         Unreachable::Tls(what) => (
             Reason::Refused,
             format!(
-                "TLS with {address} failed ({chosen}): {what}; use http:// if it supports plain HTTP, or let \
+                "TLS with {address} failed ({chosen}): {what}; use http:// if it speaks plain HTTP, or let \
                  SSL_CERT_FILE name the CA it is signed by"
             ),
         ),

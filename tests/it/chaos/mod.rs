@@ -3,7 +3,7 @@
 //!
 //! `bench/chaos` runs it for as long as wanted; the test itself is a short run.
 
-mod callers;
+mod clients;
 mod process;
 mod provider;
 
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::Exposition;
 
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::{MASTER_KEY, request};
 use crate::support::totals::{sum, sums, watch};
 use crate::support::upstream::Upstream;
-use callers::{Client, Ledger, Turns, rotating_key};
+use clients::{ChaosClient, Ledger, Turns, rotating_key};
 use process::Usage;
 
 /// Requests a second of a client: of 200 clients what two busy cores do with an unoptimised binary.
@@ -75,9 +75,9 @@ fn reload(aurora: &Aurora, upstream: &Upstream, turns: &Turns, ledger: &mut Ledg
     aurora.replace("config.yaml", &configuration(upstream, &folder, turn));
     aurora.signal("HUP");
     let headers = format!("authorization: Bearer {}\r\n", rotating_key(turn));
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
-        let status = aurora.ask(request("GET", "/v1/models", &headers, "")).status;
+        let status = aurora.send(request("GET", "/v1/models", &headers, "")).status;
         ledger.ended(format!("{status} ok"));
         if status == 200 {
             break;
@@ -95,7 +95,7 @@ type Scene<'a> = (&'a Aurora, &'a Upstream, &'a Turns);
 /// Everything at once for this time; gives the number of scrapes.
 fn storm(
     (aurora, upstream, turns): Scene,
-    clients: &mut [Client],
+    clients: &mut [ChaosClient],
     ledger: &mut Ledger,
     time: Duration,
 ) -> u64 {
@@ -145,7 +145,7 @@ impl Extent {
 }
 
 #[test]
-fn chaos_leaves_exact_books() {
+fn totals_are_exact_after_every_fault() {
     let extent = Extent::wanted();
     let time = extent.time;
     let warm_up = (time / 3).min(Duration::from_secs(20));
@@ -153,8 +153,9 @@ fn chaos_leaves_exact_books() {
     let aurora = start(&upstream);
     let turns = Turns::default();
     let pause = Duration::from_secs(1) / RATE;
-    let mut clients: Vec<Client> =
-        (0..extent.clients).map(|number| Client::new(&aurora, &upstream, &turns, number, pause)).collect();
+    let mut clients: Vec<ChaosClient> = (0..extent.clients)
+        .map(|number| ChaosClient::new(&aurora, &upstream, &turns, number, pause))
+        .collect();
 
     let scene = (&aurora, &upstream, &turns);
     // Its threads open theirs after it says that it listens.

@@ -1,4 +1,4 @@
-//! Scripted provider of the chaos run: every way in which an upstream can answer, fail or fall silent.
+//! Scripted provider of the chaos run: every way in which an upstream can respond, fail or fall silent.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::support::upstream::{
-    LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, chunk, json, opening, stream,
+    LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, opening, response, stream,
 };
 
 /// Input and output tokens that every usage declares.
@@ -32,7 +32,7 @@ const MESSAGE_EVENTS: [&str; 4] = [
 ];
 /// Model whose requests name their script as their `user`.
 pub(crate) const MODEL: &str = "m";
-/// Models and routes that are asked for by their own names.
+/// Models and routes that are requested by their own names.
 pub(crate) const MODELS: [&str; 8] =
     ["unsteady", "busy", "hasty", "weak", "claude", "claude-streams", "spare-route", "closed-route"];
 /// Models of the provider that is retried, of the one with a breaker, and of the one with Anthropic's API.
@@ -42,7 +42,7 @@ pub(crate) const MESSAGES: [&str; 2] = ["claude", "claude-streams"];
 
 /// An error with a body of the usual shape.
 fn refusal(status: &str, headers: &str) -> Vec<Step> {
-    answer(status, &format!("{JSON}{headers}"), r#"{"error":{"message":"no","type":"x","code":"y"}}"#)
+    response(status, &format!("{JSON}{headers}"), r#"{"error":{"message":"no","type":"x","code":"y"}}"#)
 }
 
 /// A stream that ends in this way after its first words.
@@ -102,9 +102,9 @@ fn good(upstream: Upstream) -> Upstream {
         .on("ok", json(COMPLETION))
         .on("uncounted", json(r#"{"choices":[]}"#))
         .on("odd", json(r#"{"choices":"none","usage":{"prompt_tokens":"many"},"x":[1e400]}"#))
-        .on("large", answer("200 OK", JSON, large()))
-        .on("packed", answer("200 OK", &format!("{JSON}content-encoding: gzip\r\n"), packed))
-        .on("unlabelled", answer("200 OK", "", COMPLETION))
+        .on("large", response("200 OK", JSON, large()))
+        .on("packed", response("200 OK", &format!("{JSON}content-encoding: gzip\r\n"), packed))
+        .on("unlabelled", response("200 OK", "", COMPLETION))
         .on("streamed", stream(&WHOLE))
         .on("slow", slow(&WHOLE))
         .on("cr", stream(&with_cr))
@@ -137,8 +137,8 @@ fn refusing(upstream: Upstream) -> Upstream {
     upstream = upstream.on("busy", refusal("429 Too Many Requests", soon)).on("busy", json(COMPLETION));
     upstream = upstream.on("hasty", vec![Step::Close]).on("hasty", json(COMPLETION));
     for turn in 0..20 {
-        let answer = if turn < 12 { json(COMPLETION) } else { refusal("500 Internal Server Error", "") };
-        upstream = upstream.on("weak", answer);
+        let response = if turn < 12 { json(COMPLETION) } else { refusal("500 Internal Server Error", "") };
+        upstream = upstream.on("weak", response);
     }
     upstream
 }
@@ -154,11 +154,11 @@ fn failing(upstream: Upstream) -> Upstream {
     let broken_chunks = format!("{STREAM_HEAD}zz\r\n{HELLO}\r\n");
     let apology = "data: {\"error\":{\"message\":\"sorry\"}}\n\n";
     upstream
-        .on("page", answer("200 OK", "content-type: text/html\r\n", "<html>"))
-        .on("empty", answer("200 OK", JSON, ""))
-        .on("garbage", answer("200 OK", JSON, r#"{"choices":[{"#))
-        .on("binary", answer("200 OK", JSON, [0xff, 0xfe, 0, 1]))
-        .on("moved", answer("302 Found", "location: http://127.0.0.1:1/\r\n", ""))
+        .on("page", response("200 OK", "content-type: text/html\r\n", "<html>"))
+        .on("empty", response("200 OK", JSON, ""))
+        .on("garbage", response("200 OK", JSON, r#"{"choices":[{"#))
+        .on("binary", response("200 OK", JSON, [0xff, 0xfe, 0, 1]))
+        .on("moved", response("302 Found", "location: http://127.0.0.1:1/\r\n", ""))
         .on("no-http", vec![Step::Send(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()), Step::Close])
         .on("hints", vec![Step::Send(many.into_bytes()), Step::Close])
         .on("cut-json", part_of(500, Step::Close))

@@ -83,7 +83,7 @@ fn wrong_usage_is_code_2_on_stderr() {
 }
 
 #[test]
-fn the_reader_who_leaves_is_no_failure() {
+fn a_closed_stdout_is_no_failure() {
     for arguments in [&["completions", "bash"][..], &["--help"], &["-V"]] {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
@@ -93,7 +93,7 @@ fn the_reader_who_leaves_is_no_failure() {
 }
 
 #[test]
-fn a_stdout_that_takes_nothing_is_a_failure() {
+fn a_full_stdout_is_a_failure() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let (code, _, stderr) = ran(aurora(&["completions", "bash"]).stdout(full).stderr(Stdio::piped()));
     let expected = "aurora: error: stdout takes no data; look at the file or program it leads to\n  \
@@ -112,7 +112,7 @@ fn a_closed_stderr_changes_no_exit_code() {
 }
 
 #[test]
-fn colour_is_a_choice() {
+fn colour_follows_the_option_and_the_environment() {
     let coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
         let (_, stdout, stderr) = ran(aurora(arguments).envs(variables.iter().copied()));
         (stdout + &stderr).contains('\u{1b}')
@@ -126,7 +126,7 @@ fn colour_is_a_choice() {
 }
 
 #[test]
-fn completions_are_the_ones_checked_in() {
+fn completions_match_the_checked_in_files() {
     for (shell, file) in [
         ("bash", "aurora.bash"),
         ("elvish", "aurora.elv"),
@@ -184,7 +184,7 @@ Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.
 }
 
 #[test]
-fn a_scrape_config_that_nobody_may_scrape_is_refused() {
+fn a_scrape_config_without_a_usable_key_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = "server: {keys: [{name: ci, key: a-key-of-the-tests-1}]}\nmetrics: {enabled: true}\n";
     std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();

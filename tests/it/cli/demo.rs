@@ -10,14 +10,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
-struct Answer {
+struct Response {
     status: StatusCode,
     headers: HeaderMap,
     /// `None` when the connection closed before the end of the body.
     body: Option<Bytes>,
 }
 
-impl Answer {
+impl Response {
     fn json(&self) -> Value {
         serde_json::from_slice(self.body.as_ref().expect("a whole body")).expect("JSON")
     }
@@ -32,15 +32,15 @@ impl Answer {
     }
 }
 
-async fn ask(demo: &DemoUpstream, path: &str, body: Option<Value>) -> Answer {
+async fn send(demo: &DemoUpstream, path: &str, body: Option<Value>) -> Response {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let method = if body.is_some() { "POST" } else { "GET" };
     let body = Full::from(body.map(|body| body.to_string()).unwrap_or_default());
     let request = Request::builder().method(method).uri(format!("{}{path}", demo.base_url())).body(body);
-    let response = client.request(request.expect("a request")).await.expect("an answer");
+    let response = client.request(request.expect("a request")).await.expect("a response");
     let (head, body) = response.into_parts();
     let body = body.collect().await.ok().map(http_body_util::Collected::to_bytes);
-    Answer { status: head.status, headers: head.headers, body }
+    Response { status: head.status, headers: head.headers, body }
 }
 
 fn chat(model: &str, stream: bool) -> Option<Value> {
@@ -56,25 +56,25 @@ const TEXT: &str = "Hello! You asked: \"What is a histogram?\" I am a demo insid
 #[tokio::test]
 async fn models_are_listed() {
     let demo = demo::start().unwrap();
-    let list = ask(&demo, "/models", None).await.json();
+    let list = send(&demo, "/models", None).await.json();
     let ids: Vec<&str> =
         list["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
     assert_eq!(ids, demo::MODELS);
-    assert_eq!(ask(&demo, "/models/demo-fast", None).await.json(), list["data"][1]);
+    assert_eq!(send(&demo, "/models/demo-fast", None).await.json(), list["data"][1]);
 }
 
 #[tokio::test]
-async fn chat_answers_whole_and_as_a_stream_with_the_same_words_and_counts() {
+async fn chat_and_stream_have_the_same_text_and_usage() {
     let demo = demo::start().unwrap();
-    let whole = ask(&demo, "/chat/completions", chat("demo-fast", false)).await.json();
+    let whole = send(&demo, "/chat/completions", chat("demo-fast", false)).await.json();
     assert_eq!(whole["choices"][0]["message"]["content"], TEXT);
     assert_eq!(whole["choices"][0]["finish_reason"], "stop");
     assert_eq!(whole["usage"]["prompt_tokens"], 4);
     assert_eq!(whole["usage"]["completion_tokens"], TEXT.split(' ').count());
 
-    let answer = ask(&demo, "/chat/completions", chat("demo-fast", true)).await;
-    assert_eq!(answer.headers["content-type"], "text/event-stream");
-    let (events, done) = answer.events();
+    let response = send(&demo, "/chat/completions", chat("demo-fast", true)).await;
+    assert_eq!(response.headers["content-type"], "text/event-stream");
+    let (events, done) = response.events();
     assert!(done);
     let deltas = events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str());
     assert_eq!(deltas.collect::<String>(), TEXT);
@@ -85,10 +85,10 @@ async fn chat_answers_whole_and_as_a_stream_with_the_same_words_and_counts() {
 }
 
 #[tokio::test]
-async fn usage_comes_only_to_who_asks_for_it() {
+async fn usage_is_sent_only_when_requested() {
     let demo = demo::start().unwrap();
     let body = json!({"model": "demo-fast", "stream": true, "prompt": "Hi", "max_tokens": 3});
-    let (events, done) = ask(&demo, "/completions", Some(body)).await.events();
+    let (events, done) = send(&demo, "/completions", Some(body)).await.events();
     assert!(done);
     assert_eq!(
         events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect::<String>(),
@@ -99,19 +99,19 @@ async fn usage_comes_only_to_who_asks_for_it() {
 }
 
 #[tokio::test]
-async fn messages_say_the_same_in_their_own_shape() {
+async fn messages_have_the_same_text_in_their_own_format() {
     let demo = demo::start().unwrap();
     let body = |stream| {
         let messages = [json!({"role": "user", "content": "What is a histogram?"})];
         Some(json!({"model": "demo-fast", "max_tokens": 100, "stream": stream, "messages": messages}))
     };
-    let whole = ask(&demo, "/messages", body(false)).await.json();
+    let whole = send(&demo, "/messages", body(false)).await.json();
     assert_eq!(whole["content"], json!([{"type": "text", "text": TEXT}]));
     assert_eq!(whole["stop_reason"], "end_turn");
     assert_eq!(whole["usage"], json!({"input_tokens": 4, "output_tokens": TEXT.split(' ').count()}));
-    assert_eq!(ask(&demo, "/messages/count_tokens", body(false)).await.json(), json!({"input_tokens": 4}));
+    assert_eq!(send(&demo, "/messages/count_tokens", body(false)).await.json(), json!({"input_tokens": 4}));
 
-    let (events, _) = ask(&demo, "/messages", body(true)).await.events();
+    let (events, _) = send(&demo, "/messages", body(true)).await.events();
     let mut types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     types.dedup();
     let expected = [
@@ -129,11 +129,11 @@ async fn messages_say_the_same_in_their_own_shape() {
 }
 
 #[tokio::test]
-async fn documents_are_ranked_by_the_words_they_share_with_the_query() {
+async fn rerank_orders_documents_by_words_shared_with_the_query() {
     let demo = demo::start().unwrap();
     let documents = ["a dog barks", "gauges and counters", "counters count"];
     let body = json!({"model": "demo-embed", "query": "counters", "documents": documents, "top_n": 2});
-    let ranked = ask(&demo, "/rerank", Some(body)).await.json();
+    let ranked = send(&demo, "/rerank", Some(body)).await.json();
     let order: Vec<&Value> = ranked["results"].as_array().unwrap().iter().map(|row| &row["index"]).collect();
     assert_eq!(order, [2, 1]);
     assert_eq!(ranked["usage"], json!({"total_tokens": 9}));
@@ -144,10 +144,10 @@ async fn responses_stream_their_events_in_order() {
     let demo = demo::start().unwrap();
     let body =
         |stream| Some(json!({"model": "demo-fast", "input": "What is a histogram?", "stream": stream}));
-    let whole = ask(&demo, "/responses", body(false)).await.json();
+    let whole = send(&demo, "/responses", body(false)).await.json();
     assert_eq!(whole["output"][0]["content"][0]["text"], TEXT);
 
-    let (events, _) = ask(&demo, "/responses", body(true)).await.events();
+    let (events, _) = send(&demo, "/responses", body(true)).await.events();
     let mut types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     types.dedup();
     assert_eq!(
@@ -172,21 +172,21 @@ async fn responses_stream_their_events_in_order() {
 }
 
 #[tokio::test]
-async fn embeddings_come_as_numbers_or_packed() {
+async fn embeddings_are_floats_or_base64() {
     let demo = demo::start().unwrap();
     let body = |format| json!({"model": "demo-embed", "input": ["one two", "three"], "dimensions": 2, "encoding_format": format});
-    let plain = ask(&demo, "/embeddings", Some(body("float"))).await.json();
+    let plain = send(&demo, "/embeddings", Some(body("float"))).await.json();
     assert_eq!(plain["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}));
     assert_eq!(plain["data"].as_array().unwrap().len(), 2);
     assert_eq!(plain["data"][1]["embedding"].as_array().unwrap().len(), 2);
-    let packed = ask(&demo, "/embeddings", Some(body("base64"))).await.json();
+    let packed = send(&demo, "/embeddings", Some(body("base64"))).await.json();
     assert_eq!(packed["data"][1]["embedding"].as_str().unwrap().len(), 12, "8 bytes are 12 digits of base64");
 }
 
 #[tokio::test]
-async fn failing_models_fail_as_their_names_say() {
+async fn models_named_after_failures_fail_so() {
     let demo = demo::start().unwrap();
-    let limited = ask(&demo, "/chat/completions", chat("demo-429", true)).await;
+    let limited = send(&demo, "/chat/completions", chat("demo-429", true)).await;
     assert_eq!(
         (limited.status, &limited.headers["retry-after"]),
         (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap())
@@ -198,34 +198,34 @@ async fn failing_models_fail_as_their_names_say() {
             "code": "rate_limit_exceeded",
         }})
     );
-    let failed = ask(&demo, "/chat/completions", chat("demo-500", false)).await;
+    let failed = send(&demo, "/chat/completions", chat("demo-500", false)).await;
     assert_eq!(
         (failed.status, failed.json()["error"]["type"].as_str()),
         (StatusCode::INTERNAL_SERVER_ERROR, Some("server_error"))
     );
     for stream in [true, false] {
-        let cut = ask(&demo, "/chat/completions", chat("demo-cut", stream)).await;
+        let cut = send(&demo, "/chat/completions", chat("demo-cut", stream)).await;
         assert_eq!((cut.status, cut.body), (StatusCode::OK, None), "stream: {stream}");
     }
 }
 
 #[tokio::test]
-async fn paces_are_kept() {
+async fn streams_keep_their_configured_pace() {
     let demo = demo::start().unwrap();
     let start = Instant::now();
     let limited = json!({"model": "demo-chat", "stream": true, "prompt": "Hi", "max_tokens": 10});
-    ask(&demo, "/completions", Some(limited)).await;
+    send(&demo, "/completions", Some(limited)).await;
     assert!(start.elapsed() >= Duration::from_millis(500), "ten words took {:?}", start.elapsed());
     let start = Instant::now();
-    let slow = ask(&demo, "/chat/completions", chat("demo-slow", false)).await;
+    let slow = send(&demo, "/chat/completions", chat("demo-slow", false)).await;
     assert!(start.elapsed() >= Duration::from_secs(5), "demo-slow took {:?}", start.elapsed());
     assert_eq!(slow.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn what_it_has_not_got_is_refused_in_the_shape_of_openai() {
+async fn unsupported_requests_get_openai_errors() {
     let demo = demo::start().unwrap();
-    let unknown = ask(&demo, "/chat/completions", chat("gpt-4", false)).await;
+    let unknown = send(&demo, "/chat/completions", chat("gpt-4", false)).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(
         unknown.json(),
@@ -235,12 +235,12 @@ async fn what_it_has_not_got_is_refused_in_the_shape_of_openai() {
             "type": "invalid_request_error", "param": "model", "code": "model_not_found",
         }})
     );
-    let path = ask(&demo, "/nothing", None).await;
+    let path = send(&demo, "/nothing", None).await;
     assert_eq!(
         (path.status, path.json()["error"]["message"].as_str()),
         (StatusCode::NOT_FOUND, Some("Unknown request: GET /v1/nothing"))
     );
-    let body = ask(&demo, "/chat/completions", Some(json!({"model": "demo-fast"}))).await;
+    let body = send(&demo, "/chat/completions", Some(json!({"model": "demo-fast"}))).await;
     assert_eq!(
         (body.status, body.json()["error"]["param"].as_str()),
         (StatusCode::BAD_REQUEST, Some("messages"))
@@ -248,7 +248,7 @@ async fn what_it_has_not_got_is_refused_in_the_shape_of_openai() {
 }
 
 #[test]
-fn it_stops_when_dropped() {
+fn demo_server_stops_when_dropped() {
     let demo = demo::start().unwrap();
     let url = demo.base_url();
     let address = (url.host_str().unwrap(), url.port().unwrap());

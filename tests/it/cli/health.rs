@@ -6,9 +6,9 @@ use std::time::Duration;
 use aurora::probe::{Given, Settings, ready, targets};
 use url::Url;
 
-use crate::support::raw_server::{Script, Scripted, answer};
+use crate::support::raw_server::{RawServer, Script, response};
 
-fn ask(url: &str) -> Result<String, String> {
+fn send(url: &str) -> Result<String, String> {
     let settings = Settings {
         url: Url::parse(url).expect(url),
         address_from: "server.host: default, server.port: default".to_owned(),
@@ -23,20 +23,20 @@ fn ask(url: &str) -> Result<String, String> {
 }
 
 #[test]
-fn one_line_says_whether_the_server_is_ready() {
-    let ok = answer("200 OK", "content-type: application/json\r\n", r#"{"status":"ok"}"#);
+fn health_prints_one_line_about_readiness() {
+    let ok = response("200 OK", "content-type: application/json\r\n", r#"{"status":"ok"}"#);
     let cases = [
         (ok, Ok("ready: URL")),
         (
-            answer("503 Service Unavailable", "", r#"{"status":"draining"}"#),
+            response("503 Service Unavailable", "", r#"{"status":"draining"}"#),
             Err("not ready: URL: 503 Service Unavailable: it is draining"),
         ),
         (
-            answer("200 OK", "", "<html>"),
+            response("200 OK", "", "<html>"),
             Err("not ready: URL: 200 OK, but not Aurora's answer; does another program listen there?"),
         ),
         (
-            answer("404 Not Found", "", ""),
+            response("404 Not Found", "", ""),
             Err("not ready: URL: 404 Not Found; does another program listen there?"),
         ),
         (
@@ -48,18 +48,18 @@ fn one_line_says_whether_the_server_is_ready() {
         ),
     ];
     for (script, expected) in cases {
-        let server = Scripted::start([script]);
+        let server = RawServer::start([script]);
         let url = server.url("/base/health/ready");
         let general =
             |line: String| line.replace(&url, "URL").replace(&server.address.to_string(), "HOST:PORT");
-        let said = ask(&url).map(general).map_err(general);
-        assert_eq!(said, expected.map(str::to_owned).map_err(str::to_owned));
+        let output_text = send(&url).map(general).map_err(general);
+        assert_eq!(output_text, expected.map(str::to_owned).map_err(str::to_owned));
         assert!(server.heads()[0].starts_with("GET /base/health/ready HTTP/1.1\r\n"));
     }
 }
 
 #[test]
-fn a_server_that_is_down_is_not_ready() {
+fn health_reports_an_unreachable_server_as_not_ready() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
@@ -67,5 +67,5 @@ fn a_server_that_is_down_is_not_ready() {
         "not ready: http://{address}/health/ready: connection refused: nothing listens at {address} (server.host: \
          default, server.port: default); is `aurora serve` running?"
     );
-    assert_eq!(ask(&format!("http://{address}/health/ready")), Err(expected));
+    assert_eq!(send(&format!("http://{address}/health/ready")), Err(expected));
 }

@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use url::Url;
 
-use crate::support::raw_server::{Script, Scripted, answer, page};
+use crate::support::raw_server::{RawServer, Script, page, response};
 
 const PAGE: &str = r#"# HELP aurora_requests_total Dispatches.
 # TYPE aurora_requests_total counter
@@ -69,13 +69,13 @@ fn run(urls: &[&str], given: &Given, settings: Option<&Settings>, options: &Opti
 }
 
 /// Probes the configured endpoint of a scripted server.
-fn configured(server: &Scripted, credential: Option<Token>) -> Report {
+fn configured(server: &RawServer, credential: Option<Token>) -> Report {
     let settings = Settings { credential, ..settings(&server.url("/metrics")) };
     run(&[], &Given::default(), Some(&settings), &options()).remove(0)
 }
 
 /// The reason and the message, with the server's address as HOST:PORT.
-fn finding(report: &Report, server: &Scripted) -> (String, String) {
+fn finding(report: &Report, server: &RawServer) -> (String, String) {
     let message =
         report.message.as_deref().unwrap_or("none").replace(&server.address.to_string(), "HOST:PORT");
     (report.reason.word().to_owned(), message)
@@ -102,9 +102,9 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 const GZIPPED: &str = "content-type: text/plain; version=0.0.4\r\ncontent-encoding: gzip\r\n";
 
 #[test]
-fn a_healthy_endpoint_is_told_in_full() {
+fn a_healthy_endpoint_is_reported_in_full() {
     let body = gzip(PAGE.as_bytes());
-    let server = Scripted::start([answer("200 OK", GZIPPED, &body)]);
+    let server = RawServer::start([response("200 OK", GZIPPED, &body)]);
     let expected = format!(
         "healthy: {}
 status        200 OK
@@ -131,10 +131,10 @@ openai    gpt-4        10    10 %  300 ms  < 100 ms  0.1–1 s  0.1–1 s
 const HTML: &str = "content-type: text/html; charset=utf-8\r\n";
 const PLAIN: &str = "content-type: text/plain\r\n";
 
-/// Each answer with its reason and its message.
+/// Each response with its reason and its message.
 fn expect_findings<const N: usize>(cases: [(Script, &str, &str); N]) {
     for (script, reason, message) in cases {
-        let server = Scripted::start([script]);
+        let server = RawServer::start([script]);
         let report = configured(&server, None);
         assert_eq!(finding(&report, &server), (reason.to_owned(), message.to_owned()));
         assert!(!report.healthy);
@@ -142,34 +142,34 @@ fn expect_findings<const N: usize>(cases: [(Script, &str, &str); N]) {
 }
 
 #[test]
-fn each_status_gets_its_explanation() {
+fn each_status_is_explained() {
     expect_findings([
         (
-            answer("404 Not Found", "", ""),
+            response("404 Not Found", "", ""),
             "disabled",
             "404 Not Found: metrics are disabled (metrics.enabled: default): set METRICS_ENABLED=true and restart; \
              or the endpoint differs: config says /metrics (metrics.endpoint: default)",
         ),
         (
-            answer("401 Unauthorized", "", ""),
+            response("401 Unauthorized", "", ""),
             "unauthorized",
             "401 Unauthorized: no credential was sent (none is configured); pass --token-env AURORA_MASTER_KEY or \
              --token-file PATH with the key of that server",
         ),
         (
-            answer("403 Forbidden", "", ""),
+            response("403 Forbidden", "", ""),
             "unauthorized",
             "403 Forbidden: no credential was sent (none is configured); pass --token-env AURORA_MASTER_KEY or \
              --token-file PATH with the key of that server",
         ),
         (
-            answer("302 Found", "location: /internal/metrics?token=hush\r\n", ""),
+            response("302 Found", "location: /internal/metrics?token=hush\r\n", ""),
             "redirect",
             "302 Found: redirected to http://HOST:PORT/internal/metrics?…; point the probe, and Prometheus, there: \
              no redirect is followed",
         ),
         (
-            answer("502 Bad Gateway", HTML, "<h1>nginx</h1>"),
+            response("502 Bad Gateway", HTML, "<h1>nginx</h1>"),
             "not_exposition",
             "the answer is 502 Bad Gateway, not 200 OK, it begins \"<h1>nginx</h1>\"; is a proxy in between?",
         ),
@@ -177,28 +177,28 @@ fn each_status_gets_its_explanation() {
 }
 
 #[test]
-fn a_page_that_is_no_exposition_is_told_by_its_first_line() {
+fn a_page_that_is_no_exposition_is_reported_with_its_first_line() {
     expect_findings([
         (
-            answer("200 OK", HTML, "\n<!doctype html>\n<p>"),
+            response("200 OK", HTML, "\n<!doctype html>\n<p>"),
             "not_exposition",
             "not an exposition: content type text/html; charset=utf-8, not text/plain; it begins \
              \"<!doctype html>\"; is a proxy in between, or another program at this address?",
         ),
         (
-            answer("200 OK", "", "a 1\n"),
+            response("200 OK", "", "a 1\n"),
             "not_exposition",
             "not an exposition: no content type, not text/plain; it begins \"a 1\"; is a proxy in between, or \
              another program at this address?",
         ),
         (
-            answer("200 OK", PLAIN, "\u{1b}[2Jhello\n"),
+            response("200 OK", PLAIN, "\u{1b}[2Jhello\n"),
             "not_exposition",
             "not an exposition: it begins \"\\u{1b}[2Jhello\"; is a proxy in between, or another program at this \
              address?",
         ),
         (
-            answer("200 OK", PLAIN, ""),
+            response("200 OK", PLAIN, ""),
             "not_exposition",
             "the answer is empty; is a proxy in between, or another program at this address?",
         ),
@@ -206,7 +206,7 @@ fn a_page_that_is_no_exposition_is_told_by_its_first_line() {
 }
 
 #[test]
-fn a_damaged_answer_is_told_by_its_damage() {
+fn a_damaged_response_is_reported_with_its_damage() {
     expect_findings([
         (
             page("# TYPE a counter\na 1\na 2\n"),
@@ -215,29 +215,31 @@ fn a_damaged_answer_is_told_by_its_damage() {
              scrape",
         ),
         (
-            Script::Answer(format!("HTTP/1.1 200 OK\r\n{PLAIN}content-length: 9\r\n\r\na 1\n").into_bytes()),
+            Script::Response(
+                format!("HTTP/1.1 200 OK\r\n{PLAIN}content-length: 9\r\n\r\na 1\n").into_bytes(),
+            ),
             "malformed",
             "the answer is cut off: end of file before message length reached; was the server or a proxy in \
              between stopped?",
         ),
         (
-            answer("200 OK", "content-type: text/plain\r\ncontent-encoding: br\r\n", "?"),
+            response("200 OK", "content-type: text/plain\r\ncontent-encoding: br\r\n", "?"),
             "not_exposition",
             "the answer is encoded as br, but only gzip was asked for; is a proxy in between?",
         ),
         (
-            answer("200 OK", GZIPPED, "a 1 and no gzip\n"),
+            response("200 OK", GZIPPED, "a 1 and no gzip\n"),
             "malformed",
             "the answer says gzip but cannot be decompressed: invalid gzip header; is a proxy in between?",
         ),
         (
-            Script::Answer(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
+            Script::Response(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
             "not_exposition",
             "what listens at HOST:PORT (server.host: default, server.port: .env:1) does not answer in HTTP; is it \
              another program, or https?",
         ),
         (
-            Script::Answer(Vec::new()),
+            Script::Response(Vec::new()),
             "refused",
             "the connection to HOST:PORT failed (server.host: default, server.port: .env:1): connection closed \
              before message completed; is `aurora serve` running there?",
@@ -246,7 +248,7 @@ fn a_damaged_answer_is_told_by_its_damage() {
 }
 
 #[test]
-fn an_address_where_nothing_listens_is_named_with_the_settings_that_chose_it() {
+fn connection_refused_is_reported_with_the_settings_of_the_address() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     drop(listener);
@@ -262,7 +264,7 @@ fn an_address_where_nothing_listens_is_named_with_the_settings_that_chose_it() {
 }
 
 #[test]
-fn a_name_without_an_address_is_told_from_other_failures() {
+fn an_unresolvable_host_is_reported_as_such() {
     let what = ("nowhere.invalid", 80).to_socket_addrs().expect_err("reserved, RFC 2606").to_string();
     let report = run(&["nowhere.invalid"], &Given::default(), None, &options()).remove(0);
     let message = format!(
@@ -274,16 +276,16 @@ fn a_name_without_an_address_is_told_from_other_failures() {
 }
 
 #[test]
-fn silence_ends_at_the_timeout_before_and_in_the_body() {
+fn timeout_applies_before_and_within_the_body() {
     let quick = Options { timeout: Duration::from_millis(300), ..options() };
-    let silent = Scripted::start([Script::Stall(Vec::new())]);
+    let silent = RawServer::start([Script::Stall(Vec::new())]);
     let report = run(&[&silent.url("")], &Given::default(), None, &quick).remove(0);
     let expected = "no answer from HOST:PORT within 300 ms (given on the command line); is `aurora serve` running \
                     there, does a firewall drop the connection?";
     assert_eq!(finding(&report, &silent), ("timeout".to_owned(), expected.to_owned()));
 
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\na 1\n";
-    let stalled = Scripted::start([Script::Stall(head.to_vec())]);
+    let stalled = RawServer::start([Script::Stall(head.to_vec())]);
     let report = run(&[&stalled.url("")], &Given::default(), None, &quick).remove(0);
     let expected = "the answer began but was not complete within 300 ms; pass a longer --timeout, or look at the \
                     network and the load";
@@ -293,12 +295,12 @@ fn silence_ends_at_the_timeout_before_and_in_the_body() {
 }
 
 #[test]
-fn a_page_or_a_gzip_bomb_over_the_limit_is_refused() {
+fn bodies_over_the_size_limit_are_refused_also_when_compressed() {
     let small = Options { max_size: 1000, ..options() };
     let bomb = gzip(&vec![b'#'; 100_000]);
     assert!(bomb.len() < 1000);
-    for script in [page(PAGE), answer("200 OK", GZIPPED, bomb)] {
-        let server = Scripted::start([script]);
+    for script in [page(PAGE), response("200 OK", GZIPPED, bomb)] {
+        let server = RawServer::start([script]);
         let report = run(&[&server.url("")], &Given::default(), None, &small).remove(0);
         let expected = "the answer is larger than 1000 bytes; pass a larger --max-size if that is meant";
         assert_eq!(finding(&report, &server), ("not_exposition".to_owned(), expected.to_owned()));
@@ -307,15 +309,15 @@ fn a_page_or_a_gzip_bomb_over_the_limit_is_refused() {
 
 #[test]
 fn the_configured_credential_goes_to_the_configured_address_only() {
-    let denied = answer("401 Unauthorized", "content-type: text/plain\r\n", "not-the-key-we-sent");
-    let home = Scripted::start([denied.clone()]);
-    let other = Scripted::start([denied]);
+    let denied = response("401 Unauthorized", "content-type: text/plain\r\n", "not-the-key-we-sent");
+    let home = RawServer::start([denied.clone()]);
+    let other = RawServer::start([denied]);
     let settings = Settings { credential: token("canary-secret-key"), ..settings(&home.url("/metrics")) };
     let urls = [home.url("/elsewhere"), other.url("")];
     let urls = urls.iter().map(String::as_str).collect::<Vec<_>>();
     let reports = run(&urls, &Given::default(), Some(&settings), &options());
     let authorization =
-        |server: &Scripted| server.heads()[0].contains("authorization: Bearer canary-secret-key\r\n");
+        |server: &RawServer| server.heads()[0].contains("authorization: Bearer canary-secret-key\r\n");
     assert_eq!((authorization(&home), authorization(&other)), (true, false));
     let sent = "401 Unauthorized: the credential sent was server.master_key (.env:2), and the server has another; pass \
                 --token-env AURORA_MASTER_KEY or --token-file PATH with the key of that server";
@@ -326,19 +328,19 @@ fn the_configured_credential_goes_to_the_configured_address_only() {
 }
 
 #[test]
-fn a_redirect_takes_no_credential_along() {
-    let goal = Scripted::start([page(PAGE)]);
+fn a_redirect_receives_no_credential() {
+    let goal = RawServer::start([page(PAGE)]);
     let location = format!("location: {}\r\n", goal.url("/metrics"));
-    let server = Scripted::start([answer("301 Moved Permanently", &location, "")]);
+    let server = RawServer::start([response("301 Moved Permanently", &location, "")]);
     let report = configured(&server, token("canary-secret-key"));
     assert_eq!(report.reason.word(), "redirect");
     assert_eq!((server.heads().len(), goal.heads().len()), (1, 0));
 }
 
 #[test]
-fn what_the_command_line_gives_is_sent_and_an_echo_is_not_printed() {
+fn headers_of_the_command_line_are_sent_and_never_printed() {
     let echo = "# HELP a Bearer canary-token-1\n# TYPE a gauge\na{cookie=\"canary-cookie\"} 1\n";
-    let server = Scripted::start([page(echo)]);
+    let server = RawServer::start([page(echo)]);
     let token = Some(Token { secret: Secret::new("canary-token-1"), from: "--token-env NAME".to_owned() });
     let headers = ["Cookie: session canary-cookie", "X-Scope: tenant-one", "host: metrics.example"];
     let given = Given { token, headers: headers.map(Secret::new).to_vec() };
@@ -355,7 +357,7 @@ fn what_the_command_line_gives_is_sent_and_an_echo_is_not_printed() {
     assert_eq!(render::raw(&[report]), expected);
 
     let headers = "content-type: canary-cookie\r\nlocation: /canary-token-1\r\n";
-    let server = Scripted::start([answer("307 Temporary Redirect", headers, "")]);
+    let server = RawServer::start([response("307 Temporary Redirect", headers, "")]);
     let report = run(&[&server.url("")], &given, None, &all).remove(0);
     let expected = "307 Temporary Redirect: redirected to http://HOST:PORT/[redacted]; point the probe, and \
                     Prometheus, there: no redirect is followed";
@@ -364,7 +366,7 @@ fn what_the_command_line_gives_is_sent_and_an_echo_is_not_printed() {
 }
 
 #[test]
-fn a_url_or_header_that_cannot_be_used_is_refused_without_repeating_a_secret() {
+fn invalid_urls_and_headers_are_refused_without_printing_secrets() {
     let refusal = |url: &str, header: &str| {
         let headers = (!header.is_empty()).then(|| Secret::new(header)).into_iter().collect();
         let error = targets(&[url.to_owned()], &Given { token: None, headers }, None).expect_err(url);
@@ -391,7 +393,7 @@ fn a_url_or_header_that_cannot_be_used_is_refused_without_repeating_a_secret() {
 }
 
 #[test]
-fn between_two_scrapes_a_restart_is_seen_and_nothing_counts_twice() {
+fn a_restart_between_two_scrapes_is_detected() {
     let page_of = |start: u32, success: u32| {
         page(format!(
             "# TYPE aurora_requests_total counter\n\
@@ -407,7 +409,7 @@ fn between_two_scrapes_a_restart_is_seen_and_nothing_counts_twice() {
     for (pages, restarted) in
         [([page_of(1, 10), page_of(1, 15)], false), ([page_of(1, 4), page_of(2, 5)], true)]
     {
-        let server = Scripted::start(pages);
+        let server = RawServer::start(pages);
         let report = run(&[&server.url("")], &Given::default(), None, &over).remove(0);
         let summary = report.summary.clone().expect("valid");
         assert_eq!((summary.requests, summary.restarted, report.healthy), (Some(5.0), restarted, true));
@@ -420,8 +422,8 @@ fn between_two_scrapes_a_restart_is_seen_and_nothing_counts_twice() {
 }
 
 #[test]
-fn requirements_are_judged_on_the_sums() {
-    let server = Scripted::start([page("# TYPE a counter\na{x=\"1\"} 1\na{x=\"2\"} 2\n")]);
+fn requirements_apply_to_sums_over_replicas() {
+    let server = RawServer::start([page("# TYPE a counter\na{x=\"1\"} 1\na{x=\"2\"} 2\n")]);
     let wanted = ["a >= 3", "a{x=\"1\"} > 1", "b == 0"].map(|text| text.parse().expect(text)).to_vec();
     let options = Options { requirements: wanted, ..options() };
     let report = run(&[&server.url("")], &Given::default(), None, &options).remove(0);
@@ -449,7 +451,7 @@ requests      none reported: there is no aurora_requests_total
 
 #[test]
 fn the_json_document_is_stable() {
-    let server = Scripted::start([page(PAGE)]);
+    let server = RawServer::start([page(PAGE)]);
     let options = Options {
         requirements: vec!["aurora_requests_total > 1".parse().expect("valid")],
         filter: Some(regex::Regex::new("in_flight").expect("valid")),
@@ -465,8 +467,8 @@ fn the_json_document_is_stable() {
 
 #[test]
 fn several_replicas_get_one_row_each() {
-    let healthy = Scripted::start([page(PAGE)]);
-    let wrong = Scripted::start([answer("404 Not Found", "", "")]);
+    let healthy = RawServer::start([page(PAGE)]);
+    let wrong = RawServer::start([response("404 Not Found", "", "")]);
     let urls = [healthy.url(""), wrong.url("/metrics")];
     let urls = urls.iter().map(String::as_str).collect::<Vec<_>>();
     let reports = run(&urls, &Given::default(), None, &options());
@@ -493,8 +495,8 @@ fn several_replicas_get_one_row_each() {
 }
 
 #[test]
-fn a_filter_shows_the_series_that_match() {
-    let server = Scripted::start([page(PAGE)]);
+fn a_filter_prints_the_matching_series() {
+    let server = RawServer::start([page(PAGE)]);
     let options = Options {
         filter: Some(regex::Regex::new("direction=\"(input|output)\"").expect("valid")),
         ..options()

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::aurora::Setup;
 use crate::support::client::request;
-use crate::support::raw_server::{Scripted, answer, page};
+use crate::support::raw_server::{RawServer, page, response};
 
 const PAGE: &str = "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\n";
 
@@ -43,8 +43,8 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 #[test]
-fn without_a_url_the_configured_endpoint_is_asked_with_the_configured_key() {
-    let server = Scripted::start([page(PAGE), answer("404 Not Found", "", "")]);
+fn without_a_url_the_configured_endpoint_is_probed_with_the_configured_key() {
+    let server = RawServer::start([page(PAGE), response("404 Not Found", "", "")]);
     let port = server.address.port();
     let overlay = format!("PORT={port}\nAURORA_MASTER_KEY=canary-master-key\n");
     let yaml = "server:\n  base_path: /gateway\nmetrics:\n  enabled: true\n  endpoint: /internal/metrics\n";
@@ -70,7 +70,7 @@ fn without_a_url_the_configured_endpoint_is_asked_with_the_configured_key() {
 
 #[test]
 fn a_token_comes_from_a_variable_or_a_file() {
-    let server = Scripted::start([page(PAGE)]);
+    let server = RawServer::start([page(PAGE)]);
     let folder = folder(&[("token", "from-a-file\n"), ("empty", "\n")]);
     let url = server.url("");
     let variables = [("TOKEN", "from-a-variable")];
@@ -103,7 +103,7 @@ fn a_token_comes_from_a_variable_or_a_file() {
 
 #[test]
 fn a_broken_configuration_matters_only_without_a_url() {
-    let server = Scripted::start([page(PAGE)]);
+    let server = RawServer::start([page(PAGE)]);
     let folder = folder(&[]);
     let problem = "environment PORT: server.port: a wrong value (got \"x\", expected a port from 1 to 65535); write for \
                    example 8080 [bad-value]";
@@ -127,7 +127,7 @@ fn a_broken_configuration_matters_only_without_a_url() {
 }
 
 #[test]
-fn wrong_usage_is_told_with_what_to_write() {
+fn wrong_usage_is_reported_with_a_correction() {
     let folder = folder(&[]);
     for (flag, value, expected) in [
         ("--require <EXPR>", "a", "after the family comes one of == != > >= < <= and a number"),
@@ -144,9 +144,9 @@ fn wrong_usage_is_told_with_what_to_write() {
 }
 
 #[test]
-fn health_asks_under_the_base_path_and_sends_no_key() {
-    let ready = answer("200 OK", "", r#"{"status":"ok"}"#);
-    let server = Scripted::start([ready, answer("503 Service Unavailable", "", "")]);
+fn health_uses_the_base_path_and_sends_no_key() {
+    let ready = response("200 OK", "", r#"{"status":"ok"}"#);
+    let server = RawServer::start([ready, response("503 Service Unavailable", "", "")]);
     let port = server.address.port().to_string();
     let variables =
         [("PORT", port.as_str()), ("BASE_PATH", "/gateway"), ("AURORA_MASTER_KEY", "canary-master-key")];
@@ -161,7 +161,7 @@ fn health_asks_under_the_base_path_and_sends_no_key() {
     }
 }
 
-/// An https server for `localhost` that answers with [`PAGE`]; its port.
+/// An https server for `localhost` that responds with [`PAGE`]; its port.
 fn https(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
@@ -181,11 +181,11 @@ fn https(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> u
             let Ok(mut stream) = acceptor.accept(connection).await else { continue };
             let mut head = [0; 4096];
             assert!(stream.read(&mut head).await.expect("a request") > 0);
-            let answer = format!(
+            let response = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{PAGE}",
                 PAGE.len()
             );
-            stream.write_all(answer.as_bytes()).await.expect("a reader");
+            stream.write_all(response.as_bytes()).await.expect("a reader");
             stream.shutdown().await.expect("a reader");
         }
     };
@@ -258,8 +258,8 @@ fn a_percentile_is_printed_as_its_bucket_beside_the_mean() {
         request("POST", "/v1/chat/completions", "content-type: application/json\r\n", body)
     };
     // demo-slow takes 5 s and a little, where a bucket ends at 5 s.
-    assert_eq!(aurora.ask(chat("demo-slow")).status, 200);
-    assert_eq!(aurora.ask(chat("demo-fast")).status, 200);
+    assert_eq!(aurora.send(chat("demo-slow")).status, 200);
+    assert_eq!(aurora.send(chat("demo-fast")).status, 200);
     aurora.settles("aurora_answers_total", &["demo-fast ok 1", "demo-slow ok 1"]);
     let (code, printed, _) = ran(aurora.folder(), &[], &["metrics", "probe", &aurora.url("/metrics")]);
     let row = |model: &str| {

@@ -68,7 +68,7 @@ fn providers(loaded: &Loaded) -> Vec<String> {
 }
 
 #[test]
-fn every_refusal_word_for_word() {
+fn every_configuration_error_has_its_exact_text() {
     let folder = Path::new("tests/it/testdata/bad");
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("the folder") {
@@ -108,7 +108,7 @@ fn a_file_over_one_mebibyte_is_refused() {
 }
 
 #[test]
-fn a_large_alias_of_a_large_list_is_refused() {
+fn yaml_aliases_of_large_lists_are_refused() {
     let text = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(5000), "*a,".repeat(5000));
     let place = 5 + 3 * 9;
     let expected = format!(
@@ -118,7 +118,7 @@ fn a_large_alias_of_a_large_list_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_named_must_be_there() {
+fn a_named_file_must_exist() {
     let folder = Folder::new(&[]);
     let fix = "does not exist; create it, or name another with --config [no-config-file]";
     let loaded = folder.load(&[QUIET[0], QUIET[1], ("AURORA_CONFIG_PATH", "absent.yaml")]);
@@ -133,7 +133,7 @@ fn a_file_that_is_named_must_be_there() {
 }
 
 #[test]
-fn the_first_file_of_the_search_counts() {
+fn the_first_file_found_is_used() {
     let all = ["config.yaml", "config/config.yaml", "configs/config.yaml"];
     for (index, name) in all.iter().enumerate() {
         let files: Vec<_> = all[index..].iter().map(|name| (*name, "server:\n  port: 9000\n")).collect();
@@ -144,7 +144,7 @@ fn the_first_file_of_the_search_counts() {
 }
 
 #[test]
-fn a_later_layer_wins_and_says_so() {
+fn a_later_source_overrides_with_a_warning() {
     let yaml = ("config.yaml", "server:\n  port: 1001\n");
     let dotenv = (".env", "# first\nPORT=1000\nPORT=1002\n");
     let variable = ("PORT", "1003");
@@ -165,7 +165,7 @@ fn a_later_layer_wins_and_says_so() {
 }
 
 #[test]
-fn an_appended_line_disables_metrics() {
+fn an_appended_dotenv_line_disables_metrics() {
     let folder = Folder::new(&[(".env", "METRICS_ENABLED=true\nMETRICS_ENABLED=false\n")]);
     assert!(!config(&folder.load(&QUIET)).metrics.enabled);
     let folder = Folder::new(&[("config.yaml", "metrics:\n  enabled: ${METRICS:-on}\n")]);
@@ -174,7 +174,7 @@ fn an_appended_line_disables_metrics() {
 }
 
 #[test]
-fn the_page_s_set_ups_load_as_printed() {
+fn setups_of_the_metrics_page_load() {
     let production = "PORT=8080\nAURORA_MASTER_KEY=<your Aurora master key>\nMETRICS_ENABLED=true\n\
                       METRICS_ENDPOINT=/metrics\nOPENAI_API_KEY=<your OpenAI API key>\n";
     let loaded = Folder::new(&[(".env", production)]).load(&[]);
@@ -199,7 +199,7 @@ fn the_page_s_set_ups_load_as_printed() {
 }
 
 #[test]
-fn the_example_behaves_like_the_defaults() {
+fn the_example_file_equals_the_defaults() {
     let example =
         load(&Sources { config_file: Some("config.yaml".into()), directory: ".".into(), ..quiet_dotenv() });
     let bare = Folder::new(&[]).load(&[]);
@@ -226,7 +226,7 @@ fn the_example_behaves_like_the_defaults() {
 }
 
 #[test]
-fn the_suggestions_of_the_example_load() {
+fn commented_settings_of_the_example_file_load() {
     let example = fs::read_to_string("config.yaml").expect("the example");
     let taken_up: String = example
         .lines()
@@ -277,7 +277,7 @@ fn quiet_dotenv() -> Sources {
 }
 
 #[test]
-fn variables_make_providers() {
+fn provider_variables_configure_providers() {
     let loaded = Folder::new(&[]).load(&[
         ("OPENAI_API_KEY", "a"),
         ("OPENAI_EAST_API_KEY", "b"),
@@ -307,7 +307,7 @@ fn variables_make_providers() {
 }
 
 #[test]
-fn a_type_that_lists_no_models_wants_them_listed() {
+fn provider_types_without_a_model_list_require_models() {
     let yaml = "providers:\n  az: {type: azure, api_key: k, base_url: \"https://a.example\"}\n  \
                 b: {type: azure, api_key: k, base_url: \"https://b.example\", models: [m]}\n  \
                 c: {type: openai, api_key: k}\n";
@@ -324,7 +324,7 @@ fn a_type_that_lists_no_models_wants_them_listed() {
 }
 
 #[test]
-fn variables_overlay_the_file_s_providers() {
+fn variables_override_providers_of_the_file() {
     let yaml = "providers:\n  second: {type: groq, api_key: \"${UNSET}\"}\n  openai: {type: openai, api_key_file: key}\n  \
                 other: {type: openai, api_key: \"${K}\"}\n";
     let loaded = Folder::new(&[("config.yaml", yaml), ("key", "from-file\n")]).load(&[
@@ -345,7 +345,7 @@ fn variables_overlay_the_file_s_providers() {
 }
 
 #[test]
-fn assumed_variables_are_listed() {
+fn inferred_variables_are_listed() {
     let yaml = "server:\n  master_key: ${MASTER}\n  port: ${THE_PORT}\n  keys:\n  - {name: ci, key: \"${CI}\"}\n  - {name: cd, key_file: \"${CD}\"}\n\
                 metrics:\n  token: ${TOKEN}\nhttp:\n  proxy: ${PROXY}\nproviders:\n  a: {type: openai, api_key: \"${KEY}\", \
                 resilience: {retry: {max_retries: \"${RETRIES}\"}}}\n  b: {type: openai, api_key_file: \"${FILE}\"}\n\
@@ -375,7 +375,7 @@ fn assumed_variables_are_listed() {
 }
 
 #[test]
-fn the_demo_is_alone_unless_a_file_is_named() {
+fn demo_ignores_providers_unless_a_file_is_named() {
     let folder = Folder::new(&[
         (
             "config.yaml",
@@ -419,7 +419,7 @@ fn settings(loaded: &Loaded, prefix: &str) -> Vec<String> {
 }
 
 #[test]
-fn secrets_come_from_files_too() {
+fn secrets_are_read_from_files() {
     let yaml = "server:\n  keys:\n  - {name: ci, key_file: ci.key}\nproviders:\n  a: {type: groq, api_key_file: groq.key}\n";
     let files = [
         ("config.yaml", yaml),
@@ -459,7 +459,7 @@ fn secrets_come_from_files_too() {
 }
 
 #[test]
-fn a_variable_replaces_the_file_s_key_in_either_form() {
+fn a_key_variable_overrides_key_and_key_file() {
     let yaml = "providers:\n  openai: {type: openai, api_key: \"${K}\"}\n";
     let folder = Folder::new(&[("config.yaml", yaml), ("key", "from-file\n")]);
     let loaded = folder.load(&[QUIET[0], ("K", "from-yaml"), ("OPENAI_API_KEY_FILE", "key")]);
@@ -471,7 +471,7 @@ fn a_variable_replaces_the_file_s_key_in_either_form() {
 }
 
 #[test]
-fn at_most_a_thousand_keys() {
+fn more_than_a_thousand_keys_are_refused() {
     let yaml = |count: usize| {
         let keys = (0..count).map(|n| format!("  - {{name: k{n}, key: a-key-of-the-tests-{n}}}\n"));
         format!("server:\n  keys:\n{}", keys.collect::<String>())
@@ -484,7 +484,7 @@ fn at_most_a_thousand_keys() {
 }
 
 #[test]
-fn keys_without_a_master_key_close_the_gateway_and_its_metrics() {
+fn named_keys_alone_require_authentication_for_api_and_metrics() {
     let yaml = "server:\n  keys: [{name: ci, key: a-key-of-the-tests-1}]\nmetrics: {enabled: true}\n";
     let folder = Folder::new(&[("config.yaml", yaml)]);
     let expected = "warning: config.yaml:3:20: metrics.endpoint: closed to everyone, as server.keys open the API alone; \
@@ -494,7 +494,7 @@ fn keys_without_a_master_key_close_the_gateway_and_its_metrics() {
 }
 
 #[test]
-fn a_provider_overrides_the_resilience_of_all() {
+fn provider_resilience_overrides_the_global_one() {
     let yaml = "resilience:\n  retry: {max_retries: 2}\n  circuit_breaker: {timeout: 10s}\nproviders:\n  a:\n    type: ollama\n    \
                 resilience:\n      retry: {backoff_factor: 3, jitter_factor: 0}\n      circuit_breaker: {failure_threshold: 0}\n  \
                 b: {type: ollama}\n";
@@ -537,7 +537,7 @@ fn a_provider_overrides_the_resilience_of_all() {
 }
 
 #[test]
-fn prices_are_exact() {
+fn prices_are_parsed_exactly() {
     let yaml = "providers:\n  a:\n    type: ollama\n    prices:\n      gpt-4.1-mini: {input: 0.4, output: 1.6, cache_read: 0.1}\n      \
                 x/y: {input: \"0.000001\", output: 2, cache_read: 0, cache_write: 3.75}\n";
     let loaded = Folder::new(&[("config.yaml", yaml)]).load(&[QUIET[0]]);
@@ -563,7 +563,7 @@ fn prices_are_exact() {
 }
 
 #[test]
-fn routes_name_targets_in_their_order() {
+fn routes_keep_the_order_of_targets() {
     let yaml = "providers:\n  a: {type: ollama, models: [x, b/y]}\n  b: {type: ollama}\nroutes:\n  smart: [a/b/y, b/z, jina/w]\n  \
                 one: a/x\n  both: a/x, b/x\n  a/x: {targets: [b/x], strategy: round_robin}\n";
     let loaded = Folder::new(&[("config.yaml", yaml)]).load(&QUIET);
@@ -594,7 +594,7 @@ fn routes_name_targets_in_their_order() {
 }
 
 #[test]
-fn a_route_without_any_provider_left_is_none() {
+fn a_route_without_a_usable_provider_is_dropped() {
     let yaml = "providers:\n  b: {type: groq, api_key: \"${NOT_SET}\"}\nroutes:\n  a: [b/x]\n";
     let loaded = Folder::new(&[("config.yaml", yaml)]).load(&QUIET);
     assert!(config(&loaded).routes.is_empty());
@@ -603,7 +603,7 @@ fn a_route_without_any_provider_left_is_none() {
 }
 
 #[test]
-fn proxies() {
+fn proxies_are_read_from_settings_and_environment() {
     let yaml = ("config.yaml", "http:\n  proxy: proxy.internal:3128\n");
     let all = ("HTTPS_PROXY", "http://user:hidden@secure.internal:1");
     let cases: [(&[_], &[_], &str); 6] = [
@@ -641,7 +641,7 @@ fn proxies() {
 }
 
 #[test]
-fn the_metrics_have_an_address_of_their_own() {
+fn metrics_listen_address_is_separate() {
     let variables = [("BASE_PATH", "/gw"), ("METRICS_LISTEN", "[::]:9090"), ("METRICS_MAX_MODELS", "7")];
     let loaded = Folder::new(&[]).load(&variables);
     let own = config(&loaded);
@@ -664,7 +664,7 @@ fn the_metrics_have_an_address_of_their_own() {
 }
 
 #[test]
-fn usage_is_asked_for_where_the_type_is_known_to_declare_it() {
+fn usage_injection_depends_on_the_provider_type() {
     let declaring: Vec<_> =
         aurora::config::PROVIDER_TYPES.iter().filter(|row| row.inject_usage).map(|row| row.name).collect();
     assert_eq!(
@@ -678,7 +678,7 @@ fn usage_is_asked_for_where_the_type_is_known_to_declare_it() {
 }
 
 #[test]
-fn loading_again_reads_everything_again() {
+fn reload_reads_all_sources_again() {
     let folder =
         Folder::new(&[("config.yaml", "server:\n  master_key: ${K}\n"), (".env", "K=0123456789abcdef-1\n")]);
     let sources = folder.sources(&[QUIET[1]]);
@@ -689,7 +689,7 @@ fn loading_again_reads_everything_again() {
 }
 
 #[test]
-fn an_inline_key_in_a_readable_file_is_pointed_out() {
+fn an_inline_key_in_a_world_readable_file_is_warned_of() {
     let key = "inline-secret-value-of-the-test";
     let folder = Folder::new(&[("config.yaml", &format!("server:\n  master_key: {key}\n"))]);
     assert_eq!(problems(&folder.load(&[QUIET[1]])), "");
@@ -704,7 +704,7 @@ fn an_inline_key_in_a_readable_file_is_pointed_out() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_is_a_panic(text in "([a-z0-9é]|[:\\-\\[\\]{}&*!|>'\"#%@,$=~<? \t\n]|: |\n  |- |\\$\\{|server:\n  (keys:\n  - )?|routes:\n  a: |providers:\n  a: (type: ollama\n    (prices:\n      |resilience:\n      ))?){0,60}") {
+    fn arbitrary_yaml_never_panics(text in "([a-z0-9é]|[:\\-\\[\\]{}&*!|>'\"#%@,$=~<? \t\n]|: |\n  |- |\\$\\{|server:\n  (keys:\n  - )?|routes:\n  a: |providers:\n  a: (type: ollama\n    (prices:\n      |resilience:\n      ))?){0,60}") {
         let folder = Folder::new(&[("config.yaml", &text), (".env", &text)]);
         let loaded = folder.load(&[("OPENAI_BASE_URL", &text), ("AURORA_HOST", &text), ("METRICS_ENDPOINT", &text)]);
         proptest::prop_assert_eq!(
@@ -715,7 +715,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn addresses_to_dial() {
+fn listen_addresses_become_dialable_urls() {
     for (host, url) in [
         ("0.0.0.0", "http://127.0.0.1:8080/gw/metrics"),
         ("::", "http://[::1]:8080/gw/metrics"),

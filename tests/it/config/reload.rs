@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json as value};
 
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
-use crate::support::client::{Answer, Caller, MASTER_KEY, chat_of, key, request};
-use crate::support::raw_server::{Scripted, answer};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
+use crate::support::client::{Client, MASTER_KEY, Response, chat_of, key, request};
+use crate::support::raw_server::{RawServer, response};
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening};
 
 const OK: &str = r#"{"choices":[]}"#;
@@ -42,8 +42,8 @@ fn reload(aurora: &Aurora, count: usize) -> Value {
 
 /// The value of a series.
 fn value_of(aurora: &Aurora, series: &str, key: &str) -> String {
-    let page: Answer =
-        aurora.ask(request("GET", "/metrics", &format!("authorization: Bearer {key}\r\n"), ""));
+    let page: Response =
+        aurora.send(request("GET", "/metrics", &format!("authorization: Bearer {key}\r\n"), ""));
     let line =
         page.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
     line.unwrap_or_else(|| panic!("no {series}"))
@@ -58,11 +58,11 @@ fn hash(aurora: &Aurora) -> String {
 }
 
 #[test]
-fn what_changed_is_in_force_after_a_hangup() {
+fn sighup_applies_changed_settings() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let aurora = Setup::new().yaml(&yaml(&upstream, &locked(MASTER_KEY), "m", "")).start();
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
-    assert_eq!(aurora.ask(chat_of("n", false)).status, 404);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("n", false)).status, 404);
     let before = hash(&aurora);
     let server =
         format!("{}, keys: [{{name: alice, key: {NEXT_KEY}}}], body_size_limit: 1K", locked(MASTER_KEY));
@@ -72,7 +72,7 @@ fn what_changed_is_in_force_after_a_hangup() {
     });
     assert_eq!(reload(&aurora, 1), expected);
     for (model, status) in [("m", 404), ("n", 200), ("alias", 200)] {
-        assert_eq!(aurora.ask(chat(NEXT_KEY, model)).status, status, "{model}");
+        assert_eq!(aurora.send(chat(NEXT_KEY, model)).status, status, "{model}");
     }
     let long = request(
         "POST",
@@ -80,23 +80,23 @@ fn what_changed_is_in_force_after_a_hangup() {
         &key(),
         format!(r#"{{"model":"n","x":"{}"}}"#, "x".repeat(1024)),
     );
-    assert_eq!(aurora.ask(long).status, 413);
+    assert_eq!(aurora.send(long).status, 413);
     aurora.settles("aurora_caller_requests_total", &["alice 3", "master 1"]);
     assert_ne!(hash(&aurora), before);
     aurora.replace("config.yaml", &yaml(&upstream, &locked(MASTER_KEY), "m", ""));
     reload(&aurora, 2);
     assert_eq!(hash(&aurora), before);
-    assert_eq!(aurora.ask(chat(NEXT_KEY, "m")).status, 401);
+    assert_eq!(aurora.send(chat(NEXT_KEY, "m")).status, 401);
 }
 
 #[test]
-fn the_hash_is_of_what_is_served_and_not_of_its_secrets_and_paths() {
+fn the_configuration_hash_excludes_secrets_and_paths() {
     let upstream = Upstream::start();
     let hash = |key: &str, file: &str, more: &str| {
         let yaml = yaml(&upstream, &format!("{}{more}", locked(key)), "m", "");
         let yaml = yaml.replace("api_key: canary-provider-key-0123456789", &format!("api_key_file: {file}"));
         let aurora = Setup::new().yaml(&yaml).file(file, key).start();
-        let page = aurora.ask(request("GET", "/metrics", &format!("authorization: Bearer {key}\r\n"), ""));
+        let page = aurora.send(request("GET", "/metrics", &format!("authorization: Bearer {key}\r\n"), ""));
         let hash = page.text().lines().find_map(|line| line.strip_prefix("aurora_config_info{hash=\""));
         hash.and_then(|hash| hash.strip_suffix("\"} 1")).expect("a hash").to_owned()
     };
@@ -107,7 +107,7 @@ fn the_hash_is_of_what_is_served_and_not_of_its_secrets_and_paths() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_and_the_one_before_stays() {
+fn an_invalid_configuration_is_refused_and_the_active_one_stays() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let good = yaml(&upstream, &locked(MASTER_KEY), "m", "");
     let aurora = Setup::new().yaml(&good).start();
@@ -137,15 +137,15 @@ fn a_bad_configuration_is_refused_and_the_one_before_stays() {
     assert_eq!(problems, expected);
     assert_eq!(state(&aurora), "0");
     assert_eq!(value_of(&aurora, "aurora_config_last_reload_success_timestamp_seconds", MASTER_KEY), time);
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
-    assert_eq!(aurora.ask(chat(NEXT_KEY, "m")).status, 401);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(chat(NEXT_KEY, "m")).status, 401);
     aurora.replace("config.yaml", &good);
     reload(&aurora, 1);
     assert_eq!(state(&aurora), "1");
 }
 
 #[test]
-fn what_only_a_start_can_change_stays_and_is_named() {
+fn settings_that_need_a_restart_are_kept_and_logged() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let aurora = Setup::bare().variable("LOG_FORMAT", "json").arguments(&["serve", "--port", "0"]);
     let first = yaml(&upstream, &format!("host: 127.0.0.1, {}", locked(MASTER_KEY)), "m", "");
@@ -172,29 +172,29 @@ fn what_only_a_start_can_change_stays_and_is_named() {
         "metrics.max_series",
     ];
     assert_eq!(keys, expected.map(|key| value!(["WARN", key])));
-    assert_eq!(aurora.ask(chat_of("n", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("n", false)).status, 200);
     aurora.settles("aurora_answers_total", &["n ok 1"]);
 }
 
 #[test]
-fn the_log_level_changes_at_once() {
+fn log_level_changes_on_reload() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let with = |level: &str, model: &str| {
         yaml(&upstream, &locked(MASTER_KEY), model, &format!("log: {{requests: all, level: {level}}}"))
     };
     let aurora = Setup::new().yaml(&with("info", "m")).start();
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
     aurora.lines("request", 1);
     aurora.replace("config.yaml", &with("error", "n"));
     aurora.signal("HUP");
     // At that level nothing tells of it but what is served.
-    let until = Instant::now() + PATIENCE;
-    while aurora.ask(chat_of("n", false)).status != 200 {
+    let until = Instant::now() + WAIT_LIMIT;
+    while aurora.send(chat_of("n", false)).status != 200 {
         assert!(Instant::now() < until, "no reload");
     }
     aurora.replace("config.yaml", &with("info", "m"));
     reload(&aurora, 1);
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
     let (_, log) = aurora.stop();
     let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let fine = lines.filter(|line| line["msg"] == "request" && line["level"] == "INFO");
@@ -202,38 +202,38 @@ fn the_log_level_changes_at_once() {
 }
 
 #[test]
-fn a_stream_outlives_the_provider_that_it_comes_from() {
+fn a_stream_continues_after_its_provider_is_removed() {
     let gate = Gate::default();
     let mut streaming = opening(&[HELLO]);
     streaming.extend([Step::Await(gate.clone()), Step::Send(chunk(DONE)), Step::Send(LAST_CHUNK.into())]);
     let upstream = Upstream::start().on("s", streaming);
     let aurora = Setup::new().yaml(&yaml(&upstream, &locked(MASTER_KEY), "s", "")).start();
-    let mut caller = aurora.caller();
-    caller.send(chat_of("s", true));
-    assert_eq!(caller.head().status, 200);
-    assert_eq!(caller.read_until("\n\n"), HELLO);
+    let mut client = aurora.client();
+    client.send(chat_of("s", true));
+    assert_eq!(client.head().status, 200);
+    assert_eq!(client.read_until("\n\n"), HELLO);
     let other =
         yaml(&upstream, &locked(NEXT_KEY), "m", "http: {connect_timeout: 1s}").replace("  up:", "  other:");
     aurora.replace("config.yaml", &other);
     reload(&aurora, 1);
     gate.open();
-    assert_eq!(caller.read_until("\n\n"), DONE);
-    assert_eq!(caller.chunk(), Some(Vec::new()));
-    caller.send(chat_of("s", true));
-    assert_eq!(caller.answer().status, 401, "the next request on the same connection meets the new keys");
+    assert_eq!(client.read_until("\n\n"), DONE);
+    assert_eq!(client.chunk(), Some(Vec::new()));
+    client.send(chat_of("s", true));
+    assert_eq!(client.response().status, 401, "the next request on the same connection meets the new keys");
     let streams = "aurora_streams_total{provider=\"up\",model=\"s\",outcome=\"completed\"}";
     assert_eq!(value_of(&aurora, streams, NEXT_KEY), "1");
 }
 
-/// Sends chats on kept connections until it is enough, each with the key of its time; each is answered 200.
+/// Sends chats on kept connections until it is enough, each with the key of its time; each gets 200.
 fn load(aurora: &Aurora, enough: &AtomicBool, served: &AtomicUsize, key: &RwLock<&str>) {
-    let mut caller = Caller::connect(aurora.address);
+    let mut client = Client::connect(aurora.address);
     while !enough.load(Ordering::SeqCst) {
-        // Held until the answer is here: whoever changes the key waits for those that are under way with the old one.
+        // Held until the response is here: whoever changes the key waits for those that are under way with the old one.
         let key = key.read().expect("not poisoned");
-        caller.send(chat(&key, "m"));
-        let answer = caller.answer();
-        assert_eq!((answer.said(), answer.whole), ((200, OK), true));
+        client.send(chat(&key, "m"));
+        let response = client.response();
+        assert_eq!((response.status_and_text(), response.whole), ((200, OK), true));
         served.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -254,7 +254,7 @@ fn under_load(aurora: &Aurora, key: &RwLock<&str>, work: impl FnOnce(&AtomicUsiz
 /// Waits until so many more were served.
 fn pass(served: &AtomicUsize, more: usize) {
     let least = served.load(Ordering::SeqCst) + more;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     while served.load(Ordering::SeqCst) < least {
         assert!(Instant::now() < until, "{least} were waited for in vain");
         thread::yield_now();
@@ -301,7 +301,7 @@ fn rotating_the_master_key_under_load_loses_nothing() {
         pass(served, 100);
     });
     assert_eq!(upstream.calls().len(), served);
-    assert_eq!(aurora.ask(chat(MASTER_KEY, "m")).status, 401);
+    assert_eq!(aurora.send(chat(MASTER_KEY, "m")).status, 401);
     let (_, log) = aurora.stop();
     for secret in [MASTER_KEY, NEXT_KEY, "canary-provider-key-0123456789"] {
         assert!(!log.iter().any(|line| line.contains(secret)), "{log:#?}");
@@ -316,7 +316,7 @@ fn point(aurora: &Aurora, link: &str, to: &str) {
 }
 
 #[test]
-fn a_changed_file_of_secrets_is_read_again() {
+fn changed_secret_files_are_reloaded() {
     let upstream = Upstream::start().on("m", json(OK));
     let yaml = yaml(&upstream, "base_path: /", "m", "");
     let yaml = yaml.replace("api_key: canary-provider-key-0123456789", "api_key_file: provider/key");
@@ -333,7 +333,7 @@ fn a_changed_file_of_secrets_is_read_again() {
         let call = upstream.calls().pop().expect("a call");
         call.headers().into_iter().find(|line| line.starts_with("authorization")).expect("a key").to_owned()
     };
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
     assert_eq!(credential(&upstream), "authorization: Bearer sk-one");
 
     point(&aurora, "provider", "two");
@@ -342,31 +342,31 @@ fn a_changed_file_of_secrets_is_read_again() {
         "routes": 0, "keys": 0
     });
     assert_eq!(aurora.lines("configuration reloaded", 1), [expected]);
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
     assert_eq!(credential(&upstream), "authorization: Bearer sk-two");
 
     aurora.replace("master", NEXT_KEY);
     aurora.lines("configuration reloaded", 2);
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 401);
-    assert_eq!(aurora.ask(chat(NEXT_KEY, "m")).status, 200);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 401);
+    assert_eq!(aurora.send(chat(NEXT_KEY, "m")).status, 200);
 
     aurora.replace("token", "canary-token-of-the-tests-2");
     aurora.lines("configuration reloaded", 3);
     for (token, status) in [("canary-token-of-the-tests-1", 401), ("canary-token-of-the-tests-2", 200)] {
         let headers = format!("authorization: Bearer {token}\r\n");
-        assert_eq!(aurora.ask(request("GET", "/metrics", &headers, "")).status, status);
+        assert_eq!(aurora.send(request("GET", "/metrics", &headers, "")).status, status);
     }
 
     aurora.replace("master", "");
     aurora.lines("configuration refused; the one before stays in force", 1);
-    assert_eq!(aurora.ask(chat(NEXT_KEY, "m")).status, 200);
+    assert_eq!(aurora.send(chat(NEXT_KEY, "m")).status, 200);
 }
 
 #[test]
-fn discovered_models_survive_a_reload_as_long_as_their_provider_is_the_same() {
+fn discovered_models_survive_a_reload_of_an_unchanged_provider() {
     let listed = r#"{"object":"list","data":[{"id":"m"}]}"#;
-    let asked = [listed, OK].map(|body| answer("200 OK", "content-type: application/json\r\n", body));
-    let server = Scripted::start(asked);
+    let sent = [listed, OK].map(|body| response("200 OK", "content-type: application/json\r\n", body));
+    let server = RawServer::start(sent);
     let with = |path: &str| {
         format!(
             "log: {{level: debug}}\nmetrics: {{enabled: true}}\nproviders:\n  up: {{type: openai_compatible, base_url: \"{}\"}}\n  \
@@ -386,21 +386,21 @@ fn discovered_models_survive_a_reload_as_long_as_their_provider_is_the_same() {
         "error": "the models endpoint sent no list of models", "retry_in_s": 60
     });
     assert_eq!(failed, expected);
-    assert_eq!(aurora.ask(chat("any", "m")).said(), (200, OK));
+    assert_eq!(aurora.send(chat("any", "m")).status_and_text(), (200, OK));
     assert_eq!(value_of(&aurora, time, "any"), discovered);
     aurora.replace("config.yaml", &with("/v2"));
     reload(&aurora, 2);
-    assert_eq!(aurora.ask(chat("any", "m")).status, 404);
+    assert_eq!(aurora.send(chat("any", "m")).status, 404);
 }
 
 #[test]
-fn the_demo_reloads_too() {
+fn demo_reloads() {
     let setup = Setup::bare().variable("LOG_FORMAT", "json").arguments(&["serve", "--demo", "--port", "0"]);
     let aurora = setup.start();
     reload(&aurora, 1);
     assert_eq!(
         aurora
-            .ask(request("POST", "/v1/chat/completions", "", r#"{"model":"demo-fast","messages":[]}"#))
+            .send(request("POST", "/v1/chat/completions", "", r#"{"model":"demo-fast","messages":[]}"#))
             .status,
         200
     );

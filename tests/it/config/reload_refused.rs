@@ -28,12 +28,12 @@ fn statuses(aurora: &Aurora, key: &str, model: &str) -> [u16; 3] {
         request("POST", "/p/up/chat/completions", &bearer(key), &chat),
         request("GET", "/metrics", &bearer(key), ""),
     ]
-    .map(|request| aurora.ask(request).status)
+    .map(|request| aurora.send(request).status)
 }
 
 /// `aurora_config_last_reload_successful`, read with a key.
 fn gauge(aurora: &Aurora, key: &str) -> String {
-    let page = aurora.ask(request("GET", "/metrics", &bearer(key), ""));
+    let page = aurora.send(request("GET", "/metrics", &bearer(key), ""));
     let lines = page.text().lines();
     let mut values = lines.filter_map(|line| line.strip_prefix("aurora_config_last_reload_successful "));
     values.next().expect("the gauge").to_owned()
@@ -170,7 +170,7 @@ const LOST_MASTER: &str =
     "it would take away server.master_key; a reload never unlocks: restore it, or restart to run without it";
 
 #[test]
-fn reload_refuses_a_found_configuration_file_that_is_not_whole_until_it_is() {
+fn reload_refuses_an_incomplete_discovered_configuration_file() {
     let upstream = serving_every_model();
     let text = |round: usize| yaml(&upstream, &format!("m{round}"), &locked(MASTER_KEY));
     let aurora = Setup::new().yaml(&text(0)).start();
@@ -178,7 +178,7 @@ fn reload_refuses_a_found_configuration_file_that_is_not_whole_until_it_is() {
 }
 
 #[test]
-fn reload_refuses_a_named_configuration_file_that_is_not_whole_until_it_is() {
+fn reload_refuses_an_incomplete_named_configuration_file() {
     let upstream = serving_every_model();
     let text = |round: usize| yaml(&upstream, &format!("m{round}"), &locked(MASTER_KEY));
     let aurora = Setup::new().file("own.yaml", &text(0)).arguments(&["--config", "own.yaml"]).start();
@@ -212,7 +212,7 @@ fn dotenv(round: usize) -> String {
 }
 
 #[test]
-fn reload_refuses_a_dotenv_that_is_not_whole_until_it_is() {
+fn reload_refuses_an_incomplete_dotenv() {
     for arguments in [&[][..], &["--env-file", "own.env"]] {
         let upstream = serving_every_model();
         let file = arguments.last().unwrap_or(&".env");
@@ -226,7 +226,7 @@ fn reload_refuses_a_dotenv_that_is_not_whole_until_it_is() {
 }
 
 #[test]
-fn a_secret_file_that_is_not_whole_keeps_the_old_secret_until_it_is() {
+fn an_incomplete_secret_file_keeps_the_old_secret() {
     let upstream = Upstream::start().on("m", json(OK));
     let keys = "server: {keys: [{name: a, key_file: a.key}]}\n";
     let yaml = yaml(&upstream, "m", &format!("{keys}log: {{level: info}}\n"));
@@ -260,7 +260,7 @@ fn a_secret_file_that_is_not_whole_keeps_the_old_secret_until_it_is() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_secret_file_for_a_moment_does_not_stop_later_reloads() {
+fn a_secret_file_replaced_by_a_fifo_does_not_block_later_reloads() {
     let upstream = Upstream::start().on("m", json(OK));
     let setup = Setup::new().variable("AURORA_MASTER_KEY_FILE", "master").file("master", MASTER_KEY);
     let aurora = setup.yaml(&yaml(&upstream, "m", "")).start();
@@ -275,7 +275,7 @@ fn a_fifo_in_the_place_of_a_secret_file_for_a_moment_does_not_stop_later_reloads
 }
 
 #[test]
-fn a_fifo_in_the_place_of_the_certificates_is_refused() {
+fn a_certificate_file_replaced_by_a_fifo_is_refused() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = Setup::new().yaml(&yaml(&upstream, "m", &locked(MASTER_KEY))).start();
     let with = format!("{}http: {{ca_file: ca.pem}}\n", locked(MASTER_KEY));
@@ -292,7 +292,7 @@ fn a_fifo_in_the_place_of_the_certificates_is_refused() {
 }
 
 #[test]
-fn a_changed_secret_file_loads_neither_an_edited_configuration_nor_an_edited_dotenv() {
+fn a_changed_secret_file_reloads_secrets_only() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let setup = Setup::new().variable("AURORA_MASTER_KEY_FILE", "master").file("master", MASTER_KEY);
     let env = format!("METRICS_TOKEN={TOKEN}\nLOG_REQUESTS=off\n");
@@ -327,7 +327,7 @@ fn a_changed_secret_file_loads_neither_an_edited_configuration_nor_an_edited_dot
 }
 
 #[test]
-fn a_secret_rotates_while_a_refused_configuration_waits_to_be_whole() {
+fn secrets_rotate_while_the_configuration_is_refused() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let setup = Setup::new().variable("AURORA_MASTER_KEY_FILE", "master").file("master", MASTER_KEY);
     let aurora = setup.yaml(&yaml(&upstream, "m", "")).start();
@@ -349,7 +349,7 @@ fn a_secret_rotates_while_a_refused_configuration_waits_to_be_whole() {
 }
 
 #[test]
-fn a_reload_that_takes_away_the_last_key_is_refused() {
+fn a_reload_that_removes_the_last_key_is_refused() {
     let upstream = Upstream::start().on("m", json(OK));
     let key = |name: &str, key: &str| format!("{{name: {name}, key: {key}}}");
     let keys = |list: &str| format!("keys: [{list}]");

@@ -38,7 +38,7 @@ fn yaml(upstream: &Upstream, server: &str) -> String {
 }
 
 #[test]
-fn placeholders_and_mistyped_variables_are_warned_of_at_the_start_as_in_config_check() {
+fn serve_prints_the_warnings_of_config_check() {
     let upstream = Upstream::start().on("m", json("{}"));
     let variables = [
         ("AURORA_MASTER_KEY", "<your Aurora master key>"),
@@ -65,18 +65,18 @@ fn placeholders_and_mistyped_variables_are_warned_of_at_the_start_as_in_config_c
 }
 
 #[test]
-fn a_key_that_names_a_variable_keeps_the_server_from_starting() {
+fn a_variable_name_in_place_of_a_key_prevents_the_start() {
     let canary = "$canary_key_0123456789";
-    let (code, said) = Setup::new().variable("AURORA_MASTER_KEY", canary).refused();
+    let (code, output_text) = Setup::new().variable("AURORA_MASTER_KEY", canary).refused();
     let expected = "error environment AURORA_MASTER_KEY: server.master_key: the name of a variable in place of its value \
                     ($NAME); write the key itself: only the YAML file expands variables, as ${NAME} [key-reference]";
-    assert_eq!((code, said.lines().next()), (Some(78), Some(expected)));
-    assert!(!said.contains("canary"), "{said}");
+    assert_eq!((code, output_text.lines().next()), (Some(78), Some(expected)));
+    assert!(!output_text.contains("canary"), "{output_text}");
 }
 
 #[cfg(feature = "real-software")]
 #[test]
-fn caps_above_the_descriptor_limit_are_warned_of_with_both_numbers() {
+fn connection_limits_above_the_descriptor_limit_are_warned_of() {
     let upstream = Upstream::start().on("m", json("{}"));
     let cases = [
         (

@@ -4,9 +4,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connections::disconnects::{WAYS, leave};
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
-use crate::support::client::{Caller, chat, chat_of, key, request};
+use crate::connections::disconnects::{WAYS, disconnect};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
+use crate::support::client::{Client, chat, chat_of, key, request};
 use crate::support::exposition::{gateway, yaml};
 use crate::support::upstream::{Gate, Step, Upstream, json, opening};
 
@@ -31,7 +31,7 @@ fn extras() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_client_that_sent_more_than_its_request_is_noticed_when_it_disconnects() {
+fn disconnects_behind_pipelined_bytes_are_noticed() {
     let cases: Vec<_> =
         WAYS.into_iter().flat_map(|how| extras().into_iter().map(move |extra| (how, extra))).collect();
     let mut streaming = opening(&[HELLO]);
@@ -45,24 +45,24 @@ fn a_client_that_sent_more_than_its_request_is_noticed_when_it_disconnects() {
     let aurora = gateway(&upstream, "", "");
     for (case, (how, extra)) in cases.iter().enumerate() {
         let model = format!("with-{case}");
-        let mut caller = aurora.caller();
-        caller.send([chat_of(&model, false), extra.clone()].concat());
+        let mut client = aurora.client();
+        client.send([chat_of(&model, false), extra.clone()].concat());
         upstream.call(&model);
-        leave(caller, *how, &upstream, &model);
+        disconnect(client, *how, &upstream, &model);
 
         let model = format!("after-{case}");
-        let mut caller = aurora.caller();
-        caller.send(chat_of(&model, false));
+        let mut client = aurora.client();
+        client.send(chat_of(&model, false));
         upstream.call(&model);
-        caller.send(extra);
-        leave(caller, *how, &upstream, &model);
+        client.send(extra);
+        disconnect(client, *how, &upstream, &model);
 
         let model = format!("stream-{case}");
-        let mut caller = aurora.caller();
-        caller.send([chat_of(&model, true), extra.clone()].concat());
-        assert_eq!(caller.head().status, 200);
-        caller.read_until("Hello");
-        leave(caller, *how, &upstream, &model);
+        let mut client = aurora.client();
+        client.send([chat_of(&model, true), extra.clone()].concat());
+        assert_eq!(client.head().status, 200);
+        client.read_until("Hello");
+        disconnect(client, *how, &upstream, &model);
     }
     let count = cases.len();
     let without_status = format!("/v1/chat/completions POST 499 cancelled {}", 2 * count);
@@ -73,104 +73,104 @@ fn a_client_that_sent_more_than_its_request_is_noticed_when_it_disconnects() {
 }
 
 #[test]
-fn clients_that_disconnect_behind_a_line_end_give_their_places_back() {
+fn disconnects_behind_a_trailing_line_end_release_their_permits() {
     let upstream = Upstream::start().on("stall", vec![Step::Stall]).on("m", json(OK));
     let aurora = gateway(&upstream, "max_in_flight: 20", "");
-    let mut callers: Vec<Caller> = (0..20).map(|_| aurora.caller()).collect();
-    for caller in &mut callers {
-        caller.send([chat_of("stall", false), b"\r\n".to_vec()].concat());
+    let mut clients: Vec<Client> = (0..20).map(|_| aurora.client()).collect();
+    for client in &mut clients {
+        client.send([chat_of("stall", false), b"\r\n".to_vec()].concat());
     }
     upstream.received("stall", 20);
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 503);
-    drop(callers);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 503);
+    drop(clients);
     let left = Instant::now();
-    while aurora.ask(chat_of("m", false)).status != 200 {
+    while aurora.send(chat_of("m", false)).status != 200 {
         assert!(left.elapsed() < Duration::from_secs(1), "the places are still taken");
     }
     aurora.settles("aurora_requests_in_flight", &[]);
 }
 
 #[test]
-fn pipelined_requests_are_answered_after_the_one_that_is_served() {
+fn pipelined_requests_are_served_in_order() {
     let gate = Gate::default();
     let upstream = Upstream::start().on("held", held(&gate)).on("m", json(OK));
     let aurora = gateway(&upstream, "workers: 1", "");
-    let mut caller = aurora.caller();
-    caller.send(chat_of("held", false));
+    let mut client = aurora.client();
+    client.send(chat_of("held", false));
     upstream.call("held");
     for part in [health(), chat_of("m", false), health()] {
-        caller.send(part);
-        // The only worker has read the part when it has answered somebody else.
-        assert_eq!(aurora.ask(health()).said(), HEALTHY);
+        client.send(part);
+        // The only worker has read the part when it has responded to somebody else.
+        assert_eq!(aurora.send(health()).status_and_text(), HEALTHY);
     }
     gate.open();
     for expected in [(200, OK), HEALTHY, (200, OK), HEALTHY] {
-        let answer = caller.answer();
-        assert_eq!((answer.said(), answer.header("connection")), (expected, None));
+        let response = client.response();
+        assert_eq!((response.status_and_text(), response.header("connection")), (expected, None));
     }
 }
 
 #[test]
-fn a_client_that_pipelines_without_bound_gets_its_response_and_no_other() {
+fn unbounded_pipelining_gets_one_response() {
     let gate = Gate::default();
     let upstream = Upstream::start().on("held", held(&gate));
     let aurora = gateway(&upstream, "workers: 1", "");
-    let mut caller = aurora.caller();
-    caller.send(chat_of("held", false));
+    let mut client = aurora.client();
+    client.send(chat_of("held", false));
     upstream.call("held");
-    caller.send(health().repeat(10_000));
-    assert_eq!(aurora.ask(health()).said(), HEALTHY);
+    client.send(health().repeat(10_000));
+    assert_eq!(aurora.send(health()).status_and_text(), HEALTHY);
     gate.open();
-    let answer = caller.answer();
-    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
-    assert_eq!(caller.closed(), b"");
+    let response = client.response();
+    assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), Some("close")));
+    assert_eq!(client.closed(), b"");
 }
 
 #[test]
-fn a_pipelined_half_head_has_the_time_limit_of_a_head() {
+fn a_pipelined_partial_head_has_the_header_timeout() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "timeouts: {header: 300ms, idle: 15s}", "");
-    for (asked, expected) in [(health(), HEALTHY), (chat_of("m", false), (200, OK))] {
-        let mut caller = aurora.caller();
+    for (sent, expected) in [(health(), HEALTHY), (chat_of("m", false), (200, OK))] {
+        let mut client = aurora.client();
         let begun = Instant::now();
-        caller.send([&asked[..], b"GET /health HTTP/1.1\r\nho"].concat());
-        assert_eq!(caller.answer().said(), expected);
-        assert_eq!(caller.closed(), b"");
+        client.send([&sent[..], b"GET /health HTTP/1.1\r\nho"].concat());
+        assert_eq!(client.response().status_and_text(), expected);
+        assert_eq!(client.closed(), b"");
         let waited = begun.elapsed();
         assert!((Duration::from_millis(280)..Duration::from_secs(2)).contains(&waited), "{waited:?}");
     }
 }
 
 #[test]
-fn requests_without_a_key_take_no_place_in_flight() {
+fn unauthenticated_requests_take_no_permit() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "max_in_flight: 4, body_size_limit: 1M", "");
     let declared = |path: &str, headers: &str| {
         format!("POST {path} HTTP/1.1\r\nhost: a\r\n{headers}content-length: 9\r\n\r\n")
     };
     for _ in 0..5 {
-        let silent: Vec<Caller> = (0..16)
+        let silent: Vec<Client> = (0..16)
             .map(|number| {
-                let mut caller = aurora.caller();
+                let mut client = aurora.client();
                 let path = ["/nowhere", "/v1/chat/completions", "/v1/models", "/health"][number % 4];
-                caller.send(declared(path, ""));
-                caller
+                client.send(declared(path, ""));
+                client
             })
             .collect();
         for _ in 0..10 {
-            assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+            assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
         }
         drop(silent);
     }
     // The list of models is there at once; the body that nobody reads is waited for without a place.
-    let waiting: Vec<Caller> = (0..4)
+    let waiting: Vec<Client> = (0..4)
         .map(|_| {
-            let mut caller = aurora.caller();
-            caller.send(declared("/v1/models", &key()).replacen("POST", "GET", 1));
-            caller
+            let mut client = aurora.client();
+            client.send(declared("/v1/models", &key()).replacen("POST", "GET", 1));
+            client
         })
         .collect();
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
     drop(waiting);
 }
 
@@ -184,30 +184,30 @@ fn a_slow_reader_is_not_idle() {
     let large = large();
     let upstream = Upstream::start().on("m", json(&large));
     let aurora = gateway(&upstream, "timeouts: {idle: 300ms}", "");
-    let mut caller = Caller::connect_narrow(aurora.address);
-    caller.send(chat_of("m", false));
-    assert_eq!(caller.head().status, 200);
+    let mut client = Client::connect_narrow(aurora.address);
+    client.send(chat_of("m", false));
+    assert_eq!(client.head().status, 200);
     let mut body = Vec::new();
     while body.len() < large.len() {
-        let part = caller.take((large.len() - body.len()).min(5 << 10));
+        let part = client.take((large.len() - body.len()).min(5 << 10));
         assert!(!part.is_empty(), "cut after {} bytes", body.len());
         body.extend(part);
         thread::sleep(Duration::from_millis(20));
     }
     let read = Instant::now();
-    assert_eq!(caller.closed(), b"");
+    assert_eq!(client.closed(), b"");
     assert!(read.elapsed() < Duration::from_secs(2), "{:?}", read.elapsed());
     aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 ok 1"]);
 }
 
 #[test]
-fn a_client_that_does_not_read_its_response_to_the_end_is_not_counted_ok() {
+fn a_response_that_is_not_read_to_the_end_is_not_counted_ok() {
     let upstream = Upstream::start().on("m", json(&large()));
     let yaml = yaml(&upstream, "timeouts: {write: 300ms}", "log: {requests: all}");
     let aurora = Setup::new().yaml(&yaml).start();
-    let mut caller = Caller::connect_narrow(aurora.address);
-    caller.send(chat_of("m", false));
-    assert_eq!(caller.head().status, 200);
+    let mut client = Client::connect_narrow(aurora.address);
+    client.send(chat_of("m", false));
+    assert_eq!(client.head().status, 200);
     aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 cancelled 1"]);
     aurora.settles("aurora_client_disconnects_total", &["/chat/completions mid_stream 1"]);
     aurora.settles("aurora_answers_total", &["m cancelled 1"]);
@@ -218,15 +218,15 @@ fn a_client_that_does_not_read_its_response_to_the_end_is_not_counted_ok() {
 
 /// Sends a body in parts, one every 30 ms, and reads the response; false when the connection broke before.
 fn upload(aurora: &Aurora, head: &str, parts: usize, size: usize) -> (bool, Option<(u16, String)>) {
-    let mut caller = aurora.caller();
-    caller.send(head);
+    let mut client = aurora.client();
+    client.send(head);
     let mut sent = true;
     for _ in 0..parts {
-        sent &= caller.try_send(vec![b' '; size]);
+        sent &= client.try_send(vec![b' '; size]);
         thread::sleep(Duration::from_millis(30));
     }
-    let answer = caller.try_answer();
-    (sent, answer.map(|answer| (answer.status, answer.text().to_owned())))
+    let response = client.try_response();
+    (sent, response.map(|response| (response.status, response.text().to_owned())))
 }
 
 #[test]
@@ -244,38 +244,38 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
         (404, post(&length(parts * size)).replace("/v1/chat", "/nowhere")),
     ] {
         let chunked = head.contains("chunked");
-        let (sent, answer) = if chunked {
+        let (sent, response) = if chunked {
             upload(&aurora, &format!("{head}{:x}\r\n", parts * size), parts, size)
         } else {
             upload(&aurora, &head, parts, size)
         };
         assert!(sent, "{status}: broken pipe");
-        assert_eq!(answer.map(|(status, _)| status), Some(status), "{head}");
+        assert_eq!(response.map(|(status, _)| status), Some(status), "{head}");
     }
     assert_eq!(upstream.calls().len(), 0);
 }
 
 #[test]
-fn what_follows_a_refusal_is_read_for_a_bounded_time() {
+fn the_rest_of_a_refused_body_is_read_for_a_bounded_time() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "max_connections: 2, workers: 1", "");
-    let mut caller = aurora.caller();
-    caller.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n");
-    assert_eq!(caller.answer().status, 401);
+    let mut client = aurora.client();
+    client.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n");
+    assert_eq!(client.response().status, 401);
     let begun = Instant::now();
-    while caller.try_send([b' '; 100]) {
+    while client.try_send([b' '; 100]) {
         thread::sleep(Duration::from_millis(20));
-        assert!(begun.elapsed() < PATIENCE, "it is still read");
+        assert!(begun.elapsed() < WAIT_LIMIT, "it is still read");
     }
     let took = begun.elapsed();
     assert!((Duration::from_millis(4500)..Duration::from_millis(6500)).contains(&took), "{took:?}");
     // Meanwhile such a connection makes room for others.
-    let mut lingering: Vec<Caller> = (0..2).map(|_| aurora.caller()).collect();
-    for caller in &mut lingering {
-        caller.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n");
-        assert_eq!(caller.answer().status, 401);
+    let mut lingering: Vec<Client> = (0..2).map(|_| aurora.client()).collect();
+    for client in &mut lingering {
+        client.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999\r\n\r\n");
+        assert_eq!(client.response().status, 401);
     }
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
 }
 
 /// The timer field of an accepted socket as the kernel shows it: `02` is a keepalive that runs.
@@ -292,11 +292,11 @@ fn kernel_timer(server: SocketAddr, client: SocketAddr) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_accepted_connection_is_probed_while_it_is_silent() {
+fn accepted_connections_have_tcp_keepalive() {
     let upstream = Upstream::start();
     let aurora = gateway(&upstream, "", "");
     let client = TcpStream::connect(aurora.address).expect("it listens");
-    assert_eq!(aurora.ask(health()).said(), HEALTHY);
+    assert_eq!(aurora.send(health()).status_and_text(), HEALTHY);
     let timer = kernel_timer(aurora.address, client.local_addr().expect("bound")).expect("a connection");
     let (kind, ticks) = timer.split_once(':').expect("a timer and its time");
     let ticks = u64::from_str_radix(ticks, 16).expect("ticks");
@@ -320,19 +320,19 @@ fn silent_connections_make_room_for_new_ones() {
     many_files();
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = Setup::new().yaml(&yaml(&upstream, "workers: 2", "")).shell("ulimit -n 256").start();
-    let mut kept = aurora.caller();
+    let mut kept = aurora.client();
     kept.send(chat_of("m", false));
-    assert_eq!(kept.answer().said(), (200, OK));
+    assert_eq!(kept.response().status_and_text(), (200, OK));
     let silent = silent(aurora.address, 1_000);
     for _ in 0..20 {
         let begun = Instant::now();
-        assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+        assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
         assert_eq!(aurora.get("/metrics").status, 200);
         assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
     }
-    // The idle one was asked for room after the silent ones.
+    // The idle one was requested room after the silent ones.
     kept.send(chat_of("m", false));
-    assert_eq!(kept.answer().said(), (200, OK));
+    assert_eq!(kept.response().status_and_text(), (200, OK));
     drop(silent);
 }
 
@@ -341,43 +341,43 @@ fn idle_connections_make_room_for_new_ones_oldest_first() {
     let gate = Gate::default();
     let upstream = Upstream::start().on("held", held(&gate)).on("m", json(OK));
     let aurora = gateway(&upstream, "workers: 1, max_connections: 4", "");
-    let mut busy = aurora.caller();
+    let mut busy = aurora.client();
     busy.send(chat_of("held", false));
     upstream.call("held");
-    let mut idle: Vec<Caller> = (0..3).map(|_| aurora.caller()).collect();
+    let mut idle: Vec<Client> = (0..3).map(|_| aurora.client()).collect();
     for number in [1, 0, 2] {
         idle[number].send(chat_of("m", false));
-        assert_eq!(idle[number].answer().said(), (200, OK));
+        assert_eq!(idle[number].response().status_and_text(), (200, OK));
     }
     for _ in 0..2 {
-        let mut new = aurora.caller();
+        let mut new = aurora.client();
         new.send(chat_of("m", false));
-        let answer = new.answer();
-        assert_eq!((answer.said(), answer.header("connection")), ((200, OK), None));
+        let response = new.response();
+        assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), None));
         idle.push(new);
     }
     for (number, closed) in [true, true, false, false, false].into_iter().enumerate() {
-        let caller = &mut idle[number];
+        let client = &mut idle[number];
         if closed {
-            assert_eq!(caller.closed(), b"");
+            assert_eq!(client.closed(), b"");
         } else {
-            caller.send(chat_of("m", false));
-            assert_eq!(caller.answer().said(), (200, OK), "{number}");
+            client.send(chat_of("m", false));
+            assert_eq!(client.response().status_and_text(), (200, OK), "{number}");
         }
     }
     gate.open();
-    assert_eq!(busy.answer().said(), (200, OK));
+    assert_eq!(busy.response().status_and_text(), (200, OK));
 }
 
 #[test]
-fn heads_that_do_not_end_make_room_for_new_connections() {
+fn connections_with_partial_heads_make_room_for_new_ones() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "workers: 1, max_connections: 8", "");
-    let mut slow: Vec<Caller> = (0..40).map(|_| aurora.caller()).collect();
-    for caller in &mut slow {
-        caller.try_send("GET /health HTTP/1.1\r\n");
+    let mut slow: Vec<Client> = (0..40).map(|_| aurora.client()).collect();
+    for client in &mut slow {
+        client.try_send("GET /health HTTP/1.1\r\n");
     }
     let begun = Instant::now();
-    assert_eq!(aurora.ask(chat(r#"{"model":"m"}"#)).said(), (200, OK));
+    assert_eq!(aurora.send(chat(r#"{"model":"m"}"#)).status_and_text(), (200, OK));
     assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
 }

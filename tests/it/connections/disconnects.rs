@@ -1,14 +1,14 @@
-//! Callers that leave or do not read, and upstreams that never end.
+//! Clients that leave or do not read, and upstreams that never end.
 
 use std::time::{Duration, Instant};
 
 use crate::streams::relay::{DONE, HELLO, ROLE, STOP, begin, then};
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, chat_of};
+use crate::support::client::{Client, chat_of};
 use crate::support::exposition::{gateway, yaml};
 use crate::support::upstream::{STREAM_HEAD, Step, Upstream, chunk, json, opening};
 
-/// How a caller goes.
+/// How a client disconnects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Leaving {
     Closes,
@@ -19,20 +19,20 @@ pub(crate) enum Leaving {
 pub(crate) const WAYS: [Leaving; 3] = [Leaving::Closes, Leaving::Resets, Leaving::HalfCloses];
 
 /// Leaves, and expects the upstream's connection to end within a second.
-pub(crate) fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &str) {
+pub(crate) fn disconnect(client: Client, how: Leaving, upstream: &Upstream, model: &str) {
     let left = Instant::now();
     let kept = match how {
         Leaving::Closes => {
-            drop(caller);
+            drop(client);
             None
         }
         Leaving::Resets => {
-            caller.reset();
+            client.reset();
             None
         }
         Leaving::HalfCloses => {
-            caller.half_close();
-            Some(caller)
+            client.half_close();
+            Some(client)
         }
     };
     let over = upstream.over(model);
@@ -41,7 +41,7 @@ pub(crate) fn leave(caller: Caller, how: Leaving, upstream: &Upstream, model: &s
 }
 
 #[test]
-fn a_caller_that_leaves_ends_the_call_at_every_stage() {
+fn a_client_disconnect_ends_the_upstream_request_at_every_stage() {
     let first = format!("[\"{}", "x".repeat(300 << 10));
     let body = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{first}", first.len() * 2);
     for how in WAYS {
@@ -53,21 +53,21 @@ fn a_caller_that_leaves_ends_the_call_at_every_stage() {
             .on("mid-body", vec![Step::Send(body.clone().into_bytes()), Step::Stall]);
         let aurora = gateway(&upstream, "", "");
         for model in ["before-headers", "before-answer"] {
-            let mut caller = aurora.caller();
-            caller.send(chat_of(model, model == "before-headers"));
+            let mut client = aurora.client();
+            client.send(chat_of(model, model == "before-headers"));
             upstream.call(model);
-            leave(caller, how, &upstream, model);
+            disconnect(client, how, &upstream, model);
         }
         for (model, until) in [("before-token", "assistant"), ("mid-stream", "Hello")] {
-            let mut caller = begin(&aurora, model);
-            caller.read_until(until);
-            leave(caller, how, &upstream, model);
+            let mut client = begin(&aurora, model);
+            client.read_until(until);
+            disconnect(client, how, &upstream, model);
         }
-        let mut caller = aurora.caller();
-        caller.send(chat_of("mid-body", false));
-        caller.head();
-        caller.take(1 << 10);
-        leave(caller, how, &upstream, "mid-body");
+        let mut client = aurora.client();
+        client.send(chat_of("mid-body", false));
+        client.head();
+        client.take(1 << 10);
+        disconnect(client, how, &upstream, "mid-body");
         aurora.settles(
             "aurora_requests_total",
             &[
@@ -95,19 +95,19 @@ fn a_caller_that_leaves_ends_the_call_at_every_stage() {
 }
 
 #[test]
-fn a_caller_that_leaves_before_its_body_is_complete() {
+fn a_client_that_disconnects_inside_its_body_is_counted() {
     for how in WAYS {
         let upstream = Upstream::start().on("m", json("{}"));
         let aurora = gateway(&upstream, "", "");
-        let mut caller = aurora.caller();
+        let mut client = aurora.client();
         let whole = chat_of("m", false);
-        caller.send(&whole[..whole.len() - 1]);
+        client.send(&whole[..whole.len() - 1]);
         match how {
-            Leaving::Closes => drop(caller),
-            Leaving::Resets => caller.reset(),
+            Leaving::Closes => drop(client),
+            Leaving::Resets => client.reset(),
             Leaving::HalfCloses => {
-                caller.half_close();
-                caller.closed();
+                client.half_close();
+                client.closed();
             }
         }
         aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 499 cancelled 1"]);
@@ -118,12 +118,12 @@ fn a_caller_that_leaves_before_its_body_is_complete() {
 }
 
 #[test]
-fn a_caller_that_closes_at_the_end_of_a_stream_has_had_all_of_it() {
+fn a_client_that_closes_at_the_end_of_a_stream_completed_it() {
     let upstream = Upstream::start().on("m", then(opening(&[ROLE, HELLO, STOP, DONE]), [Step::Stall]));
     let aurora = gateway(&upstream, "", "");
-    let mut caller = begin(&aurora, "m");
-    caller.read_until(DONE);
-    leave(caller, Leaving::Closes, &upstream, "m");
+    let mut client = begin(&aurora, "m");
+    client.read_until(DONE);
+    disconnect(client, Leaving::Closes, &upstream, "m");
     aurora.settles("aurora_requests_total", &["up m /chat/completions 200 success true 1"]);
     aurora.settles("aurora_streams_total", &["up m completed 1"]);
     aurora.settles("aurora_answers_total", &["m ok 1"]);
@@ -138,14 +138,14 @@ pub(crate) fn resident(aurora: &Aurora) -> f64 {
 }
 
 #[test]
-fn a_caller_that_does_not_read_stops_the_upstream_and_is_cut() {
+fn a_client_that_does_not_read_pauses_the_upstream_and_is_closed() {
     let event = chunk(HELLO.repeat(100));
     let upstream = Upstream::start().on("m", then(opening(&[HELLO]), [Step::Pour(event)]));
     let yaml = yaml(&upstream, "timeouts: {write: 400ms}", "");
     let aurora = Setup::new().yaml(&yaml).start();
     let before = resident(&aurora);
-    let mut caller = Caller::connect_narrow(aurora.address);
-    caller.send(chat_of("m", true));
+    let mut client = Client::connect_narrow(aurora.address);
+    client.send(chat_of("m", true));
     upstream.call("m");
     let begun = Instant::now();
     let over = upstream.over("m") - begun;
@@ -156,7 +156,7 @@ fn a_caller_that_does_not_read_stops_the_upstream_and_is_cut() {
 }
 
 #[test]
-fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours() {
+fn an_endless_body_takes_no_memory_and_ends_at_a_timeout() {
     let json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let pour = |head: &str| {
         vec![Step::Send([head.as_bytes(), &chunk("[\"")].concat()), Step::Pour(chunk("x".repeat(64 << 10)))]
@@ -164,13 +164,13 @@ fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours
     let upstream = Upstream::start().on("body", pour(json)).on("event", pour(STREAM_HEAD));
     let aurora = gateway(&upstream, "", "http: {timeout: 300ms}");
     let before = resident(&aurora);
-    let mut caller = begin(&aurora, "event");
+    let mut client = begin(&aurora, "event");
     for _ in 0..100 {
-        assert!(caller.chunk().is_some_and(|part| !part.is_empty()));
+        assert!(client.chunk().is_some_and(|part| !part.is_empty()));
     }
-    leave(caller, Leaving::Closes, &upstream, "event");
-    let answer = aurora.ask(chat_of("body", false));
-    assert_eq!((answer.status, answer.whole), (200, false));
+    disconnect(client, Leaving::Closes, &upstream, "event");
+    let response = aurora.send(chat_of("body", false));
+    assert_eq!((response.status, response.whole), (200, false));
     assert!(resident(&aurora) < before + f64::from(64 << 20), "{before} grew to {}", resident(&aurora));
     aurora.settles(
         "aurora_requests_total",
@@ -179,14 +179,14 @@ fn a_body_without_end_costs_no_memory_and_ends_with_the_callers_patience_or_ours
 }
 
 #[test]
-fn a_caller_that_closes_at_an_error_inside_a_stream_has_seen_the_provider_fail() {
+fn a_client_that_closes_at_a_stream_error_counts_as_provider_failure() {
     let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
     let upstream = Upstream::start().on("m", then(opening(&[ROLE, HELLO, error]), [Step::Stall]));
     let breaker = "resilience: {circuit_breaker: {failure_threshold: 1}}";
     let aurora = gateway(&upstream, "", breaker);
-    let mut caller = begin(&aurora, "m");
-    caller.read_until(error);
-    leave(caller, Leaving::Closes, &upstream, "m");
+    let mut client = begin(&aurora, "m");
+    client.read_until(error);
+    disconnect(client, Leaving::Closes, &upstream, "m");
     aurora.settles("aurora_requests_total", &["up m /chat/completions 200 error true 1"]);
     aurora.settles("aurora_streams_total", &["up m upstream_error 1"]);
     aurora.settles("aurora_answers_total", &["m broken_stream 1"]);

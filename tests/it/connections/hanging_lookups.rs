@@ -1,10 +1,10 @@
-//! A resolver that never answers, in a mount namespace of its own: what waits for a name holds nobody else up.
+//! A resolver that never responds, in a mount namespace of its own: what waits for a name holds nobody else up.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use crate::support::aurora::{PATIENCE, Setup};
-use crate::support::client::{Caller, MASTER_KEY, chat, key, request};
+use crate::support::aurora::{Setup, WAIT_LIMIT};
+use crate::support::client::{Client, MASTER_KEY, chat, key, request};
 
 /// More than the threads that one runtime has for blocking work (512).
 const NAMES: usize = 560;
@@ -12,7 +12,7 @@ const NAMES: usize = 560;
 const LOOKUPS: usize = 64;
 
 #[test]
-fn a_scrape_answers_within_a_second_while_five_hundred_lookups_hang() {
+fn metrics_respond_within_a_second_while_five_hundred_lookups_hang() {
     // glibc asks port 53 only: any loopback address that nobody else listens on will do.
     let silent = UdpSocket::bind("127.83.7.5:53").expect("root, and a free port 53");
     let mut text = format!(
@@ -33,10 +33,10 @@ fn a_scrape_answers_within_a_second_while_five_hundred_lookups_hang() {
         .shell("mount --bind \"$PWD/resolv.conf\" /etc/resolv.conf")
         .unshared()
         .start();
-    let mut callers: Vec<Caller> = (0..NAMES).map(|_| aurora.caller()).collect();
-    for (n, caller) in callers.iter_mut().enumerate() {
+    let mut clients: Vec<Client> = (0..NAMES).map(|_| aurora.client()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
         let body = format!(r#"{{"model":"p{n}/m{n}"}}"#);
-        caller.send(request(
+        client.send(request(
             "POST",
             "/v1/chat/completions",
             &format!("{}content-type: application/json\r\n", key()),
@@ -45,27 +45,27 @@ fn a_scrape_answers_within_a_second_while_five_hundred_lookups_hang() {
     }
     // Every lookup that is begun has asked the resolver.
     silent.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-    let mut asked = std::collections::HashSet::new();
+    let mut sent = std::collections::HashSet::new();
     let mut packet = [0; 512];
     let until = Instant::now() + Duration::from_secs(20);
     while Instant::now() < until
         && let Ok(length) = silent.recv(&mut packet)
     {
         // The name stands behind the header of 12 bytes and ends before type and class.
-        asked.insert(packet[12..length.max(16) - 4].to_vec());
+        sent.insert(packet[12..length.max(16) - 4].to_vec());
     }
-    assert_eq!(asked.len(), LOOKUPS, "names that are being looked up");
+    assert_eq!(sent.len(), LOOKUPS, "names that are being looked up");
     let in_flight = format!("\naurora_http_requests_in_flight {NAMES}\n");
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     while !aurora.scrape().contains(&in_flight) {
         assert!(Instant::now() < until, "not all requests are in flight");
     }
     // Large enough to be parsed off the worker.
     let large = format!(r#"{{"model":1,"user":"{}"}}"#, "x".repeat(300 << 10));
-    let refused = within_a_second("a large body", || aurora.ask(chat(&large)));
+    let refused = within_a_second("a large body", || aurora.send(chat(&large)));
     assert_eq!(refused.status, 400, "{}", refused.text());
     within_a_second("a scrape", || aurora.scrape());
-    drop(callers);
+    drop(clients);
 }
 
 /// The fastest of three: the machine may be busy with other tests, and what waits for a lookup takes a minute.

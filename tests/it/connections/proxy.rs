@@ -24,7 +24,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// With `refusal`, that is its answer to everything.
+    /// With `refusal`, that is its response to everything.
     fn start(refusal: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -110,7 +110,7 @@ fn secure_aurora(upstream: SocketAddr, ca: &str, variables: &[(&str, &str)]) -> 
 }
 
 #[tokio::test]
-async fn an_upstream_with_tls_is_reached_by_a_tunnel() {
+async fn tls_upstreams_use_a_connect_tunnel() {
     let own = authority("Own");
     let upstream = secure(&certificate(), &own);
     let proxy = Proxy::start(None);
@@ -133,7 +133,7 @@ async fn an_upstream_with_tls_is_reached_by_a_tunnel() {
 }
 
 #[tokio::test]
-async fn additional_authorities_are_trusted_without_a_proxy_too() {
+async fn additional_authorities_are_trusted_without_a_proxy() {
     let own = authority("Own");
     let aurora = secure_aurora(secure(&certificate(), &own), &own.as_ref().pem(), &[]);
     assert_eq!(chat_through(&aurora, false).await, (StatusCode::OK, COMPLETION.to_owned()));
@@ -142,13 +142,13 @@ async fn additional_authorities_are_trusted_without_a_proxy_too() {
 }
 
 #[test]
-fn an_upstream_without_tls_is_asked_for_by_its_whole_address() {
+fn plain_upstreams_use_absolute_request_targets() {
     let upstream = Upstream::start().on("m", json(OK));
     let proxy = Proxy::start(None);
     let setup = plain(&upstream, ", models: [m]");
     let setup = setup.variable("HTTP_PROXY", &format!("http://user:canary-password@{}", proxy.address));
     let aurora = setup.start();
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
     let call = upstream.call("m");
     assert_eq!(call.head.lines().next(), Some("POST /v1/chat/completions HTTP/1.1"));
     let head = proxy.heads().remove(0);
@@ -169,7 +169,7 @@ fn an_upstream_without_tls_is_asked_for_by_its_whole_address() {
 }
 
 #[test]
-fn no_proxy_names_those_who_are_called_directly() {
+fn no_proxy_hosts_are_dialled_directly() {
     let proxy = Proxy::start(Some("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"));
     let url = format!("http://{}", proxy.address);
     for (no_proxy, direct) in [
@@ -182,7 +182,7 @@ fn no_proxy_names_those_who_are_called_directly() {
         let upstream = Upstream::start().on("m", json(OK));
         let setup = plain(&upstream, ", models: [m]").variable("HTTP_PROXY", &url);
         let aurora = setup.variable("NO_PROXY", no_proxy).start();
-        let status = aurora.ask(chat_of("m", false)).status;
+        let status = aurora.send(chat_of("m", false)).status;
         assert_eq!((status, upstream.calls().len()), if direct { (200, 1) } else { (403, 0) }, "{no_proxy}");
     }
     let upstream = Upstream::start().on("m", json(OK));
@@ -195,16 +195,16 @@ fn no_proxy_names_those_who_are_called_directly() {
     for (no_proxy, direct) in [("localhost", true), (".localhost", true), ("ocalhost", false)] {
         let setup = Setup::new().yaml(&yaml_of("localhost")).variable("http_proxy", &url);
         let aurora = setup.variable("no_proxy", no_proxy).start();
-        assert_eq!(aurora.ask(chat_of("m", false)).status == 200, direct, "{no_proxy}");
+        assert_eq!(aurora.send(chat_of("m", false)).status == 200, direct, "{no_proxy}");
     }
 }
 
 #[tokio::test]
-async fn a_proxy_that_gives_no_way_is_a_502_that_says_so() {
+async fn a_refusing_proxy_is_a_502() {
     let own = authority("Own");
     let upstream = secure(&certificate(), &own);
     let gone = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
-    let refusing = |answer| Proxy::start(Some(answer)).address;
+    let refusing = |response| Proxy::start(Some(response)).address;
     let cases = [
         (gone, "the proxy on the way: connection refused"),
         (
@@ -229,7 +229,7 @@ async fn a_proxy_that_gives_no_way_is_a_502_that_says_so() {
 }
 
 #[test]
-fn models_are_discovered_by_the_same_way() {
+fn model_discovery_uses_the_proxy() {
     let upstream = Upstream::start().on("/v1/models", json(MODELS));
     let proxy = Proxy::start(None);
     let aurora =
@@ -241,8 +241,8 @@ fn models_are_discovered_by_the_same_way() {
 }
 
 #[test]
-fn the_demo_needs_no_proxy() {
+fn the_demo_uses_no_proxy() {
     let setup = Setup::bare().variable("HTTP_PROXY", "http://127.0.0.1:1").variable("LOG_FORMAT", "json");
     let aurora = setup.arguments(&["serve", "--demo", "--port", "0"]).start();
-    assert_eq!(aurora.ask(chat_of("demo-fast", false)).status, 200);
+    assert_eq!(aurora.send(chat_of("demo-fast", false)).status, 200);
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json as value;
 
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
-use crate::support::client::{Caller, MASTER_KEY, chat_of, key, request};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
+use crate::support::client::{Client, MASTER_KEY, chat_of, key, request};
 use crate::support::exposition::{gateway, yaml};
 use crate::support::upstream::{Gate, Step, Upstream, chunk, json, opening};
 
@@ -37,14 +37,14 @@ fn within(limit: Duration, begun: Instant) {
 /// Sends chats on kept connections, each answered whole, until new connections are refused; returns how many.
 fn load(address: SocketAddr) -> usize {
     let mut served = 0;
-    while let Some(mut caller) = Caller::try_connect(address) {
+    while let Some(mut client) = Client::try_connect(address) {
         loop {
-            caller.send(chat_of("m", false));
-            let answer = caller.answer();
-            assert_eq!(answer.said(), (200, OK));
+            client.send(chat_of("m", false));
+            let response = client.response();
+            assert_eq!(response.status_and_text(), (200, OK));
             served += 1;
-            if answer.header("connection") == Some("close") {
-                assert_eq!(caller.closed(), b"");
+            if response.header("connection") == Some("close") {
+                assert_eq!(client.closed(), b"");
                 break;
             }
         }
@@ -57,7 +57,7 @@ fn a_stop_under_load_loses_nothing() {
     let gate = Gate::default();
     let upstream = Upstream::start().on("m", json(OK)).on("held", held(&gate));
     let aurora = gateway(&upstream, "", "");
-    let mut first = aurora.caller();
+    let mut first = aurora.client();
     first.send(chat_of("held", false));
     upstream.call("held");
     let served: usize = thread::scope(|scope| {
@@ -68,59 +68,59 @@ fn a_stop_under_load_loses_nothing() {
     });
     assert_eq!(upstream.calls().len(), served + 1);
     gate.open();
-    let answer = first.answer();
-    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
+    let response = first.response();
+    assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), Some("close")));
     ends(aurora, 0, 0);
 }
 
 /// Waits until new connections are refused.
 fn refuses(aurora: &Aurora) {
-    let until = Instant::now() + PATIENCE;
-    while Caller::try_connect(aurora.address).is_some() {
+    let until = Instant::now() + WAIT_LIMIT;
+    while Client::try_connect(aurora.address).is_some() {
         assert!(Instant::now() < until, "it still listens");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn kept_connections_are_served_once_more_while_it_drains() {
+fn kept_connections_are_served_once_more_while_draining() {
     let gate = Gate::default();
     let upstream = Upstream::start().on("m", json(OK)).on("held", held(&gate));
     let aurora = gateway(&upstream, "", "");
-    let asked = [
+    let sent = [
         (chat_of("m", false), (200, OK)),
         (request("GET", "/health", "", ""), (200, r#"{"status":"ok"}"#)),
         (request("GET", "/health/ready", "", ""), (503, r#"{"status":"draining"}"#)),
     ];
-    let mut kept: Vec<Caller> = (0..3).map(|_| aurora.caller()).collect();
-    for caller in &mut kept {
-        caller.send(chat_of("m", false));
-        assert_eq!(caller.answer().said(), (200, OK));
+    let mut kept: Vec<Client> = (0..3).map(|_| aurora.client()).collect();
+    for client in &mut kept {
+        client.send(chat_of("m", false));
+        assert_eq!(client.response().status_and_text(), (200, OK));
     }
-    let mut silent = aurora.caller();
-    let mut stream = aurora.caller();
+    let mut silent = aurora.client();
+    let mut stream = aurora.client();
     stream.send(chat_of("held", false));
     upstream.call("held");
     aurora.signal("TERM");
     refuses(&aurora);
-    for (caller, (asked, expected)) in kept.iter_mut().zip(asked) {
-        caller.send(asked);
-        let answer = caller.answer();
-        assert_eq!((answer.said(), answer.header("connection")), (expected, Some("close")));
-        assert_eq!(caller.closed(), b"");
+    for (client, (sent, expected)) in kept.iter_mut().zip(sent) {
+        client.send(sent);
+        let response = client.response();
+        assert_eq!((response.status_and_text(), response.header("connection")), (expected, Some("close")));
+        assert_eq!(client.closed(), b"");
     }
     silent.send(request("GET", "/metrics", &key(), ""));
-    let answer = silent.answer();
-    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    let response = silent.response();
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
     let counted = "aurora_http_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status_code=\"200\",outcome=\"ok\"} 4";
-    assert!(answer.text().lines().any(|line| line == counted), "{}", answer.text());
+    assert!(response.text().lines().any(|line| line == counted), "{}", response.text());
     gate.open();
-    assert_eq!(stream.answer().said(), (200, OK));
+    assert_eq!(stream.response().status_and_text(), (200, OK));
     ends(aurora, 0, 0);
 }
 
 #[test]
-fn a_connection_that_was_not_told_is_kept_for_a_while() {
+fn a_connection_without_connection_close_is_kept_while_draining() {
     let gate = Gate::default();
     let mut streaming = opening(&[HELLO]);
     streaming.extend([
@@ -130,42 +130,45 @@ fn a_connection_that_was_not_told_is_kept_for_a_while() {
     ]);
     let upstream = Upstream::start().on("m", json(OK)).on("stream", streaming);
     let aurora = gateway(&upstream, "", "");
-    let mut caller = aurora.caller();
-    caller.send(chat_of("stream", true));
-    assert_eq!(caller.head().header("connection"), None);
+    let mut client = aurora.client();
+    client.send(chat_of("stream", true));
+    assert_eq!(client.head().header("connection"), None);
     aurora.signal("TERM");
     refuses(&aurora);
     gate.open();
-    caller.read_until("[DONE]");
-    assert_eq!(caller.chunk(), Some(Vec::new()));
+    client.read_until("[DONE]");
+    assert_eq!(client.chunk(), Some(Vec::new()));
     // Its head came before the end was known: the next request is served, as a proxy expects of a kept connection.
-    caller.send(chat_of("m", false));
-    let answer = caller.answer();
-    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), Some("close")));
+    client.send(chat_of("m", false));
+    let response = client.response();
+    assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), Some("close")));
     ends(aurora, 0, 0);
 }
 
 #[test]
-fn what_arrives_after_the_grace_period_is_refused() {
+fn requests_after_the_grace_period_are_refused() {
     let mut pour = opening(&[HELLO]);
     pour.push(Step::Pour(chunk(HELLO.repeat(100))));
     let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
     let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
     // It holds the process for the time of its last event.
-    let mut deaf = aurora.caller().narrow();
+    let mut deaf = aurora.client().narrow();
     deaf.send(chat_of("pour", true));
     upstream.call("pour");
-    let mut kept = aurora.caller();
+    let mut kept = aurora.client();
     kept.send(chat_of("m", false));
-    assert_eq!(kept.answer().said(), (200, OK));
+    assert_eq!(kept.response().status_and_text(), (200, OK));
     aurora.signal("TERM");
     refuses(&aurora);
     thread::sleep(Duration::from_millis(330));
     if kept.try_send(chat_of("m", false))
-        && let Some(answer) = kept.try_answer()
+        && let Some(response) = kept.try_response()
     {
-        assert_eq!(answer.said(), (503, DRAINING));
-        assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")));
+        assert_eq!(response.status_and_text(), (503, DRAINING));
+        assert_eq!(
+            (response.header("retry-after"), response.header("connection")),
+            (Some("1"), Some("close"))
+        );
     }
     let (status, _) = aurora.ended();
     assert_eq!(status.code(), Some(0));
@@ -173,33 +176,36 @@ fn what_arrives_after_the_grace_period_is_refused() {
 }
 
 #[test]
-fn during_the_delay_it_serves_as_ever_but_is_not_ready() {
+fn during_the_shutdown_delay_requests_are_served_and_readiness_fails() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "shutdown: {delay: 700ms}", "");
     let begun = Instant::now();
     aurora.signal("TERM");
     aurora.line("shutting down");
-    assert_eq!(aurora.ask(request("GET", "/health/ready", "", "")).said(), (503, r#"{"status":"draining"}"#));
-    assert_eq!(aurora.ask(request("GET", "/health", "", "")).said(), (200, r#"{"status":"ok"}"#));
-    let answer = aurora.ask(chat_of("m", false));
-    assert_eq!((answer.said(), answer.header("connection")), ((200, OK), None));
+    assert_eq!(
+        aurora.send(request("GET", "/health/ready", "", "")).status_and_text(),
+        (503, r#"{"status":"draining"}"#)
+    );
+    assert_eq!(aurora.send(request("GET", "/health", "", "")).status_and_text(), (200, r#"{"status":"ok"}"#));
+    let response = aurora.send(chat_of("m", false));
+    assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), None));
     ends(aurora, 0, 0);
     assert!(begun.elapsed() >= Duration::from_millis(700), "took {:?}", begun.elapsed());
     within(Duration::from_millis(1700), begun);
 }
 
 #[test]
-fn what_is_open_at_the_end_of_the_grace_period_gets_a_last_word() {
+fn open_streams_get_an_error_event_at_the_end_of_the_grace_period() {
     let mut streaming = opening(&[HELLO]);
     streaming.push(Step::Stall);
     let upstream = Upstream::start().on("stream", streaming).on("waiting", vec![Step::Stall]);
     let yaml = yaml(&upstream, "shutdown: {grace: 400ms}", "log: {requests: all}");
     let aurora = Setup::new().yaml(&yaml).start();
-    let mut stream = aurora.caller();
+    let mut stream = aurora.client();
     stream.send(chat_of("stream", true));
     assert_eq!(stream.head().status, 200);
     assert_eq!(stream.read_until("\n\n"), HELLO);
-    let mut waiting = aurora.caller();
+    let mut waiting = aurora.client();
     waiting.send(chat_of("waiting", false));
     upstream.call("waiting");
     let begun = Instant::now();
@@ -208,7 +214,7 @@ fn what_is_open_at_the_end_of_the_grace_period_gets_a_last_word() {
                  again\",\"param\":null,\"type\":\"server_error\"}}\n\n";
     assert_eq!(stream.read_until("\n\n"), event);
     assert_eq!(stream.chunk(), Some(Vec::new()));
-    assert_eq!(waiting.answer().said(), (503, &*DRAINING.replace("draining", "shutting_down")));
+    assert_eq!(waiting.response().status_and_text(), (503, &*DRAINING.replace("draining", "shutting_down")));
     assert!(begun.elapsed() >= Duration::from_millis(400), "took {:?}", begun.elapsed());
     let log = ends(aurora, 0, 2);
     within(Duration::from_millis(1400), begun);
@@ -226,10 +232,10 @@ fn what_is_open_at_the_end_of_the_grace_period_gets_a_last_word() {
 }
 
 #[test]
-fn a_second_signal_is_immediate() {
+fn a_second_signal_exits_immediately() {
     let upstream = Upstream::start().on("waiting", vec![Step::Stall]);
     let aurora = gateway(&upstream, "", "");
-    let mut waiting = aurora.caller();
+    let mut waiting = aurora.client();
     waiting.send(chat_of("waiting", false));
     upstream.call("waiting");
     aurora.signal("TERM");
@@ -247,37 +253,37 @@ fn connections_without_a_request_are_kept_for_five_seconds_of_the_grace_period()
     let upstream = Upstream::start().on("m", json(OK));
     for (grace, kept) in [("30s", Duration::from_secs(5)), ("1s", Duration::from_secs(1))] {
         let aurora = gateway(&upstream, &format!("shutdown: {{grace: {grace}}}"), "");
-        let silent = aurora.caller();
-        let mut half_sent = aurora.caller();
+        let silent = aurora.client();
+        let mut half_sent = aurora.client();
         half_sent.send("GET /health HTTP/1.1\r\nx: ");
-        let mut idle = aurora.caller();
+        let mut idle = aurora.client();
         idle.send(chat_of("m", false));
-        assert_eq!(idle.answer().status, 200);
+        assert_eq!(idle.response().status, 200);
         let begun = Instant::now();
         aurora.signal("TERM");
         ends(aurora, 0, 0);
         let took = begun.elapsed();
         assert!((kept..kept + Duration::from_secs(1)).contains(&took), "took {took:?}");
-        for mut caller in [silent, half_sent, idle] {
-            assert_eq!(caller.closed(), b"");
+        for mut client in [silent, half_sent, idle] {
+            assert_eq!(client.closed(), b"");
         }
     }
 }
 
 #[test]
-fn callers_that_never_finish_hold_it_no_longer_than_the_grace_period() {
+fn unfinished_requests_delay_the_exit_no_longer_than_the_grace_period() {
     let mut pour = opening(&[HELLO]);
     pour.push(Step::Pour(chunk(HELLO.repeat(100))));
     let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
     let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
-    let mut deaf = aurora.caller().narrow();
+    let mut deaf = aurora.client().narrow();
     deaf.send(chat_of("pour", true));
     upstream.call("pour");
-    let mut half = aurora.caller();
+    let mut half = aurora.client();
     let whole = chat_of("m", false);
     half.send(&whole[..whole.len() - 1]);
-    // A request on a connection of its own is answered after those before it were read.
-    assert_eq!(aurora.ask(request("GET", "/health", "", "")).status, 200);
+    // A request on a connection of its own gets a response after those before it were read.
+    assert_eq!(aurora.send(request("GET", "/health", "", "")).status, 200);
     let begun = Instant::now();
     aurora.signal("TERM");
     let (status, _) = aurora.ended();
@@ -286,7 +292,7 @@ fn callers_that_never_finish_hold_it_no_longer_than_the_grace_period() {
 }
 
 #[test]
-fn a_port_is_free_again_at_once() {
+fn the_port_is_free_after_exit() {
     let upstream = Upstream::start().on("m", json(OK));
     let start = |port: u16| {
         let setup = Setup::bare().variable("LOG_FORMAT", "json").yaml(&yaml(&upstream, "", ""));
@@ -296,9 +302,9 @@ fn a_port_is_free_again_at_once() {
     let port = aurora.address.port();
     assert_ne!(port, 0);
     for kill in [false, true] {
-        let mut open = aurora.caller();
+        let mut open = aurora.client();
         open.send(chat_of("m", false));
-        assert_eq!(open.answer().status, 200);
+        assert_eq!(open.response().status, 200);
         let begun = aurora.scrape();
         if kill {
             drop(aurora);
@@ -316,13 +322,13 @@ fn a_port_is_free_again_at_once() {
 }
 
 #[test]
-fn a_port_in_use_is_an_error_that_says_so() {
+fn a_port_in_use_is_a_start_error() {
     let upstream = Upstream::start().on("m", json(OK));
     let stranger = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let aurora = gateway(&upstream, "", "");
     for address in [stranger.local_addr().expect("bound"), aurora.address] {
         let setup = Setup::bare().variable("AURORA_MASTER_KEY", MASTER_KEY).variable("LOG_LEVEL", "error");
-        let (code, said) = setup
+        let (code, output_text) = setup
             .arguments(&[
                 "--color",
                 "never",
@@ -334,7 +340,7 @@ fn a_port_in_use_is_an_error_that_says_so() {
             ])
             .refused();
         assert_eq!(
-            said,
+            output_text,
             format!(
                 "aurora: error: cannot listen on {address}: Address already in use (os error 98); another process \
                  listens there; stop it or choose another port (--port, PORT, server.port)\n"
@@ -346,7 +352,7 @@ fn a_port_in_use_is_an_error_that_says_so() {
 }
 
 #[test]
-fn any_free_port_is_chosen_and_told() {
+fn port_zero_chooses_a_free_port_and_logs_it() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "workers: 3", "");
     let mut line = aurora.line("listening");
@@ -356,5 +362,5 @@ fn any_free_port_is_chosen_and_told() {
         line,
         value!({"level": "INFO", "msg": "listening", "address": address, "workers": 3, "providers": 1})
     );
-    assert_eq!(aurora.ask(request("GET", "/v1/models", &key(), "")).status, 200);
+    assert_eq!(aurora.send(request("GET", "/v1/models", &key(), "")).status, 200);
 }

@@ -1,4 +1,4 @@
-//! Upstreams that speak TLS, as every real provider does: what is trusted, and what a caller reads when it is not.
+//! Upstreams with TLS, as every real provider does: what is trusted, and what a client reads when it is not.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -69,22 +69,22 @@ async fn serve(listener: std::net::TcpListener, acceptor: TlsAcceptor) {
             // A client that refuses the certificate ends the handshake.
             let Ok(socket) = acceptor.accept(socket).await else { return };
             let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(socket), service_fn(answer));
-            // How a client leaves is its own business.
+                .serve_connection(TokioIo::new(socket), service_fn(response));
+            // How a client disconnects is its own business.
             drop(connection.await);
         });
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn response(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let is_ours = head.headers.get(AUTHORIZATION).is_some_and(|key| key == "Bearer sk-upstream");
     let body = body.collect().await.unwrap().to_bytes();
-    let asked = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let sent = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     let (status, kind, text) = match head.uri.path() {
         _ if !is_ours => (StatusCode::UNAUTHORIZED, "application/json", "{}"),
         "/v1/models" => (StatusCode::OK, "application/json", MODELS),
-        "/v1/chat/completions" if asked["stream"] == true => (StatusCode::OK, "text/event-stream", STREAM),
+        "/v1/chat/completions" if sent["stream"] == true => (StatusCode::OK, "text/event-stream", STREAM),
         "/v1/chat/completions" => (StatusCode::OK, "application/json", COMPLETION),
         _ => (StatusCode::NOT_FOUND, "application/json", "{}"),
     };
@@ -107,14 +107,14 @@ fn chat(stream: bool) -> Option<Value> {
 }
 
 pub(crate) async fn chat_through(aurora: &Aurora, stream: bool) -> (StatusCode, String) {
-    let answer = call(&aurora.url("/v1/chat/completions"), None, chat(stream)).await;
-    (answer.status, answer.body)
+    let response = call(&aurora.url("/v1/chat/completions"), None, chat(stream)).await;
+    (response.status, response.body)
 }
 
 pub(crate) const LISTED: &str = "models: [tls-model]";
 
 #[tokio::test]
-async fn a_chat_and_a_stream_pass_when_the_authority_is_trusted() {
+async fn chat_and_stream_pass_when_the_authority_is_trusted() {
     let trusted = authority("Trusted");
     let aurora = aurora(upstream(&certificate(), &trusted), &trusted, LISTED);
     assert_eq!(chat_through(&aurora, false).await, (StatusCode::OK, COMPLETION.to_owned()));
@@ -122,7 +122,7 @@ async fn a_chat_and_a_stream_pass_when_the_authority_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_refused_is_a_502_that_says_why() {
+async fn an_untrusted_certificate_is_a_502_with_its_reason() {
     let trusted = authority("Trusted");
     let mut expired = certificate();
     (expired.not_before, expired.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
@@ -153,13 +153,13 @@ async fn a_certificate_that_is_refused_is_a_502_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_is_given_up_within_the_connect_timeout() {
+async fn a_hanging_handshake_ends_at_the_connect_timeout() {
     // Connections wait in its queue; nobody takes them.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let aurora = aurora(listener.local_addr().unwrap(), &authority("Trusted"), LISTED);
-    let asked = Instant::now();
+    let sent = Instant::now();
     let answered = chat_through(&aurora, false).await;
-    let took = asked.elapsed();
+    let took = sent.elapsed();
     let envelope = r#"{"error":{"message":"provider `secure`: no connection within 400ms","type":"upstream_error","param":null,"code":"upstream_timeout"}}"#;
     assert_eq!(answered, (StatusCode::GATEWAY_TIMEOUT, envelope.to_owned()));
     let (least, most) = (Duration::from_millis(400), Duration::from_millis(900));
@@ -179,7 +179,7 @@ async fn models_are_discovered_over_tls() {
 }
 
 #[tokio::test]
-async fn discovery_says_why_an_untrusted_upstream_has_no_models() {
+async fn discovery_logs_why_an_untrusted_upstream_has_no_models() {
     let aurora = aurora(upstream(&certificate(), &authority("Stranger")), &authority("Trusted"), "");
     let line = aurora.line("models could not be discovered");
     assert_eq!(line["retry_in_s"], 60);

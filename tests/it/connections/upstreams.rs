@@ -7,34 +7,34 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
-use crate::support::client::{Answer, Caller, MASTER_KEY, chat_of, key, post, request};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
+use crate::support::client::{Client, MASTER_KEY, Response, chat_of, key, post, request};
 use crate::support::exposition::{BRITTLE, gateway, yaml};
-use crate::support::upstream::{Gate, Step, Upstream, answer, json};
+use crate::support::upstream::{Gate, Step, Upstream, json, response};
 
 const OK: &str = r#"{"choices":[]}"#;
 const BROKEN: &str = r#"{"error":{"message":"provider `up`: the connection broke before an answer","type":"upstream_error","param":null,"code":"upstream_unreachable"}}"#;
 
-/// A script that answers once the gate opens.
+/// A script that responds once the gate opens.
 fn held(gate: &Gate) -> Vec<Step> {
     [vec![Step::Await(gate.clone())], json(OK)].concat()
 }
 
 /// Leaves this many idle connections to the upstream, by requests for `warm` that are held until all have come.
 fn keep(aurora: &Aurora, upstream: &Upstream, gate: &Gate, connections: usize) {
-    let mut callers: Vec<Caller> = (0..connections).map(|_| aurora.caller()).collect();
-    for caller in &mut callers {
-        caller.send(chat_of("warm", false));
+    let mut clients: Vec<Client> = (0..connections).map(|_| aurora.client()).collect();
+    for client in &mut clients {
+        client.send(chat_of("warm", false));
     }
     upstream.received("warm", connections);
     gate.open();
-    for caller in &mut callers {
-        assert_eq!(caller.answer().said(), (200, OK));
+    for client in &mut clients {
+        assert_eq!(client.response().status_and_text(), (200, OK));
     }
 }
 
 #[test]
-fn a_post_that_the_upstream_worked_on_runs_once() {
+fn a_post_that_reached_the_upstream_is_sent_once() {
     let (warm, [fin, reset]) = (Gate::default(), [Gate::default(), Gate::default()]);
     let upstream = Upstream::start()
         .on("warm", held(&warm))
@@ -43,14 +43,14 @@ fn a_post_that_the_upstream_worked_on_runs_once() {
     let aurora = gateway(&upstream, "workers: 1", "");
     keep(&aurora, &upstream, &warm, 8);
     for (model, worked) in [("fin", fin), ("reset", reset)] {
-        let mut caller = aurora.caller();
-        caller.send(chat_of(model, false));
+        let mut client = aurora.client();
+        client.send(chat_of(model, false));
         let call = upstream.call(model);
         assert!(call.connection < 8, "on a kept connection");
         // The work of the upstream.
         thread::sleep(Duration::from_millis(500));
         worked.open();
-        assert_eq!(caller.answer().said(), (502, BROKEN));
+        assert_eq!(client.response().status_and_text(), (502, BROKEN));
     }
     assert_eq!(upstream.calls().len(), 8 + 2);
     let attempts = ["up fin server_error 1", "up reset server_error 1", "up warm success 8"];
@@ -59,7 +59,7 @@ fn a_post_that_the_upstream_worked_on_runs_once() {
 }
 
 #[test]
-fn a_request_that_crossed_a_close_is_replayed_once_on_a_fresh_connection() {
+fn a_request_on_a_closing_connection_is_replayed_once_on_a_new_one() {
     for end in [Step::Close, Step::Reset] {
         let warm = Gate::default();
         let upstream = Upstream::start()
@@ -69,9 +69,9 @@ fn a_request_that_crossed_a_close_is_replayed_once_on_a_fresh_connection() {
             .on("always", vec![end]);
         let aurora = gateway(&upstream, "workers: 1", "");
         keep(&aurora, &upstream, &warm, 4);
-        assert_eq!(aurora.ask(chat_of("once", false)).said(), (200, OK));
+        assert_eq!(aurora.send(chat_of("once", false)).status_and_text(), (200, OK));
         assert_eq!(upstream.calls()[5].connection, 4, "the replay is on a fresh connection");
-        assert_eq!(aurora.ask(chat_of("always", false)).said(), (502, BROKEN));
+        assert_eq!(aurora.send(chat_of("always", false)).status_and_text(), (502, BROKEN));
         assert_eq!(upstream.calls().len(), 4 + 2 + 2);
         aurora.settles(
             "aurora_upstream_attempts_total",
@@ -82,7 +82,7 @@ fn a_request_that_crossed_a_close_is_replayed_once_on_a_fresh_connection() {
 }
 
 #[test]
-fn passthrough_files_and_batches_are_replayed_only_where_they_read() {
+fn passthrough_files_and_batches_replay_only_safe_methods() {
     let paths = ["/p/up/x", "/v1/files", "/v1/batches", "/v1/responses/r1/cancel"];
     let mut upstream = Upstream::start();
     for path in ["/v1/x", "/v1/files", "/v1/batches", "/v1/responses/r1/cancel"] {
@@ -91,9 +91,9 @@ fn passthrough_files_and_batches_are_replayed_only_where_they_read() {
     let upstream = upstream.on("GET /v1/x", vec![Step::Close]).on("GET /v1/x", json("{}")).on("m", json(OK));
     let aurora = gateway(&upstream, "workers: 1", "");
     for path in paths {
-        assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
+        assert_eq!(aurora.send(chat_of("m", false)).status, 200);
         let before = upstream.calls().len();
-        assert_eq!(aurora.ask(post(path, "{}")).said(), (502, BROKEN), "{path}");
+        assert_eq!(aurora.send(post(path, "{}")).status_and_text(), (502, BROKEN), "{path}");
         let calls = upstream.calls();
         assert_eq!(
             (calls.len(), calls[before].connection),
@@ -101,8 +101,8 @@ fn passthrough_files_and_batches_are_replayed_only_where_they_read() {
             "{path}"
         );
     }
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 200);
-    assert_eq!(aurora.ask(request("GET", "/p/up/x", &key(), "")).said(), (200, "{}"));
+    assert_eq!(aurora.send(chat_of("m", false)).status, 200);
+    assert_eq!(aurora.send(request("GET", "/p/up/x", &key(), "")).status_and_text(), (200, "{}"));
     let attempts: usize = aurora
         .counts("aurora_upstream_attempts_total")
         .iter()
@@ -119,19 +119,19 @@ struct Raw {
 }
 
 impl Raw {
-    /// Every request is answered with the result of `answer`, by the number of the connection.
-    fn start(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+    /// Every request gets a response with the result of `response`, by the number of the connection.
+    fn start(response: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, connections) =
             (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<TcpStream>>>::default());
         let raw = Self { address, accepted: Arc::clone(&accepted), connections: Arc::clone(&connections) };
-        let answer = Arc::new(answer);
+        let response = Arc::new(response);
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let (number, answer) = (accepted.fetch_add(1, Ordering::SeqCst), Arc::clone(&answer));
+                let (number, response) = (accepted.fetch_add(1, Ordering::SeqCst), Arc::clone(&response));
                 connections.lock().unwrap().push(connection.try_clone().unwrap());
-                thread::spawn(move || serve(connection, number, &*answer));
+                thread::spawn(move || serve(connection, number, &*response));
             }
         });
         raw
@@ -151,7 +151,7 @@ impl Raw {
     }
 }
 
-fn serve(mut connection: TcpStream, number: usize, answer: &dyn Fn(usize) -> String) {
+fn serve(mut connection: TcpStream, number: usize, response: &dyn Fn(usize) -> String) {
     let mut buffer = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -162,13 +162,13 @@ fn serve(mut connection: TcpStream, number: usize, answer: &dyn Fn(usize) -> Str
             }
         }
         buffer.clear();
-        if connection.write_all(answer(number).as_bytes()).is_err() {
+        if connection.write_all(response(number).as_bytes()).is_err() {
             return;
         }
     }
 }
 
-fn response(body: &str) -> String {
+fn ok(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -176,26 +176,26 @@ fn response(body: &str) -> String {
 }
 
 #[test]
-fn bytes_that_nobody_asked_for_answer_no_request() {
-    // Behind the response that was asked for, in one piece.
-    let split = Raw::start(|number| response(&format!("[{number}]")) + &response(r#""evil""#));
+fn unsolicited_bytes_never_become_a_response() {
+    // Behind the response that was requested, in one piece.
+    let split = Raw::start(|number| ok(&format!("[{number}]")) + &ok(r#""evil""#));
     let aurora = split.gateway("");
     for number in 0..3 {
-        assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, &*format!("[{number}]")));
+        assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, &*format!("[{number}]")));
     }
     assert_eq!(split.connections(), 3);
     // On an idle connection, later.
-    let idle = Raw::start(|number| response(&format!("[{number}]")));
+    let idle = Raw::start(|number| ok(&format!("[{number}]")));
     let aurora = idle.gateway("");
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, "[0]"));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, "[0]"));
     let mut kept = idle.connections.lock().unwrap().pop().unwrap();
-    kept.write_all(response(r#""evil""#).as_bytes()).unwrap();
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, "[1]"));
+    kept.write_all(ok(r#""evil""#).as_bytes()).unwrap();
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, "[1]"));
     aurora.settles("aurora_upstream_attempts_total", &["up m success 2"]);
 }
 
 #[test]
-fn a_connection_that_the_upstream_closes_is_not_used_again() {
+fn a_connection_closed_by_the_upstream_is_not_reused() {
     let closing = [
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
         "HTTP/1.0 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
@@ -205,14 +205,14 @@ fn a_connection_that_the_upstream_closes_is_not_used_again() {
         let upstream = Raw::start(|_| text.to_owned());
         let aurora = upstream.gateway("");
         for _ in 0..2 {
-            assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, "{}"));
+            assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, "{}"));
         }
         assert_eq!(upstream.connections(), 2, "{text}");
     }
-    let kept = Raw::start(|_| response("{}").replace("\r\n\r\n", "\r\nkeep-alive: timeout=0, max=0\r\n\r\n"));
+    let kept = Raw::start(|_| ok("{}").replace("\r\n\r\n", "\r\nkeep-alive: timeout=0, max=0\r\n\r\n"));
     let aurora = kept.gateway("");
     for _ in 0..3 {
-        assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, "{}"));
+        assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, "{}"));
     }
     assert_eq!(kept.connections(), 1);
 }
@@ -229,16 +229,16 @@ fn an_upstream_that_closes_every_connection_at_once_is_a_502() {
     let aurora = raw.gateway("");
     let begun = Instant::now();
     for _ in 0..5 {
-        assert_eq!(aurora.ask(chat_of("m", false)).status, 502);
+        assert_eq!(aurora.send(chat_of("m", false)).status, 502);
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
 }
 
 #[test]
-fn an_answer_before_the_request_was_read_is_relayed() {
+fn an_early_response_is_relayed() {
     let upstream = Raw::start(|_| String::new());
     let body = format!(r#"{{"model":"m","messages":[],"pad":"{}"}}"#, "x".repeat(8 << 20));
-    let early = answer("413 Too Large", "content-type: application/json\r\n", r#"{"error":"early"}"#);
+    let early = response("413 Too Large", "content-type: application/json\r\n", r#"{"error":"early"}"#);
     let Step::Send(early) = early[0].clone() else { panic!("bytes") };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -248,14 +248,17 @@ fn an_answer_before_the_request_was_read_is_relayed() {
         let read = connection.read(&mut [0; 1024]).unwrap();
         assert!(read > 0);
         connection.write_all(&early).unwrap();
-        thread::sleep(PATIENCE);
+        thread::sleep(WAIT_LIMIT);
     });
     let aurora = upstream.gateway("");
-    assert_eq!(aurora.ask(post("/v1/chat/completions", body)).said(), (413, r#"{"error":"early"}"#));
+    assert_eq!(
+        aurora.send(post("/v1/chat/completions", body)).status_and_text(),
+        (413, r#"{"error":"early"}"#)
+    );
 }
 
 #[test]
-fn a_flood_of_informational_responses_ends_after_a_hundred() {
+fn more_than_a_hundred_informational_responses_are_a_502() {
     let hints = |count: usize| "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(count).into_bytes();
     let few = [vec![Step::Send(hints(99))], json(OK)].concat();
     let many = [vec![Step::Send(hints(100))], json(OK)].concat();
@@ -269,12 +272,12 @@ fn a_flood_of_informational_responses_ends_after_a_hundred() {
         .on("bare", vec![Step::Pour(bare)]);
     let aurora = gateway(&upstream, "workers: 1", "");
     for _ in 0..2 {
-        assert_eq!(aurora.ask(chat_of("few", false)).said(), (200, OK));
+        assert_eq!(aurora.send(chat_of("few", false)).status_and_text(), (200, OK));
     }
     let message = r#"{"error":{"message":"provider `up`: it sent 100 informational responses (1xx) before an answer","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
     for model in ["many", "torn", "endless", "bare"] {
         let begun = Instant::now();
-        assert_eq!((model, aurora.ask(chat_of(model, false)).said()), (model, (502, message)));
+        assert_eq!((model, aurora.send(chat_of(model, false)).status_and_text()), (model, (502, message)));
         assert!(begun.elapsed() < Duration::from_secs(1), "{model} took {:?}", begun.elapsed());
     }
     aurora.settles(
@@ -298,7 +301,7 @@ fn descriptors(aurora: &Aurora) -> usize {
 
 /// Waits for a condition of the descriptors.
 fn until_descriptors(aurora: &Aurora, done: impl Fn(usize) -> bool) -> usize {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
         let open = descriptors(aurora);
         if done(open) {
@@ -323,31 +326,31 @@ fn settled_descriptors(aurora: &Aurora) -> usize {
 }
 
 /// Holds requests open until one descriptor is left of `limit`.
-fn fill(aurora: &Aurora, limit: usize) -> Vec<Caller> {
+fn fill(aurora: &Aurora, limit: usize) -> Vec<Client> {
     let mut held = Vec::new();
     while settled_descriptors(aurora) < limit - 1 {
         let before = descriptors(aurora);
-        let mut caller = aurora.caller();
+        let mut client = aurora.client();
         let whole = chat_of("m", false);
-        caller.send(&whole[..whole.len() - 1]);
-        held.push(caller);
+        client.send(&whole[..whole.len() - 1]);
+        held.push(client);
         until_descriptors(aurora, |now| now > before);
     }
     held
 }
 
-/// Asks until there is an answer: a connection that takes the last descriptor may have to make room before its first
+/// Sends until there is a response: a connection that takes the last descriptor may have to make room before its first
 /// byte is read.
-fn insist(aurora: &Aurora, request: &[u8]) -> Answer {
-    let until = Instant::now() + PATIENCE;
+fn insist(aurora: &Aurora, request: &[u8]) -> Response {
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
-        let mut caller = aurora.caller();
-        if caller.try_send(request)
-            && let Some(answer) = caller.try_answer()
+        let mut client = aurora.client();
+        if client.try_send(request)
+            && let Some(response) = client.try_response()
         {
-            return answer;
+            return response;
         }
-        assert!(Instant::now() < until, "no answer");
+        assert!(Instant::now() < until, "no response");
     }
 }
 
@@ -361,7 +364,7 @@ const UNCAPPED: &str = "workers: 1, max_connections: 1000, max_in_flight: 1000";
 const TOUCHY: &str = "resilience: {retry: {max_retries: 2}, circuit_breaker: {failure_threshold: 1}}";
 
 #[test]
-fn idle_upstream_connections_make_room_where_descriptors_are_wanting() {
+fn idle_upstream_connections_are_closed_when_descriptors_run_out() {
     const LIMIT: usize = 96;
     let warm = Gate::default();
     let upstream = Upstream::start().on("warm", held(&warm)).on("m", json(OK));
@@ -374,19 +377,19 @@ fn idle_upstream_connections_make_room_where_descriptors_are_wanting() {
     let aurora = starved(&(text + &two), LIMIT);
     keep(&aurora, &upstream, &warm, 8);
     let _held = fill(&aurora, LIMIT);
-    assert_eq!(insist(&aurora, &chat_of("o", false)).said(), (200, OK));
+    assert_eq!(insist(&aurora, &chat_of("o", false)).status_and_text(), (200, OK));
 }
 
 #[test]
-fn want_of_descriptors_is_a_refusal_of_ours_and_no_failure_of_the_provider() {
+fn running_out_of_descriptors_is_a_503_and_no_provider_failure() {
     const LIMIT: usize = 96;
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = starved(&yaml(&upstream, UNCAPPED, TOUCHY), LIMIT);
     let held = fill(&aurora, LIMIT);
     let refusal = r#"{"error":{"message":"No file descriptor is left for a connection to the provider (ulimit -n); send the request again.","type":"server_error","param":null,"code":"out_of_descriptors"}}"#;
     for _ in 0..3 {
-        let answer = insist(&aurora, &chat_of("m", false));
-        assert_eq!((answer.said(), answer.header("retry-after")), ((503, refusal), Some("1")));
+        let response = insist(&aurora, &chat_of("m", false));
+        assert_eq!((response.status_and_text(), response.header("retry-after")), ((503, refusal), Some("1")));
         until_descriptors(&aurora, |open| open < LIMIT);
     }
     drop(held);
@@ -398,7 +401,7 @@ fn want_of_descriptors_is_a_refusal_of_ours_and_no_failure_of_the_provider() {
         aurora.settles(&format!("aurora_{family}"), &[]);
     }
     aurora.settles("aurora_requests_in_flight", &[]);
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
 }
 
 #[test]
@@ -412,10 +415,10 @@ fn idle_upstream_connections_stay_within_the_descriptor_budget() {
     keep(&aurora, &upstream, &warm, 60);
     // A thread that starts late has descriptors of its own.
     until_descriptors(&aurora, |open| open <= before + LIMIT / 8 + 8);
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     for _ in 0..4 {
-        caller.send(chat_of("warm", false));
-        assert_eq!(caller.answer().said(), (200, OK));
+        client.send(chat_of("warm", false));
+        assert_eq!(client.response().status_and_text(), (200, OK));
     }
     let last = upstream.calls().pop().unwrap().connection;
     assert!(last < 60, "a kept connection is used again");
@@ -437,14 +440,14 @@ fn a_connect_timeout_falls_back_at_once() {
         good.address
     );
     let aurora = Setup::new().yaml(&yaml).start();
-    assert_eq!(aurora.ask(chat_of("r", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("r", false)).status_and_text(), (200, OK));
     aurora.settles("aurora_upstream_attempts_total", &["hole m timeout 1", "up g success 1"]);
     aurora.settles("aurora_retries_total", &[]);
-    assert_eq!(aurora.ask(chat_of("hole/m", false)).status, 504);
+    assert_eq!(aurora.send(chat_of("hole/m", false)).status, 504);
 }
 
 #[test]
-fn no_attempt_is_counted_for_a_caller_that_leaves_before_the_request_was_sent() {
+fn a_disconnect_before_sending_counts_no_attempt() {
     let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     full.listen(0).unwrap();
@@ -455,10 +458,10 @@ fn no_attempt_is_counted_for_a_caller_that_leaves_before_the_request_was_sent() 
          providers: {{up: {{type: openai_compatible, base_url: \"http://{address}/v1\", models: [m]}}}}\n"
     );
     let aurora = Setup::new().yaml(&yaml).start();
-    let mut caller = aurora.caller();
-    caller.send(chat_of("m", false));
+    let mut client = aurora.client();
+    client.send(chat_of("m", false));
     aurora.settles("aurora_requests_in_flight", &["up /chat/completions false 1"]);
-    drop(caller);
+    drop(client);
     aurora.settles("aurora_requests_total", &["up m /chat/completions 499 cancelled false 1"]);
     aurora.settles("aurora_upstream_attempts_total", &[]);
 }
@@ -466,7 +469,7 @@ fn no_attempt_is_counted_for_a_caller_that_leaves_before_the_request_was_sent() 
 /// A host of the upstream whose first address is a black hole.
 #[cfg(feature = "real-software")]
 #[test]
-fn a_dead_address_of_a_host_does_not_hide_a_live_one() {
+fn a_host_with_one_dead_address_is_reached_at_another() {
     let live = TcpListener::bind("127.83.8.2:0").unwrap();
     let port = live.local_addr().unwrap().port();
     let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -475,7 +478,7 @@ fn a_dead_address_of_a_host_does_not_hide_a_live_one() {
     let _first = TcpStream::connect(("127.83.8.1", port)).unwrap();
     thread::spawn(move || {
         for connection in live.incoming().map_while(Result::ok) {
-            serve(connection, 0, &|_| response("{}"));
+            serve(connection, 0, &|_| ok("{}"));
         }
     });
     let yaml = format!(
@@ -489,7 +492,7 @@ fn a_dead_address_of_a_host_does_not_hide_a_live_one() {
         .unshared()
         .start();
     let begun = Instant::now();
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, "{}"));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, "{}"));
     assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
     aurora.settles("aurora_upstream_attempts_total", &["up m success 1"]);
 }

@@ -131,7 +131,7 @@ fn folders_depend_in_one_direction() {
 }
 
 #[test]
-fn rooms_of_the_gateway_depend_downwards() {
+fn gateway_folders_depend_downwards() {
     let level = |room: &str| GATEWAY.iter().position(|known| *known == room);
     let mut wrong = Vec::new();
     for Import { place, from, to } in all_imports() {
@@ -157,7 +157,7 @@ fn rooms_of_the_gateway_depend_downwards() {
 }
 
 #[test]
-fn every_folder_is_a_room_of_at_most_ten_files() {
+fn every_folder_holds_at_most_ten_files() {
     let mut files = Vec::new();
     source_files(&root(), &mut files);
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();

@@ -70,7 +70,7 @@ fn completed(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn bash_completes() {
+fn bash_completion_works() {
     assert_eq!(completed(&["aurora", "metrics", "p"]), ["probe"]);
     assert_eq!(completed(&["aurora", "ser"]), ["serve"]);
     assert_eq!(completed(&["aurora", "serve", "--d"]), ["--demo"]);

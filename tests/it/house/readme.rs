@@ -37,7 +37,7 @@ fn sh(lines: &str, folder: &Path, variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn every_shell_block_is_run_below() {
+fn every_shell_block_has_a_test() {
     let first_lines: Vec<&str> = blocks("sh").iter().filter_map(|block| block.lines().next()).collect();
     assert_eq!(
         first_lines,
@@ -54,17 +54,17 @@ fn every_shell_block_is_run_below() {
 }
 
 #[test]
-fn the_demo_answers_what_the_newcomer_asks() {
+fn quick_start_works() {
     drop(program("curl", "curl"));
     let cargo = "cargo run --release -- ";
     let arguments = block("sh", "serve --demo").trim_end().strip_prefix(cargo).expect("cargo runs it");
     let words: Vec<&str> = arguments.split(' ').collect();
     let port = free_port().to_string();
     let demo = Setup::bare().arguments(&words).variable("PORT", &port).start();
-    let asked = block("sh", "# A chat")
+    let sent = block("sh", "# A chat")
         .replace("127.0.0.1:8080", &demo.address.to_string())
         .replace(cargo, &format!("{} ", env!("CARGO_BIN_EXE_aurora")));
-    let printed = sh(&asked, demo.folder(), &[("PORT", &port)]);
+    let printed = sh(&sent, demo.folder(), &[("PORT", &port)]);
     let parts = [
         r#""content":"Hello! You asked: \"What is a histogram?\" I am a demo"#,
         r#"data: {"choices":[{"delta":{"content":" histogram?\""}"#,
@@ -90,7 +90,7 @@ fn installed(port: &str) -> Aurora {
 }
 
 #[test]
-fn the_installed_binary_wants_the_key_and_explains_itself() {
+fn the_installed_binary_requires_the_key() {
     let port = free_port().to_string();
     let aurora = installed(&port);
     assert_eq!(curl(&aurora.url("/metrics"), &[]).status, 401);
@@ -104,7 +104,7 @@ fn the_installed_binary_wants_the_key_and_explains_itself() {
 }
 
 #[test]
-fn its_compatibility_table_is_the_one_that_the_sdk_tests_make() {
+fn the_compatibility_table_matches_the_sdk_tests() {
     let made = include_str!("../../../docs/compatibility.md");
     let start = made.find("| feature | openai").expect("the table");
     let table = made[start..].split("\n\n").next().expect("its end");
@@ -112,7 +112,7 @@ fn its_compatibility_table_is_the_one_that_the_sdk_tests_make() {
 }
 
 #[test]
-fn its_configurations_are_valid() {
+fn configuration_blocks_are_valid() {
     let blocks: Vec<&str> =
         blocks("yaml").into_iter().filter(|block| !block.starts_with("scrape_configs:")).collect();
     assert_eq!(blocks.len(), 2);
@@ -128,7 +128,7 @@ fn its_configurations_are_valid() {
 }
 
 #[test]
-fn prometheus_takes_the_monitoring_that_the_binary_prints() {
+fn prometheus_loads_the_printed_monitoring_files() {
     let folder = TempDir::new().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("bin")).expect("a folder in it");
     let binary = folder.path().join("bin/aurora");
@@ -143,7 +143,7 @@ fn prometheus_takes_the_monitoring_that_the_binary_prints() {
 }
 
 #[test]
-fn the_key_file_holds_the_key_and_nothing_else() {
+fn the_key_file_holds_only_the_key() {
     let folder = TempDir::new().expect("a temporary folder");
     let lines = block("sh", "printf").replace("/etc/prometheus/", "");
     assert_eq!(sh(&lines, folder.path(), &[("AURORA_MASTER_KEY", KEY)]), "");
@@ -159,17 +159,17 @@ fn the_test_command_exists() {
 }
 
 #[test]
-fn without_a_provider_the_code_is_the_one_of_the_table() {
+fn a_start_without_provider_has_the_documented_exit_code() {
     let aurora = Setup::new().start();
-    let answer = chat(&aurora.url(""), None, "gpt-4", false);
-    assert_eq!(answer.status, 503);
-    let error: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    let response = chat(&aurora.url(""), None, "gpt-4", false);
+    assert_eq!(response.status, 503);
+    let error: serde_json::Value = serde_json::from_str(&response.body).expect("JSON");
     assert_eq!(error["error"]["code"], "no_provider");
     assert!(README.contains("| 503, code `no_provider` |"));
 }
 
 #[test]
-fn every_metric_it_names_exists() {
+fn every_named_metric_exists() {
     let words = README.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let named: Vec<&str> = words.filter(|word| word.starts_with("aurora_")).collect();
     assert!(named.len() > 10);
@@ -180,7 +180,7 @@ fn every_metric_it_names_exists() {
 }
 
 #[test]
-fn its_expressions_are_promql() {
+fn expressions_are_valid_promql() {
     let folder = TempDir::new().expect("a temporary folder");
     let section = README.split_once("| question | expression |").expect("the table").1;
     let cells = section
@@ -198,6 +198,6 @@ fn its_expressions_are_promql() {
         .current_dir(folder.path())
         .output()
         .expect("it was found");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(said.trim_end(), "Checking rules.yml\n  SUCCESS: 7 rules found", "{output:?}");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output_text.trim_end(), "Checking rules.yml\n  SUCCESS: 7 rules found", "{output:?}");
 }

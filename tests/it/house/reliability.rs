@@ -34,7 +34,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_proof_that_the_reliability_page_names_exists() {
+fn every_test_named_on_the_reliability_page_exists() {
     let page = fs::read_to_string(root().join("docs/reliability.md")).expect("the page");
     let (tests, sources) = (tests(), sources(&root().join("src")));
     let mut missing = Vec::new();

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::aurora::PATIENCE;
-use crate::support::client::{Caller, MASTER_KEY, key, request};
+use crate::support::aurora::WAIT_LIMIT;
+use crate::support::client::{Client, MASTER_KEY, key, request};
 
 const CONFIG: &str = "metrics: {enabled: true}\nlog: {requests: all}\n\
                       providers: {up: {type: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", models: [m]}}\n";
@@ -55,7 +55,7 @@ fn address(line: &str) -> Option<SocketAddr> {
 }
 
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
         if let Some(found) = look() {
             return found;
@@ -66,30 +66,31 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// So many requests that get a line each, on one connection, and all are answered.
-fn models(caller: &mut Caller, times: usize) {
+fn models(client: &mut Client, times: usize) {
     for _ in 0..times {
-        caller.send(request("GET", "/v1/models", &key(), ""));
-        assert_eq!(caller.answer().status, 200);
+        client.send(request("GET", "/v1/models", &key(), ""));
+        assert_eq!(client.response().status, 200);
     }
 }
 
 fn dropped(address: SocketAddr) -> usize {
-    let mut caller = Caller::connect(address);
-    caller.send(request("GET", "/metrics", &key(), ""));
-    let answer = caller.answer();
-    let sample = answer.text().lines().find_map(|line| line.strip_prefix("aurora_log_lines_dropped_total "));
+    let mut client = Client::connect(address);
+    client.send(request("GET", "/metrics", &key(), ""));
+    let response = client.response();
+    let sample =
+        response.text().lines().find_map(|line| line.strip_prefix("aurora_log_lines_dropped_total "));
     sample.unwrap().parse().unwrap()
 }
 
 #[test]
-fn a_log_file_at_its_size_limit_costs_lines_and_not_the_process() {
+fn a_log_file_at_its_size_limit_loses_lines_only() {
     // 4 KiB: what a shell counts in is half a kilobyte, or a whole one.
     let mut process = start("ulimit -f 8; exec \"$@\" 2>>aurora.log");
     let log: PathBuf = process.folder.path().join("aurora.log");
     let written = || fs::read_to_string(&log).unwrap_or_default();
     let address = wait_for("the listening line", || written().lines().find_map(address));
     let begun = written().lines().count();
-    models(&mut Caller::connect(address), 200);
+    models(&mut Client::connect(address), 200);
     assert!(process.child.try_wait().unwrap().is_none(), "the process goes on");
     // Each line is in the file as a whole, or counted.
     let whole = wait_for("every line", || {
@@ -99,7 +100,7 @@ fn a_log_file_at_its_size_limit_costs_lines_and_not_the_process() {
     assert!(whole < 100, "{whole} lines in {} bytes", written().len());
     // Whoever rotates the log by truncating it gets further lines, none of them glued to the rest of another.
     OpenOptions::new().write(true).open(&log).unwrap().set_len(0).unwrap();
-    models(&mut Caller::connect(address), 1);
+    models(&mut Client::connect(address), 1);
     let line =
         wait_for("a line after the truncation", || Some(written()).filter(|text| text.ends_with("}\n")));
     assert_eq!(serde_json::from_str::<Value>(line.trim()).unwrap()["msg"], "request");
@@ -107,12 +108,12 @@ fn a_log_file_at_its_size_limit_costs_lines_and_not_the_process() {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_holds_no_request_and_no_exit() {
+fn an_unread_stderr_blocks_neither_requests_nor_exit() {
     let mut process = start("exec \"$@\"");
     let mut stderr = BufReader::new(process.child.stderr.take().unwrap()).lines();
     let address = stderr.find_map(|line| address(&line.unwrap())).unwrap();
     // A pipe takes 64 KiB and the queue 4096 lines.
-    models(&mut Caller::connect(address), 6000);
+    models(&mut Client::connect(address), 6000);
     assert!(dropped(address) > 0);
     drop(Command::new("kill").arg(process.child.id().to_string()).status());
     let until = Instant::now() + Duration::from_secs(5);
@@ -121,11 +122,11 @@ fn a_stderr_that_nobody_reads_holds_no_request_and_no_exit() {
 }
 
 #[test]
-fn lines_for_a_stderr_that_is_closed_are_counted_and_no_request_notices() {
+fn lines_for_a_closed_stderr_are_counted_as_lost() {
     let mut process = start("exec \"$@\"");
     let mut stderr = BufReader::new(process.child.stderr.take().unwrap()).lines();
     let address = stderr.find_map(|line| address(&line.unwrap())).unwrap();
     drop(stderr);
-    models(&mut Caller::connect(address), 50);
+    models(&mut Client::connect(address), 50);
     wait_for("the count of lines", || (dropped(address) == 50).then_some(()));
 }

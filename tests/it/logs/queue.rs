@@ -54,7 +54,7 @@ fn text_lines_start_with_the_same_time() {
 }
 
 #[test]
-fn a_reader_who_does_not_read_holds_nobody() {
+fn a_blocked_log_reader_blocks_no_writer() {
     let (reader, writer) = pipe().unwrap();
     let (lines, guard) = logging::queue(writer).unwrap();
     let dropped = guard.dropped_lines();

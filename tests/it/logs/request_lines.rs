@@ -5,9 +5,10 @@ use regex::Regex;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{MASTER_KEY, key, request};
 use crate::support::exposition::{PROVIDER_KEY, yaml};
-use crate::support::upstream::{Step, Upstream, answer, json, stream};
+use crate::support::upstream::{Step, Upstream, json, response, stream};
 
-const ANSWERED: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+const CHAT_RESPONSE: &str =
+    r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
 const USAGE: &str = "data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
 
@@ -15,51 +16,51 @@ const OVERLOADED: &str =
     "data: {\"error\":{\"message\":\"later\",\"type\":\"overloaded_error\",\"code\":\"overloaded\"}}\n\n";
 const QUOTA: &str = r#"{"error":{"message":"no","type":"insufficient_quota","code":"no money left"}}"#;
 
-fn ask(aurora: &Aurora, id: &str, method: &str, path: &str, key: &str, body: &str) {
+fn send(aurora: &Aurora, id: &str, method: &str, path: &str, key: &str, body: &str) {
     let headers = format!("x-request-id: {id}\r\n{key}");
-    aurora.ask(request(method, path, &headers, body));
+    aurora.send(request(method, path, &headers, body));
 }
 
 /// Request lines of one of everything, with their numbers as N and their times as T.
 fn lines(mode: &str) -> Vec<String> {
     let upstream = Upstream::start()
-        .on("m", json(ANSWERED))
+        .on("m", json(CHAT_RESPONSE))
         .on("s", stream(&[HELLO, USAGE]))
         .on("cut", stream(&[HELLO]))
-        .on("busy", answer("429 Slow Down", "", QUOTA))
-        .on("down", answer("503 Down", "", r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}]"#))
-        .on("denied", answer("401 Unauthorized", "", "{}"))
+        .on("busy", response("429 Slow Down", "", QUOTA))
+        .on("down", response("503 Down", "", r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}]"#))
+        .on("denied", response("401 Unauthorized", "", "{}"))
         .on("failing", stream(&[HELLO, OVERLOADED]))
         .on("stall", vec![Step::Stall]);
     let aurora = Setup::new().yaml(&yaml(&upstream, "", &format!("log: {{requests: {mode}}}"))).start();
     let chat = |id: &str, model: &str, stream: bool| {
         let body = format!(r#"{{"model":"{model}","stream":{stream}}}"#);
-        ask(&aurora, id, "POST", "/v1/chat/completions", &key(), &body);
+        send(&aurora, id, "POST", "/v1/chat/completions", &key(), &body);
     };
     chat("r1", "up/m", false);
     chat("r2", "s", true);
     chat("r3", "cut", true);
     chat("r4", "busy", false);
     chat("r5", "none", false);
-    ask(&aurora, "r6", "POST", "/v1/embeddings", "", "{}");
-    ask(&aurora, "r7", "GET", "/v1/models/up/m", &key(), "");
-    ask(&aurora, "r8", "GET", "/a?key=secret", "", "");
+    send(&aurora, "r6", "POST", "/v1/embeddings", "", "{}");
+    send(&aurora, "r7", "GET", "/v1/models/up/m", &key(), "");
+    send(&aurora, "r8", "GET", "/a?key=secret", "", "");
     chat("ra", "down", false);
     chat("rb", "denied", false);
     chat("rc", "failing", true);
-    ask(&aurora, "rd", "DELETE", "/v1/models", &key(), "");
-    ask(&aurora, "re", "POST", "/v1/chat/completions", &key(), "{");
-    ask(&aurora, "silent", "GET", "/health", "", "");
-    ask(&aurora, "silent", "GET", "/metrics", &key(), "");
-    let mut leaving = aurora.caller();
-    leaving.send(request(
+    send(&aurora, "rd", "DELETE", "/v1/models", &key(), "");
+    send(&aurora, "re", "POST", "/v1/chat/completions", &key(), "{");
+    send(&aurora, "silent", "GET", "/health", "", "");
+    send(&aurora, "silent", "GET", "/metrics", &key(), "");
+    let mut disconnecting = aurora.client();
+    disconnecting.send(request(
         "POST",
         "/v1/responses",
         &format!("x-request-id: r9\r\n{}", key()),
         r#"{"model":"stall"}"#,
     ));
     upstream.call("stall");
-    drop(leaving);
+    drop(disconnecting);
     upstream.over("stall");
     let (_, log) = aurora.stop();
     let numbers = Regex::new(r#""(duration_ms|ttft_ms)":[0-9]+(\.[0-9]+)?"#).expect("a pattern");
@@ -93,35 +94,35 @@ const FAILED: [&str; 11] = [
 ];
 
 #[test]
-fn all_requests_have_a_line() {
+fn log_requests_all_logs_every_request() {
     let mut expected = [&FINE[..], &FAILED[..]].concat();
     expected.sort_by_key(|line| line.split("request_id").nth(1));
     assert_eq!(lines("all"), expected);
 }
 
 #[test]
-fn or_only_those_that_failed() {
+fn log_requests_errors_logs_failed_requests_only() {
     assert_eq!(lines("errors"), FAILED);
 }
 
 #[test]
-fn or_none() {
+fn log_requests_off_logs_no_request() {
     assert_eq!(lines("off"), [""; 0]);
 }
 
 /// Messages of the log with their `outcome`, as the metrics have it too.
 #[test]
-fn the_outcome_in_a_line_is_the_one_that_the_metrics_count() {
+fn log_and_metrics_have_the_same_outcome() {
     let upstream = Upstream::start()
-        .on("retried", answer("503 Down", "", "{}"))
-        .on("retried", json(ANSWERED))
-        .on("down", answer("500 Down", "", "{}"))
-        .on("m", json(ANSWERED));
+        .on("retried", response("503 Down", "", "{}"))
+        .on("retried", json(CHAT_RESPONSE))
+        .on("down", response("500 Down", "", "{}"))
+        .on("m", json(CHAT_RESPONSE));
     let rest = "log: {requests: all}\nresilience: {retry: {max_retries: 1, initial_backoff: 1ms, max_backoff: 1ms}}\n\
                 routes:\n  second: {targets: [up/down, up/m]}\n";
     let aurora = Setup::new().yaml(&yaml(&upstream, "", rest)).start();
     for model in ["m", "retried", "second", "down", "none"] {
-        aurora.ask(crate::support::client::chat_of(model, false));
+        aurora.send(crate::support::client::chat_of(model, false));
     }
     let mut outcomes: Vec<String> = aurora
         .lines("request", 5)
@@ -153,20 +154,20 @@ fn the_outcome_in_a_line_is_the_one_that_the_metrics_count() {
 }
 
 #[test]
-fn nothing_an_upstream_writes_into_its_error_makes_a_line_long_or_unsafe_or_holds_our_key() {
+fn upstream_errors_are_logged_bounded_escaped_and_without_keys() {
     let error =
         |kind: &str, code: &str| format!(r#"{{"error":{{"message":"no","type":"{kind}","code":"{code}"}}}}"#);
     let escaped = PROVIDER_KEY.replace('-', "\\u002d");
     let upstream = Upstream::start()
-        .on("long", answer("400 Bad", "", error(&"é".repeat(1000), "a\\u001b[2J\\nb")))
-        .on("key", answer("400 Bad", "", error(&format!("x{PROVIDER_KEY}"), &escaped)))
-        .on("odd", answer("400 Bad", "", r#"{"error":{"type":{"a":1},"code":null}}"#))
-        .on("text", answer("400 Bad", "", r#"{"error":"no"}"#))
-        .on("none", answer("400 Bad", "", "no"))
-        .on("huge", answer("400 Bad", "", "x".repeat(70_000)));
+        .on("long", response("400 Bad", "", error(&"é".repeat(1000), "a\\u001b[2J\\nb")))
+        .on("key", response("400 Bad", "", error(&format!("x{PROVIDER_KEY}"), &escaped)))
+        .on("odd", response("400 Bad", "", r#"{"error":{"type":{"a":1},"code":null}}"#))
+        .on("text", response("400 Bad", "", r#"{"error":"no"}"#))
+        .on("none", response("400 Bad", "", "no"))
+        .on("huge", response("400 Bad", "", "x".repeat(70_000)));
     let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
     for model in ["long", "key", "odd", "text", "none", "huge"] {
-        aurora.ask(crate::support::client::chat_of(model, false));
+        aurora.send(crate::support::client::chat_of(model, false));
     }
     let named: Vec<(String, String)> = aurora
         .lines("request", 6)
@@ -185,11 +186,11 @@ fn nothing_an_upstream_writes_into_its_error_makes_a_line_long_or_unsafe_or_hold
 }
 
 #[test]
-fn refusals_without_a_key_get_at_most_ten_lines_a_second_and_the_rest_is_counted() {
-    let upstream = Upstream::start().on("down", answer("500 Down", "", "{}"));
+fn unauthenticated_requests_are_logged_at_ten_lines_a_second() {
+    let upstream = Upstream::start().on("down", response("500 Down", "", "{}"));
     let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
     let begun = std::time::Instant::now();
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     for n in 0..100 {
         for (method, path, status) in [
             ("GET", "/v1/models", 401),
@@ -197,11 +198,11 @@ fn refusals_without_a_key_get_at_most_ten_lines_a_second_and_the_rest_is_counted
             ("PUT", "/v1/models", 405),
             ("GET", "/metrics", 401),
         ] {
-            caller.send(request(method, path, "", ""));
-            assert_eq!(caller.answer().status, status);
+            client.send(request(method, path, "", ""));
+            assert_eq!(client.response().status, status);
         }
         if n == 50 {
-            assert_eq!(aurora.ask(crate::support::client::chat_of("down", false)).status, 500);
+            assert_eq!(aurora.send(crate::support::client::chat_of("down", false)).status, 500);
         }
     }
     let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
@@ -222,29 +223,29 @@ fn refusals_without_a_key_get_at_most_ten_lines_a_second_and_the_rest_is_counted
 }
 
 #[test]
-fn a_model_name_is_no_longer_in_a_line_than_in_a_label() {
+fn model_names_are_cut_alike_in_logs_and_labels() {
     let upstream = Upstream::start();
     let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
     let body = format!(r#"{{"model":"{}"}}"#, "é".repeat(100_000));
-    ask(&aurora, "long", "POST", "/v1/chat/completions", &key(), &body);
+    send(&aurora, "long", "POST", "/v1/chat/completions", &key(), &body);
     assert_eq!(aurora.line("request")["model"], "é".repeat(64));
     assert_eq!(upstream.call(&"é".repeat(100_000)).body, body.as_bytes());
 }
 
 #[test]
-fn no_secret_is_in_any_output_whatever_fails() {
+fn no_secret_appears_in_any_output() {
     let (second_key, in_url) = ("canary-second-key-0123456789", "canary-url-0123456789");
     let wrong = "canary-callers-own-0123456789";
     let echo = format!(r#"{{"error":{{"message":"{PROVIDER_KEY} is wrong"}}}}"#);
     let upstream = Upstream::start()
-        .on("/v1/models", answer("401 Unauthorized", "", &echo))
+        .on("/v1/models", response("401 Unauthorized", "", &echo))
         .on("fine", json("{}"))
-        .on("401", answer("401 Unauthorized", "", &echo))
-        .on("403", answer("403 Forbidden", "", &echo))
-        .on("500", answer("500 Oops", "content-type: text/plain\r\n", &echo))
-        .on("302", answer("302 Found", &format!("location: http://x/?key={PROVIDER_KEY}\r\n"), ""))
-        .on("html", answer("200 OK", "content-type: text/html\r\n", &echo))
-        .on("encoded", answer("400 Bad", "content-encoding: gzip\r\n", &echo))
+        .on("401", response("401 Unauthorized", "", &echo))
+        .on("403", response("403 Forbidden", "", &echo))
+        .on("500", response("500 Oops", "content-type: text/plain\r\n", &echo))
+        .on("302", response("302 Found", &format!("location: http://x/?key={PROVIDER_KEY}\r\n"), ""))
+        .on("html", response("200 OK", "content-type: text/html\r\n", &echo))
+        .on("encoded", response("400 Bad", "content-encoding: gzip\r\n", &echo))
         .on("close", vec![Step::Close])
         .on("cut", stream(&[HELLO]))
         .on("garbage", vec![Step::Send(format!("{PROVIDER_KEY}\r\n\r\n").into_bytes()), Step::Close]);
@@ -262,14 +263,14 @@ fn no_secret_is_in_any_output_whatever_fails() {
         for stream in [true, false] {
             for credential in [key(), format!("authorization: Bearer {wrong}\r\n")] {
                 let body = format!(r#"{{"model":"{model}","stream":{stream}}}"#);
-                let answer = aurora.ask(request("POST", "/v1/chat/completions", &credential, body));
-                outputs.push(format!("{:?} {}", answer.headers, answer.text()));
+                let response = aurora.send(request("POST", "/v1/chat/completions", &credential, body));
+                outputs.push(format!("{:?} {}", response.headers, response.text()));
             }
         }
     }
     for path in ["/v1/models", "/metrics", "/health", "/nowhere", &format!("/x?key={wrong}")] {
         for credential in [key(), format!("x-api-key: {wrong}\r\n")] {
-            outputs.push(aurora.ask(request("GET", path, &credential, "")).text().to_owned());
+            outputs.push(aurora.send(request("GET", path, &credential, "")).text().to_owned());
         }
     }
     let (_, log) = aurora.stop();

@@ -38,7 +38,7 @@ fn tokens() -> Tokens {
     tokens
 }
 
-/// One dispatch that answers with a status.
+/// One dispatch that responds with a status.
 fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), listing: Listing, status: u16) {
     let model = worker.model(pair.0, pair.1, listing, Pricing::Off);
     let mut observer = DispatchObserver::start(&model, Endpoint::ChatCompletions, false, Instant::now());
@@ -66,7 +66,7 @@ fn sum(page: &Exposition, family: &str, label: &str, value: &str) -> f64 {
 }
 
 #[test]
-fn what_is_folded_is_counted_by_observation_and_sums_stay_exact() {
+fn folded_observations_are_counted_and_sums_stay_exact() {
     // 20 attempts and zeros of four pairs by outcome: (p, a), (p, unknown), (q, unknown), and one place left.
     let metrics = metrics(100, 31, &[("p", "a")]);
     let workers = [metrics.worker(0), metrics.worker(1)];
@@ -119,11 +119,11 @@ fn models_beyond_their_cap_are_overflow_and_a_model_called_other_is_not() {
 }
 
 #[test]
-fn names_by_the_ten_thousand_leave_the_series_where_they_are() {
+fn ten_thousand_model_names_add_no_series() {
     let bounds = Bounds { providers: 2, models: 30, routes: 1, max_series: 100, ..Bounds::default() };
     let metrics = metrics(30, 100, &[]);
     let workers = [metrics.worker(0), metrics.worker(1)];
-    let ask = |numbers: std::ops::Range<usize>| {
+    let send = |numbers: std::ops::Range<usize>| {
         for (number, worker) in numbers.zip(workers.iter().cycle()) {
             let name = format!("name-{number}");
             let listing = if number % 2 == 0 { Listing::Discovered } else { Listing::Unlisted };
@@ -132,9 +132,9 @@ fn names_by_the_ten_thousand_leave_the_series_where_they_are() {
             }
         }
     };
-    ask(0..200);
+    send(0..200);
     let before = page(&metrics);
-    ask(200..10_000);
+    send(200..10_000);
     let after = page(&metrics);
     let names = |page: &Exposition| -> Vec<String> {
         let samples = page.families.iter().flat_map(|family| &family.samples);
@@ -151,7 +151,7 @@ fn names_by_the_ten_thousand_leave_the_series_where_they_are() {
 }
 
 #[test]
-fn every_family_with_labels_says_how_many_sets_it_has() {
+fn every_labelled_family_reports_its_series() {
     let metrics = metrics(10, 200, &[("p", "a")]);
     dispatch(&metrics.worker(0), ("p", "a"), Listing::Configured, 200);
     let page = page(&metrics);

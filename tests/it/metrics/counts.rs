@@ -10,12 +10,12 @@ use aurora::metrics::{
 };
 use aurora::version::{REVISION, RUSTC, VERSION};
 
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
-use crate::support::client::{Caller, chat, chat_of, key, post, request};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
+use crate::support::client::{Client, chat, chat_of, key, post, request};
 use crate::support::exposition::{gateway, yaml};
-use crate::support::upstream::{Step, Upstream, answer, json, stream};
+use crate::support::upstream::{Step, Upstream, json, response, stream};
 
-pub(crate) const ANSWERED: &str =
+pub(crate) const CHAT_RESPONSE: &str =
     r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
 const USAGE: &str = "data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
@@ -105,8 +105,8 @@ const FACTS: [&str; 5] = [
 ];
 
 #[test]
-fn a_fresh_instance_shows_these_zeros_and_nothing_more() {
-    let upstream = Upstream::start().on("a\\\"b", json(ANSWERED)).on("m", json(ANSWERED));
+fn a_new_instance_exposes_the_documented_zeros() {
+    let upstream = Upstream::start().on("a\\\"b", json(CHAT_RESPONSE)).on("m", json(CHAT_RESPONSE));
     let aurora = gateway(&upstream, "", "");
     let exposition = aurora.scrape();
     let is_fact = |line: &str| FACTS.iter().any(|fact| line.starts_with(fact));
@@ -124,10 +124,10 @@ fn a_fresh_instance_shows_these_zeros_and_nothing_more() {
 }
 
 #[test]
-fn families_have_their_head_and_stand_in_the_order_of_their_names() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
+fn families_have_help_and_type_and_are_sorted() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(aurora.ask(chat_of("m", true)).status, 200);
+    assert_eq!(aurora.send(chat_of("m", true)).status, 200);
     aurora.settles("aurora_answers_total", &["m ok 1"]);
     let exposition = aurora.scrape();
     let page = parser::parse(exposition.as_bytes()).expect("a sound exposition");
@@ -149,7 +149,7 @@ fn families_have_their_head_and_stand_in_the_order_of_their_names() {
 #[test]
 fn every_family_of_the_table_is_exposed_once_it_has_a_series() {
     let upstream =
-        Upstream::start().on("bad", answer("500 Oops", "", "{}")).on("s", stream(&[HELLO, USAGE, DONE]));
+        Upstream::start().on("bad", response("500 Oops", "", "{}")).on("s", stream(&[HELLO, USAGE, DONE]));
     let yaml = format!(
         "server: {{master_key: {master}, keys: [{{name: team, key: team-key-0123456789}}]}}\n\
          metrics: {{enabled: true}}\n\
@@ -161,7 +161,7 @@ fn every_family_of_the_table_is_exposed_once_it_has_a_series() {
         address = upstream.address,
     );
     let aurora = Setup::new().yaml(&yaml).start();
-    assert_eq!(aurora.ask(chat_of("r", true)).status, 200);
+    assert_eq!(aurora.send(chat_of("r", true)).status, 200);
     aurora.settles("aurora_answers_total", &["r ok_after_fallback 1"]);
     // The first scrape observes itself, so the second shows what the first one cost.
     aurora.scrape();
@@ -191,9 +191,9 @@ const ELSEWHERE: [&str; 9] = [
 #[test]
 fn every_request_is_counted_once_in_every_family_it_belongs_to() {
     let upstream = Upstream::start()
-        .on("m", json(ANSWERED))
+        .on("m", json(CHAT_RESPONSE))
         .on("s", stream(&[HELLO, USAGE, DONE]))
-        .on("bad", answer("500 Oops", "", "{}"));
+        .on("bad", response("500 Oops", "", "{}"));
     let aurora = gateway(&upstream, "", "");
     let statuses: Vec<u16> = [
         chat_of("m", false),
@@ -210,7 +210,7 @@ fn every_request_is_counted_once_in_every_family_it_belongs_to() {
         request("GET", "/health", "", ""),
     ]
     .into_iter()
-    .map(|request| aurora.ask(request).status)
+    .map(|request| aurora.send(request).status)
     .collect();
     assert_eq!(statuses, [200, 200, 200, 500, 404, 400, 401, 401, 404, 405, 200, 200]);
     aurora.settles(
@@ -240,7 +240,7 @@ fn every_request_is_counted_once_in_every_family_it_belongs_to() {
 
 #[test]
 fn counts_of_all_workers_add_up() {
-    let upstream = Upstream::start().on("m", json(ANSWERED)).on("s", stream(&[HELLO, USAGE, DONE]));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, USAGE, DONE]));
     let aurora = gateway(&upstream, "workers: 4", "");
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -248,7 +248,7 @@ fn counts_of_all_workers_add_up() {
                 for round in 0..25 {
                     // A new connection may land on another worker.
                     let (model, streamed) = if round % 2 == 0 { ("m", false) } else { ("s", true) };
-                    assert_eq!(aurora.ask(chat_of(model, streamed)).status, 200);
+                    assert_eq!(aurora.send(chat_of(model, streamed)).status, 200);
                 }
             });
         }
@@ -278,7 +278,7 @@ fn counts_of_all_workers_add_up() {
 }
 
 fn wait_for_threads(aurora: &Aurora, threads: usize) -> String {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
         let exposition = aurora.scrape();
         let count = exposition.lines().find_map(|line| line.strip_prefix("process_threads ")?.parse().ok());
@@ -289,10 +289,10 @@ fn wait_for_threads(aurora: &Aurora, threads: usize) -> String {
 }
 
 #[test]
-fn the_process_tells_its_own_facts() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
+fn process_metrics_match_the_process() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let aurora = gateway(&upstream, "workers: 3", "");
-    // Workers start one after the other, and the first may answer before the last is there.
+    // Workers start one after the other, and the first may respond before the last is there.
     let exposition = wait_for_threads(&aurora, 5);
     let fact = |name: &str| -> f64 {
         let lines: Vec<&str> =
@@ -312,45 +312,45 @@ fn the_process_tells_its_own_facts() {
 
 #[test]
 fn disabled_metrics_are_absent() {
-    let upstream = Upstream::start().on("m", json(ANSWERED)).on("s", stream(&[HELLO, USAGE, DONE]));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, USAGE, DONE]));
     let text = yaml(&upstream, "", "").replace("{enabled: true}", "{enabled: false}");
     let aurora = Setup::new().yaml(&text).start();
     aurora.line("prometheus metrics disabled");
     let not_found = r#"{"error":{"message":"There is no such route.","type":"invalid_request_error","param":null,"code":"unknown_route"}}"#;
     for path in ["/metrics", "/metrics/"] {
-        assert_eq!(aurora.ask(request("GET", path, "", "")).said(), (404, not_found));
-        assert_eq!(aurora.get(path).said(), (404, not_found));
+        assert_eq!(aurora.send(request("GET", path, "", "")).status_and_text(), (404, not_found));
+        assert_eq!(aurora.get(path).status_and_text(), (404, not_found));
     }
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, ANSWERED));
-    assert_eq!(aurora.ask(chat_of("s", true)).text(), [HELLO, USAGE, DONE].concat());
-    let mut leaving = Caller::connect(aurora.address);
-    leaving.send(chat_of("none", false));
-    drop(leaving);
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, CHAT_RESPONSE));
+    assert_eq!(aurora.send(chat_of("s", true)).text(), [HELLO, USAGE, DONE].concat());
+    let mut disconnecting = Client::connect(aurora.address);
+    disconnecting.send(chat_of("none", false));
+    drop(disconnecting);
     let (status, _) = aurora.stop();
     assert_eq!(status.code(), Some(0));
 }
 
 #[test]
-fn a_scrape_is_served_while_every_request_slot_is_taken() {
+fn metrics_are_served_at_max_in_flight() {
     let upstream = Upstream::start().on("held", vec![Step::Stall]);
     let aurora = gateway(&upstream, "max_in_flight: 1", "");
-    let mut held = aurora.caller();
+    let mut held = aurora.client();
     held.send(chat_of("held", false));
     upstream.call("held");
     aurora.settles("aurora_requests_in_flight", &["up /chat/completions false 1"]);
     let begun = Instant::now();
-    assert_eq!(aurora.ask(chat_of("held", false)).status, 503);
+    assert_eq!(aurora.send(chat_of("held", false)).status, 503);
     aurora.settles("aurora_answers_total", &["unknown gateway_error 1"]);
     drop(held);
     aurora.settles("aurora_requests_in_flight", &[]);
-    assert!(begun.elapsed() < PATIENCE);
+    assert!(begun.elapsed() < WAIT_LIMIT);
 }
 
 #[test]
-fn a_call_that_is_refused_before_its_body_is_read_is_no_stream() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
+fn a_request_refused_before_its_body_counts_as_no_stream() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(aurora.ask(chat("{")).status, 400);
+    assert_eq!(aurora.send(chat("{")).status, 400);
     aurora.settles(
         "aurora_gateway_phase_duration_seconds_count",
         &["/chat/completions decode error unknown 1", "/chat/completions total error false 1"],

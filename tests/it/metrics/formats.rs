@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use aurora::metrics::catalog::families::FAMILIES;
 
-use crate::metrics::counts::ANSWERED;
-use crate::support::aurora::{Aurora, PATIENCE};
-use crate::support::client::{Answer, Caller, chat_of, key, request};
+use crate::metrics::counts::CHAT_RESPONSE;
+use crate::support::aurora::{Aurora, WAIT_LIMIT};
+use crate::support::client::{Client, Response, chat_of, key, request};
 use crate::support::exposition::gateway;
 use crate::support::upstream::{Upstream, json};
 
@@ -18,22 +18,22 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const PROMETHEUS: &str = "accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;\
                           version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\naccept-encoding: gzip\r\n";
 
-fn scrape(caller: &mut Caller, method: &str, path: &str, headers: &str) -> Answer {
-    caller.send(request(method, path, &format!("{}{headers}", key()), ""));
-    if method == "HEAD" { caller.head() } else { caller.answer() }
+fn scrape(client: &mut Client, method: &str, path: &str, headers: &str) -> Response {
+    client.send(request(method, path, &format!("{}{headers}", key()), ""));
+    if method == "HEAD" { client.head() } else { client.response() }
 }
 
-fn form(answer: &Answer) -> [Option<&str>; 3] {
-    ["content-type", "content-encoding", "vary"].map(|name| answer.header(name))
+fn form(response: &Response) -> [Option<&str>; 3] {
+    ["content-type", "content-encoding", "vary"].map(|name| response.header(name))
 }
 
-/// The exposition of an answer, unpacked.
-fn unpacked(answer: &Answer) -> String {
-    if answer.header("content-encoding").is_none() {
-        return answer.text().to_owned();
+/// The exposition of a response, unpacked.
+fn unpacked(response: &Response) -> String {
+    if response.header("content-encoding").is_none() {
+        return response.text().to_owned();
     }
     let mut text = String::new();
-    flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_string(&mut text).expect("gzip");
+    flate2::read::GzDecoder::new(response.body.as_slice()).read_to_string(&mut text).expect("gzip");
     text
 }
 
@@ -43,40 +43,40 @@ fn lasting(exposition: &str) -> Vec<&str> {
     exposition.lines().filter(|line| !moves(line)).collect()
 }
 
-/// An instance that has answered one chat, and the only connection to it.
-fn idle(upstream: &Upstream) -> (Aurora, Caller) {
+/// An instance that has responded to one chat, and the only connection to it.
+fn idle(upstream: &Upstream) -> (Aurora, Client) {
     let aurora = gateway(upstream, "", "");
-    let mut caller = aurora.caller();
-    caller.send(chat_of("m", false));
-    assert_eq!(caller.answer().status, 200);
-    let until = Instant::now() + PATIENCE;
-    while !unpacked(&scrape(&mut caller, "GET", "/metrics", ""))
+    let mut client = aurora.client();
+    client.send(chat_of("m", false));
+    assert_eq!(client.response().status, 200);
+    let until = Instant::now() + WAIT_LIMIT;
+    while !unpacked(&scrape(&mut client, "GET", "/metrics", ""))
         .contains("aurora_answers_total{model=\"m\",outcome=\"ok\"} 1\n")
     {
         assert!(Instant::now() < until, "the chat is not counted");
     }
-    (aurora, caller)
+    (aurora, client)
 }
 
 #[test]
-fn scrapes_of_an_idle_instance_are_the_same() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
-    let (_aurora, mut caller) = idle(&upstream);
+fn scrapes_of_an_idle_instance_are_equal() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
+    let (_aurora, mut client) = idle(&upstream);
     for accept in ["", "accept: application/openmetrics-text\r\n"] {
         let headers = format!("{accept}accept-encoding: identity\r\n");
-        let first = scrape(&mut caller, "GET", "/metrics", &headers);
-        let second = scrape(&mut caller, "GET", "/metrics", &headers);
+        let first = scrape(&mut client, "GET", "/metrics", &headers);
+        let second = scrape(&mut client, "GET", "/metrics", &headers);
         assert_eq!(lasting(first.text()), lasting(second.text()));
-        let packed = scrape(&mut caller, "GET", "/metrics", &format!("{accept}accept-encoding: gzip\r\n"));
+        let packed = scrape(&mut client, "GET", "/metrics", &format!("{accept}accept-encoding: gzip\r\n"));
         assert_eq!(packed.header("content-encoding"), Some("gzip"));
         assert_eq!(lasting(&unpacked(&packed)), lasting(first.text()));
     }
 }
 
 #[test]
-fn a_scraper_gets_the_form_that_it_asks_for() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
-    let (_aurora, mut caller) = idle(&upstream);
+fn scrapers_get_the_negotiated_format() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
+    let (_aurora, mut client) = idle(&upstream);
     let vary = Some("accept, accept-encoding");
     for (headers, expected) in [
         ("", [Some(TEXT), None, vary]),
@@ -89,14 +89,14 @@ fn a_scraper_gets_the_form_that_it_asks_for() {
         (PROMETHEUS, [Some(OPEN_METRICS), Some("gzip"), vary]),
     ] {
         for path in ["/metrics", "/metrics/"] {
-            let answer = scrape(&mut caller, "GET", path, headers);
-            assert_eq!((answer.status, form(&answer)), (200, expected), "{path} {headers}");
-            let length = answer.header("content-length").map(|length| length.parse().expect("a length"));
-            assert_eq!(length, Some(answer.body.len()));
-            let head = scrape(&mut caller, "HEAD", path, headers);
+            let response = scrape(&mut client, "GET", path, headers);
+            assert_eq!((response.status, form(&response)), (200, expected), "{path} {headers}");
+            let length = response.header("content-length").map(|length| length.parse().expect("a length"));
+            assert_eq!(length, Some(response.body.len()));
+            let head = scrape(&mut client, "HEAD", path, headers);
             assert_eq!((head.status, form(&head)), (200, expected), "HEAD {path} {headers}");
             assert!(head.header("content-length").is_some_and(|length| length != "0"), "{head:?}");
-            let text = unpacked(&answer);
+            let text = unpacked(&response);
             assert_eq!(text.ends_with("\n# EOF\n"), expected[0] == Some(OPEN_METRICS));
         }
     }
@@ -122,11 +122,11 @@ fn as_text(open_metrics: &str) -> String {
 }
 
 #[test]
-fn both_formats_say_the_same() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
-    let (_aurora, mut caller) = idle(&upstream);
-    let text = scrape(&mut caller, "GET", "/metrics", "");
-    let open_metrics = scrape(&mut caller, "GET", "/metrics", "accept: application/openmetrics-text\r\n");
+fn both_formats_have_the_same_samples() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
+    let (_aurora, mut client) = idle(&upstream);
+    let text = scrape(&mut client, "GET", "/metrics", "");
+    let open_metrics = scrape(&mut client, "GET", "/metrics", "accept: application/openmetrics-text\r\n");
     let text = text
         .text()
         .replace("le=\"0.00005\"", "le=\"5e-05\"")
@@ -141,11 +141,11 @@ fn both_formats_say_the_same() {
 }
 
 #[test]
-fn every_scrape_is_answered_and_counted_however_many_come_at_once() {
-    let upstream = Upstream::start().on("m", json(ANSWERED));
-    let (aurora, mut caller) = idle(&upstream);
-    let counted = |caller: &mut Caller| {
-        let text = unpacked(&scrape(caller, "GET", "/metrics", ""));
+fn concurrent_scrapes_are_all_served_and_counted() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
+    let (aurora, mut client) = idle(&upstream);
+    let counted = |client: &mut Client| {
+        let text = unpacked(&scrape(client, "GET", "/metrics", ""));
         let of = |format: &str| -> u64 {
             let name = format!("aurora_metrics_scrapes_total{{format=\"{format}\",code=\"200\"}} ");
             text.lines()
@@ -154,21 +154,21 @@ fn every_scrape_is_answered_and_counted_however_many_come_at_once() {
         };
         (of("text"), of("openmetrics"))
     };
-    let (text, open_metrics) = counted(&mut caller);
+    let (text, open_metrics) = counted(&mut client);
     thread::scope(|scope| {
         for number in 0..16 {
             let headers = if number % 2 == 0 { PROMETHEUS } else { "" };
-            let mut caller = aurora.caller();
+            let mut client = aurora.client();
             scope.spawn(move || {
                 for _ in 0..10 {
-                    let answer = scrape(&mut caller, "GET", "/metrics", headers);
+                    let response = scrape(&mut client, "GET", "/metrics", headers);
                     assert!(
-                        unpacked(&answer).contains("aurora_answers_total{model=\"m\",outcome=\"ok\"} 1\n")
+                        unpacked(&response).contains("aurora_answers_total{model=\"m\",outcome=\"ok\"} 1\n")
                     );
                 }
             });
         }
     });
-    assert_eq!(counted(&mut caller), (text + 1 + 80, open_metrics + 80));
+    assert_eq!(counted(&mut client), (text + 1 + 80, open_metrics + 80));
     aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 ok 1"]);
 }

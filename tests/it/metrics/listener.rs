@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use serde_json::json as value;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Answer, Caller, MASTER_KEY, chat_of, key, request};
+use crate::support::client::{Client, MASTER_KEY, Response, chat_of, key, request};
 use crate::support::upstream::{Gate, Step, Upstream, json};
 
 const OK: &str = r#"{"choices":[]}"#;
@@ -37,30 +37,30 @@ fn start(upstream: &Upstream, server: &str) -> Apart {
 }
 
 impl Apart {
-    fn ask(&self, path: &str, headers: &str) -> Answer {
-        ask(self.metrics, path, headers)
+    fn send(&self, path: &str, headers: &str) -> Response {
+        send(self.metrics, path, headers)
     }
 
     /// The samples of a family, names of labels left out.
     fn samples(&self, family: &str) -> Vec<String> {
-        let answer = self.ask("/m", &format!("authorization: Bearer {TOKEN}\r\n"));
-        assert_eq!(answer.status, 200);
-        let lines = answer.text().lines().filter(|line| line.starts_with(family));
+        let response = self.send("/m", &format!("authorization: Bearer {TOKEN}\r\n"));
+        assert_eq!(response.status, 200);
+        let lines = response.text().lines().filter(|line| line.starts_with(family));
         lines.map(|line| line[family.len()..].to_owned()).collect()
     }
 
     fn settles(&self, family: &str, expected: &[&str]) {
-        let until = std::time::Instant::now() + crate::support::aurora::PATIENCE;
+        let until = std::time::Instant::now() + crate::support::aurora::WAIT_LIMIT;
         while self.samples(family) != expected {
             assert!(std::time::Instant::now() < until, "{family}: {:?}", self.samples(family));
         }
     }
 }
 
-fn ask(address: SocketAddr, path: &str, headers: &str) -> Answer {
-    let mut caller = Caller::connect(address);
-    caller.send(request("GET", path, headers, ""));
-    caller.answer()
+fn send(address: SocketAddr, path: &str, headers: &str) -> Response {
+    let mut client = Client::connect(address);
+    client.send(request("GET", path, headers, ""));
+    client.response()
 }
 
 /// A chat below the base path.
@@ -70,36 +70,39 @@ fn chat(model: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_endpoint_is_there_and_nowhere_else() {
+fn metrics_are_only_on_their_own_listener() {
     let upstream = Upstream::start().on("m", json(OK));
     let apart = start(&upstream, "");
     let token = format!("authorization: Bearer {TOKEN}\r\n");
     for path in ["/m", "/m/"] {
         for headers in [&token, &key()] {
-            let answer = apart.ask(path, headers);
-            assert_eq!(answer.status, 200);
-            assert!(answer.text().starts_with("# HELP "));
+            let response = apart.send(path, headers);
+            assert_eq!(response.status, 200);
+            assert!(response.text().starts_with("# HELP "));
         }
-        assert_eq!(apart.ask(path, "").status, 401);
-        assert_eq!(ask(apart.aurora.address, path, &token).said(), (404, NO_ROUTE));
-        assert_eq!(ask(apart.aurora.address, &format!("/gw{path}"), &key()).said(), (404, NO_ROUTE));
-        assert_eq!(apart.ask(&format!("/gw{path}"), &token).said(), (404, NO_ROUTE));
+        assert_eq!(apart.send(path, "").status, 401);
+        assert_eq!(send(apart.aurora.address, path, &token).status_and_text(), (404, NO_ROUTE));
+        assert_eq!(
+            send(apart.aurora.address, &format!("/gw{path}"), &key()).status_and_text(),
+            (404, NO_ROUTE)
+        );
+        assert_eq!(apart.send(&format!("/gw{path}"), &token).status_and_text(), (404, NO_ROUTE));
     }
     let health = (200, r#"{"status":"ok"}"#);
     for path in ["/health", "/health/ready"] {
-        assert_eq!(apart.ask(path, "").said(), health);
-        assert_eq!(ask(apart.aurora.address, &format!("/gw{path}"), "").said(), health);
+        assert_eq!(apart.send(path, "").status_and_text(), health);
+        assert_eq!(send(apart.aurora.address, &format!("/gw{path}"), "").status_and_text(), health);
     }
     for path in ["/v1/models", "/gw/v1/models", "/gw/health"] {
-        assert_eq!(apart.ask(path, &key()).said(), (404, NO_ROUTE));
+        assert_eq!(apart.send(path, &key()).status_and_text(), (404, NO_ROUTE));
     }
     let head = {
-        let mut caller = Caller::connect(apart.metrics);
-        caller.send(request("HEAD", "/m", &token, ""));
-        caller.head().status
+        let mut client = Client::connect(apart.metrics);
+        client.send(request("HEAD", "/m", &token, ""));
+        client.head().status
     };
     assert_eq!(head, 200);
-    assert_eq!(apart.aurora.ask(chat("m")).status, 200);
+    assert_eq!(apart.aurora.send(chat("m")).status, 200);
     let counted = [
         "{route=\"/m\",method=\"GET\",status_code=\"401\",outcome=\"ok\"} 2",
         "{route=\"/v1/chat/completions\",method=\"POST\",status_code=\"200\",outcome=\"ok\"} 1",
@@ -109,7 +112,7 @@ fn the_endpoint_is_there_and_nowhere_else() {
 }
 
 #[test]
-fn connections_are_counted_by_what_they_do() {
+fn connections_are_counted_by_state() {
     let gate = Gate::default();
     let mut held = vec![Step::Await(gate.clone())];
     held.extend(json(OK));
@@ -120,17 +123,17 @@ fn connections_are_counted_by_what_they_do() {
         apart.settles("aurora_http_connections", &expected.each_ref().map(String::as_str));
     };
     count(0, 0);
-    let silent: Vec<Caller> = (0..3).map(|_| apart.aurora.caller()).collect();
+    let silent: Vec<Client> = (0..3).map(|_| apart.aurora.client()).collect();
     count(0, 3);
-    let mut busy: Vec<Caller> = (0..2).map(|_| apart.aurora.caller()).collect();
-    for caller in &mut busy {
-        caller.send(chat("held"));
+    let mut busy: Vec<Client> = (0..2).map(|_| apart.aurora.client()).collect();
+    for client in &mut busy {
+        client.send(chat("held"));
     }
     count(2, 3);
-    let mut served = apart.aurora.caller();
+    let mut served = apart.aurora.client();
     for _ in 0..3 {
         served.send(chat("m"));
-        assert_eq!(served.answer().status, 200);
+        assert_eq!(served.response().status, 200);
     }
     count(2, 4);
     drop(silent);
@@ -138,37 +141,40 @@ fn connections_are_counted_by_what_they_do() {
     drop(busy.pop());
     count(1, 1);
     gate.open();
-    assert_eq!(busy[0].answer().status, 200);
+    assert_eq!(busy[0].response().status, 200);
     count(0, 2);
     drop((busy, served));
     count(0, 0);
 }
 
 #[test]
-fn it_is_outside_the_caps_and_closes_last() {
+fn the_metrics_listener_is_outside_limits_and_closes_last() {
     let gate = Gate::default();
     let mut held = vec![Step::Await(gate.clone())];
     held.extend(json(OK));
     let upstream = Upstream::start().on("held", held);
     let apart = start(&upstream, "max_connections: 1, max_in_flight: 1");
-    let mut only = apart.aurora.caller();
+    let mut only = apart.aurora.client();
     only.send(chat("held"));
     upstream.call("held");
-    let mut others: Vec<Caller> = (0..40).map(|_| Caller::connect(apart.metrics)).collect();
-    for caller in &mut others {
-        caller.send(request("GET", "/m", &format!("authorization: Bearer {TOKEN}\r\n"), ""));
-        assert_eq!(caller.answer().status, 200);
+    let mut others: Vec<Client> = (0..40).map(|_| Client::connect(apart.metrics)).collect();
+    for client in &mut others {
+        client.send(request("GET", "/m", &format!("authorization: Bearer {TOKEN}\r\n"), ""));
+        assert_eq!(client.response().status, 200);
     }
     apart.settles("aurora_http_requests_in_flight_limit", &[" 1"]);
     apart.aurora.signal("TERM");
     apart.aurora.line("shutting down");
-    let ready = apart.ask("/health/ready", "");
-    assert_eq!((ready.said(), ready.header("connection")), ((503, r#"{"status":"draining"}"#), None));
+    let ready = apart.send("/health/ready", "");
+    assert_eq!(
+        (ready.status_and_text(), ready.header("connection")),
+        ((503, r#"{"status":"draining"}"#), None)
+    );
     assert_eq!(apart.samples("aurora_http_requests_in_flight "), ["1"]);
     gate.open();
-    assert_eq!(only.answer().status, 200);
-    for mut caller in others {
-        assert_eq!(caller.closed(), b"");
+    assert_eq!(only.response().status, 200);
+    for mut client in others {
+        assert_eq!(client.closed(), b"");
     }
     let (status, log) = apart.aurora.ended();
     assert_eq!(status.code(), Some(0));
@@ -176,27 +182,27 @@ fn it_is_outside_the_caps_and_closes_last() {
 }
 
 #[test]
-fn a_port_in_use_is_an_error_that_names_the_setting() {
+fn a_metrics_port_in_use_is_an_error_with_its_setting() {
     let stranger = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = stranger.local_addr().expect("bound");
     let setup = Setup::bare().variable("METRICS_ENABLED", "true").variable("LOG_LEVEL", "error");
     let setup = setup.variable("METRICS_LISTEN", &address.to_string());
-    let (code, said) =
+    let (code, output_text) =
         setup.arguments(&["--color", "never", "serve", "--host", "127.0.0.1", "--port", "0"]).refused();
     let expected = format!(
         "aurora: error: cannot listen on {address}: Address already in use (os error 98); another process listens there; \
          stop it or choose another port (METRICS_LISTEN, metrics.listen)\n"
     );
-    assert_eq!((code, said), (Some(1), expected));
+    assert_eq!((code, output_text), (Some(1), expected));
 }
 
 #[test]
 fn silent_connections_leave_room_for_a_scraper() {
     let upstream = Upstream::start();
     let apart = start(&upstream, "");
-    let silent: Vec<Caller> = (0..400).map(|_| Caller::connect(apart.metrics)).collect();
+    let silent: Vec<Client> = (0..400).map(|_| Client::connect(apart.metrics)).collect();
     let begun = std::time::Instant::now();
-    assert_eq!(apart.ask("/m", &format!("authorization: Bearer {TOKEN}\r\n")).status, 200);
+    assert_eq!(apart.send("/m", &format!("authorization: Bearer {TOKEN}\r\n")).status, 200);
     assert!(begun.elapsed() < std::time::Duration::from_secs(2), "took {:?}", begun.elapsed());
     drop(silent);
 }

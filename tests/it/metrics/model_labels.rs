@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::metrics::counts::ANSWERED;
+use crate::metrics::counts::CHAT_RESPONSE;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{MASTER_KEY, chat_of};
 use crate::support::exposition::{PROVIDER_KEY, yaml};
-use crate::support::upstream::{Upstream, answer, json, stream};
+use crate::support::upstream::{Upstream, json, response, stream};
 
 const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
 
@@ -21,19 +21,19 @@ fn unlisted(upstream: &Upstream, metrics: &str) -> Aurora {
 }
 
 fn good(names: std::ops::Range<usize>) -> Upstream {
-    names.fold(Upstream::start(), |upstream, n| upstream.on(&format!("good-{n:02}"), json(ANSWERED)))
+    names.fold(Upstream::start(), |upstream, n| upstream.on(&format!("good-{n:02}"), json(CHAT_RESPONSE)))
 }
 
 #[test]
-fn a_name_earns_its_label_by_an_answer_and_twenty_do_per_provider() {
-    let upstream = good(0..25).on("cut", stream(&[HELLO])).on("busy", answer("429 Slow Down", "", "{}"));
+fn unlisted_models_get_a_label_after_a_success_twenty_per_provider() {
+    let upstream = good(0..25).on("cut", stream(&[HELLO])).on("busy", response("429 Slow Down", "", "{}"));
     let aurora = unlisted(&upstream, "");
-    let mut caller = aurora.caller();
-    let mut ask = |model: &str, streamed| {
-        caller.send(chat_of(model, streamed));
-        caller.answer().status
+    let mut client = aurora.client();
+    let mut send = |model: &str, streamed| {
+        client.send(chat_of(model, streamed));
+        client.response().status
     };
-    assert_eq!((ask("cut", true), ask("busy", false), ask("no-such", false)), (200, 429, 404));
+    assert_eq!((send("cut", true), send("busy", false), send("no-such", false)), (200, 429, 404));
     aurora.settles(
         "aurora_requests_total",
         &[
@@ -43,8 +43,8 @@ fn a_name_earns_its_label_by_an_answer_and_twenty_do_per_provider() {
         ],
     );
     for n in 0..25 {
-        assert_eq!(ask(&format!("good-{n:02}"), false), 200);
-        assert_eq!(ask(&format!("up/good-{n:02}"), false), 200);
+        assert_eq!(send(&format!("good-{n:02}"), false), 200);
+        assert_eq!(send(&format!("up/good-{n:02}"), false), 200);
     }
     let mut expected: Vec<String> =
         (0..20).map(|n| format!("up good-{n:02} /chat/completions 200 success false 2")).collect();
@@ -81,21 +81,21 @@ fn a_name_earns_its_label_by_an_answer_and_twenty_do_per_provider() {
 }
 
 #[test]
-fn names_that_nothing_good_is_heard_of_leave_the_series_where_they_are() {
-    let upstream = Upstream::start().on("busy", answer("429 Slow Down", "", "{}"));
+fn failing_model_names_add_no_series() {
+    let upstream = Upstream::start().on("busy", response("429 Slow Down", "", "{}"));
     let aurora = unlisted(&upstream, "");
-    let mut caller = aurora.caller();
-    let mut ask = |model: &str, streamed| {
-        caller.send(chat_of(model, streamed));
-        caller.answer().status
+    let mut client = aurora.client();
+    let mut send = |model: &str, streamed| {
+        client.send(chat_of(model, streamed));
+        client.response().status
     };
-    assert_eq!(ask("no-such", false), 404);
-    assert_eq!(ask("busy", true), 429);
+    assert_eq!(send("no-such", false), 404);
+    assert_eq!(send("busy", true), 429);
     let counted = |samples: &str| samples.lines().count();
     aurora.settles("aurora_requests_in_flight", &[]);
     let before = counted(&aurora.scrape());
     for n in 0..1000 {
-        assert_eq!(ask(&format!("junk-{n}"), false), 404);
+        assert_eq!(send(&format!("junk-{n}"), false), 404);
     }
     let junk = || {
         aurora
@@ -110,36 +110,36 @@ fn names_that_nothing_good_is_heard_of_leave_the_series_where_they_are() {
 }
 
 #[test]
-fn a_long_name_earns_nothing() {
+fn long_model_names_get_no_label() {
     let long = |n: usize| format!("{n:0129}");
-    let upstream = (0..20).fold(good(0..20), |upstream, n| upstream.on(&long(n), json(ANSWERED)));
+    let upstream = (0..20).fold(good(0..20), |upstream, n| upstream.on(&long(n), json(CHAT_RESPONSE)));
     let aurora = unlisted(&upstream, "");
-    let mut caller = aurora.caller();
-    let mut ask = |model: &str| {
-        caller.send(chat_of(model, false));
-        assert_eq!(caller.answer().status, 200);
+    let mut client = aurora.client();
+    let mut send = |model: &str| {
+        client.send(chat_of(model, false));
+        assert_eq!(client.response().status, 200);
     };
-    (0..20).for_each(|n| ask(&long(n)));
+    (0..20).for_each(|n| send(&long(n)));
     aurora.settles("aurora_requests_total", &["up unknown /chat/completions 200 success false 20"]);
     // They have not used up the places of others.
-    (0..20).for_each(|n| ask(&format!("good-{n:02}")));
+    (0..20).for_each(|n| send(&format!("good-{n:02}")));
     let mut expected: Vec<String> = (0..20).map(|n| format!("good-{n:02} ok 1")).collect();
     expected.push("unknown ok 20".into());
     aurora.settles("aurora_answers_total", &expected.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 #[test]
-fn as_many_unlisted_models_earn_a_label_as_the_setting_says() {
-    let upstream = good(0..4).on("busy", answer("429 Slow Down", "", "{}"));
+fn max_unlisted_models_limits_unlisted_model_labels() {
+    let upstream = good(0..4).on("busy", response("429 Slow Down", "", "{}"));
     for (limit, expected) in [
         (0, vec!["unknown ok 4", "unknown rate_limited 1"]),
         (2, vec!["good-00 ok 1", "good-01 ok 1", "unknown ok 2", "unknown rate_limited 1"]),
     ] {
         let aurora = unlisted(&upstream, &format!(", max_unlisted_models: {limit}"));
         for n in 0..4 {
-            assert_eq!(aurora.ask(chat_of(&format!("good-{n:02}"), false)).status, 200);
+            assert_eq!(aurora.send(chat_of(&format!("good-{n:02}"), false)).status, 200);
         }
-        assert_eq!(aurora.ask(chat_of("busy", false)).status, 429);
+        assert_eq!(aurora.send(chat_of("busy", false)).status, 429);
         aurora.settles("aurora_answers_total", &expected);
         let overflow = aurora.counts("aurora_metrics_label_overflow_total");
         let line = format!("aurora_requests_total max_unlisted_models {}", 4 - limit);
@@ -148,13 +148,13 @@ fn as_many_unlisted_models_earn_a_label_as_the_setting_says() {
 }
 
 #[test]
-fn beyond_the_cap_on_models_a_name_is_other() {
-    let upstream = good(0..4).on("busy", answer("429 Slow Down", "", "{}"));
+fn models_above_max_models_are_other() {
+    let upstream = good(0..4).on("busy", response("429 Slow Down", "", "{}"));
     let aurora = unlisted(&upstream, ", max_models: 2");
     for n in 0..4 {
-        assert_eq!(aurora.ask(chat_of(&format!("good-{n:02}"), false)).status, 200);
+        assert_eq!(aurora.send(chat_of(&format!("good-{n:02}"), false)).status, 200);
     }
-    assert_eq!(aurora.ask(chat_of("busy", false)).status, 429);
+    assert_eq!(aurora.send(chat_of("busy", false)).status, 429);
     aurora.settles(
         "aurora_requests_total",
         &[
@@ -182,10 +182,10 @@ fn beyond_the_cap_on_models_a_name_is_other() {
 }
 
 #[test]
-fn a_discovered_name_has_its_label_from_its_first_use() {
+fn discovered_models_have_a_label_at_first_use() {
     let upstream = Upstream::start()
         .on("/v1/models", json(r#"{"object":"list","data":[{"id":"listed"},{"id":"also"}]}"#))
-        .on("listed", answer("500 Oops", "", "{}"));
+        .on("listed", response("500 Oops", "", "{}"));
     let aurora = unlisted(&upstream, "");
     aurora.line("models discovered");
     assert!(
@@ -193,8 +193,8 @@ fn a_discovered_name_has_its_label_from_its_first_use() {
     );
     assert_eq!(aurora.counts("aurora_requests_total"), [""; 0]);
     assert_eq!(aurora.get("/v1/models/listed").status, 200);
-    assert_eq!(aurora.ask(chat_of("listed", false)).status, 500);
-    assert_eq!(aurora.ask(chat_of("not-listed", false)).status, 404);
+    assert_eq!(aurora.send(chat_of("listed", false)).status, 500);
+    assert_eq!(aurora.send(chat_of("not-listed", false)).status, 404);
     aurora.settles(
         "aurora_requests_total",
         &["up listed /chat/completions 500 error false 1", "up unknown /chat/completions 404 error false 1"],
@@ -202,20 +202,21 @@ fn a_discovered_name_has_its_label_from_its_first_use() {
 }
 
 #[test]
-fn beyond_the_cap_on_series_names_fold_and_every_outcome_stays() {
+fn models_fold_above_max_series_and_outcomes_stay() {
     let names: Vec<String> = (0..12).map(|n| format!("m-{n:02}")).collect();
-    let upstream = names.iter().fold(Upstream::start(), |upstream, name| upstream.on(name, json(ANSWERED)));
+    let upstream =
+        names.iter().fold(Upstream::start(), |upstream, name| upstream.on(name, json(CHAT_RESPONSE)));
     let text = yaml(&upstream, "", "").replace("{enabled: true}", "{enabled: true, max_series: 100}");
     let aurora = Setup::new().yaml(&text).start();
     for name in &names {
-        assert_eq!(aurora.ask(chat_of(name, false)).status, 200);
+        assert_eq!(aurora.send(chat_of(name, false)).status, 200);
     }
     // Zeros of ten outcomes for `unknown` and nine models fill the family; what comes then is one set per outcome.
     let mut expected = vec!["other other success 3".to_owned()];
     expected.extend(names[..9].iter().map(|name| format!("up {name} success 1")));
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     aurora.settles("aurora_upstream_attempts_total", &expected);
-    // Nine outcomes of an answer leave room for `unknown`, ten models and the first outcome of the eleventh.
+    // Nine outcomes of a response leave room for `unknown`, ten models and the first outcome of the eleventh.
     aurora.settles(
         "aurora_metrics_label_overflow_total",
         &["aurora_answers_total max_series 1", "aurora_upstream_attempts_total max_series 3"],

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, MASTER_KEY, chat_of, request};
+use crate::support::client::{Client, MASTER_KEY, chat_of, request};
 use crate::support::exposition::PROVIDER_KEY;
 use crate::support::totals::watch;
-use crate::support::upstream::{LAST_CHUNK, Step, Upstream, answer, json, opening, stream};
+use crate::support::upstream::{LAST_CHUNK, Step, Upstream, json, opening, response, stream};
 
-const CALLERS: usize = 16;
+const CLIENTS: usize = 16;
 const SENT: usize = 20_800;
 
 const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
@@ -20,7 +20,7 @@ const HELLO: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"H
 const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 const COUNTED: &str =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\n";
-const MESSAGE_ANSWER: &str = r#"{"type":"message","content":[],"usage":{"input_tokens":4,
+const MESSAGE_RESPONSE: &str = r#"{"type":"message","content":[],"usage":{"input_tokens":4,
     "cache_read_input_tokens":6,"cache_creation_input_tokens":1,"output_tokens":9}}"#;
 const MESSAGE_EVENTS: [&str; 4] = [
     "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":4,\"output_tokens\":1}}}\n\n",
@@ -32,10 +32,10 @@ const DONE: &str = "data: [DONE]\n\n";
 const JSON: &str = "content-type: application/json\r\n";
 const CHAT: &str = "/v1/chat/completions POST";
 
-/// When a caller goes.
+/// When a client disconnects.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Leaves {
-    /// With the whole answer.
+enum Disconnect {
+    /// With the whole response.
     Never,
     /// Once the provider has its request.
     BeforeHeaders,
@@ -54,46 +54,51 @@ struct Kind {
     /// Of a hundred; 0 is a rare one.
     share: usize,
     what: What,
-    leaves: Leaves,
+    disconnect: Disconnect,
     status: u16,
 }
 
 enum What {
-    /// A chat of a model that is dispatched once; `#` in its name is the number of the caller.
+    /// A chat of a model that is dispatched once; `#` in its name is the number of the client.
     Chat { model: &'static str, streams: bool, ends: Ends },
     /// Anything else: method, path, header lines, body.
     Other { request: [&'static str; 4], adds: &'static [Adds] },
 }
 
-/// A chat whose caller waits for the answer.
+/// A chat whose client waits for the response.
 const fn chat(share: usize, model: &'static str, streams: bool, ends: Ends) -> Kind {
-    Kind { share, what: What::Chat { model, streams, ends }, leaves: Leaves::Never, status: ends.status }
+    Kind {
+        share,
+        what: What::Chat { model, streams, ends },
+        disconnect: Disconnect::Never,
+        status: ends.status,
+    }
 }
 
-/// A chat whose caller leaves.
-const fn leaving(share: usize, model: &'static str, leaves: Leaves, ends: Ends) -> Kind {
-    let streams = matches!(leaves, Leaves::With(_));
-    Kind { share, what: What::Chat { model, streams, ends }, leaves, status: ends.status }
+/// A chat whose client disconnects.
+const fn disconnecting(share: usize, model: &'static str, disconnect: Disconnect, ends: Ends) -> Kind {
+    let streams = matches!(disconnect, Disconnect::With(_));
+    Kind { share, what: What::Chat { model, streams, ends }, disconnect, status: ends.status }
 }
 
 const fn other(share: usize, status: u16, request: [&'static str; 4], adds: &'static [Adds]) -> Kind {
-    Kind { share, what: What::Other { request, adds }, leaves: Leaves::Never, status }
+    Kind { share, what: What::Other { request, adds }, disconnect: Disconnect::Never, status }
 }
 
 impl Kind {
-    fn request(&self, caller: usize) -> Vec<u8> {
+    fn request(&self, client: usize) -> Vec<u8> {
         match &self.what {
-            What::Chat { model, streams, .. } => chat_of(&model.replace('#', &caller.to_string()), *streams),
+            What::Chat { model, streams, .. } => chat_of(&model.replace('#', &client.to_string()), *streams),
             What::Other { request: [method, path, headers, body], .. } => {
                 request(method, path, &headers.replace("KEY", MASTER_KEY), body)
             }
         }
     }
 
-    fn adds(&self, caller: usize) -> Vec<Added> {
+    fn adds(&self, client: usize) -> Vec<Added> {
         match &self.what {
             What::Chat { model, streams, ends } => {
-                ends.adds(&model.replace('#', &caller.to_string()), *streams)
+                ends.adds(&model.replace('#', &client.to_string()), *streams)
             }
             What::Other { adds, .. } => {
                 adds.iter().map(|(family, labels, count)| (*family, (*labels).to_owned(), *count)).collect()
@@ -108,7 +113,7 @@ struct Ends {
     /// Our status.
     status: u16,
     http: &'static str,
-    answer: &'static str,
+    response: &'static str,
     /// `status_code status_type` of the dispatch.
     request: &'static str,
     attempt: &'static str,
@@ -122,7 +127,7 @@ struct Ends {
 const OK: Ends = Ends {
     status: 200,
     http: "200 ok",
-    answer: "ok",
+    response: "ok",
     request: "200 success",
     attempt: "success",
     stream: None,
@@ -134,15 +139,15 @@ const STREAMED: Ends = Ends { stream: Some("completed"), tokens: Some((7, 5)), .
 const UNCOUNTED: Ends = Ends { usage: Some("missing"), tokens: None, ..OK };
 const BROKEN: Ends = Ends {
     http: "200 broken",
-    answer: "broken_stream",
+    response: "broken_stream",
     request: "200 error",
     attempt: "server_error",
     stream: Some("upstream_truncated"),
     ..UNCOUNTED
 };
-const LEFT: Ends = Ends {
+const DISCONNECTED: Ends = Ends {
     http: "200 cancelled",
-    answer: "cancelled",
+    response: "cancelled",
     request: "499 cancelled",
     attempt: "cancelled",
     stream: Some("client_disconnect"),
@@ -155,7 +160,7 @@ impl Ends {
         let kind = self.request.split(' ').nth(1).expect("two words");
         let mut adds = vec![
             ("aurora_http_requests_total", format!("{CHAT} {}", self.http), 1),
-            ("aurora_answers_total", format!("{model} {}", self.answer), 1),
+            ("aurora_answers_total", format!("{model} {}", self.response), 1),
             ("aurora_requests_total", format!("up {model} {endpoint} {} {streams}", self.request), 1),
             ("aurora_request_duration_seconds_count", format!("up {model} {endpoint} {streams} {kind}"), 1),
             ("aurora_upstream_attempts_total", format!("up {model} {}", self.attempt), 1),
@@ -201,22 +206,27 @@ const EXACT: [&str; 15] = [
     "aurora_usage_reports_total",
 ];
 
-/// A status that the provider gave and the caller got.
-const fn failed(status: u16, http: &'static str, request: &'static str, answer: &'static str) -> Ends {
-    Ends { status, http, answer, request, usage: None, tokens: None, ..OK }
+/// A status that the provider gave and the client got.
+const fn failed(status: u16, http: &'static str, request: &'static str, response: &'static str) -> Ends {
+    Ends { status, http, response, request, usage: None, tokens: None, ..OK }
 }
 
 const REFUSED: Ends = failed(400, "400 ok", "400 error", "caller_error");
 const LIMITED: Ends = failed(429, "429 ok", "429 error", "rate_limited");
 const FAILING: Ends = failed(500, "500 ok", "500 error", "upstream_error");
 const LOCKED: Ends = failed(502, "502 ok", "401 error", "upstream_error");
-const USELESS: Ends = failed(502, "502 ok", "200 error", "upstream_error");
+const INVALID_RESPONSE: Ends = failed(502, "502 ok", "200 error", "upstream_error");
 const SILENT: Ends = failed(504, "504 ok", "504 error", "upstream_error");
 const APOLOGETIC: Ends = Ends { stream: Some("upstream_error"), ..BROKEN };
-const GONE: Ends =
-    Ends { http: "499 cancelled", stream: None, usage: None, disconnect: Some("before_headers"), ..LEFT };
-const BEFORE_TOKEN: Ends = Ends { disconnect: Some("before_first_token"), ..LEFT };
-const MID_STREAM: Ends = Ends { disconnect: Some("mid_stream"), ..LEFT };
+const GONE: Ends = Ends {
+    http: "499 cancelled",
+    stream: None,
+    usage: None,
+    disconnect: Some("before_headers"),
+    ..DISCONNECTED
+};
+const BEFORE_TOKEN: Ends = Ends { disconnect: Some("before_first_token"), ..DISCONNECTED };
+const MID_STREAM: Ends = Ends { disconnect: Some("mid_stream"), ..DISCONNECTED };
 
 const PATH: &str = "/v1/chat/completions";
 const OPEN: &str = "authorization: Bearer KEY\r\n";
@@ -225,7 +235,7 @@ const WRONG: &str = "authorization: Bearer wrong\r\n";
 const ODD: &str = "authorization: wrong\r\n";
 
 const HTTP: &str = "aurora_http_requests_total";
-const ANSWERS: &str = "aurora_answers_total";
+const RESPONSES: &str = "aurora_answers_total";
 const REJECTED: &str = "aurora_rejected_requests_total";
 const AUTH: &str = "aurora_auth_failures_total";
 const REQUESTS: &str = "aurora_requests_total";
@@ -235,7 +245,7 @@ const USAGE_REPORTS: &str = "aurora_usage_reports_total";
 const TOKENS: &str = "aurora_tokens_total";
 const FELL_BACK: &[Adds] = &[
     (HTTP, "/v1/chat/completions POST 200 ok", 1),
-    (ANSWERS, "spare-route ok_after_fallback", 1),
+    (RESPONSES, "spare-route ok_after_fallback", 1),
     (REQUESTS, "up failing /chat/completions 500 error false", 1),
     (REQUESTS, "again spare /chat/completions 200 success false", 1),
     (DURATIONS, "up failing /chat/completions false error", 1),
@@ -249,7 +259,7 @@ const FELL_BACK: &[Adds] = &[
 ];
 const RETRIED: &[Adds] = &[
     (HTTP, "/v1/chat/completions POST 503 ok", 1),
-    (ANSWERS, "unsteady upstream_error", 1),
+    (RESPONSES, "unsteady upstream_error", 1),
     (REQUESTS, "again unsteady /chat/completions 503 error false", 1),
     (DURATIONS, "again unsteady /chat/completions false error", 1),
     (ATTEMPTS, "again unsteady server_error", 3),
@@ -257,7 +267,7 @@ const RETRIED: &[Adds] = &[
 ];
 const MESSAGE: &[Adds] = &[
     (HTTP, "/v1/messages POST 200 ok", 1),
-    (ANSWERS, "claude ok", 1),
+    (RESPONSES, "claude ok", 1),
     (REQUESTS, "claude claude /messages 200 success false", 1),
     (DURATIONS, "claude claude /messages false success", 1),
     (ATTEMPTS, "claude claude success", 1),
@@ -269,7 +279,7 @@ const MESSAGE: &[Adds] = &[
 ];
 const MESSAGE_STREAM: &[Adds] = &[
     (HTTP, "/v1/messages POST 200 ok", 1),
-    (ANSWERS, "claude-streams ok", 1),
+    (RESPONSES, "claude-streams ok", 1),
     (REQUESTS, "claude claude-streams /messages 200 success true", 1),
     (DURATIONS, "claude claude-streams /messages true success", 1),
     (ATTEMPTS, "claude claude-streams success", 1),
@@ -281,7 +291,7 @@ const MESSAGE_STREAM: &[Adds] = &[
     (TOKENS, "claude claude-streams output text", 8),
 ];
 
-const TURNED_AWAY: Adds = (ANSWERS, "unknown caller_error", 1);
+const TURNED_AWAY: Adds = (RESPONSES, "unknown caller_error", 1);
 
 #[rustfmt::skip]
 const KINDS: [Kind; 29] = [
@@ -292,14 +302,14 @@ const KINDS: [Kind; 29] = [
     chat(3, "limited", true, Ends { attempt: "rate_limited", ..LIMITED }),
     chat(3, "failing", false, Ends { attempt: "server_error", ..FAILING }),
     chat(2, "locked", false, Ends { attempt: "unauthorized", ..LOCKED }),
-    chat(2, "page", false, Ends { attempt: "server_error", usage: Some("missing"), ..USELESS }),
+    chat(2, "page", false, Ends { attempt: "server_error", usage: Some("missing"), ..INVALID_RESPONSE }),
     chat(0, "silent", false, Ends { attempt: "timeout", ..SILENT }),
     chat(3, "truncated", true, BROKEN),
     chat(2, "reset", true, BROKEN),
     chat(2, "apologetic", true, APOLOGETIC),
-    leaving(2, "leave-#", Leaves::BeforeHeaders, GONE),
-    leaving(2, "role", Leaves::With(ROLE), BEFORE_TOKEN),
-    leaving(2, "hello", Leaves::With(HELLO), MID_STREAM),
+    disconnecting(2, "leave-#", Disconnect::BeforeHeaders, GONE),
+    disconnecting(2, "role", Disconnect::With(ROLE), BEFORE_TOKEN),
+    disconnecting(2, "hello", Disconnect::With(HELLO), MID_STREAM),
     other(2, 200, ["POST", PATH, OPEN, r#"{"model":"spare-route"}"#], FELL_BACK),
     other(0, 503, ["POST", PATH, OPEN, r#"{"model":"unsteady"}"#], RETRIED),
     other(2, 200, ["POST", "/v1/messages", OPEN, r#"{"model":"claude","max_tokens":9}"#], MESSAGE),
@@ -320,7 +330,7 @@ const KINDS: [Kind; 29] = [
 ];
 
 fn upstream() -> Upstream {
-    let refuse = |status: &str| answer(status, JSON, r#"{"error":{"message":"no"}}"#);
+    let refuse = |status: &str| response(status, JSON, r#"{"error":{"message":"no"}}"#);
     let mut reset = opening(&[ROLE, HELLO, "data: {\"cho"]);
     reset.push(Step::Reset);
     let mut truncated = opening(&[ROLE, HELLO]);
@@ -334,19 +344,19 @@ fn upstream() -> Upstream {
         .on("limited", refuse("429 Too Many Requests"))
         .on("failing", refuse("500 Internal Server Error"))
         .on("locked", refuse("401 Unauthorized"))
-        .on("page", answer("200 OK", "content-type: text/html\r\n", "<html>"))
+        .on("page", response("200 OK", "content-type: text/html\r\n", "<html>"))
         .on("silent", vec![Step::Stall])
         .on("truncated", truncated)
         .on("reset", reset)
         .on("apologetic", stream(&[ROLE, HELLO, "data: {\"error\":{\"message\":\"sorry\"}}\n\n"]))
         .on("spare", json(USAGE))
         .on("unsteady", refuse("503 Service Unavailable"))
-        .on("claude", json(MESSAGE_ANSWER))
+        .on("claude", json(MESSAGE_RESPONSE))
         .on("claude-streams", stream(&MESSAGE_EVENTS))
         .on("role", waiting(&[ROLE]))
         .on("hello", waiting(&[ROLE, HELLO]));
-    for caller in 0..CALLERS {
-        upstream = upstream.on(&format!("leave-{caller}"), vec![Step::Stall]);
+    for client in 0..CLIENTS {
+        upstream = upstream.on(&format!("leave-{client}"), vec![Step::Stall]);
     }
     upstream
 }
@@ -376,41 +386,41 @@ fn gateway(upstream: &Upstream) -> Aurora {
         .start()
 }
 
-/// The order in which a caller sends the kinds: every kind as often as its share says, well mixed.
-fn order(caller: usize) -> Vec<usize> {
+/// The order in which a client sends the kinds: every kind as often as its share says, well mixed.
+fn order(client: usize) -> Vec<usize> {
     let shares: Vec<usize> =
         KINDS.iter().enumerate().flat_map(|(index, kind)| std::iter::repeat_n(index, kind.share)).collect();
     assert_eq!(shares.len(), 100);
     // 37 and 100 have no common factor, so each hundred visits every share once.
-    let turns = (0..SENT / CALLERS).map(|turn| shares[(turn * 37 + caller * 11 + turn / 100) % 100]);
+    let turns = (0..SENT / CLIENTS).map(|turn| shares[(turn * 37 + client * 11 + turn / 100) % 100]);
     let mut order: Vec<usize> = turns.collect();
-    // Our patience takes seconds and the budget allows ten retries, so few callers try these, each at a time of its own.
+    // Our patience takes seconds and the budget allows ten retries, so few clients try these, each at a time of its own.
     let rare: Vec<usize> = (0..KINDS.len()).filter(|index| KINDS[*index].share == 0).collect();
-    order.insert(40 + caller * 73, rare[usize::from(caller < 4)]);
+    order.insert(40 + client * 73, rare[usize::from(client < 4)]);
     order
 }
 
-/// Sends all of one caller's requests, one after another, on as few connections as the answers allow.
-fn send_all(aurora: &Aurora, upstream: &Upstream, caller: usize) {
-    let mut connection: Option<Caller> = None;
+/// Sends all of one client's requests, one after another, on as few connections as the responses allow.
+fn send_all(aurora: &Aurora, upstream: &Upstream, client: usize) {
+    let mut connection: Option<Client> = None;
     let mut left = 0;
-    for index in order(caller) {
+    for index in order(client) {
         let kind = &KINDS[index];
-        let mut open = connection.take().unwrap_or_else(|| aurora.caller());
-        open.send(kind.request(caller));
-        match kind.leaves {
-            Leaves::BeforeHeaders => {
+        let mut open = connection.take().unwrap_or_else(|| aurora.client());
+        open.send(kind.request(client));
+        match kind.disconnect {
+            Disconnect::BeforeHeaders => {
                 left += 1;
-                upstream.received(&format!("leave-{caller}"), left);
+                upstream.received(&format!("leave-{client}"), left);
             }
-            Leaves::With(text) => {
+            Disconnect::With(text) => {
                 assert_eq!(open.head().status, kind.status);
                 open.read_until(text);
             }
-            Leaves::Never => {
-                let answer = open.try_answer().unwrap_or_else(|| panic!("no answer to kind {index}"));
-                assert_eq!(answer.status, kind.status, "{}", String::from_utf8_lossy(&answer.body));
-                if answer.whole && answer.header("connection") != Some("close") {
+            Disconnect::Never => {
+                let response = open.try_response().unwrap_or_else(|| panic!("no answer to kind {index}"));
+                assert_eq!(response.status, kind.status, "{}", String::from_utf8_lossy(&response.body));
+                if response.whole && response.header("connection") != Some("close") {
                     connection = Some(open);
                 }
             }
@@ -425,23 +435,23 @@ fn every_number_is_accounted_for() {
     let stop = AtomicBool::new(false);
     let scrapes = thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&aurora, &stop));
-        let callers: Vec<_> = (0..CALLERS)
-            .map(|caller| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
                 let (aurora, upstream) = (&aurora, &upstream);
-                scope.spawn(move || send_all(aurora, upstream, caller))
+                scope.spawn(move || send_all(aurora, upstream, client))
             })
             .collect();
-        let ended: Vec<_> = callers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        let ended: Vec<_> = clients.into_iter().map(thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::SeqCst);
-        assert!(ended.iter().all(Result::is_ok), "a caller failed");
+        assert!(ended.iter().all(Result::is_ok), "a client failed");
         watcher.join().expect("no scrape broke a rule")
     });
     assert!(scrapes > 10, "only {scrapes} scrapes");
 
     let mut expected: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-    for caller in 0..CALLERS {
-        for index in order(caller) {
-            for (family, labels, count) in KINDS[index].adds(caller) {
+    for client in 0..CLIENTS {
+        for index in order(client) {
+            for (family, labels, count) in KINDS[index].adds(client) {
                 *expected.entry(family).or_default().entry(labels).or_default() += count;
             }
         }

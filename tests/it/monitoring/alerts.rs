@@ -13,7 +13,7 @@ use crate::support::client::{MASTER_KEY, chat, chat_of, post, request};
 use crate::support::exposition::PROVIDER_KEY;
 use crate::support::programs::{free_port, wait_for};
 use crate::support::promql;
-use crate::support::upstream::{Step, Upstream, answer, json, opening, stream};
+use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -26,7 +26,7 @@ const JSON: &str = "content-type: application/json\r\n";
 const NAMED_KEY: &str = "canary-key-of-a-batch-job-0123456789";
 
 fn upstream() -> Upstream {
-    let refusal = |status: &str| answer(status, JSON, r#"{"error":{"message":"no"}}"#);
+    let refusal = |status: &str| response(status, JSON, r#"{"error":{"message":"no"}}"#);
     Upstream::start()
         .on("talk", json(WHOLE))
         .on("words", stream(&[ROLE, HELLO, HELLO, USAGE, DONE]))
@@ -92,9 +92,9 @@ scrape_configs:
     ))
 }
 
-fn said(aurora: &Aurora, status: u16, request: impl AsRef<[u8]>) {
-    let answer = aurora.ask(request);
-    assert_eq!(answer.status, status, "{}", answer.text());
+fn expect_status(aurora: &Aurora, status: u16, request: impl AsRef<[u8]>) {
+    let response = aurora.send(request);
+    assert_eq!(response.status, status, "{}", response.text());
 }
 
 fn with_key(key: &str, model: &str) -> Vec<u8> {
@@ -103,29 +103,29 @@ fn with_key(key: &str, model: &str) -> Vec<u8> {
 }
 
 fn healthy_traffic(aurora: &Aurora) {
-    said(aurora, 200, chat_of("talk", false));
-    said(aurora, 200, chat_of("words", true));
-    said(aurora, 200, chat_of("listed", false));
-    said(aurora, 200, post("/v1/embeddings", r#"{"model":"vector","input":"Hi"}"#));
-    said(aurora, 200, with_key(NAMED_KEY, "talk"));
+    expect_status(aurora, 200, chat_of("talk", false));
+    expect_status(aurora, 200, chat_of("words", true));
+    expect_status(aurora, 200, chat_of("listed", false));
+    expect_status(aurora, 200, post("/v1/embeddings", r#"{"model":"vector","input":"Hi"}"#));
+    expect_status(aurora, 200, with_key(NAMED_KEY, "talk"));
 }
 
 /// As much of it fails as succeeds.
 fn every_traffic(aurora: &Aurora) {
     healthy_traffic(aurora);
     for _ in 0..3 {
-        said(aurora, 429, chat_of("limited", false));
+        expect_status(aurora, 429, chat_of("limited", false));
     }
-    said(aurora, 503, chat_of("failing", false));
-    said(aurora, 503, chat_of("weak/failing", false));
-    said(aurora, 502, chat_of("refused", false));
-    said(aurora, 200, chat_of("cut", true));
-    said(aurora, 200, chat_of("steady", false));
-    said(aurora, 200, chat_of("one-too-many", false));
-    said(aurora, 400, chat("{"));
-    said(aurora, 404, chat_of("no-such-model", false));
-    said(aurora, 401, with_key("another-key-that-opens-nothing", "talk"));
-    let gone = aurora.ask(chat_of("gone/none", false)).status;
+    expect_status(aurora, 503, chat_of("failing", false));
+    expect_status(aurora, 503, chat_of("weak/failing", false));
+    expect_status(aurora, 502, chat_of("refused", false));
+    expect_status(aurora, 200, chat_of("cut", true));
+    expect_status(aurora, 200, chat_of("steady", false));
+    expect_status(aurora, 200, chat_of("one-too-many", false));
+    expect_status(aurora, 400, chat("{"));
+    expect_status(aurora, 404, chat_of("no-such-model", false));
+    expect_status(aurora, 401, with_key("another-key-that-opens-nothing", "talk"));
+    let gone = aurora.send(chat_of("gone/none", false)).status;
     assert!([502, 503].contains(&gone), "refused, then not asked any more: {gone}");
     begin(aurora, "endless").read_until("Hello");
 }
@@ -190,8 +190,8 @@ fn literals() -> BTreeSet<String> {
 
 /// Rules that Prometheus could not evaluate.
 fn broken_rules(prometheus: &Prometheus) -> Vec<String> {
-    let answer = prometheus.ask("rules", &[]);
-    let groups = answer["data"]["groups"].as_array().expect("groups");
+    let response = prometheus.send("rules", &[]);
+    let groups = response["data"]["groups"].as_array().expect("groups");
     let rules: Vec<&Value> =
         groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")).collect();
     assert_eq!(rules.len(), files::rules().len());
@@ -216,7 +216,7 @@ const WITH_REASON: [&str; 9] = [
 ];
 
 #[test]
-fn rules_and_dashboard_answer_and_alerts_know_when() {
+fn rules_and_dashboard_return_data_and_alerts_fire() {
     let upstream = upstream();
     let aurora = aurora(&upstream);
     let folder = TempDir::new().expect("a temporary folder");
@@ -247,7 +247,7 @@ fn rules_and_dashboard_answer_and_alerts_know_when() {
     assert_eq!(empty_legends(&prometheus), Vec::<String>::new());
 }
 
-/// Everything that has to answer: recorded names, panels, variables, and each value that an expression names.
+/// Everything that has to respond: recorded names, panels, variables, and each value that an expression names.
 fn queries() -> Vec<String> {
     let expressions = files::expressions().into_iter().map(|(_, expression)| expression);
     let drawn = expressions.skip(files::rules().len());

@@ -25,14 +25,14 @@ fn printed(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (Op
 fn promtool(folder: &Path, arguments: &[&str]) -> String {
     let output = program("promtool", "prometheus").args(arguments).current_dir(folder).output();
     let output = output.expect("it was found");
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let output_text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {output_text}");
+    let lines: Vec<&str> = output_text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join("\n")
 }
 
 #[test]
-fn promtool_accepts_what_ships() {
+fn promtool_accepts_the_monitoring_files() {
     let folder = Path::new(ROOT).join("monitoring");
     assert_eq!(
         promtool(&folder, &["check", "config", "prometheus.yml"]),
@@ -50,7 +50,7 @@ fn promtool_accepts_what_ships() {
 }
 
 #[test]
-fn a_rule_test_that_is_wrong_is_noticed() {
+fn a_wrong_rule_test_fails() {
     let folder = TempDir::new().expect("a temporary folder");
     let rules = folder.path().join("rules");
     std::fs::create_dir(&rules).expect("a folder in it");
@@ -68,11 +68,11 @@ fn a_rule_test_that_is_wrong_is_noticed() {
 }
 
 #[test]
-fn the_rules_it_prints_are_a_rule_file() {
+fn printed_rules_are_a_valid_rule_file() {
     let folder = TempDir::new().expect("a temporary folder");
     for (arguments, job) in [(&["rules"][..], "aurora"), (&["rules", "--job", "gateway"], "gateway")] {
-        let (code, rules, said) = printed(folder.path(), &[], arguments);
-        assert_eq!((code, said.as_str()), (Some(0), ""));
+        let (code, rules, output_text) = printed(folder.path(), &[], arguments);
+        assert_eq!((code, output_text.as_str()), (Some(0), ""));
         assert!(rules.contains(&format!("absent(up{{job=\"{job}\"}})")), "{rules}");
         std::fs::write(folder.path().join("rules.yml"), rules).expect("a file in it");
         assert_eq!(
@@ -83,7 +83,7 @@ fn the_rules_it_prints_are_a_rule_file() {
 }
 
 #[test]
-fn the_dashboard_it_prints_is_the_one_that_ships() {
+fn the_printed_dashboard_matches_the_file() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = files::file("monitoring/grafana/dashboards/aurora.json");
     assert_eq!(printed(folder.path(), &[], &["dashboard"]), (Some(0), file, String::new()));
@@ -95,8 +95,8 @@ type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
 fn assert_scrapes(folder: &Path, variables: &[(&str, &str)], arguments: &[&str], expected: &str) {
     let variables = [&[("METRICS_ENABLED", "true")], variables].concat();
     let arguments = [&["scrape-config"], arguments].concat();
-    let (code, stanza, said) = printed(folder, &variables, &arguments);
-    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let (code, stanza, output_text) = printed(folder, &variables, &arguments);
+    assert_eq!((code, output_text.as_str()), (Some(0), ""));
     let (_, shown) = stanza.split_once("    static_configs:\n").expect("targets");
     assert_eq!(shown.replace(folder.to_str().expect("UTF-8"), "FOLDER"), expected);
     assert!(![KEY, TOKEN].iter().any(|secret| stanza.contains(secret)), "{stanza}");
@@ -112,7 +112,7 @@ const EVERYWHERE: &str =
     "      # Aurora listens on every interface: write the name by which Prometheus reaches it.\n";
 
 #[test]
-fn the_stanza_is_the_one_of_this_configuration() {
+fn the_scrape_config_follows_the_configuration() {
     let folder = TempDir::new().expect("a temporary folder");
     let folder = folder.path();
     std::fs::write(folder.join("token"), format!("{TOKEN}\n")).expect("a file in it");
@@ -145,7 +145,7 @@ fn the_stanza_is_the_one_of_this_configuration() {
 }
 
 #[test]
-fn the_stanza_has_the_path_that_is_served() {
+fn the_scrape_config_has_the_served_path() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = |variables: &[(&str, &str)]| {
         let variables = [&[("METRICS_ENABLED", "true"), ("BASE_PATH", "/llm")], variables].concat();
@@ -162,12 +162,12 @@ fn the_stanza_has_the_path_that_is_served() {
 }
 
 #[test]
-fn a_stanza_that_would_scrape_nothing_says_so() {
+fn a_scrape_config_with_disabled_metrics_warns() {
     let folder = TempDir::new().expect("a temporary folder");
-    let (code, stanza, said) = printed(folder.path(), &[], &["scrape-config"]);
+    let (code, stanza, output_text) = printed(folder.path(), &[], &["scrape-config"]);
     assert!(stanza.starts_with("scrape_configs:\n"), "{stanza}");
     let disabled = "aurora: warning: metrics are disabled: set METRICS_ENABLED=true\n";
-    assert_eq!((code, said.as_str()), (Some(0), disabled));
+    assert_eq!((code, output_text.as_str()), (Some(0), disabled));
 
     let any_port = [("METRICS_ENABLED", "true"), ("METRICS_LISTEN", "127.0.0.1:0")];
     let refused =
@@ -177,7 +177,7 @@ fn a_stanza_that_would_scrape_nothing_says_so() {
         (Some(1), String::new(), refused.to_owned())
     );
 
-    let (code, stanza, said) = printed(folder.path(), &[("PORT", "0")], &["scrape-config"]);
+    let (code, stanza, output_text) = printed(folder.path(), &[("PORT", "0")], &["scrape-config"]);
     assert_eq!((code, stanza.as_str()), (Some(1), ""));
-    assert!(said.ends_with("aurora: error: the configuration cannot be used: correct it; `aurora config check` shows it whole\n"), "{said}");
+    assert!(output_text.ends_with("aurora: error: the configuration cannot be used: correct it; `aurora config check` shows it whole\n"), "{output_text}");
 }

@@ -148,7 +148,7 @@ fn faults(expression: &Expression, recorded: &BTreeMap<String, BTreeSet<String>>
 }
 
 #[test]
-fn every_metric_and_label_exists_and_none_is_endpoint_or_le() {
+fn expressions_use_existing_metrics_and_labels() {
     let recorded = recorded_labels();
     let selected = variables().into_iter().map(|(selector, label)| {
         // The variable of models reads two families by a matcher of their names.
@@ -172,7 +172,7 @@ fn every_metric_and_label_exists_and_none_is_endpoint_or_le() {
 }
 
 #[test]
-fn faults_are_found() {
+fn faults_in_expressions_are_found() {
     let recorded = recorded_labels();
     for (expression, expected) in [
         ("sum(aurora_request_total)", "no metric aurora_request_total"),
@@ -193,7 +193,7 @@ fn faults_are_found() {
 }
 
 #[test]
-fn every_rule_adds_replicas_up_or_says_which_one_it_means() {
+fn rules_aggregate_over_replicas_or_keep_the_instance() {
     for rule in rules() {
         let expression = rule["expr"].as_str().expect("text");
         let aggregates = ["sum by (job", "min by (job", "max by (job", "avg by (job", "count by (job"];
@@ -207,7 +207,7 @@ fn every_rule_adds_replicas_up_or_says_which_one_it_means() {
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_and_what_to_do() {
+fn every_alert_has_severity_and_runbook() {
     let runbook = file("monitoring/RUNBOOK.md");
     let sections: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let alerts = alerts();
@@ -230,7 +230,7 @@ fn every_alert_says_how_bad_it_is_and_what_to_do() {
 }
 
 #[test]
-fn every_alert_fires_and_stays_quiet_in_a_case_of_its_own() {
+fn every_alert_has_a_firing_and_a_quiet_test_case() {
     let cases = ["presence", "availability", "providers", "answers", "gateway"];
     let (mut fire, mut quiet) = (BTreeSet::new(), BTreeSet::new());
     let mut seen = String::new();
@@ -253,7 +253,7 @@ fn every_alert_fires_and_stays_quiet_in_a_case_of_its_own() {
 }
 
 #[test]
-fn the_dashboard_is_whole() {
+fn the_dashboard_is_complete() {
     let panels = panels();
     assert!(panels.len() >= 24, "{}", panels.len());
     let dashboard = dashboard();
@@ -325,7 +325,7 @@ fn labels_of_the_exposition_win_over_those_of_the_target() {
 }
 
 #[test]
-fn grafana_is_provisioned_with_both() {
+fn grafana_provisions_data_source_and_dashboard() {
     let yaml = |name: &str| {
         let text = file(&format!("monitoring/grafana/provisioning/{name}"));
         serde_yaml::from_str::<Value>(&text).expect("YAML")

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::programs::{Answer, curl, free_port};
+use crate::support::programs::{Response, curl, free_port};
 
 /// One promise of the page.
 struct Row {
@@ -96,7 +96,7 @@ fn the_page_keeps_its_promises() {
                         broken.lock().expect("not poisoned").push(format!(
                             "{}\n  {}",
                             row.sentence,
-                            said(&*panic)
+                            panic_text(&*panic)
                         ));
                     }
                 }
@@ -111,7 +111,7 @@ fn next(left: &Mutex<std::slice::Iter<'static, Row>>) -> Option<&'static Row> {
     left.lock().expect("not poisoned").next()
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
@@ -124,25 +124,25 @@ fn page(lines: &str) -> Setup {
 /// The page's example key.
 const OPENAI_KEY: &str = "<your OpenAI API key>";
 
-/// What is answered on a path that does not exist.
+/// What gets a response on a path that does not exist.
 const NO_SUCH_ROUTE: &str = r#"{"error":{"message":"There is no such route.","type":"invalid_request_error","param":null,"code":"unknown_route"}}"#;
 
-fn get(aurora: &Aurora, path: &str) -> Answer {
+fn get(aurora: &Aurora, path: &str) -> Response {
     curl(&aurora.url(path), &[])
 }
 
-fn get_with(aurora: &Aurora, path: &str, key: &str) -> Answer {
+fn get_with(aurora: &Aurora, path: &str, key: &str) -> Response {
     curl(&aurora.url(path), &["--header", &format!("Authorization: Bearer {key}")])
 }
 
-fn assert_exposition(answer: &Answer) {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+fn assert_exposition(response: &Response) {
+    assert_eq!(response.status, 200, "{}", response.body);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let first = "# HELP aurora_answers_total Authenticated model calls by requested model and by how they ended for the caller.\n\
                  # TYPE aurora_answers_total counter\n";
-    assert!(answer.body.starts_with(first), "{}", answer.body);
+    assert!(response.body.starts_with(first), "{}", response.body);
 }
 
-fn assert_absent(answer: &Answer) {
-    assert_eq!((answer.status, answer.body.as_str()), (404, NO_SUCH_ROUTE));
+fn assert_absent(response: &Response) {
+    assert_eq!((response.status, response.body.as_str()), (404, NO_SUCH_ROUTE));
 }

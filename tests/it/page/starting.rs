@@ -96,9 +96,9 @@ pub(super) fn production_example() {
     ));
     assert_eq!(aurora.address.port(), port);
     assert_eq!(get(&aurora, "/metrics").status, 401);
-    let answer = get_with(&aurora, "/metrics", key);
-    assert_exposition(&answer);
-    assert!(answer.body.contains("{provider=\"openai\",model=\"unknown\""), "{}", answer.body);
+    let response = get_with(&aurora, "/metrics", key);
+    assert_exposition(&response);
+    assert!(response.body.contains("{provider=\"openai\",model=\"unknown\""), "{}", response.body);
 }
 
 pub(super) fn development_example() {
@@ -150,15 +150,15 @@ pub(super) fn disabled_log_line() {
 }
 
 pub(super) fn curl_gets_the_text_format() {
-    let answer = get(&page("export METRICS_ENABLED=true").start(), "/metrics");
-    assert_exposition(&answer);
-    assert!(answer.head.starts_with("HTTP/1.1 200 OK\r\n"), "{}", answer.head);
+    let response = get(&page("export METRICS_ENABLED=true").start(), "/metrics");
+    assert_exposition(&response);
+    assert!(response.head.starts_with("HTTP/1.1 200 OK\r\n"), "{}", response.head);
 }
 
 pub(super) fn curl_gets_not_found() {
-    let answer = get(&page("").start(), "/metrics");
-    assert_absent(&answer);
-    assert!(answer.head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{}", answer.head);
+    let response = get(&page("").start(), "/metrics");
+    assert_absent(&response);
+    assert!(response.head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{}", response.head);
 }
 
 pub(super) fn variables_are_documented() {
@@ -172,7 +172,7 @@ pub(super) fn yaml_reference_loads() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml");
     let mut check = Command::new(env!("CARGO_BIN_EXE_aurora"));
     let output = check.args(["config", "check", "-c", file]).env_clear().output().expect("the binary starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(said.lines().last(), Some("valid: 0 errors, 4 warnings"), "{said}");
+    let output_text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output_text.lines().last(), Some("valid: 0 errors, 4 warnings"), "{output_text}");
     assert_eq!(output.status.code(), Some(0));
 }

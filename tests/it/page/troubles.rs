@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{assert_absent, assert_exposition, get, get_with, page};
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::programs::{counted, program};
-use crate::support::raw_server::{Scripted, answer};
+use crate::support::raw_server::{RawServer, response};
 
 pub(super) fn the_switch_cures_the_404() {
     assert_absent(&get(&page("").start(), "/metrics"));
@@ -18,13 +18,13 @@ pub(super) fn values_of_the_switch() {
     assert_absent(&get(&page("export METRICS_ENABLED=false").start(), "/metrics"));
 }
 
-/// An upstream that answers every chat.
-fn upstream() -> Scripted {
+/// An upstream that responds every chat.
+fn upstream() -> RawServer {
     let body = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
-    Scripted::start([answer("200 OK", "content-type: application/json\r\nconnection: close\r\n", body)])
+    RawServer::start([response("200 OK", "content-type: application/json\r\nconnection: close\r\n", body)])
 }
 
-fn with_gpt_4(upstream: &Scripted) -> Setup {
+fn with_gpt_4(upstream: &RawServer) -> Setup {
     let setup = page("export METRICS_ENABLED=true").variable("OPENAI_API_KEY", "a key");
     setup.variable("OPENAI_BASE_URL", &upstream.url("/v1")).variable("OPENAI_MODELS", "gpt-4")
 }
@@ -75,8 +75,8 @@ pub(super) fn relative_endpoint_is_refused() {
                    \"metrics\", expected a path such as /metrics); write /metrics [bad-path]";
     for switch in ["true", "false"] {
         let setup = page("export METRICS_ENDPOINT=metrics").variable("METRICS_ENABLED", switch);
-        let (code, said) = setup.refused();
-        assert_eq!((code, said.lines().next()), (Some(78), Some(problem)));
+        let (code, output_text) = setup.refused();
+        assert_eq!((code, output_text.lines().next()), (Some(78), Some(problem)));
     }
 }
 

@@ -21,7 +21,7 @@ fn gemini(upstream: &Upstream, base: &str) -> Aurora {
 }
 
 #[test]
-fn gemini_is_reached_at_its_root_with_its_own_key_header() {
+fn gemini_requests_use_its_root_and_key_header() {
     let upstream = Upstream::start();
     let native = format!("x-goog-api-key: {PROVIDER_KEY}");
     let bearer = format!("authorization: Bearer {PROVIDER_KEY}");
@@ -61,7 +61,7 @@ fn gemini_is_reached_at_its_root_with_its_own_key_header() {
                 crate::support::client::MASTER_KEY
             );
             let body = if method == "POST" { r#"{"model":"gemini-x"}"# } else { "" };
-            aurora.ask(request(method, &format!("/p/g/{path}"), &headers, body));
+            aurora.send(request(method, &format!("/p/g/{path}"), &headers, body));
             let call = upstream.calls().pop().expect("a call");
             assert_eq!(line(&call), format!("{method} {expected} HTTP/1.1"));
             let credentials = ["authorization: ", "x-goog-api-key: ", "x-api-key: ", "api-key: "];
@@ -105,8 +105,8 @@ fn native_usage_of_gemini_is_counted_under_the_model_of_the_path() {
         ("f", "countTokens", &r#"{"totalTokens":3}"#.to_owned()),
     ] {
         let headers = format!("{}content-type: application/json\r\n", key());
-        let answer = aurora.ask(request("POST", &format!("/p/g{}", path(model, method)), &headers, "{}"));
-        assert!(answer.status == 200 && answer.text() == expected, "{model}");
+        let response = aurora.send(request("POST", &format!("/p/g{}", path(model, method)), &headers, "{}"));
+        assert!(response.status == 200 && response.text() == expected, "{model}");
     }
     let tokens: Vec<String> = ["a", "b", "c", "d", "e"]
         .iter()
@@ -136,7 +136,7 @@ fn native_usage_of_gemini_is_counted_under_the_model_of_the_path() {
 }
 
 #[test]
-fn a_native_stream_that_is_a_json_list_passes_as_it_comes() {
+fn a_gemini_stream_as_a_json_list_is_relayed_as_it_arrives() {
     let gate = Gate::default();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let upstream = Upstream::start().on(
@@ -149,7 +149,7 @@ fn a_native_stream_that_is_a_json_list_passes_as_it_comes() {
         ],
     );
     let aurora = gemini(&upstream, "/v1beta/openai");
-    let mut client = aurora.caller();
+    let mut client = aurora.client();
     client.send(request("POST", "/p/g/v1beta/models/a:streamGenerateContent", &key(), "{}"));
     assert_eq!(client.head().status, 200);
     assert_eq!(client.read_until("}"), r#"[{"candidates":[]}"#);

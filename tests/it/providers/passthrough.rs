@@ -4,20 +4,20 @@ use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{key, request};
 use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
-use crate::support::upstream::{Call, Step, Upstream, answer, json, stream};
+use crate::support::upstream::{Call, Step, Upstream, json, response, stream};
 
 fn line(call: &Call) -> &str {
     call.head.lines().next().unwrap_or_default()
 }
 
 fn status(aurora: &Aurora, method: &str, path: &str) -> u16 {
-    let mut caller = aurora.caller();
-    caller.send(request(method, path, &key(), ""));
-    if method == "HEAD" { caller.head().status } else { caller.answer().status }
+    let mut client = aurora.client();
+    client.send(request(method, path, &key(), ""));
+    if method == "HEAD" { client.head().status } else { client.response().status }
 }
 
 #[test]
-fn any_method_path_and_query_arrive_as_they_were_sent() {
+fn method_path_and_query_are_forwarded_unchanged() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = Setup::new().yaml(&yaml(&upstream, "base_path: /base", "")).start();
     for (path, expected) in [
@@ -43,24 +43,28 @@ fn any_method_path_and_query_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn any_body_passes_both_ways_byte_for_byte() {
+fn bodies_are_relayed_unchanged_both_ways() {
     let bytes: Vec<u8> = (0..300_000_u32).map(|at| u8::try_from(at * 13 % 256).expect("a byte")).collect();
     let upstream = Upstream::start()
         .on(
             "/v1/any",
-            answer("201 Created", "content-type: image/png\r\ncontent-encoding: own\r\nx-own: 1\r\n", &bytes),
+            response(
+                "201 Created",
+                "content-type: image/png\r\ncontent-encoding: own\r\nx-own: 1\r\n",
+                &bytes,
+            ),
         )
-        .on("/v1/none", answer("204 No Content", "", ""))
-        .on("/v1/html", answer("200 OK", "content-type: text/html\r\n", "<p>"));
+        .on("/v1/none", response("204 No Content", "", ""))
+        .on("/v1/html", response("200 OK", "content-type: text/html\r\n", "<p>"));
     let aurora = gateway(&upstream, "", "");
     let headers = format!(
         "{}content-type: text/x-odd\r\ncontent-encoding: gzip\r\nx-api-key: mine\r\ncookie: a=b\r\n",
         key()
     );
-    let answer = aurora.ask(request("PUT", "/p/up/any", &headers, &bytes));
-    let said = ["content-type", "content-encoding", "x-own"].map(|name| answer.header(name));
-    assert_eq!((answer.status, said), (201, [Some("image/png"), Some("own"), Some("1")]));
-    assert!(answer.whole && answer.body == bytes);
+    let response = aurora.send(request("PUT", "/p/up/any", &headers, &bytes));
+    let output_text = ["content-type", "content-encoding", "x-own"].map(|name| response.header(name));
+    assert_eq!((response.status, output_text), (201, [Some("image/png"), Some("own"), Some("1")]));
+    assert!(response.whole && response.body == bytes);
     let call = upstream.call("/v1/any");
     assert!(call.body == bytes);
     let expected = [
@@ -74,10 +78,10 @@ fn any_body_passes_both_ways_byte_for_byte() {
     let lines: Vec<_> =
         call.headers().into_iter().filter(|line| !line.starts_with("x-request-id: ")).collect();
     assert_eq!(lines, expected);
-    let mut caller = aurora.caller();
-    caller.send(request("DELETE", "/p/up/v1/none", &key(), ""));
-    assert_eq!(caller.head().status, 204);
-    assert_eq!(aurora.get("/p/up/html").said(), (200, "<p>"));
+    let mut client = aurora.client();
+    client.send(request("DELETE", "/p/up/v1/none", &key(), ""));
+    assert_eq!(client.head().status, 204);
+    assert_eq!(aurora.get("/p/up/html").status_and_text(), (200, "<p>"));
     aurora.settles(
         "aurora_requests_total",
         &[
@@ -90,7 +94,7 @@ fn any_body_passes_both_ways_byte_for_byte() {
 }
 
 #[test]
-fn what_is_known_of_an_answer_is_counted_under_the_model_that_the_body_names() {
+fn passthrough_usage_is_counted_under_the_model_of_the_body() {
     let usage = r#"{"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
     let events = [
         "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n",
@@ -103,24 +107,27 @@ fn what_is_known_of_an_answer_is_counted_under_the_model_that_the_body_names() {
         .on("o", stream(&[odd]))
         .on("/v1/chat/completions", json("{}"));
     let aurora = gateway(&upstream, "", "");
-    let ask = |path: &str, kind: &str, body: &str| {
-        aurora.ask(request("POST", path, &format!("{}content-type: {kind}\r\n", key()), body))
+    let send = |path: &str, kind: &str, body: &str| {
+        aurora.send(request("POST", path, &format!("{}content-type: {kind}\r\n", key()), body))
     };
     let sent = "{ \"model\" : \"m\" }";
-    assert_eq!(ask("/p/up/v1/chat/completions", "application/json", sent).said(), (200, usage));
+    assert_eq!(send("/p/up/v1/chat/completions", "application/json", sent).status_and_text(), (200, usage));
     assert_eq!(upstream.call("m").body, sent.as_bytes());
     let body = r#"{"model":"s","stream":true}"#;
-    assert_eq!(ask("/p/up/chat/completions", "application/json", body).said(), (200, &*events.concat()));
+    assert_eq!(
+        send("/p/up/chat/completions", "application/json", body).status_and_text(),
+        (200, &*events.concat())
+    );
     assert_eq!(upstream.call("s").body, body.as_bytes(), "nothing is added to it");
     assert_eq!(
-        ask("/p/up/other/path", "application/json", r#"{"model":"o","stream":true}"#).said(),
+        send("/p/up/other/path", "application/json", r#"{"model":"o","stream":true}"#).status_and_text(),
         (200, odd)
     );
     for (kind, body) in
         [("text/plain", sent), ("application/json", "{"), ("application/json", r#"{"model":1}"#)]
     {
         let path = "/p/up/v1/chat/completions";
-        assert_eq!(ask(path, kind, body).status, 200, "{body}");
+        assert_eq!(send(path, kind, body).status, 200, "{body}");
     }
     aurora.settles(
         "aurora_requests_total",
@@ -145,45 +152,48 @@ fn what_is_known_of_an_answer_is_counted_under_the_model_that_the_body_names() {
     aurora.settles("aurora_answers_total", &["m ok 1", "o ok 1", "s ok 1", "unknown ok 3"]);
 }
 
+/// Paths that a server behind the provider may read as another path.
+const AMBIGUOUS_PATHS: &[&str] = &[
+    "..",
+    "../admin",
+    "a/../../admin",
+    "a/./b",
+    "a//b",
+    "/a",
+    "%2e%2e/admin",
+    "a%2F..%2fadmin",
+    "a%5c..",
+    "a%252e",
+    "a%00b",
+    "a%0d%0aX: y",
+    "a/..;/b",
+    "a/..%3b/b",
+    "a/..%3Bx/b",
+    "a/%2e%2e%3b/b",
+    ".%3b/b",
+    "%c0%ae%c0%ae/admin",
+    "a/%C0%AE./b",
+    "%e0%80%ae%e0%80%ae/b",
+    "a%c0%afb",
+    "a%ff",
+    "a%c2%80b",
+    "%ef%bc%8e%ef%bc%8e/b",
+    "a%ef%bc%8fb",
+    "%e2%80%a5/b",
+    "a%zz",
+    "v1/..",
+    "v1//a",
+];
+
 #[test]
-fn a_path_that_could_lead_elsewhere_goes_nowhere() {
+fn paths_with_dot_segments_or_encoded_slashes_are_refused() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "", "");
     let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
-    for path in [
-        "..",
-        "../admin",
-        "a/../../admin",
-        "a/./b",
-        "a//b",
-        "/a",
-        "%2e%2e/admin",
-        "a%2F..%2fadmin",
-        "a%5c..",
-        "a%252e",
-        "a%00b",
-        "a%0d%0aX: y",
-        "a/..;/b",
-        "a/..%3b/b",
-        "a/..%3Bx/b",
-        "a/%2e%2e%3b/b",
-        ".%3b/b",
-        "%c0%ae%c0%ae/admin",
-        "a/%C0%AE./b",
-        "%e0%80%ae%e0%80%ae/b",
-        "a%c0%afb",
-        "a%ff",
-        "a%c2%80b",
-        "%ef%bc%8e%ef%bc%8e/b",
-        "a%ef%bc%8fb",
-        "%e2%80%a5/b",
-        "a%zz",
-        "v1/..",
-        "v1//a",
-    ] {
+    for path in AMBIGUOUS_PATHS {
         let path = path.replace(' ', "%20");
-        let answer = aurora.get(&format!("/p/up/{path}"));
-        assert_eq!(answer.said(), (400, &*refusal(message, "", "invalid_path")), "{path}");
+        let response = aurora.get(&format!("/p/up/{path}"));
+        assert_eq!(response.status_and_text(), (400, &*refusal(message, "", "invalid_path")), "{path}");
     }
     let message = "There is no provider of that name; there are `up`.";
     for path in [
@@ -196,11 +206,19 @@ fn a_path_that_could_lead_elsewhere_goes_nowhere() {
         "/p/up;a/x",
         "/p//x",
     ] {
-        assert_eq!(aurora.get(path).said(), (404, &*refusal(message, "", "unknown_provider")), "{path}");
+        assert_eq!(
+            aurora.get(path).status_and_text(),
+            (404, &*refusal(message, "", "unknown_provider")),
+            "{path}"
+        );
     }
     let message = "There is no such route.";
     for path in ["/p/up", "/p/up/", "/p/up/v1", "/p/up/v1/", "/P/up/x"] {
-        assert_eq!(aurora.get(path).said(), (404, &*refusal(message, "", "unknown_route")), "{path}");
+        assert_eq!(
+            aurora.get(path).status_and_text(),
+            (404, &*refusal(message, "", "unknown_route")),
+            "{path}"
+        );
     }
     assert_eq!(upstream.calls().len(), 0);
 }
@@ -236,7 +254,7 @@ fn credentials_are_those_of_the_endpoint() {
             "api-key: k",
         ),
     ] {
-        aurora.ask(request(
+        aurora.send(request(
             "POST",
             &format!("/p/{path}"),
             &format!("{}content-type: application/json\r\n", key()),
@@ -251,38 +269,38 @@ fn credentials_are_those_of_the_endpoint() {
 }
 
 #[test]
-fn failures_are_told_as_everywhere_else() {
+fn passthrough_failures_have_the_usual_errors() {
     let leaky = format!(r#"{{"error":"bad key {PROVIDER_KEY}"}}"#);
     let upstream = Upstream::start()
         .on("/v1/gone", vec![Step::Close])
-        .on("/v1/key", answer("401 Unauthorized", "content-type: application/json\r\n", &leaky))
-        .on("/v1/bad", answer("422 Unprocessable Entity", "content-type: application/json\r\n", &leaky));
+        .on("/v1/key", response("401 Unauthorized", "content-type: application/json\r\n", &leaky))
+        .on("/v1/bad", response("422 Unprocessable Entity", "content-type: application/json\r\n", &leaky));
     let aurora = gateway(&upstream, "", "");
     for (path, status, text) in [
         ("gone", 502, r#""message":"provider `up`: the connection broke before an answer""#),
         ("key", 502, r#""code":"upstream_credentials""#),
         ("bad", 422, r#"{"error":"bad key ******************************"}"#),
     ] {
-        let answer = aurora.get(&format!("/p/up/{path}"));
-        assert!(answer.status == status && answer.text().contains(text), "{path}: {}", answer.text());
+        let response = aurora.get(&format!("/p/up/{path}"));
+        assert!(response.status == status && response.text().contains(text), "{path}: {}", response.text());
     }
 }
 
 #[test]
-fn the_answer_to_head_keeps_the_size_that_get_would_have() {
+fn head_responses_keep_their_content_length() {
     let raw = |text: &str| vec![Step::Send(text.as_bytes().to_vec())];
     let upstream = Upstream::start()
         .on("/v1/there", raw("HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 1234\r\n\r\n"))
         .on("/v1/unsized", raw("HTTP/1.1 200 OK\r\n\r\n"))
         .on("/v1/gone", raw("HTTP/1.1 410 Gone\r\ncontent-length: 56\r\n\r\n"));
     let aurora = gateway(&upstream, "", "");
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     for (path, status, length) in [("there", 200, "1234"), ("gone", 410, "56"), ("there", 200, "1234")] {
-        caller.send(request("HEAD", &format!("/p/up/{path}"), &key(), ""));
-        let head = caller.head();
+        client.send(request("HEAD", &format!("/p/up/{path}"), &key(), ""));
+        let head = client.head();
         assert_eq!((head.status, head.header("content-length")), (status, Some(length)), "{path}");
     }
-    caller.send(request("HEAD", "/p/up/unsized", &key(), ""));
-    assert_eq!(caller.head().status, 200);
+    client.send(request("HEAD", "/p/up/unsized", &key(), ""));
+    assert_eq!(client.head().status, 200);
     aurora.settles("aurora_answers_total", &["unknown caller_error 1", "unknown ok 3"]);
 }

@@ -4,7 +4,7 @@ use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{key, post, request};
 use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
-use crate::support::upstream::{Call, Step, Upstream, answer, json, stream};
+use crate::support::upstream::{Call, Step, Upstream, json, response, stream};
 
 fn line(call: &Call) -> &str {
     call.head.lines().next().unwrap_or_default()
@@ -26,7 +26,7 @@ fn several(one: &Upstream, two: &Upstream) -> Aurora {
 }
 
 #[test]
-fn everything_below_goes_to_the_only_provider_as_it_is() {
+fn resource_paths_are_forwarded_to_the_only_provider() {
     let object = "{ \"id\" : \"x\" }\n";
     let mut upstream = Upstream::start();
     let paths = [
@@ -47,9 +47,9 @@ fn everything_below_goes_to_the_only_provider_as_it_is() {
     }
     let aurora = gateway(&upstream, "", "");
     for (method, path, body) in paths {
-        let answer = aurora.ask(request(method, path, &format!("{}x-request-id: r\r\n", key()), body));
-        assert_eq!(answer.said(), (200, object), "{method} {path}");
-        // The list of models is asked for at any time.
+        let response = aurora.send(request(method, path, &format!("{}x-request-id: r\r\n", key()), body));
+        assert_eq!(response.status_and_text(), (200, object), "{method} {path}");
+        // The list of models is requested at any time.
         let mut calls = upstream.calls();
         calls.retain(|call| call.name != "/v1/models");
         let call = calls.pop().expect("a call");
@@ -79,11 +79,11 @@ fn everything_below_goes_to_the_only_provider_as_it_is() {
 }
 
 #[test]
-fn an_upload_and_a_download_pass_byte_for_byte() {
+fn uploads_and_downloads_are_relayed_unchanged() {
     let contents: Vec<u8> = (0..700_000_u32).map(|at| u8::try_from(at * 31 % 256).expect("a byte")).collect();
     let upstream = Upstream::start().on("/v1/files", json(r#"{"id":"file-1"}"#)).on(
         "/v1/files/file-1/content",
-        answer("200 OK", "content-type: application/octet-stream\r\n", &contents),
+        response("200 OK", "content-type: application/octet-stream\r\n", &contents),
     );
     let aurora = gateway(&upstream, "", "");
     let form = [
@@ -94,16 +94,16 @@ fn an_upload_and_a_download_pass_byte_for_byte() {
     .concat();
     let kind = "multipart/form-data; boundary=xx";
     let sent = request("POST", "/v1/files", &format!("{}Content-Type: {kind}\r\n", key()), &form);
-    assert_eq!(aurora.ask(sent).said(), (200, r#"{"id":"file-1"}"#));
+    assert_eq!(aurora.send(sent).status_and_text(), (200, r#"{"id":"file-1"}"#));
     let call = upstream.call("/v1/files");
     assert!(call.headers().contains(&&*format!("content-type: {kind}")), "{}", call.head);
     assert!(call.body == form);
-    let answer = aurora.get("/v1/files/file-1/content");
+    let response = aurora.get("/v1/files/file-1/content");
     assert_eq!(
-        (answer.status, answer.header("content-type"), answer.whole),
+        (response.status, response.header("content-type"), response.whole),
         (200, Some("application/octet-stream"), true)
     );
-    assert!(answer.body == contents);
+    assert!(response.body == contents);
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn a_stored_response_can_be_streamed_again() {
     let events = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{}}\n\n";
     let upstream = Upstream::start().on("/v1/responses/resp_1?stream=true", stream(&[events]));
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(aurora.get("/v1/responses/resp_1?stream=true").said(), (200, events));
+    assert_eq!(aurora.get("/v1/responses/resp_1?stream=true").status_and_text(), (200, events));
     aurora.settles("aurora_requests_total", &["up unknown /responses/{id} 200 success true 1"]);
 }
 
 #[test]
-fn the_query_names_the_provider_and_the_rest_of_it_goes_on() {
+fn the_provider_parameter_is_removed_from_the_query() {
     let (one, two) = (Upstream::start(), Upstream::start());
     let aurora = several(&one, &two);
     for (query, upstream, expected) in [
@@ -129,12 +129,12 @@ fn the_query_names_the_provider_and_the_rest_of_it_goes_on() {
         assert_eq!(line(&call), format!("GET /v1/files{expected} HTTP/1.1"));
     }
     assert_eq!(aurora.get("/base/v1/batches/b/cancel?provider=two").status, 405);
-    assert_eq!(aurora.ask(post("/base/v1/batches/b/cancel?provider=two", "")).status, 404);
+    assert_eq!(aurora.send(post("/base/v1/batches/b/cancel?provider=two", "")).status, 404);
     assert_eq!(line(&two.calls().pop().expect("a call")), "POST /v1/batches/b/cancel HTTP/1.1");
 }
 
 #[test]
-fn without_a_clear_provider_the_choice_is_named() {
+fn an_ambiguous_provider_is_a_400_with_the_choices() {
     let (one, two) = (Upstream::start().on("m", json("{}")), Upstream::start());
     let aurora = several(&one, &two);
     let all = "`one.a`, `up`, `two`";
@@ -175,14 +175,14 @@ fn without_a_clear_provider_the_choice_is_named() {
             "unsupported_endpoint",
         ),
     ] {
-        let answer = aurora.get(&format!("/base/v1/{path}"));
-        assert_eq!(answer.said(), (400, &*refusal(&message, "provider", code)), "{path}");
+        let response = aurora.get(&format!("/base/v1/{path}"));
+        assert_eq!(response.status_and_text(), (400, &*refusal(&message, "provider", code)), "{path}");
     }
     assert_eq!((one.calls().len(), two.calls().len()), (0, 0));
 }
 
 #[test]
-fn an_id_that_is_none_goes_nowhere() {
+fn invalid_ids_are_refused() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "", "");
     let message = "The id in the path holds what no id can: send it as the provider gave it.";
@@ -205,15 +205,19 @@ fn an_id_that_is_none_goes_nowhere() {
     ] {
         for path in ["files/ID", "files/ID/content", "batches/ID", "responses/ID", "responses/ID/input_items"]
         {
-            let answer = aurora.get(&format!("/v1/{}", path.replace("ID", id)));
-            assert_eq!(answer.said(), (400, &*refusal(message, "id", "invalid_id")), "{path} {id}");
+            let response = aurora.get(&format!("/v1/{}", path.replace("ID", id)));
+            assert_eq!(
+                response.status_and_text(),
+                (400, &*refusal(message, "id", "invalid_id")),
+                "{path} {id}"
+            );
         }
     }
     assert_eq!(upstream.calls().len(), 0);
 }
 
 #[test]
-fn tokens_are_not_counted_again_when_their_answer_is_looked_at() {
+fn retrieving_a_response_counts_no_tokens() {
     let usage = r#"{"usage":{"input_tokens":5,"output_tokens":3}}"#;
     let large =
         format!(r#"{{"output":"{}","usage":{{"input_tokens":5,"output_tokens":3}}}}"#, "x".repeat(300 << 10));
@@ -236,35 +240,38 @@ fn tokens_are_not_counted_again_when_their_answer_is_looked_at() {
             assert_eq!(aurora.get(&format!("{surface}/{path}")).status, 200, "{surface}/{path}");
         }
     }
-    assert_eq!(aurora.get("/p/up/chat/completions/c").said(), (200, usage));
-    assert_eq!(aurora.ask(post("/v1/responses/r/cancel", "")).said(), (200, usage));
-    assert_eq!(aurora.ask(post("/p/up/messages/count_tokens", r#"{"model":"m"}"#)).said(), (200, usage));
+    assert_eq!(aurora.get("/p/up/chat/completions/c").status_and_text(), (200, usage));
+    assert_eq!(aurora.send(post("/v1/responses/r/cancel", "")).status_and_text(), (200, usage));
+    assert_eq!(
+        aurora.send(post("/p/up/messages/count_tokens", r#"{"model":"m"}"#)).status_and_text(),
+        (200, usage)
+    );
     aurora.settles("aurora_answers_total", &["m ok 1", "unknown ok 12"]);
     for family in
         ["aurora_tokens_total", "aurora_usage_reports_total", "aurora_time_per_output_token_seconds_count"]
     {
         aurora.settles(family, &[]);
     }
-    assert_eq!(aurora.ask(post("/v1/responses", r#"{"model":"m"}"#)).said(), (200, usage));
+    assert_eq!(aurora.send(post("/v1/responses", r#"{"model":"m"}"#)).status_and_text(), (200, usage));
     aurora.settles("aurora_tokens_total", &["up m input uncached 5", "up m output text 3"]);
     aurora.settles("aurora_usage_reports_total", &["up native 1"]);
 }
 
 #[test]
-fn what_is_deleted_may_be_answered_with_nothing() {
+fn delete_may_return_an_empty_response() {
     let upstream = Upstream::start()
         .on("DELETE /v1/files/none", vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())])
-        .on("DELETE /v1/files/empty", answer("200 OK", "", ""))
-        .on("DELETE /v1/files/html", answer("200 OK", "content-type: text/html\r\n", "<p>"))
+        .on("DELETE /v1/files/empty", response("200 OK", "", ""))
+        .on("DELETE /v1/files/html", response("200 OK", "content-type: text/html\r\n", "<p>"))
         .on("GET /v1/files/none", vec![Step::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]);
     let aurora = gateway(&upstream, "", "");
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     let statuses = ["DELETE none", "DELETE empty", "DELETE html", "GET none"].map(|call| {
         let (method, file) = call.split_once(' ').expect("two words");
-        caller.send(request(method, &format!("/v1/files/{file}"), &key(), ""));
-        let head = caller.head();
+        client.send(request(method, &format!("/v1/files/{file}"), &key(), ""));
+        let head = client.head();
         let length = head.header("content-length").map_or(0, |length| length.parse().expect("a length"));
-        caller.take(length);
+        client.take(length);
         head.status
     });
     assert_eq!(statuses, [204, 200, 502, 502]);
@@ -280,14 +287,17 @@ fn what_is_deleted_may_be_answered_with_nothing() {
 }
 
 #[test]
-fn what_names_no_model_has_no_price_where_others_have() {
+fn requests_without_a_model_have_no_cost() {
     let usage = r#"{"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
     let upstream =
         Upstream::start().on("/v1/chat/completions", json(usage)).on("/v1/responses/r", json(usage));
     let text = yaml(&upstream, "", "").replace("api_key:", "prices: {p: {input: 1, output: 1}}, api_key:");
     let aurora = Setup::new().yaml(&text).start();
-    assert_eq!(aurora.ask(request("POST", "/p/up/chat/completions", &key(), "{}")).said(), (200, usage));
-    assert_eq!(aurora.get("/v1/responses/r").said(), (200, usage));
+    assert_eq!(
+        aurora.send(request("POST", "/p/up/chat/completions", &key(), "{}")).status_and_text(),
+        (200, usage)
+    );
+    assert_eq!(aurora.get("/v1/responses/r").status_and_text(), (200, usage));
     aurora.settles("aurora_answers_total", &["unknown ok 2"]);
     aurora.settles("aurora_unpriced_requests_total", &["up no_price 1"]);
 }

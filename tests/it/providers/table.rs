@@ -2,8 +2,8 @@
 
 use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Answer, key, post, request};
-use crate::support::upstream::{Call, Upstream, answer, json};
+use crate::support::client::{Response, key, post, request};
+use crate::support::upstream::{Call, Upstream, json, response};
 
 const TYPES: &str = "openai anthropic gemini groq deepseek openrouter xai zai minimax ollama vllm azure oracle jina \
                      openai_compatible";
@@ -35,7 +35,7 @@ const DEPLOYED: [&str; 6] = [
     "/audio/transcriptions",
 ];
 
-/// Where a type is asked for `m` when its base URL is `/TYPE/v1`, or for Azure the host alone.
+/// Where a type is requested `m` when its base URL is `/TYPE/v1`, or for Azure the host alone.
 fn target(kind: &str, endpoint: &str) -> String {
     match kind {
         "azure" if DEPLOYED.contains(&endpoint) => {
@@ -77,7 +77,7 @@ fn line(call: &Call) -> &str {
 }
 
 #[test]
-fn every_type_is_asked_for_what_it_has_where_it_has_it_as_it_wants_it() {
+fn every_provider_type_gets_requests_at_its_urls_with_its_authentication() {
     let mut upstream = Upstream::start().on("m", json("{}"));
     for kind in TYPES.split(' ') {
         upstream = upstream.on(&target(kind, "/audio/transcriptions"), json("{}"));
@@ -88,19 +88,22 @@ fn every_type_is_asked_for_what_it_has_where_it_has_it_as_it_wants_it() {
         format!("  {kind}: {{type: {kind}, base_url: \"{base}\", api_key: key-of-{kind}, models: [m]}}\n")
     };
     let aurora = start(&TYPES.split(' ').map(provider).collect::<String>());
-    let mut asked = 0;
+    let mut sent = 0;
     for (endpoint, speaking) in SPOKEN {
         for kind in TYPES.split(' ') {
-            let answer = aurora.ask(call_of(endpoint, &format!("{kind}/m")));
+            let response = aurora.send(call_of(endpoint, &format!("{kind}/m")));
             if !speaking.split(' ').any(|it| it == kind) {
                 let names = speaking.replace(' ', "`, `");
                 let message =
                     format!("There is no {endpoint} at `{kind}`; these providers have it: `{names}`.");
-                assert_eq!(answer.said(), (400, &*refusal(&message, "model", "unsupported_endpoint")));
+                assert_eq!(
+                    response.status_and_text(),
+                    (400, &*refusal(&message, "model", "unsupported_endpoint"))
+                );
                 continue;
             }
-            assert_eq!(answer.said(), (200, "{}"), "{kind}{endpoint}");
-            asked += 1;
+            assert_eq!(response.status_and_text(), (200, "{}"), "{kind}{endpoint}");
+            sent += 1;
             let call = upstream.calls().pop().expect("a call");
             assert_eq!(line(&call), format!("POST {} HTTP/1.1", target(kind, endpoint)));
             let expected: Vec<String> = match kind {
@@ -113,11 +116,11 @@ fn every_type_is_asked_for_what_it_has_where_it_has_it_as_it_wants_it() {
             assert_eq!(identity(&call), expected, "{kind}{endpoint}");
         }
     }
-    assert_eq!(upstream.calls().len(), asked);
+    assert_eq!(upstream.calls().len(), sent);
 }
 
 #[test]
-fn without_a_key_none_is_sent_and_never_the_callers() {
+fn without_a_provider_key_no_credential_is_sent() {
     let upstream = Upstream::start().on("m", json("{}"));
     let kinds = ["ollama", "vllm", "openai_compatible"];
     let provider = |kind: &&str| {
@@ -127,7 +130,7 @@ fn without_a_key_none_is_sent_and_never_the_callers() {
     for kind in kinds {
         let headers = format!("{}x-api-key: a\r\napi-key: b\r\nx-goog-api-key: c\r\n", key());
         let body = format!(r#"{{"model":"{kind}/m"}}"#);
-        assert_eq!(aurora.ask(request("POST", "/v1/chat/completions", &headers, body)).status, 200);
+        assert_eq!(aurora.send(request("POST", "/v1/chat/completions", &headers, body)).status, 200);
         assert_eq!(identity(&upstream.calls().pop().expect("a call")), [""; 0]);
     }
 }
@@ -138,7 +141,7 @@ fn azure(upstream: &Upstream, base: &str, rest: &str) -> Aurora {
 }
 
 #[test]
-fn azure_is_asked_by_deployment_unless_its_base_url_says_otherwise() {
+fn azure_uses_deployment_paths_unless_the_base_url_ends_in_v1() {
     let dated = "?api-version=2024-10-21";
     for (base, rest, chat, responses) in [
         (
@@ -176,7 +179,7 @@ fn azure_is_asked_by_deployment_unless_its_base_url_says_otherwise() {
         let upstream = Upstream::start().on("m", json("{}"));
         let aurora = azure(&upstream, base, rest);
         for (endpoint, expected) in [("/chat/completions", chat), ("/responses", responses)] {
-            assert_eq!(aurora.ask(call_of(endpoint, "m")).status, 200);
+            assert_eq!(aurora.send(call_of(endpoint, "m")).status, 200);
             let call = upstream.calls().pop().expect("a call");
             assert_eq!(line(&call), format!("POST {expected} HTTP/1.1"), "{base}");
         }
@@ -184,7 +187,7 @@ fn azure_is_asked_by_deployment_unless_its_base_url_says_otherwise() {
 }
 
 #[test]
-fn the_callers_query_passes_and_its_own_version_counts() {
+fn the_query_is_forwarded_and_its_api_version_wins() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = azure(&upstream, "", "");
     for (query, expected) in [
@@ -192,22 +195,22 @@ fn the_callers_query_passes_and_its_own_version_counts() {
         ("?api-version=2025-01-01&x", "?api-version=2025-01-01&x"),
     ] {
         let path = format!("/v1/chat/completions{query}");
-        assert_eq!(aurora.ask(post(&path, r#"{"model":"m"}"#)).status, 200);
+        assert_eq!(aurora.send(post(&path, r#"{"model":"m"}"#)).status, 200);
         let call = upstream.calls().pop().expect("a call");
         assert_eq!(line(&call), format!("POST /openai/deployments/m/chat/completions{expected} HTTP/1.1"));
     }
 }
 
 #[test]
-fn a_model_that_is_no_deployment_is_unknown() {
+fn invalid_deployment_names_are_unknown_models() {
     let upstream = Upstream::start();
     let aurora = azure(&upstream, "", "");
     for model in ["../x", "a/b", "a?b=c", "a#b", ".", "..", "a%2fb", "a b", "é", ""] {
-        let answer = aurora.ask(call_of("/chat/completions", model));
+        let response = aurora.send(call_of("/chat/completions", model));
         let message = format!(
             "The model `{model}` does not exist: no provider lists it. GET /v1/models shows what is served."
         );
-        assert_eq!(answer.said(), (404, &*refusal(&message, "model", "model_not_found")));
+        assert_eq!(response.status_and_text(), (404, &*refusal(&message, "model", "model_not_found")));
     }
     assert_eq!(upstream.calls().len(), 0);
 }
@@ -218,14 +221,14 @@ fn anthropic(upstream: &Upstream, rest: &str) -> Aurora {
 }
 
 #[test]
-fn messages_pass_as_they_are_with_the_version_that_the_caller_names() {
+fn messages_are_relayed_with_the_version_of_the_client() {
     let body = r#"{"type":"message","usage":{"input_tokens":3,"output_tokens":2}}"#;
     let upstream = Upstream::start().on("claude", json(body));
     let aurora = anthropic(&upstream, ", models: [claude]");
     let sent = "{ \"model\" : \"claude\", \"max_tokens\":1,\r\n\"messages\":[] }";
     let headers = format!("{}anthropic-version: 2024-01-01\r\nanthropic-beta: a,b\r\n", key());
-    let answer = aurora.ask(request("POST", "/v1/messages?beta=true", &headers, sent));
-    assert_eq!(answer.said(), (200, body));
+    let response = aurora.send(request("POST", "/v1/messages?beta=true", &headers, sent));
+    assert_eq!(response.status_and_text(), (200, body));
     let call = upstream.call("claude");
     let expected = [
         "accept-encoding: identity".to_owned(),
@@ -248,7 +251,7 @@ fn messages_pass_as_they_are_with_the_version_that_the_caller_names() {
 }
 
 #[test]
-fn models_are_asked_for_where_a_type_lists_them() {
+fn models_are_discovered_where_the_type_lists_them() {
     let list = r#"{"data":[{"type":"model","id":"claude"}],"has_more":false}"#;
     let upstream = Upstream::start().on("/v1/models?limit=1000", json(list)).on("claude", json("{}"));
     let address = upstream.address;
@@ -260,18 +263,18 @@ fn models_are_asked_for_where_a_type_lists_them() {
         start(&format!("  an: {{type: anthropic, base_url: \"http://{address}/v1\", api_key: k}}\n{none}"));
     let call = upstream.call("/v1/models?limit=1000");
     assert_eq!(identity(&call), ["anthropic-version: 2023-06-01", "x-api-key: k"]);
-    let until = std::time::Instant::now() + crate::support::aurora::PATIENCE;
-    let model = |answer: &Answer| answer.status == 200;
+    let until = std::time::Instant::now() + crate::support::aurora::WAIT_LIMIT;
+    let model = |response: &Response| response.status == 200;
     while !model(&aurora.get("/v1/models/claude")) {
         assert!(std::time::Instant::now() < until, "it was not discovered");
     }
-    assert_eq!(aurora.ask(call_of("/messages", "claude")).status, 200);
+    assert_eq!(aurora.send(call_of("/messages", "claude")).status, 200);
     let heads: Vec<String> = upstream.calls().iter().map(|call| line(call).to_owned()).collect();
     assert_eq!(heads, ["GET /v1/models?limit=1000 HTTP/1.1", "POST /v1/messages HTTP/1.1"]);
 }
 
 #[test]
-fn targets_without_the_endpoint_are_passed_over() {
+fn targets_without_the_endpoint_are_skipped() {
     let upstream = Upstream::start().on("a", json("{}")).on("b", json("{}")).on("c", json("{}"));
     let provider = |name: &str, kind: &str, model: &str| {
         let address = upstream.address;
@@ -294,52 +297,56 @@ fn targets_without_the_endpoint_are_passed_over() {
         ("/rerank", "pool", "j/rerank"),
         ("/rerank", "pool", "v/rerank"),
     ] {
-        let answer = aurora.ask(call_of(endpoint, model));
-        assert_eq!(answer.status, 200, "{endpoint}: {}", answer.text());
+        let response = aurora.send(call_of(endpoint, model));
+        assert_eq!(response.status, 200, "{endpoint}: {}", response.text());
         let call = upstream.calls().pop().expect("a call");
         assert_eq!(line(&call), format!("POST /{expected} HTTP/1.1"));
     }
     let message = "There is no /moderations at `j`, `an`, `v`, nor at any other configured provider.";
     assert_eq!(
-        aurora.ask(call_of("/moderations", "any")).said(),
+        aurora.send(call_of("/moderations", "any")).status_and_text(),
         (400, &*refusal(message, "model", "unsupported_endpoint"))
     );
     assert_eq!(upstream.calls().len(), 8);
 }
 
 #[test]
-fn an_endpoint_that_nobody_has_is_refused_before_anyone_is_asked() {
+fn an_unsupported_endpoint_is_refused_before_dispatch() {
     let upstream = Upstream::start();
     let address = upstream.address;
     let aurora =
         start(&format!("  j: {{type: jina, base_url: \"http://{address}\", api_key: k, models: [m]}}\n"));
     let message = "There is no /chat/completions at `j`, nor at any other configured provider.";
     assert_eq!(
-        aurora.ask(call_of("/chat/completions", "m")).said(),
+        aurora.send(call_of("/chat/completions", "m")).status_and_text(),
         (400, &*refusal(message, "model", "unsupported_endpoint"))
     );
     let message = "No configured provider has /files.";
-    assert_eq!(aurora.get("/v1/files").said(), (400, &*refusal(message, "provider", "unsupported_endpoint")));
+    assert_eq!(
+        aurora.get("/v1/files").status_and_text(),
+        (400, &*refusal(message, "provider", "unsupported_endpoint"))
+    );
     aurora.settles("aurora_answers_total", &["unknown caller_error 2"]);
     aurora.settles("aurora_rejected_requests_total", &["invalid_request 2"]);
     assert_eq!(upstream.calls().len(), 0);
 }
 
 #[test]
-fn binary_answers_pass_byte_for_byte() {
+fn binary_responses_are_relayed_unchanged() {
     for size in [1, 1 << 10, 1 << 20] {
         let sound: Vec<u8> = (0..size).map(|at: u32| u8::try_from(at * 7 % 251).expect("a byte")).collect();
-        let upstream = Upstream::start().on("tts", answer("200 OK", "content-type: audio/mpeg\r\n", &sound));
+        let upstream =
+            Upstream::start().on("tts", response("200 OK", "content-type: audio/mpeg\r\n", &sound));
         let aurora = start(&format!(
             "  o: {{type: openai, base_url: \"http://{}/v1\", api_key: k, models: [tts]}}\n",
             upstream.address
         ));
-        let answer = aurora.ask(call_of("/audio/speech", "tts"));
+        let response = aurora.send(call_of("/audio/speech", "tts"));
         assert_eq!(
-            (answer.status, answer.header("content-type"), answer.whole),
+            (response.status, response.header("content-type"), response.whole),
             (200, Some("audio/mpeg"), true)
         );
-        assert!(answer.body == sound, "{size} bytes");
+        assert!(response.body == sound, "{size} bytes");
         aurora.settles("aurora_requests_total", &["o tts /audio/speech 200 success false 1"]);
         aurora.settles("aurora_answers_total", &["tts ok 1"]);
     }

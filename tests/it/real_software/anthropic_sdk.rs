@@ -1,4 +1,4 @@
-//! Anthropic's own Python SDK as the caller.
+//! Anthropic's own Python SDK as the client.
 
 use std::sync::LazyLock;
 
@@ -12,22 +12,22 @@ pub(crate) const SDK: Sdk =
 pub(crate) static RUN: LazyLock<Run> = LazyLock::new(|| SDK.run(Upstream::start()));
 
 #[test]
-fn it_makes_of_every_answer_what_the_provider_meant() {
-    assert_as_expected("anthropic.said.txt", &RUN.said);
+fn every_feature_of_the_sdk_works() {
+    assert_as_expected("anthropic.said.txt", &RUN.output_text);
 }
 
 #[test]
-fn the_metrics_show_exactly_its_calls() {
+fn metrics_count_the_sdk_requests() {
     assert_as_expected("anthropic.counted.txt", &RUN.counted);
 }
 
 #[test]
-fn the_metrics_show_what_was_turned_away() {
+fn metrics_count_refused_sdk_requests() {
     assert_as_expected("anthropic.crowded.counted.txt", &RUN.crowded);
 }
 
 #[test]
-fn the_provider_sees_a_stream_closed_and_a_caller_out_of_patience() {
+fn sdk_disconnects_and_timeouts_reach_the_provider() {
     for name in ["endless-sync", "endless-async", "silent-sync", "silent-async"] {
         RUN.upstream.over(name);
     }

@@ -88,7 +88,7 @@ fn locked() -> Setup {
     open().variable("AURORA_MASTER_KEY", KEY)
 }
 
-/// What Aurora answers to a password that nginx forwards, with what to add to nginx.
+/// What Aurora responds to a password that nginx forwards, with what to add to nginx.
 pub(crate) const REFUSAL: &str = "The key is not the right one: the metrics endpoint is protected by \
     server.master_key (AURORA_MASTER_KEY): in Prometheus set authorization.credentials to it; behind nginx add \
     `proxy_set_header Authorization \"Bearer …\";`.";
@@ -102,20 +102,20 @@ pub(crate) fn refusal() -> String {
 }
 
 #[test]
-fn without_a_master_key_nginx_asks_for_a_password_of_its_own() {
+fn nginx_basic_auth_protects_an_open_gateway() {
     let aurora = open().start();
     let nginx = Nginx::start(as_printed(), &aurora);
     let refused = curl(&nginx.url("/metrics"), &[]);
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Basic realm=\"Metrics\"")));
     assert_eq!(curl(&nginx.url("/metrics"), &["--user", "prometheus:wrong"]).status, 401);
-    let answer = curl(&nginx.url("/metrics"), &PASSWORD);
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(answer.body.starts_with("# HELP aurora_answers_total "), "{}", answer.body);
+    let response = curl(&nginx.url("/metrics"), &PASSWORD);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(response.body.starts_with("# HELP aurora_answers_total "), "{}", response.body);
 }
 
 #[test]
-fn with_a_master_key_the_refusal_names_the_line_that_helps() {
+fn a_refusal_behind_nginx_names_the_missing_line() {
     let aurora = locked().start();
     let nginx = Nginx::start(as_printed(), &aurora);
     let refused = curl(&nginx.url("/metrics"), &PASSWORD);
@@ -124,38 +124,38 @@ fn with_a_master_key_the_refusal_names_the_line_that_helps() {
 }
 
 #[test]
-fn with_a_master_key_and_that_line_the_metrics_come_through() {
+fn metrics_pass_nginx_with_the_authorization_line() {
     let aurora = locked().start();
     let nginx = Nginx::start(&with_the_key(), &aurora);
     assert_eq!(curl(&nginx.url("/metrics"), &[]).status, 401);
-    let answer = curl(&nginx.url("/metrics"), &PASSWORD);
-    assert_eq!(answer.status, 200);
-    assert!(answer.body.starts_with("# HELP aurora_answers_total "), "{}", answer.body);
+    let response = curl(&nginx.url("/metrics"), &PASSWORD);
+    assert_eq!(response.status, 200);
+    assert!(response.body.starts_with("# HELP aurora_answers_total "), "{}", response.body);
 }
 
 /// An upstream that produces an event only when it is told to; the end of the channel is the end of the stream.
 fn gated_upstream() -> (String, Sender<&'static str>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let (tell, told) = channel();
-    thread::spawn(move || produce(&listener, &told));
+    let (tell, expected) = channel();
+    thread::spawn(move || produce(&listener, &expected));
     (format!("http://{address}/v1"), tell)
 }
 
-fn produce(listener: &TcpListener, told: &Receiver<&'static str>) {
-    let (mut caller, _) = listener.accept().expect("a call");
+fn produce(listener: &TcpListener, expected: &Receiver<&'static str>) {
+    let (mut client, _) = listener.accept().expect("a call");
     let mut request = [0; 4096];
-    assert_ne!(caller.read(&mut request).expect("a request"), 0);
-    caller
+    assert_ne!(client.read(&mut request).expect("a request"), 0);
+    client
         .write_all(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
         )
-        .expect("a caller who listens");
-    for event in told {
+        .expect("a client that reads");
+    for event in expected {
         let data = format!("data: {event}\n\n");
-        write!(caller, "{:x}\r\n{data}\r\n", data.len()).expect("a caller who listens");
+        write!(client, "{:x}\r\n{data}\r\n", data.len()).expect("a client that reads");
     }
-    caller.write_all(b"0\r\n\r\n").expect("a caller who listens");
+    client.write_all(b"0\r\n\r\n").expect("a client that reads");
 }
 
 const WORDS: [&str; 4] = [

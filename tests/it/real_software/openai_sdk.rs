@@ -1,12 +1,12 @@
-//! OpenAI's own Python SDK as the caller.
+//! OpenAI's own Python SDK as the client.
 
 use std::sync::LazyLock;
 
 use crate::support::aurora::Setup;
 use crate::support::client::MASTER_KEY;
 use crate::support::exposition::gateway;
-use crate::support::sdk::{Run, Sdk, assert_as_expected, python_says, settled};
-use crate::support::upstream::{Upstream, answer, json};
+use crate::support::sdk::{Run, Sdk, assert_as_expected, python_output, settled};
+use crate::support::upstream::{Upstream, json, response};
 
 pub(crate) const SDK: Sdk = Sdk { name: "openai", base: "/v1", usual: ["chat.json", "chat-stream.sse"] };
 
@@ -18,12 +18,12 @@ const FILE: &str = r#"{"id":"file-1","object":"file","bytes":19,"created_at":176
 const BATCH: &str = r#"{"id":"batch_1","object":"batch","endpoint":"/v1/chat/completions","input_file_id":"file-1","completion_window":"24h","status":"validating","created_at":1767225600}"#;
 const INPUT_ITEMS: &str = r#"{"object":"list","data":[{"id":"msg_0","type":"message","role":"user","content":[{"type":"input_text","text":"Where?"}]}],"first_id":"msg_0","last_id":"msg_0","has_more":false}"#;
 
-/// Answers to requests that name no model, and of models whose answers are no text.
+/// Responses to requests that name no model, and of models whose responses are no text.
 fn stored(upstream: Upstream) -> Upstream {
     let list = |item: &str| json(&format!(r#"{{"object":"list","data":[{item}],"has_more":false}}"#));
     let deleted = |id: &str| json(&format!(r#"{{"id":"{id}","object":"file","deleted":true}}"#));
     upstream
-        .on("speech", answer("200 OK", "content-type: audio/mpeg\r\n", b"ID3\x04\x00\xff\xfb and more"))
+        .on("speech", response("200 OK", "content-type: audio/mpeg\r\n", b"ID3\x04\x00\xff\xfb and more"))
         .on("GET /v1/responses/resp_1", json(STORED_RESPONSE))
         .on("DELETE /v1/responses/resp_1", deleted("resp_1"))
         .on("/v1/responses/resp_1/cancel", json(&STORED_RESPONSE.replace("completed", "cancelled")))
@@ -34,7 +34,7 @@ fn stored(upstream: Upstream) -> Upstream {
         .on("DELETE /v1/files/file-1", deleted("file-1"))
         .on(
             "/v1/files/file-1/content",
-            answer("200 OK", "content-type: application/octet-stream\r\n", "{}\n"),
+            response("200 OK", "content-type: application/octet-stream\r\n", "{}\n"),
         )
         .on("POST /v1/batches", json(BATCH))
         .on("GET /v1/batches", list(BATCH))
@@ -43,33 +43,33 @@ fn stored(upstream: Upstream) -> Upstream {
 }
 
 #[test]
-fn it_makes_of_every_answer_what_the_provider_meant() {
-    assert_as_expected("openai.said.txt", &RUN.said);
+fn every_feature_of_the_sdk_works() {
+    assert_as_expected("openai.said.txt", &RUN.output_text);
 }
 
 #[test]
-fn the_metrics_show_exactly_its_calls() {
+fn metrics_count_the_sdk_requests() {
     assert_as_expected("openai.counted.txt", &RUN.counted);
 }
 
 #[test]
-fn the_metrics_show_what_was_turned_away() {
+fn metrics_count_refused_sdk_requests() {
     assert_as_expected("openai.crowded.counted.txt", &RUN.crowded);
 }
 
 #[test]
-fn the_provider_sees_a_stream_closed_and_a_caller_out_of_patience() {
+fn sdk_disconnects_and_timeouts_reach_the_provider() {
     for name in ["endless-sync", "endless-async", "silent-sync", "silent-async"] {
         RUN.upstream.over(name);
     }
 }
 
 #[test]
-fn a_rate_limit_costs_as_many_requests_as_without_aurora() {
+fn rate_limit_retries_are_not_multiplied() {
     let limited = |headers: &str| {
         let kind = "content-type: application/json\r\n";
         let body = r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#;
-        answer("429 Too Many Requests", &format!("{kind}{headers}"), body)
+        response("429 Too Many Requests", &format!("{kind}{headers}"), body)
     };
     let upstream = Upstream::start()
         .on("limited", limited(""))
@@ -80,8 +80,8 @@ fn a_rate_limit_costs_as_many_requests_as_without_aurora() {
     for (model, hits) in [("limited", 2), ("later", 2), ("final", 1)] {
         for url in [&direct, &aurora.url("/v1")] {
             let before = upstream.calls().len();
-            let said = python_says("openai_retries.py", &[url, model]);
-            assert_eq!((model, said.as_str()), (model, "RateLimitError 429 rate_limit_exceeded\n"));
+            let output_text = python_output("openai_retries.py", &[url, model]);
+            assert_eq!((model, output_text.as_str()), (model, "RateLimitError 429 rate_limit_exceeded\n"));
             assert_eq!((model, url, upstream.calls().len() - before), (model, url, hits));
         }
     }
@@ -89,10 +89,10 @@ fn a_rate_limit_costs_as_many_requests_as_without_aurora() {
 }
 
 #[test]
-fn the_demo_answers_it_too() {
+fn the_demo_works_with_the_sdk() {
     let setup = Setup::new().arguments(&["--demo"]).variable("AURORA_MASTER_KEY", MASTER_KEY);
     let aurora = setup.variable("RETRY_MAX_RETRIES", "0").start();
-    let said = python_says("openai_demo.py", &[&aurora.url("/v1")]);
-    assert_as_expected("openai_demo.said.txt", &said);
+    let output_text = python_output("openai_demo.py", &[&aurora.url("/v1")]);
+    assert_as_expected("openai_demo.said.txt", &output_text);
     assert_as_expected("openai_demo.counted.txt", &settled(&aurora, "openai_demo.counted.txt"));
 }

@@ -7,9 +7,9 @@ use aurora::metrics::parser::{Exposition, Kind, parse};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-use crate::metrics::counts::ANSWERED;
+use crate::metrics::counts::CHAT_RESPONSE;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, MASTER_KEY, chat, key, request};
+use crate::support::client::{Client, MASTER_KEY, chat, key, request};
 use crate::support::exposition::PROVIDER_KEY;
 use crate::support::programs::{piped, program};
 use crate::support::sdk::python;
@@ -81,17 +81,17 @@ fn promtool(exposition: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-fn scrape(caller: &mut Caller, accept: &str) -> String {
-    caller.send(request("GET", "/metrics", &format!("{}accept: {accept}\r\n", key()), ""));
-    let answer = caller.answer();
-    assert_eq!(answer.status, 200);
-    answer.text().to_owned()
+fn scrape(client: &mut Client, accept: &str) -> String {
+    client.send(request("GET", "/metrics", &format!("{}accept: {accept}\r\n", key()), ""));
+    let response = client.response();
+    assert_eq!(response.status, 200);
+    response.text().to_owned()
 }
 
 /// Everybody reads the same in what an idle instance shows; gives it as we read it.
-fn all_agree(caller: &mut Caller) -> Exposition {
-    let text = scrape(caller, "text/plain");
-    let open_metrics = scrape(caller, "application/openmetrics-text");
+fn all_agree(client: &mut Client) -> Exposition {
+    let text = scrape(client, "text/plain");
+    let open_metrics = scrape(client, "application/openmetrics-text");
     let exposition = parse(text.as_bytes()).expect("a sound exposition");
     let read = by_python(&text, "text");
     assert_eq!(read, ours(&exposition), "text");
@@ -178,23 +178,23 @@ fn instance(upstream: &Upstream, configured: &[String]) -> Aurora {
     Setup::new().yaml(&text).start()
 }
 
-/// Longest name in bytes that an answer admits.
+/// Longest name in bytes that a response admits.
 const LONGEST_EARNED: usize = 128;
 
 /// Asks each configured name once and each other name twice; every one arrives in everybody's reading.
-fn round_trip(configured: &[String], asked: &[String]) {
+fn round_trip(configured: &[String], sent: &[String]) {
     let upstream = configured
         .iter()
-        .chain(asked)
-        .fold(Upstream::start(), |upstream, name| upstream.on(name, json(ANSWERED)));
+        .chain(sent)
+        .fold(Upstream::start(), |upstream, name| upstream.on(name, json(CHAT_RESPONSE)));
     let aurora = instance(&upstream, configured);
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     let mut expected: BTreeMap<(String, String), f64> = BTreeMap::new();
     let names = configured.iter().map(|name| ("listed", name));
-    for (provider, name) in names.chain(asked.iter().chain(asked).map(|name| ("open", name))) {
+    for (provider, name) in names.chain(sent.iter().chain(sent).map(|name| ("open", name))) {
         let model = serde_json::to_string(&format!("{provider}/{name}")).expect("JSON");
-        caller.send(chat(format!(r#"{{"model":{model},"messages":[]}}"#)));
-        assert_eq!(caller.answer().status, 200, "{model:.200}");
+        client.send(chat(format!(r#"{{"model":{model},"messages":[]}}"#)));
+        assert_eq!(client.response().status, 200, "{model:.200}");
         // What nobody listed and no label could show whole earns none.
         let unknown = provider == "open" && name.len() > LONGEST_EARNED;
         let shown = if unknown { "unknown".to_owned() } else { label(name) };
@@ -202,11 +202,11 @@ fn round_trip(configured: &[String], asked: &[String]) {
     }
     let total: f64 = expected.values().sum();
     crate::support::programs::wait_for("every request to be counted", || {
-        let page = parse(scrape(&mut caller, "text/plain").as_bytes()).expect("a sound exposition");
-        let answers = page.family("aurora_answers_total").expect("shown").samples.iter();
-        (answers.map(|sample| sample.value).sum::<f64>() == total).then_some(())
+        let page = parse(scrape(&mut client, "text/plain").as_bytes()).expect("a sound exposition");
+        let responses = page.family("aurora_answers_total").expect("shown").samples.iter();
+        (responses.map(|sample| sample.value).sum::<f64>() == total).then_some(())
     });
-    let page = all_agree(&mut caller);
+    let page = all_agree(&mut client);
     let requests = page.family("aurora_requests_total").expect("shown").samples.iter();
     let counted: BTreeMap<(String, String), f64> = requests
         .filter(|sample| sample.value > 0.0)
@@ -216,29 +216,29 @@ fn round_trip(configured: &[String], asked: &[String]) {
 }
 
 #[test]
-fn everybody_reads_hostile_names_as_they_are() {
+fn parsers_agree_on_hostile_label_values() {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let config = ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
     let names = || prop::collection::btree_set(hostile_name(), 1..10);
-    let result = TestRunner::new_with_rng(config, rng).run(&(names(), names()), |(configured, asked)| {
+    let result = TestRunner::new_with_rng(config, rng).run(&(names(), names()), |(configured, sent)| {
         // The configuration takes only names that fit into a label.
         let configured: BTreeSet<String> =
             configured.iter().map(|name| label(name).trim().to_owned()).collect();
         let configured: Vec<String> = configured.into_iter().filter(|name| !name.is_empty()).collect();
-        round_trip(&configured, &asked.into_iter().collect::<Vec<_>>());
+        round_trip(&configured, &sent.into_iter().collect::<Vec<_>>());
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]
-fn everybody_reads_every_kind_of_traffic_alike() {
+fn parsers_agree_on_every_kind_of_traffic() {
     let aurora = Setup::new()
         .arguments(&["--demo"])
         .variable("AURORA_MASTER_KEY", MASTER_KEY)
         .variable("RETRY_MAX_RETRIES", "0")
         .start();
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     for (model, stream, status) in [
         ("demo-fast", false, 200),
         ("demo-fast", true, 200),
@@ -246,14 +246,14 @@ fn everybody_reads_every_kind_of_traffic_alike() {
         ("demo-500", false, 500),
         ("none", false, 404),
     ] {
-        caller.send(crate::support::client::chat_of(model, stream));
-        assert_eq!(caller.answer().status, status, "{model}");
+        client.send(crate::support::client::chat_of(model, stream));
+        assert_eq!(client.response().status, status, "{model}");
     }
     crate::support::programs::wait_for("every request to be counted", || {
-        let page = parse(scrape(&mut caller, "text/plain").as_bytes()).expect("a sound exposition");
-        let answers = page.family("aurora_answers_total").expect("shown").samples.iter();
-        (answers.map(|sample| sample.value).sum::<f64>() == 5.0).then_some(())
+        let page = parse(scrape(&mut client, "text/plain").as_bytes()).expect("a sound exposition");
+        let responses = page.family("aurora_answers_total").expect("shown").samples.iter();
+        (responses.map(|sample| sample.value).sum::<f64>() == 5.0).then_some(())
     });
-    let page = all_agree(&mut caller);
+    let page = all_agree(&mut client);
     assert!(page.families.iter().filter(|family| family.kind == Kind::Histogram).count() >= 8);
 }

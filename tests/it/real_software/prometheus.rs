@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::house::readme;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, request};
+use crate::support::client::{Client, request};
 use crate::support::programs::{Server, chat, curl, piped, program, wait_for};
 
 const KEY: &str = "a-master-key-of-32-characters-or";
@@ -30,28 +30,28 @@ impl Prometheus {
         let (server, address) = Server::start(command, folder, |log| {
             let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             let lines: Vec<Value> = lines.collect();
-            let said = |message: &str| lines.iter().find(|line| line["msg"] == message);
-            said("Server is ready to receive web requests.")?;
-            said("Listening on")?["address"].as_str()?.parse().ok()
+            let line_of = |message: &str| lines.iter().find(|line| line["msg"] == message);
+            line_of("Server is ready to receive web requests.")?;
+            line_of("Listening on")?["address"].as_str()?.parse().ok()
         });
         Self { address, _server: server }
     }
 
-    /// What its API answers to these parameters.
-    pub(crate) fn ask(&self, what: &str, parameters: &[(&str, &str)]) -> Value {
+    /// What its API responds to these parameters.
+    pub(crate) fn send(&self, what: &str, parameters: &[(&str, &str)]) -> Value {
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        let mut caller = Caller::connect(self.address);
-        caller.send(request("GET", &format!("/api/v1/{what}?{query}"), "", ""));
-        let answer = caller.answer();
-        assert_eq!(answer.status, 200, "{parameters:?}: {}", answer.text());
-        serde_json::from_str(answer.text()).expect("JSON")
+        let mut client = Client::connect(self.address);
+        client.send(request("GET", &format!("/api/v1/{what}?{query}"), "", ""));
+        let response = client.response();
+        assert_eq!(response.status, 200, "{parameters:?}: {}", response.text());
+        serde_json::from_str(response.text()).expect("JSON")
     }
 
     /// The series and values of an instant query, sorted, without `job` and `instance`.
     pub(crate) fn query(&self, expression: &str) -> Vec<String> {
-        let answer = self.ask("query", &[("query", expression)]);
+        let response = self.send("query", &[("query", expression)]);
         let mut rows: Vec<String> =
-            answer["data"]["result"].as_array().expect("a vector").iter().map(row).collect();
+            response["data"]["result"].as_array().expect("a vector").iter().map(row).collect();
         rows.sort();
         rows
     }
@@ -153,7 +153,7 @@ fn demo() -> Setup {
 }
 
 #[test]
-fn counts_on_the_default_path_are_the_requests_that_were_sent() {
+fn prometheus_counts_the_requests_that_were_sent() {
     let aurora = demo().start();
     let prometheus = Prometheus::start(&every_second(&aurora, ""));
     traffic(&aurora, None);
@@ -199,7 +199,7 @@ fn without_the_master_key_the_target_is_down_and_the_refusals_are_counted() {
 }
 
 #[test]
-fn promtool_finds_nothing_in_the_exposition() {
+fn promtool_accepts_the_exposition() {
     let aurora = demo().start();
     let check = |exposition: &str| {
         let mut command = program("promtool", "prometheus");
@@ -220,8 +220,11 @@ fn promtool_finds_nothing_in_the_exposition() {
     assert_eq!(curl(&aurora.url("/nowhere"), &[]).status, 404);
 
     assert_eq!(check(&curl(&aurora.url("/metrics"), &[]).body), (Some(0), String::new()));
-    let (code, said) = check("# HELP cats Cats.\n# TYPE cats counter\ncats 1\n");
-    assert_eq!((code, said.trim_end()), (Some(3), "cats counter metrics should have \"_total\" suffix"));
+    let (code, output_text) = check("# HELP cats Cats.\n# TYPE cats counter\ncats 1\n");
+    assert_eq!(
+        (code, output_text.trim_end()),
+        (Some(3), "cats counter metrics should have \"_total\" suffix")
+    );
 }
 
 #[test]
@@ -237,8 +240,12 @@ fn promtool_accepts_the_scrape_configs_of_the_readme() {
         std::fs::write(&config, text).expect("a file in it");
         let output = program("promtool", "prometheus").args(["check", "config"]).arg(&config).output();
         let output = output.expect("it was found");
-        let said = String::from_utf8_lossy(&output.stdout).replace(config.to_str().expect("UTF-8"), "FILE");
-        assert_eq!(said.trim_end(), "Checking FILE\n SUCCESS: FILE is valid prometheus config file syntax");
+        let output_text =
+            String::from_utf8_lossy(&output.stdout).replace(config.to_str().expect("UTF-8"), "FILE");
+        assert_eq!(
+            output_text.trim_end(),
+            "Checking FILE\n SUCCESS: FILE is valid prometheus config file syntax"
+        );
         assert!(output.status.success() && output.stderr.is_empty(), "{block}");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::real_software::nginx::Nginx;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, chat_of};
+use crate::support::client::{Client, chat_of};
 use crate::support::exposition::yaml;
 use crate::support::programs::free_port;
 use crate::support::upstream::{Upstream, json};
@@ -27,14 +27,14 @@ fn replica(upstream: &Upstream, port: u16) -> Aurora {
 /// Sends chats one after the other, each on a kept connection as long as nginx keeps it; returns how many were answered.
 fn load(nginx: SocketAddr, enough: &AtomicBool) -> usize {
     let mut served = 0;
-    let mut caller = Caller::connect(nginx);
+    let mut client = Client::connect(nginx);
     while !enough.load(Ordering::SeqCst) {
-        caller.send(chat_of("m", false));
-        let answer = caller.answer();
-        assert_eq!(answer.said(), (200, OK), "after {served}");
+        client.send(chat_of("m", false));
+        let response = client.response();
+        assert_eq!(response.status_and_text(), (200, OK), "after {served}");
         served += 1;
-        if answer.header("connection") == Some("close") {
-            caller = Caller::connect(nginx);
+        if response.header("connection") == Some("close") {
+            client = Client::connect(nginx);
         }
         thread::sleep(Duration::from_millis(5));
     }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::real_software::nginx::Nginx;
 use crate::requests::http_surface::start;
 use crate::requests::raw::{conversation, counted, rows, settled, statuses};
-use crate::support::client::Caller;
+use crate::support::client::Client;
 
 /// nginx as permissive as it can be: whatever it passes on, it passes as it came.
 const LOCATION: &str = "
@@ -46,26 +46,26 @@ fn nothing_is_answered_that_nginx_did_not_count(buffering: &str) {
     for row in rows(&["smuggling", "heads", "targets"]) {
         let (before, hits_before, (all_before, passed_before)) =
             (counted(&aurora), upstream.calls().len(), logged(folder.path()));
-        let received = conversation(Caller::connect(nginx.address), &[&row.bytes[..], last].concat());
+        let received = conversation(Client::connect(nginx.address), &[&row.bytes[..], last].concat());
         let Some(received) = received else {
             faults.push(format!("{}: the connection stays open", row.name));
             continue;
         };
         // Both count once the response is sent.
-        let answers = statuses(&received).len() as u64;
+        let responses = statuses(&received).len() as u64;
         let seen = || {
             let (all, passed) = logged(folder.path());
             (all - all_before, passed - passed_before, counted(&aurora) - before)
         };
         settled(&true, || {
             let (all, passed, counted) = seen();
-            passed == counted && all >= answers.max(1)
+            passed == counted && all >= responses.max(1)
         });
         let (all, passed, counted) = seen();
         let hits = (upstream.calls().len() - hits_before) as u64;
-        if counted != passed || hits > passed || answers > all {
+        if counted != passed || hits > passed || responses > all {
             faults.push(format!(
-                "{}: {answers} answers, nginx logged {all} and passed {passed}, {counted} counted, {hits} hits",
+                "{}: {responses} answers, nginx logged {all} and passed {passed}, {counted} counted, {hits} hits",
                 row.name
             ));
         }
@@ -74,11 +74,11 @@ fn nothing_is_answered_that_nginx_did_not_count(buffering: &str) {
 }
 
 #[test]
-fn behind_nginx_no_request_is_answered_that_nginx_did_not_count() {
+fn requests_behind_nginx_are_never_smuggled() {
     nothing_is_answered_that_nginx_did_not_count("on");
 }
 
 #[test]
-fn behind_nginx_without_buffering_no_request_is_answered_that_nginx_did_not_count() {
+fn requests_behind_unbuffered_nginx_are_never_smuggled() {
     nothing_is_answered_that_nginx_did_not_count("off");
 }

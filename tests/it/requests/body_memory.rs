@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::support::aurora::Aurora;
-use crate::support::client::{Caller, post};
+use crate::support::client::{Client, post};
 use crate::support::exposition::gateway;
 use crate::support::upstream::{Gate, Step, Upstream, json};
 
@@ -26,7 +26,7 @@ fn large_chat(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn four_bodies_of_30_mb_take_little_more_memory_than_their_bytes() {
+fn four_bodies_of_30_mb_take_little_more_than_their_size() {
     let gate = Gate::default();
     let mut held = vec![Step::Await(gate.clone())];
     held.extend(json(OK));
@@ -37,9 +37,9 @@ fn four_bodies_of_30_mb_take_little_more_memory_than_their_bytes() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut client = Caller::connect(aurora.address);
+                let mut client = Client::connect(aurora.address);
                 client.send(post("/v1/chat/completions", &body));
-                assert_eq!(client.answer().said(), (200, OK));
+                assert_eq!(client.response().status_and_text(), (200, OK));
             });
         }
         upstream.received("m", 4);
@@ -63,28 +63,28 @@ fn call(model: &str, size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn bodies_beyond_the_budget_get_503_until_others_have_ended() {
+fn bodies_above_the_memory_budget_get_503() {
     let gate = Gate::default();
     let held = [vec![Step::Await(gate.clone())], json(OK)].concat();
     let upstream = Upstream::start().on("held", held).on("m", json(OK));
     let aurora = narrow(&upstream);
-    let mut first = aurora.caller();
+    let mut first = aurora.client();
     first.send(call("held", 600_000));
     upstream.received("held", 1);
-    let refused = aurora.ask(call("m", 600_000));
-    assert_eq!(refused.said(), (503, REFUSED));
+    let refused = aurora.send(call("m", 600_000));
+    assert_eq!(refused.status_and_text(), (503, REFUSED));
     assert_eq!(refused.header("retry-after"), Some("1"));
     let chunked = String::from_utf8(call("m", 600_000)).expect("text");
     let (head, body) = chunked.split_once("\r\n\r\n").expect("a head");
     let head = head.split("content-length").next().expect("a head");
     let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    assert_eq!(aurora.ask(&chunked).said(), (503, REFUSED));
-    assert_eq!(aurora.ask(call("m", 10_000)).said(), (200, OK), "a small one has room");
-    assert_eq!(aurora.ask(call("m", 200_000)).said(), (200, OK), "one that fits has room");
+    assert_eq!(aurora.send(&chunked).status_and_text(), (503, REFUSED));
+    assert_eq!(aurora.send(call("m", 10_000)).status_and_text(), (200, OK), "a small one has room");
+    assert_eq!(aurora.send(call("m", 200_000)).status_and_text(), (200, OK), "one that fits has room");
     gate.open();
-    assert_eq!(first.answer().said(), (200, OK));
-    assert_eq!(aurora.ask(call("m", 600_000)).said(), (200, OK));
-    assert_eq!(aurora.ask(&chunked).said(), (200, OK));
+    assert_eq!(first.response().status_and_text(), (200, OK));
+    assert_eq!(aurora.send(call("m", 600_000)).status_and_text(), (200, OK));
+    assert_eq!(aurora.send(&chunked).status_and_text(), (200, OK));
     aurora.settles("aurora_rejected_requests_total", &["concurrency 2"]);
     aurora.settles("aurora_answers_total", &["held ok 1", "m ok 4", "unknown gateway_error 2"]);
     assert_eq!(upstream.calls().len(), 5);
@@ -94,36 +94,40 @@ fn bodies_beyond_the_budget_get_503_until_others_have_ended() {
 fn a_declared_length_takes_no_budget_before_its_bytes_arrive() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = narrow(&upstream);
-    let slow: Vec<Caller> = (0..5)
+    let slow: Vec<Client> = (0..5)
         .map(|_| {
-            let mut client = aurora.caller();
+            let mut client = aurora.client();
             client.send(&call("m", 600_000)[..1_000]);
             client
         })
         .collect();
-    assert_eq!(aurora.ask(call("m", 600_000)).said(), (200, OK));
+    assert_eq!(aurora.send(call("m", 600_000)).status_and_text(), (200, OK));
     drop(slow);
     for left in 6..=10 {
-        let mut client = aurora.caller();
+        let mut client = aurora.client();
         client.send(&call("m", 600_000)[..500_000]);
         drop(client);
         let left = format!("/chat/completions before_headers {left}");
         aurora.settles("aurora_client_disconnects_total", &[&left]);
     }
-    assert_eq!(aurora.ask(call("m", 800_000)).said(), (200, OK), "an upload that was given up takes none");
+    assert_eq!(
+        aurora.send(call("m", 800_000)).status_and_text(),
+        (200, OK),
+        "an upload that was given up takes none"
+    );
 }
 
 #[test]
-fn the_budget_is_free_again_when_the_response_begins() {
+fn body_memory_is_released_when_the_response_begins() {
     let opening = crate::streams::relay::then(
         crate::support::upstream::opening(&[crate::streams::relay::HELLO]),
         [Step::Stall],
     );
     let upstream = Upstream::start().on("open", opening).on("m", json(OK));
     let aurora = narrow(&upstream);
-    let mut streaming = aurora.caller();
+    let mut streaming = aurora.client();
     streaming.send(call("open\",\"stream\":true,\"x\":\"", 600_000));
     assert_eq!(streaming.head().status, 200);
     streaming.read_until("Hello");
-    assert_eq!(aurora.ask(call("m", 600_000)).said(), (200, OK));
+    assert_eq!(aurora.send(call("m", 600_000)).status_and_text(), (200, OK));
 }

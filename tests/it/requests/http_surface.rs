@@ -1,7 +1,7 @@
-//! The routes as a caller meets them: methods, paths, what a request must be.
+//! The routes as a client meets them: methods, paths, what a request must be.
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, chat, key, request};
+use crate::support::client::{Client, chat, key, request};
 use crate::support::exposition::{gateway, yaml};
 use crate::support::upstream::{Upstream, json};
 
@@ -23,16 +23,17 @@ pub(crate) fn start() -> (Upstream, Aurora) {
 }
 
 #[test]
-fn head_answers_like_get_without_the_body() {
+fn head_responds_like_get_without_the_body() {
     let (_upstream, aurora) = start();
     for path in ["/health", "/health/ready", "/v1/models", "/v1/models/m", "/metrics", "/metrics/"] {
-        let mut caller = aurora.caller();
-        caller.send(request("HEAD", path, &key(), ""));
-        let head = caller.head();
+        let mut client = aurora.client();
+        client.send(request("HEAD", path, &key(), ""));
+        let head = client.head();
         assert_eq!(head.status, 200);
-        caller.send(request("GET", path, &key(), ""));
-        let get = caller.answer();
-        let pick = |answer: &crate::support::client::Answer, name| answer.header(name).map(str::to_owned);
+        client.send(request("GET", path, &key(), ""));
+        let get = client.response();
+        let pick =
+            |response: &crate::support::client::Response, name| response.header(name).map(str::to_owned);
         assert_eq!(pick(&head, "content-type"), pick(&get, "content-type"), "{path}");
         if !path.starts_with("/metrics") {
             assert_eq!(pick(&head, "content-length"), pick(&get, "content-length"), "{path}");
@@ -50,7 +51,7 @@ fn head_answers_like_get_without_the_body() {
 }
 
 #[test]
-fn no_alias_of_a_path_opens_it() {
+fn alternative_spellings_of_a_path_are_404() {
     let (upstream, aurora) = start();
     let unknown = [
         "/",
@@ -86,8 +87,8 @@ fn no_alias_of_a_path_opens_it() {
         "*",
     ];
     for path in unknown {
-        let answer = aurora.ask(request("GET", path, "", ""));
-        assert_eq!((path, answer.said()), (path, (404, NO_ROUTE)));
+        let response = aurora.send(request("GET", path, "", ""));
+        assert_eq!((path, response.status_and_text()), (path, (404, NO_ROUTE)));
     }
     for path in [
         "/metrics?x=1",
@@ -97,41 +98,44 @@ fn no_alias_of_a_path_opens_it() {
         "/v1/models/../models",
         "/v1/models/%2e%2e/metrics",
     ] {
-        let answer = aurora.ask(request("GET", path, "", ""));
-        assert_eq!((path, answer.status), (path, 401));
+        let response = aurora.send(request("GET", path, "", ""));
+        assert_eq!((path, response.status), (path, 401));
     }
     assert_eq!(aurora.get("/v1/models/../models").status, 404);
     assert_eq!(upstream.calls().len(), 0);
 }
 
 #[test]
-fn the_metrics_endpoint_is_where_the_configuration_says_and_nowhere_else() {
+fn metrics_are_only_at_the_configured_path() {
     let upstream = Upstream::start().on("m", json(OK));
     let text = yaml(&upstream, "base_path: /gate/way", "")
         .replace("{enabled: true}", "{enabled: true, endpoint: /internal/prometheus}");
     let aurora = Setup::new().yaml(&text).start();
     for path in ["/gate/way/internal/prometheus", "/gate/way/internal/prometheus/"] {
-        let answer = aurora.get(path);
+        let response = aurora.get(path);
         assert_eq!(
-            (answer.status, answer.header("content-type")),
+            (response.status, response.header("content-type")),
             (200, Some("text/plain; version=0.0.4; charset=utf-8"))
         );
-        assert_eq!(aurora.ask(request("GET", path, "", "")).status, 401);
+        assert_eq!(aurora.send(request("GET", path, "", "")).status, 401);
     }
     for path in ["/metrics", "/internal/prometheus", "/gate/way/metrics", "/health", "/v1/models"] {
-        assert_eq!((path, aurora.get(path).said()), (path, (404, NO_ROUTE)));
+        assert_eq!((path, aurora.get(path).status_and_text()), (path, (404, NO_ROUTE)));
     }
     for path in ["/gate/way/health", "/gate/way/health/ready"] {
-        assert_eq!(aurora.ask(request("GET", path, "", "")).said(), (200, r#"{"status":"ok"}"#));
+        assert_eq!(aurora.send(request("GET", path, "", "")).status_and_text(), (200, r#"{"status":"ok"}"#));
     }
     let body = r#"{"model":"m"}"#;
-    assert_eq!(aurora.ask(request("POST", "/gate/way/v1/completions", &key(), body)).said(), (200, OK));
+    assert_eq!(
+        aurora.send(request("POST", "/gate/way/v1/completions", &key(), body)).status_and_text(),
+        (200, OK)
+    );
     assert_eq!(upstream.call("m").head.lines().next(), Some("POST /v1/completions HTTP/1.1"));
     assert_eq!(aurora.get("/gate/way/v1/models/m").status, 200);
 }
 
 #[test]
-fn models_are_listed_by_both_names_where_the_bare_one_is_clear() {
+fn models_are_listed_by_unambiguous_bare_names() {
     let upstream = Upstream::start().on("a", json(OK)).on("org/b", json(OK));
     let text = yaml(&upstream, "", "")
         + &format!("  two: {{type: vllm, base_url: \"http://{}/v1\", models: [a, c]}}\n", upstream.address);
@@ -149,20 +153,20 @@ fn models_are_listed_by_both_names_where_the_bare_one_is_clear() {
     ];
     let data: Vec<String> = all.iter().map(|(id, owner)| model(id, owner)).collect();
     assert_eq!(
-        aurora.get("/v1/models?limit=1").said(),
+        aurora.get("/v1/models?limit=1").status_and_text(),
         (200, &*format!(r#"{{"object":"list","data":[{}]}}"#, data.join(",")))
     );
     for (id, owner) in all {
-        assert_eq!(aurora.get(&format!("/v1/models/{id}")).said(), (200, &*model(id, owner)));
+        assert_eq!(aurora.get(&format!("/v1/models/{id}")).status_and_text(), (200, &*model(id, owner)));
         let encoded = id.replace('/', "%2F");
-        assert_eq!(aurora.get(&format!("/v1/models/{encoded}")).said(), (200, &*model(id, owner)));
+        assert_eq!(aurora.get(&format!("/v1/models/{encoded}")).status_and_text(), (200, &*model(id, owner)));
     }
     for id in ["a", "b", "two/org/b", "none", "up/", "up"] {
         let message = format!(
             "The model `{id}` does not exist: no provider lists it. GET /v1/models shows what is served."
         );
         assert_eq!(
-            aurora.get(&format!("/v1/models/{id}")).said(),
+            aurora.get(&format!("/v1/models/{id}")).status_and_text(),
             (404, &*refusal(&message, "model", "model_not_found"))
         );
     }
@@ -171,7 +175,7 @@ fn models_are_listed_by_both_names_where_the_bare_one_is_clear() {
 }
 
 #[test]
-fn routes_are_listed_as_models_before_those_they_hide() {
+fn model_routes_are_listed_before_models() {
     let upstream = Upstream::start().on("a", json(OK)).on("b", json(OK));
     let text = yaml(&upstream, "", "routes: {smart: [up/a], b: [up/a]}");
     let aurora = Setup::new().yaml(&text).start();
@@ -181,77 +185,77 @@ fn routes_are_listed_as_models_before_those_they_hide() {
     let all = [("b", "aurora"), ("smart", "aurora"), ("a", "up"), ("up/a", "up"), ("up/b", "up")];
     let data: Vec<String> = all.iter().map(|(id, owner)| model(id, owner)).collect();
     let list = format!(r#"{{"object":"list","data":[{}]}}"#, data.join(","));
-    assert_eq!(aurora.get("/v1/models").said(), (200, &*list));
+    assert_eq!(aurora.get("/v1/models").status_and_text(), (200, &*list));
     for (id, owner) in all {
-        assert_eq!(aurora.get(&format!("/v1/models/{id}")).said(), (200, &*model(id, owner)));
-        assert_eq!(aurora.ask(chat(format!(r#"{{"model":"{id}"}}"#))).status, 200, "{id}");
+        assert_eq!(aurora.get(&format!("/v1/models/{id}")).status_and_text(), (200, &*model(id, owner)));
+        assert_eq!(aurora.send(chat(format!(r#"{{"model":"{id}"}}"#))).status, 200, "{id}");
     }
 }
 
 #[test]
-fn the_model_decides_who_is_asked() {
+fn the_model_selects_the_provider() {
     let (one, two) =
         (Upstream::start().on("a", json(OK)).on("b", json(OK)), Upstream::start().on("b", json(OK)));
     let text = yaml(&one, "", "")
         + &format!("  two: {{type: vllm, base_url: \"http://{}/v1\", models: [b, c]}}\n", two.address);
     let aurora = Setup::new().yaml(&text).start();
     for model in ["a", "b", "up/b", "two/b"] {
-        assert_eq!(aurora.ask(chat(format!(r#"{{"model":"{model}"}}"#))).status, 200, "{model}");
+        assert_eq!(aurora.send(chat(format!(r#"{{"model":"{model}"}}"#))).status, 200, "{model}");
     }
     assert_eq!((one.calls().len(), two.calls().len()), (3, 1));
     for model in ["d", "up/c", "three/a", "two/a", "", "a ", "A"] {
         let message = format!(
             "The model `{model}` does not exist: no provider lists it. GET /v1/models shows what is served."
         );
-        let answer = aurora.ask(chat(format!(r#"{{"model":"{model}"}}"#)));
-        assert_eq!(answer.said(), (404, &*refusal(&message, "model", "model_not_found")));
+        let response = aurora.send(chat(format!(r#"{{"model":"{model}"}}"#)));
+        assert_eq!(response.status_and_text(), (404, &*refusal(&message, "model", "model_not_found")));
     }
     assert_eq!((one.calls().len(), two.calls().len()), (3, 1));
     aurora.settles("aurora_answers_total", &["a ok 1", "b ok 3", "unknown caller_error 7"]);
 }
 
 #[test]
-fn without_a_provider_a_model_call_says_what_is_missing() {
+fn model_requests_without_a_provider_explain_the_configuration() {
     let aurora = Setup::new().variable("METRICS_ENABLED", "true").start();
-    let answer = aurora.ask(request("POST", "/v1/chat/completions", "", r#"{"model":"m"}"#));
+    let response = aurora.send(request("POST", "/v1/chat/completions", "", r#"{"model":"m"}"#));
     let message =
         "No provider is configured: set OPENAI_API_KEY or another provider's key, or add one to config.yaml.";
     let envelope = format!(
         r#"{{"error":{{"message":"{message}","type":"server_error","param":null,"code":"no_provider"}}}}"#
     );
-    assert_eq!(answer.said(), (503, &*envelope));
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(response.status_and_text(), (503, &*envelope));
+    assert_eq!(response.header("retry-after"), Some("1"));
     assert_eq!(
-        aurora.ask(request("GET", "/v1/models", "", "")).said(),
+        aurora.send(request("GET", "/v1/models", "", "")).status_and_text(),
         (200, r#"{"object":"list","data":[]}"#)
     );
     aurora.settles("aurora_answers_total", &["unknown gateway_error 1"]);
 }
 
-/// What the answer to a wrong key says of its connection; the body follows that answer where there is one.
-fn refused(caller: &mut Caller, length: usize, body: &str, expect: &str) -> Option<String> {
+/// What the response to a wrong key says of its connection; the body follows that response where there is one.
+fn refused(client: &mut Client, length: usize, body: &str, expect: &str) -> Option<String> {
     let headers = format!("authorization: Bearer wrong\r\ncontent-length: {length}\r\n{expect}");
-    caller.send(format!("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n{headers}\r\n{body}"));
-    let answer = caller.answer();
-    assert_eq!(answer.status, 401);
-    answer.header("connection").map(str::to_owned)
+    client.send(format!("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n{headers}\r\n{body}"));
+    let response = client.response();
+    assert_eq!(response.status, 401);
+    response.header("connection").map(str::to_owned)
 }
 
 #[test]
-fn a_body_that_nobody_read_keeps_its_connection_only_when_it_is_out_of_the_way() {
+fn an_unread_body_closes_its_connection_unless_it_is_small() {
     let (_upstream, aurora) = start();
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     let large = "x".repeat(60 << 10);
-    assert_eq!(refused(&mut caller, 2, "{}", ""), None);
-    assert_eq!(refused(&mut caller, large.len(), &large, ""), None);
-    caller.send(chat(r#"{"model":"m"}"#));
-    assert_eq!(caller.answer().said(), (200, OK));
+    assert_eq!(refused(&mut client, 2, "{}", ""), None);
+    assert_eq!(refused(&mut client, large.len(), &large, ""), None);
+    client.send(chat(r#"{"model":"m"}"#));
+    assert_eq!(client.response().status_and_text(), (200, OK));
 
     for (length, body, expect) in
         [(3, "{}", ""), (2, "", "expect: 100-continue\r\n"), (65 << 10, "", ""), (65 << 10, &large, "")]
     {
-        let mut caller = aurora.caller();
-        assert_eq!(refused(&mut caller, length, body, expect).as_deref(), Some("close"), "{length} {expect}");
-        assert_eq!(caller.closed(), b"");
+        let mut client = aurora.client();
+        assert_eq!(refused(&mut client, length, body, expect).as_deref(), Some("close"), "{length} {expect}");
+        assert_eq!(client.closed(), b"");
     }
 }

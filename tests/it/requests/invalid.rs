@@ -9,7 +9,7 @@ use crate::support::exposition::yaml;
 use crate::support::upstream::{LAST_CHUNK, Upstream, chunk, json};
 
 #[test]
-fn a_body_must_be_one_object_that_names_its_model() {
+fn a_body_must_be_one_object_with_a_model() {
     let (upstream, aurora) = start();
     let json_error =
         |what: &str| refusal(&format!("The body is not a JSON object: {what}."), "", "invalid_json");
@@ -57,16 +57,16 @@ fn a_body_must_be_one_object_that_names_its_model() {
         (b"{\"model\":\"m\",\"stream_options\":{},\"stream_options\":{}}", twice("stream_options")),
     ];
     for (body, expected) in &cases {
-        let answer = aurora.ask(chat(body));
+        let response = aurora.send(chat(body));
         let shown = String::from_utf8_lossy(body);
-        assert_eq!((&*shown, answer.said()), (&*shown, (400, expected.as_str())));
+        assert_eq!((&*shown, response.status_and_text()), (&*shown, (400, expected.as_str())));
     }
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles("aurora_answers_total", &[format!("unknown caller_error {}", cases.len()).as_str()]);
 }
 
 #[test]
-fn whatever_else_an_object_holds_passes() {
+fn unknown_fields_are_forwarded() {
     let (upstream, aurora) = start();
     let deep = |depth: usize| format!("{{\"model\":\"m\",\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     let fine = [
@@ -77,13 +77,13 @@ fn whatever_else_an_object_holds_passes() {
         deep(1_000_000),
     ];
     for body in &fine {
-        assert_eq!(aurora.ask(chat(body)).said(), (200, OK));
+        assert_eq!(aurora.send(chat(body)).status_and_text(), (200, OK));
     }
     assert!(upstream.calls().iter().zip(&fine).all(|(call, sent)| call.body == sent.as_bytes()));
 }
 
 #[test]
-fn a_body_over_the_limit_is_refused_however_it_is_sent() {
+fn a_body_over_the_size_limit_is_refused() {
     let upstream = Upstream::start().on("m", json(OK));
     let text = yaml(&upstream, "body_size_limit: 256K", "");
     let aurora = Setup::new().yaml(&text).start();
@@ -98,26 +98,26 @@ fn a_body_over_the_limit_is_refused_however_it_is_sent() {
         let body = body(size);
         assert_eq!(body.len(), size);
         let expected = if size > limit { (413, too_large.as_str()) } else { (200, OK) };
-        assert_eq!(aurora.ask(chat(&body)).said(), expected, "{size} bytes");
+        assert_eq!(aurora.send(chat(&body)).status_and_text(), expected, "{size} bytes");
         let head = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n{}transfer-encoding: chunked\r\n\r\n",
             key()
         );
-        let mut caller = aurora.caller();
-        caller.send(head);
+        let mut client = aurora.client();
+        client.send(head);
         for part in body.as_bytes().chunks(10_000) {
-            caller.send(chunk(part));
+            client.send(chunk(part));
         }
-        caller.send(LAST_CHUNK);
-        assert_eq!(caller.answer().said(), expected, "{size} bytes in chunks");
+        client.send(LAST_CHUNK);
+        assert_eq!(client.response().status_and_text(), expected, "{size} bytes in chunks");
     }
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n{}expect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n",
         key()
     );
-    caller.send(head);
-    assert_eq!(caller.answer().said(), (413, too_large.as_str()));
+    client.send(head);
+    assert_eq!(client.response().status_and_text(), (413, too_large.as_str()));
     assert_eq!(upstream.calls().len(), 4);
     aurora.settles("aurora_answers_total", &["m ok 4", "unknown caller_error 3"]);
 }
@@ -125,21 +125,21 @@ fn a_body_over_the_limit_is_refused_however_it_is_sent() {
 #[test]
 fn an_encoded_body_is_refused() {
     let (upstream, aurora) = start();
-    let ask = |encoding: &str| {
+    let send = |encoding: &str| {
         let headers = format!("{}content-encoding: {encoding}\r\n", key());
-        aurora.ask(request("POST", "/v1/chat/completions", &headers, r#"{"model":"m"}"#))
+        aurora.send(request("POST", "/v1/chat/completions", &headers, r#"{"model":"m"}"#))
     };
     let message = "The body is encoded; send it as it is, without Content-Encoding.";
     for encoding in ["gzip", "br", "identity, gzip"] {
-        assert_eq!(ask(encoding).said(), (415, &*refusal(message, "", "unsupported_encoding")));
+        assert_eq!(send(encoding).status_and_text(), (415, &*refusal(message, "", "unsupported_encoding")));
     }
-    assert_eq!(ask("Identity").said(), (200, OK));
+    assert_eq!(send("Identity").status_and_text(), (200, OK));
     assert_eq!(upstream.calls().len(), 1);
 }
 
-/// What hyper refuses to parse gets its answer from hyper: a status, no body.
+/// What hyper refuses to parse gets its response from hyper: a status, no body.
 #[test]
-fn a_head_that_cannot_be_parsed_is_refused_and_counted() {
+fn an_invalid_head_is_refused_and_counted() {
     let (upstream, aurora) = start();
     let post = |more: &str| {
         format!("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n{}{more}\r\n{{\"model\":\"m\"}}", key())
@@ -172,20 +172,20 @@ fn a_head_that_cannot_be_parsed_is_refused_and_counted() {
         "POST /health HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
     ];
     for head in &bad {
-        let mut caller = aurora.caller();
-        caller.send(head);
-        assert_eq!((head, caller.answer().status), (head, 400));
-        assert_eq!(caller.closed(), b"");
+        let mut client = aurora.client();
+        client.send(head);
+        assert_eq!((head, client.response().status), (head, 400));
+        assert_eq!(client.closed(), b"");
     }
     for head in [get(&many), get(&format!("x: {}\r\n", "y".repeat(200 << 10)))] {
-        let mut caller = aurora.caller();
+        let mut client = aurora.client();
         // It may be refused before it is all there.
-        caller.try_send(&head);
-        assert_eq!(caller.answer().status, 431);
+        client.try_send(&head);
+        assert_eq!(client.response().status, 431);
     }
-    let mut caller = aurora.caller();
-    caller.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    caller.closed();
+    let mut client = aurora.client();
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.closed();
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles(
         "aurora_http_requests_total",
@@ -194,7 +194,7 @@ fn a_head_that_cannot_be_parsed_is_refused_and_counted() {
 }
 
 #[test]
-fn odd_requests_are_never_a_fault_of_ours() {
+fn unusual_requests_never_get_a_500() {
     let (upstream, aurora) = start();
     let body = r#"{"model":"m"}"#;
     let post = |more: &str, body: &str| {
@@ -218,9 +218,9 @@ fn odd_requests_are_never_a_fault_of_ours() {
         (400, chunks("2\r\n{}x\r\n0\r\n\r\n")),
     ];
     for (status, bytes) in &cases {
-        let mut caller = aurora.caller();
-        caller.send(bytes);
-        assert_eq!((bytes, caller.answer().status), (bytes, *status));
+        let mut client = aurora.client();
+        client.send(bytes);
+        assert_eq!((bytes, client.response().status), (bytes, *status));
     }
     assert_eq!(upstream.calls().len(), 3);
     assert!(
@@ -230,12 +230,12 @@ fn odd_requests_are_never_a_fault_of_ours() {
 }
 
 #[test]
-fn requests_of_one_connection_are_answered_in_order() {
+fn requests_on_one_connection_are_served_in_order() {
     let (upstream, aurora) = start();
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     let health = request("GET", "/health", "", "");
-    caller.send([health.clone(), chat(r#"{"model":"m"}"#), health.clone(), health].concat());
-    let statuses: Vec<String> = (0..4).map(|_| caller.answer().text().to_owned()).collect();
+    client.send([health.clone(), chat(r#"{"model":"m"}"#), health.clone(), health].concat());
+    let statuses: Vec<String> = (0..4).map(|_| client.response().text().to_owned()).collect();
     let ok = r#"{"status":"ok"}"#;
     assert_eq!(statuses, [ok, OK, ok, ok]);
     assert_eq!(upstream.calls().len(), 1);
@@ -259,14 +259,17 @@ fn http_1_1_requires_exactly_one_host() {
         ("GET http://a:81/v1/models", "host: a\r\n", &mismatch),
     ];
     for (line, hosts, expected) in cases {
-        let answer = aurora.ask(format!("{line} HTTP/1.1\r\n{hosts}{}\r\n", key()));
-        assert_eq!((line, hosts, answer.said()), (line, hosts, (400, expected.as_str())));
+        let response = aurora.send(format!("{line} HTTP/1.1\r\n{hosts}{}\r\n", key()));
+        assert_eq!((line, hosts, response.status_and_text()), (line, hosts, (400, expected.as_str())));
     }
     let body = r#"{"model":"m"}"#;
     let post = format!("POST /v1/chat/completions HTTP/1.1\r\n{}content-length: 13\r\n\r\n{body}", key());
-    assert_eq!(aurora.ask(post).said(), (400, missing.as_str()));
-    assert_eq!(aurora.ask("GET /health HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n").said(), (400, &*duplicate));
-    assert_eq!(aurora.ask("GET /health HTTP/1.0\r\n\r\n").status, 200);
+    assert_eq!(aurora.send(post).status_and_text(), (400, missing.as_str()));
+    assert_eq!(
+        aurora.send("GET /health HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n").status_and_text(),
+        (400, &*duplicate)
+    );
+    assert_eq!(aurora.send("GET /health HTTP/1.0\r\n\r\n").status, 200);
     assert_eq!(upstream.calls().len(), 0);
     aurora.settles(
         "aurora_http_requests_total",

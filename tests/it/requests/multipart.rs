@@ -2,9 +2,9 @@
 
 use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Answer, key, post, request};
+use crate::support::client::{Response, key, post, request};
 use crate::support::exposition::{gateway, yaml};
-use crate::support::upstream::{Upstream, answer, json, stream};
+use crate::support::upstream::{Upstream, json, response, stream};
 
 const PATH: &str = "/v1/audio/transcriptions";
 const KIND: &str = "multipart/form-data; boundary=\"a b\"";
@@ -25,20 +25,24 @@ fn field(name: &str, value: &str) -> String {
     format!("--a b\r\ncontent-disposition: form-data; name={name}\r\n\r\n{value}\r\n")
 }
 
-fn send(aurora: &Aurora, kind: &str, body: &[u8]) -> Answer {
-    aurora.ask(request("POST", PATH, &format!("{}content-type: {kind}\r\n", key()), body))
+fn send(aurora: &Aurora, kind: &str, body: &[u8]) -> Response {
+    aurora.send(request("POST", PATH, &format!("{}content-type: {kind}\r\n", key()), body))
 }
 
 #[test]
-fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
-    let said = "1\r\n00:00:00,000 --> 00:00:01,000\r\nHé\r\n\r\n";
-    let upstream = Upstream::start().on("whisper", answer("200 OK", "content-type: text/plain\r\n", said));
+fn a_form_is_forwarded_unchanged_but_for_the_model_prefix() {
+    let output_text = "1\r\n00:00:00,000 --> 00:00:01,000\r\nHé\r\n\r\n";
+    let upstream =
+        Upstream::start().on("whisper", response("200 OK", "content-type: text/plain\r\n", output_text));
     let aurora = gateway(&upstream, "", "");
     for size in [0, 1, 100_000, 1_000_000] {
         for model in ["whisper", "up/whisper"] {
             let sound = sound(size);
-            let answer = send(&aurora, KIND, &form(model, &sound, &field("response_format", "srt")));
-            assert_eq!((answer.said(), answer.header("content-type")), ((200, said), Some("text/plain")));
+            let response = send(&aurora, KIND, &form(model, &sound, &field("response_format", "srt")));
+            assert_eq!(
+                (response.status_and_text(), response.header("content-type")),
+                ((200, output_text), Some("text/plain"))
+            );
             let call = upstream.calls().pop().expect("a call");
             assert!(call.body == form("whisper", &sound, &field("response_format", "srt")), "{size} {model}");
             assert!(call.headers().contains(&&*format!("content-type: {KIND}")), "{}", call.head);
@@ -50,18 +54,21 @@ fn a_form_passes_byte_for_byte_but_for_the_prefix_of_the_model() {
 }
 
 #[test]
-fn a_stream_is_one_by_the_forms_own_field() {
+fn a_form_field_selects_streaming() {
     let events = "event: transcript.text.done\ndata: {\"type\":\"transcript.text.done\",\"text\":\"x\"}\n\n";
     let upstream = Upstream::start().on("gpt", stream(&[events]));
     let aurora = gateway(&upstream, "", "");
     for value in ["true", "True"] {
-        assert_eq!(send(&aurora, KIND, &form("gpt", b"x", &field("stream", value))).said(), (200, events));
+        assert_eq!(
+            send(&aurora, KIND, &form("gpt", b"x", &field("stream", value))).status_and_text(),
+            (200, events)
+        );
     }
     aurora.settles("aurora_requests_total", &["up gpt /audio/transcriptions 200 success true 2"]);
 }
 
 #[test]
-fn what_cannot_be_routed_is_refused() {
+fn forms_without_a_usable_model_are_refused() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "body_size_limit: 10K", "");
     let no_form = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
@@ -69,9 +76,9 @@ fn what_cannot_be_routed_is_refused() {
     let unknown = "The model `n` does not exist: no provider lists it. GET /v1/models shows what is served.";
     let too_large = "The body is over the limit of 10240 bytes (server.body_size_limit, BODY_SIZE_LIMIT).";
     let refuses = |kind: &str, body: Vec<u8>, status, message: &str, [param, code]: [&str; 2]| {
-        let answer = send(&aurora, kind, &body);
+        let response = send(&aurora, kind, &body);
         assert_eq!(
-            answer.said(),
+            response.status_and_text(),
             (status, &*refusal(message, param, code)),
             "{}",
             String::from_utf8_lossy(&body)
@@ -105,12 +112,12 @@ fn what_cannot_be_routed_is_refused() {
 const QUICK: &str = "resilience: {retry: {max_retries: 2, initial_backoff: 1ms}}";
 
 #[test]
-fn a_form_is_sent_again_as_it_was() {
-    let busy = answer("503 Service Unavailable", "content-type: application/json\r\n", "{}");
+fn a_form_is_retried_unchanged() {
+    let busy = response("503 Service Unavailable", "content-type: application/json\r\n", "{}");
     let upstream = Upstream::start().on("m", busy);
     let aurora = gateway(&upstream, "", QUICK);
     let sound = sound(500_000);
-    assert_eq!(send(&aurora, KIND, &form("up/m", &sound, "")).said(), (503, "{}"));
+    assert_eq!(send(&aurora, KIND, &form("up/m", &sound, "")).status_and_text(), (503, "{}"));
     let calls = upstream.calls();
     assert_eq!(calls.len(), 3);
     let sent = form("m", &sound, "");
@@ -125,8 +132,8 @@ fn a_form_is_sent_again_as_it_was() {
 }
 
 #[test]
-fn the_next_target_gets_the_form_with_its_own_model() {
-    let busy = answer("500 Internal Server Error", "content-type: application/json\r\n", "{}");
+fn a_fallback_gets_the_form_with_its_own_model() {
+    let busy = response("500 Internal Server Error", "content-type: application/json\r\n", "{}");
     let one = Upstream::start().on("m", busy);
     let two = Upstream::start().on("another", json("{}"));
     let text = yaml(&one, "", "routes: {ears: [up/m, two/another]}")
@@ -136,23 +143,23 @@ fn the_next_target_gets_the_form_with_its_own_model() {
         );
     let aurora = Setup::new().yaml(&text).start();
     let sound = sound(300_000);
-    assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).said(), (200, "{}"));
+    assert_eq!(send(&aurora, KIND, &form("ears", &sound, "")).status_and_text(), (200, "{}"));
     assert!(one.call("m").body == form("m", &sound, ""));
     assert!(two.call("another").body == form("another", &sound, ""));
 }
 
 #[test]
-fn a_page_is_neither_speech_nor_a_transcription() {
+fn html_is_an_invalid_response_for_audio() {
     let upstream =
-        Upstream::start().on("m", answer("200 OK", "content-type: text/html; charset=utf-8\r\n", "<p>"));
+        Upstream::start().on("m", response("200 OK", "content-type: text/html; charset=utf-8\r\n", "<p>"));
     let aurora = gateway(&upstream, "", "");
-    let answers = [
+    let responses = [
         send(&aurora, KIND, &form("m", &sound(10), "")),
-        aurora.ask(post("/v1/audio/speech", r#"{"model":"m"}"#)),
+        aurora.send(post("/v1/audio/speech", r#"{"model":"m"}"#)),
     ];
-    let told = r#"{"error":{"message":"provider `up`: its answer is text/html","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
-    for answer in &answers {
-        assert_eq!(answer.said(), (502, told));
+    let expected = r#"{"error":{"message":"provider `up`: its answer is text/html","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
+    for response in &responses {
+        assert_eq!(response.status_and_text(), (502, expected));
     }
     aurora.settles("aurora_upstream_attempts_total", &["up m server_error 2"]);
 }

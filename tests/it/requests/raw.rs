@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::requests::http_surface::start;
 use crate::support::aurora::Aurora;
-use crate::support::client::{Caller, MASTER_KEY};
+use crate::support::client::{Client, MASTER_KEY};
 use crate::support::totals::sum;
 use crate::support::upstream::Upstream;
 
@@ -116,10 +116,10 @@ pub(crate) fn statuses(mut bytes: &[u8]) -> Vec<u16> {
 }
 
 /// Everything that comes back for these bytes until the connection ends; `None` where it does not end.
-pub(crate) fn conversation(mut caller: Caller, bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn conversation(mut client: Client, bytes: &[u8]) -> Option<Vec<u8>> {
     // What is refused early is closed before all of it is sent.
-    caller.try_send(bytes);
-    caller.closes_within(CLOSED_WITHIN).then(|| caller.closed())
+    client.try_send(bytes);
+    client.closes_within(CLOSED_WITHIN).then(|| client.closed())
 }
 
 /// Requests that were counted.
@@ -138,7 +138,7 @@ pub(crate) fn settled<T: PartialEq>(expected: &T, mut count: impl FnMut() -> T) 
     }
 }
 
-/// What is wrong with the answer to a row, if anything.
+/// What is wrong with the response to a row, if anything.
 fn fault(row: &Row, aurora: &Aurora, upstream: &Upstream) -> Option<String> {
     let (before, hits_before) = (counted(aurora), upstream.calls().len());
     let mut bytes = row.bytes.clone();
@@ -147,7 +147,7 @@ fn fault(row: &Row, aurora: &Aurora, upstream: &Upstream) -> Option<String> {
         bytes.extend(LAST.as_bytes());
         expected.push(200);
     }
-    let Some(received) = conversation(aurora.caller(), &bytes) else {
+    let Some(received) = conversation(aurora.client(), &bytes) else {
         return Some("the connection stays open".to_owned());
     };
     let seen = statuses(&received);
@@ -160,7 +160,7 @@ fn fault(row: &Row, aurora: &Aurora, upstream: &Upstream) -> Option<String> {
 }
 
 #[test]
-fn raw_requests_get_the_status_they_should() {
+fn raw_requests_get_their_expected_status() {
     let (upstream, aurora) = start();
     let rows = rows(&[]);
     assert!(rows.len() >= 80, "{} rows", rows.len());
@@ -173,7 +173,7 @@ fn raw_requests_get_the_status_they_should() {
 }
 
 #[test]
-fn raw_requests_are_named_once() {
+fn raw_request_names_are_unique() {
     let mut names: Vec<&str> = rows(&[]).iter().map(|row| row.name).collect();
     names.sort_unstable();
     let all = names.len();

@@ -1,4 +1,4 @@
-//! Every route as a caller meets it: its methods, its lock, where it leads, what it is called in metrics.
+//! Every route as a client meets it: its methods, its lock, where it leads, what it is called in metrics.
 
 use aurora::gateway::route_table;
 
@@ -107,19 +107,19 @@ pub(crate) fn upstream() -> Upstream {
 }
 
 #[test]
-fn no_route_is_missing_here() {
+fn the_table_has_every_route() {
     let expected: Vec<_> = ROUTES.iter().skip(1).map(|route| (route.template, route.allow)).collect();
     assert_eq!(route_table().collect::<Vec<_>>(), expected);
 }
 
 fn status(aurora: &Aurora, method: &str, request: Vec<u8>) -> u16 {
-    let mut caller = aurora.caller();
-    caller.send(request);
-    if method == "HEAD" { caller.head().status } else { caller.answer().status }
+    let mut client = aurora.client();
+    client.send(request);
+    if method == "HEAD" { client.head().status } else { client.response().status }
 }
 
 #[test]
-fn every_route_serves_its_methods_to_those_with_a_key_and_counts_under_its_names() {
+fn every_route_serves_its_methods_and_is_counted_by_name() {
     let upstream = upstream();
     let aurora = gateway(&upstream, "", "");
     let (mut routes, mut endpoints) = (Vec::new(), std::collections::BTreeMap::<_, usize>::new());
@@ -157,32 +157,32 @@ fn every_route_serves_its_methods_to_those_with_a_key_and_counts_under_its_names
     }
     let expected = endpoints.iter().map(|(endpoint, count)| ((*endpoint).to_owned(), *count)).collect();
     assert_eq!(by_endpoint, expected);
-    let answers = aurora.counts("aurora_answers_total");
+    let responses = aurora.counts("aurora_answers_total");
     let answered: usize =
-        answers.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum();
+        responses.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum();
     assert_eq!(
-        (answered, answers.iter().all(|line| line.contains(" ok "))),
+        (answered, responses.iter().all(|line| line.contains(" ok "))),
         (dialled.len(), true),
-        "{answers:?}"
+        "{responses:?}"
     );
 }
 
 #[test]
-fn every_route_refuses_other_methods_and_names_its_own() {
+fn every_route_refuses_other_methods_with_allow() {
     let upstream = upstream();
     let aurora = gateway(&upstream, "", "");
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get"];
     for route in &ROUTES {
         for method in methods.into_iter().filter(|method| !route.methods().any(|own| own == *method)) {
-            let mut caller = aurora.caller();
-            caller.send(request(method, route.path, "origin: http://x\r\n", ""));
-            let answer = if method == "HEAD" { caller.head() } else { caller.answer() };
+            let mut client = aurora.client();
+            client.send(request(method, route.path, "origin: http://x\r\n", ""));
+            let response = if method == "HEAD" { client.head() } else { client.response() };
             let what = format!("{method} {}", route.path);
-            assert_eq!((answer.status, answer.header("allow")), (405, Some(route.allow)), "{what}");
-            assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("access-control")), "{what}");
+            assert_eq!((response.status, response.header("allow")), (405, Some(route.allow)), "{what}");
+            assert!(!response.headers.iter().any(|(name, _)| name.starts_with("access-control")), "{what}");
             if method != "HEAD" {
                 let message = format!("This route takes {}.", route.allow);
-                assert_eq!(answer.text(), refusal(&message, "", "method_not_allowed"), "{what}");
+                assert_eq!(response.text(), refusal(&message, "", "method_not_allowed"), "{what}");
             }
         }
     }
@@ -203,7 +203,7 @@ fn every_route_refuses_other_methods_and_names_its_own() {
 }
 
 #[test]
-fn no_alias_of_a_route_leads_anywhere() {
+fn alternative_spellings_of_a_route_are_404() {
     let upstream = upstream();
     let aurora = gateway(&upstream, "", "");
     // The id of a model holds a slash, which SDKs write as `%2F`, and what passes through is the provider's to judge.
@@ -231,9 +231,9 @@ fn no_alias_of_a_route_leads_anywhere() {
         ];
         for alias in aliases {
             // Without a key nothing is to be had, and with one at most another route's refusal.
-            let open = aurora.ask(route.request_to(route.method(), &alias, "")).status;
+            let open = aurora.send(route.request_to(route.method(), &alias, "")).status;
             assert!(matches!(open, 400 | 401 | 404 | 405), "{alias}: {open}");
-            let status = aurora.ask(route.request_to(route.method(), &alias, &key())).status;
+            let status = aurora.send(route.request_to(route.method(), &alias, &key())).status;
             assert!(matches!(status, 400 | 404 | 405), "{alias}: {status}");
         }
     }

@@ -9,7 +9,7 @@ use crate::streams::relay::{HELLO, ROLE};
 use crate::support::aurora::Setup;
 use crate::support::client::{MASTER_KEY, chat, chat_of, post};
 use crate::support::exposition::gateways;
-use crate::support::upstream::{Step, Upstream, answer, json, opening, stream};
+use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
 
 const OK: &str = r#"{"choices":[]}"#;
 const DONE: &str = "data: [DONE]\n\n";
@@ -22,7 +22,7 @@ fn route(targets: &str) -> String {
 }
 
 fn failure(status: &str) -> Vec<Step> {
-    answer(status, "", r#"{"from":"a"}"#)
+    response(status, "", r#"{"from":"a"}"#)
 }
 
 /// An upstream at an address where nobody listens.
@@ -41,7 +41,7 @@ fn failures() -> Vec<(Vec<Step>, &'static str, &'static str)> {
         (failure("529 Full"), "529", "server_error"),
         (failure("429 Slow Down"), "429", "rate_limited"),
         (failure("401 Who"), "401", "unauthorized"),
-        (answer("200 OK", "content-type: text/html\r\n", "<p>"), "200", "server_error"),
+        (response("200 OK", "content-type: text/html\r\n", "<p>"), "200", "server_error"),
         (vec![Step::Close], "network_error", "server_error"),
         (vec![Step::Send(b"HTTP/1.1 2".to_vec()), Step::Close], "network_error", "server_error"),
         (vec![Step::Stall], "504", "timeout"),
@@ -49,7 +49,7 @@ fn failures() -> Vec<(Vec<Step>, &'static str, &'static str)> {
 }
 
 #[test]
-fn the_next_target_answers_for_one_that_fails() {
+fn a_failing_target_falls_back_to_the_next() {
     for (steps, status, attempt) in failures() {
         for streamed in [false, true] {
             let (good, whole) = if streamed {
@@ -63,9 +63,9 @@ fn the_next_target_answers_for_one_that_fails() {
             let route = route("[a/a-model, b/org/b-model]")
                 + &format!("\nhttp: {{timeout: {patience}, stream_first_event: {patience}}}");
             let aurora = gateways(&[("a", &a, ""), ("b", &b, ", models: [org/b-model]")], &route);
-            let answer = aurora.ask(chat(format!(r#"{{"n":1, "model":"smart","stream":{streamed}}}"#)));
-            assert_eq!((status, answer.said()), (status, (200, &*whole)));
-            let who = (answer.header("x-aurora-provider"), answer.header("x-aurora-model"));
+            let response = aurora.send(chat(format!(r#"{{"n":1, "model":"smart","stream":{streamed}}}"#)));
+            assert_eq!((status, response.status_and_text()), (status, (200, &*whole)));
+            let who = (response.header("x-aurora-provider"), response.header("x-aurora-model"));
             assert_eq!(who, (Some("b"), Some("org/b-model")));
             for (upstream, model, key) in [(&a, "a-model", "k-a"), (&b, "org/b-model", "k-b")] {
                 let calls = upstream.calls();
@@ -96,17 +96,17 @@ fn the_next_target_answers_for_one_that_fails() {
 }
 
 #[test]
-fn a_target_that_cannot_be_reached_is_passed_over() {
+fn an_unreachable_target_falls_back_to_the_next() {
     let b = Upstream::start().on("m", json(OK));
     let a = nobody();
     let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], &route("[a/m, b/m]"));
-    assert_eq!(aurora.ask(chat_of("smart", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (200, OK));
     aurora.settles("aurora_upstream_attempts_total", &["a m connect_error 1", "b m success 1"]);
     aurora.settles("aurora_fallbacks_total", &["a b success 1"]);
 }
 
 #[test]
-fn a_connect_timeout_leads_to_the_next_target_and_counts_as_a_connect_error() {
+fn a_connect_timeout_falls_back_and_counts_as_connect_error() {
     // A full backlog drops the next SYN.
     let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
@@ -120,11 +120,11 @@ fn a_connect_timeout_leads_to_the_next_target_and_counts_as_a_connect_error() {
     let aurora = gateways(&[("a", &a, breaker), ("b", &b, "")], settings);
     for _ in 0..2 {
         let begun = std::time::Instant::now();
-        assert_eq!(aurora.ask(chat_of("smart", false)).said(), (200, OK));
+        assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (200, OK));
         assert!(begun.elapsed() < std::time::Duration::from_millis(800), "took {:?}", begun.elapsed());
     }
     // The provider is closed off with all its models.
-    assert_eq!(aurora.ask(chat_of("a/n", false)).status, 503);
+    assert_eq!(aurora.send(chat_of("a/n", false)).status, 503);
     aurora.settles(
         "aurora_circuit_breaker_state",
         &["a  open 1", "a m closed 1", "a n closed 1", "b  closed 1", "b m closed 1"],
@@ -138,13 +138,13 @@ fn a_connect_timeout_leads_to_the_next_target_and_counts_as_a_connect_error() {
 }
 
 #[test]
-fn an_open_breaker_leads_to_the_next_target() {
+fn an_open_breaker_falls_back_to_the_next() {
     let a = Upstream::start().on("m", failure("500 Oops"));
     let b = Upstream::start().on("m", json(OK));
     let breaker = ", resilience: {circuit_breaker: {failure_threshold: 1, timeout: 1h}}";
     let aurora = gateways(&[("a", &a, breaker), ("b", &b, "")], &route("[a/m, b/m]"));
     for _ in 0..3 {
-        assert_eq!(aurora.ask(chat_of("smart", false)).said(), (200, OK));
+        assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (200, OK));
     }
     assert_eq!((a.calls().len(), b.calls().len()), (1, 3));
     aurora.settles(
@@ -156,14 +156,14 @@ fn an_open_breaker_leads_to_the_next_target() {
 }
 
 #[test]
-fn what_the_request_itself_is_at_fault_for_stays() {
+fn client_errors_do_not_fall_back() {
     for status in ["400 No", "403 No", "404 No", "413 No", "422 No"] {
         let a = Upstream::start().on("m", failure(status));
         let b = Upstream::start().on("m", json(OK));
         let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], &route("[a/m, b/m]"));
-        let answer = aurora.ask(chat_of("smart", false));
-        assert_eq!(answer.said(), (status[..3].parse().unwrap(), r#"{"from":"a"}"#));
-        assert_eq!(answer.header("x-aurora-provider"), Some("a"));
+        let response = aurora.send(chat_of("smart", false));
+        assert_eq!(response.status_and_text(), (status[..3].parse().unwrap(), r#"{"from":"a"}"#));
+        assert_eq!(response.header("x-aurora-provider"), Some("a"));
         assert_eq!(b.calls().len(), 0);
         aurora.settles("aurora_fallbacks_total", &[]);
         aurora.settles("aurora_answers_total", &["smart caller_error 1"]);
@@ -173,15 +173,16 @@ fn what_the_request_itself_is_at_fault_for_stays() {
 #[test]
 fn the_last_error_is_returned() {
     let a = Upstream::start().on("m", failure("500 Oops")).on("n", failure("401 Who"));
-    let b =
-        Upstream::start().on("m", failure("401 Who")).on("n", answer("503 Busy", "retry-after: 9\r\n", "{}"));
+    let b = Upstream::start()
+        .on("m", failure("401 Who"))
+        .on("n", response("503 Busy", "retry-after: 9\r\n", "{}"));
     let routes = "[a/m, b/m], other: [a/n, b/n, c/gone]";
     let c = nobody();
     let aurora = gateways(&[("a", &a, ""), ("b", &b, ""), ("c", &c, "")], &route(routes));
     let credentials = r#"{"error":{"message":"provider `b`: it refused the configured credential; the operator has to look at its api_key","type":"upstream_error","param":null,"code":"upstream_credentials"}}"#;
-    assert_eq!(aurora.ask(chat_of("smart", false)).said(), (502, credentials));
+    assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (502, credentials));
     let refused = r#"{"error":{"message":"provider `c`: connection refused","type":"upstream_error","param":null,"code":"upstream_unreachable"}}"#;
-    assert_eq!(aurora.ask(chat_of("other", false)).said(), (502, refused));
+    assert_eq!(aurora.send(chat_of("other", false)).status_and_text(), (502, refused));
     aurora.settles("aurora_fallbacks_total", &["a b error 2", "b c error 1"]);
     aurora.settles("aurora_answers_total", &["other upstream_error 1", "smart upstream_error 1"]);
 }
@@ -190,16 +191,16 @@ fn the_last_error_is_returned() {
 fn retries_come_before_fallbacks() {
     let a = Upstream::start()
         .on("m", failure("503 Busy"))
-        .on("late", answer("429 Slow", "retry-after: 60\r\n", "{}"));
+        .on("late", response("429 Slow", "retry-after: 60\r\n", "{}"));
     let b = Upstream::start().on("m", json(OK));
     let settings = "resilience: {retry: {max_retries: 2, initial_backoff: 1ms, max_backoff: 1ms}}\n\
                     routes: {smart: [a/m, b/m], late: [a/late, b/m]}";
     let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], settings);
-    assert_eq!(aurora.ask(chat_of("smart", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (200, OK));
     assert_eq!((a.calls().len(), b.calls().len()), (3, 1));
     assert_eq!(aurora.line("request")["attempts"], Value::from(4));
     // A pause over the limit is not waited for.
-    assert_eq!(aurora.ask(chat_of("late", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("late", false)).status_and_text(), (200, OK));
     assert_eq!((a.calls().len(), b.calls().len()), (4, 2));
     aurora.settles("aurora_retries_total", &["a server_error 2"]);
     aurora.settles(
@@ -214,13 +215,13 @@ fn retries_come_before_fallbacks() {
 }
 
 #[test]
-fn a_stream_that_has_begun_stays_where_it_is() {
+fn a_stream_that_has_begun_does_not_fall_back() {
     let a = Upstream::start().on("m", vec![opening(&[ROLE, HELLO])[0].clone(), Step::Reset]);
     let b = Upstream::start().on("m", stream(&[ROLE, HELLO, DONE]));
     let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], &route("[a/m, b/m]"));
-    let answer = aurora.ask(chat_of("smart", true));
-    assert_eq!(answer.header("x-aurora-provider"), Some("a"));
-    assert_eq!((answer.status, b.calls().len()), (200, 0));
+    let response = aurora.send(chat_of("smart", true));
+    assert_eq!(response.header("x-aurora-provider"), Some("a"));
+    assert_eq!((response.status, b.calls().len()), (200, 0));
     aurora.settles("aurora_answers_total", &["smart broken_stream 1"]);
 }
 
@@ -232,18 +233,18 @@ fn a_fallback_has_the_outcome_of_its_last_byte() {
         .on("n", vec![opening(&[ROLE, HELLO])[0].clone(), Step::Stall]);
     let routes = route("[a/m, b/m], left: [a/n, b/n]");
     let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], &routes);
-    assert_eq!(aurora.ask(chat_of("smart", true)).status, 200);
+    assert_eq!(aurora.send(chat_of("smart", true)).status, 200);
     aurora.settles("aurora_fallbacks_total", &["a b error 1"]);
-    let mut caller = aurora.caller();
-    caller.send(chat_of("left", true));
-    caller.head();
-    caller.read_until("Hello");
-    drop(caller);
+    let mut client = aurora.client();
+    client.send(chat_of("left", true));
+    client.head();
+    client.read_until("Hello");
+    drop(client);
     aurora.settles("aurora_fallbacks_total", &["a b cancelled 1", "a b error 1"]);
 }
 
 #[test]
-fn a_target_that_has_no_address_for_the_request_is_passed_over() {
+fn a_target_without_the_endpoint_is_skipped() {
     let a = Upstream::start().on("m", failure("503 Busy"));
     let [b, c] = [(); 2].map(|()| Upstream::start().on("m", json(OK)));
     // With the query, the address is longer than one can be.
@@ -258,13 +259,13 @@ fn a_target_that_has_no_address_for_the_request_is_passed_over() {
         c.address,
     );
     let aurora = Setup::new().yaml(&text).start();
-    let ask = |model: &str| {
+    let send = |model: &str| {
         let path = format!("/v1/chat/completions?{}", "q".repeat(64_000));
-        aurora.ask(post(&path, format!(r#"{{"model":"{model}"}}"#)))
+        aurora.send(post(&path, format!(r#"{{"model":"{model}"}}"#)))
     };
-    assert_eq!(ask("smart").said(), (503, r#"{"from":"a"}"#));
-    assert_eq!(ask("last").said(), (200, OK));
-    let unknown = ask("none");
+    assert_eq!(send("smart").status_and_text(), (503, r#"{"from":"a"}"#));
+    assert_eq!(send("last").status_and_text(), (200, OK));
+    let unknown = send("none");
     assert!(unknown.status == 404 && unknown.text().contains("model_not_found"), "{}", unknown.text());
     assert_eq!(b.calls().len(), 0);
     aurora.settles("aurora_fallbacks_total", &[]);
@@ -273,14 +274,14 @@ fn a_target_that_has_no_address_for_the_request_is_passed_over() {
 }
 
 #[test]
-fn a_caller_that_leaves_during_a_fallback() {
+fn a_disconnect_during_a_fallback_is_counted() {
     let a = Upstream::start().on("m", failure("500 Oops"));
     let b = Upstream::start().on("m", vec![Step::Stall]);
     let aurora = gateways(&[("a", &a, ""), ("b", &b, "")], &route("[a/m, b/m]"));
-    let mut caller = aurora.caller();
-    caller.send(chat_of("smart", false));
+    let mut client = aurora.client();
+    client.send(chat_of("smart", false));
     b.call("m");
-    drop(caller);
+    drop(client);
     b.over("m");
     aurora.settles("aurora_fallbacks_total", &["a b cancelled 1"]);
     aurora.settles(
@@ -291,20 +292,20 @@ fn a_caller_that_leaves_during_a_fallback() {
 }
 
 #[test]
-fn the_targets_of_a_pool_take_turns() {
+fn round_robin_targets_take_turns() {
     let upstreams = [(); 3].map(|()| Upstream::start().on("m", json(OK)));
     let [a, b, c] = &upstreams;
     let pool = "{targets: [a/m, b/m, c/m], strategy: round_robin}";
     let aurora = gateways(&[("a", a, ""), ("b", b, ""), ("c", c, "")], &route(pool));
     let order: Vec<String> = (0..6)
-        .map(|_| aurora.ask(chat_of("smart", false)).header("x-aurora-provider").unwrap().to_owned())
+        .map(|_| aurora.send(chat_of("smart", false)).header("x-aurora-provider").unwrap().to_owned())
         .collect();
     assert_eq!(order, ["a", "b", "c", "a", "b", "c"]);
     thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
                 for _ in 0..9 {
-                    assert_eq!(aurora.ask(chat_of("smart", false)).status, 200);
+                    assert_eq!(aurora.send(chat_of("smart", false)).status, 200);
                 }
             });
         }
@@ -315,14 +316,14 @@ fn the_targets_of_a_pool_take_turns() {
 }
 
 #[test]
-fn a_pool_goes_on_from_the_target_whose_turn_it_is() {
+fn round_robin_falls_back_from_the_current_target() {
     let a = Upstream::start().on("m", json(OK));
     let b = Upstream::start().on("m", failure("500 Oops"));
     let c = Upstream::start().on("m", failure("500 Oops"));
     let pool = "{targets: [a/m, b/m, c/m], strategy: round_robin}";
     let aurora = gateways(&[("a", &a, ""), ("b", &b, ""), ("c", &c, "")], &route(pool));
     for _ in 0..3 {
-        assert_eq!(aurora.ask(chat_of("smart", false)).header("x-aurora-provider"), Some("a"));
+        assert_eq!(aurora.send(chat_of("smart", false)).header("x-aurora-provider"), Some("a"));
     }
     assert_eq!([&a, &b, &c].map(|upstream| upstream.calls().len()), [3, 1, 2]);
     aurora.settles("aurora_fallbacks_total", &["b c error 1", "c a success 2"]);
@@ -330,17 +331,17 @@ fn a_pool_goes_on_from_the_target_whose_turn_it_is() {
 }
 
 #[test]
-fn a_route_hides_a_model_of_the_same_name_and_nothing_else() {
+fn a_route_shadows_only_the_model_of_its_name() {
     let a = Upstream::start().on("gpt", json(r#"{"from":"a"}"#));
     let b = Upstream::start().on("other", json(r#"{"from":"b"}"#));
     let models = [("a", &a, ", models: [gpt]"), ("b", &b, ", models: [other]")];
     let aurora = gateways(&models, "routes: {gpt: [b/other], \"team/fast\": [a/gpt]}");
-    let said = |model: &str| aurora.ask(chat_of(model, false)).text().to_owned();
-    assert_eq!(said("gpt"), r#"{"from":"b"}"#);
-    assert_eq!(said("team/fast"), r#"{"from":"a"}"#);
-    assert_eq!(said("a/gpt"), r#"{"from":"a"}"#);
-    assert_eq!(said("other"), r#"{"from":"b"}"#);
-    assert_eq!(aurora.ask(chat_of("none", false)).status, 404);
+    let body = |model: &str| aurora.send(chat_of(model, false)).text().to_owned();
+    assert_eq!(body("gpt"), r#"{"from":"b"}"#);
+    assert_eq!(body("team/fast"), r#"{"from":"a"}"#);
+    assert_eq!(body("a/gpt"), r#"{"from":"a"}"#);
+    assert_eq!(body("other"), r#"{"from":"b"}"#);
+    assert_eq!(aurora.send(chat_of("none", false)).status, 404);
     aurora.settles(
         "aurora_answers_total",
         &["gpt ok 2", "other ok 1", "team/fast ok 1", "unknown caller_error 1"],

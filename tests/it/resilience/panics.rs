@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Caller, chat, chat_of, key, request};
+use crate::support::client::{Client, chat, chat_of, key, request};
 use crate::support::exposition::yaml;
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, opening};
 
@@ -50,16 +50,16 @@ fn counted(aurora: &Aurora, panics: usize, others: usize, reason: &str, file: &s
 }
 
 /// A chat that streams until its gate is opened.
-fn streaming(aurora: &Aurora, model: &str) -> Caller {
-    let mut caller = aurora.caller();
-    caller.send(chat_of(model, true));
-    assert_eq!(caller.head().status, 200);
-    caller.read_until("Hello");
-    caller
+fn streaming(aurora: &Aurora, model: &str) -> Client {
+    let mut client = aurora.client();
+    client.send(chat_of(model, true));
+    assert_eq!(client.head().status, 200);
+    client.read_until("Hello");
+    client
 }
 
 #[test]
-fn a_panic_costs_its_own_request_and_is_counted_wherever_it_happens() {
+fn a_panic_fails_its_own_request_and_is_counted() {
     let [relay, tap, other] = [Gate::default(), Gate::default(), Gate::default()];
     let upstream = Upstream::start()
         .on("relay", gated(&relay, "data: panic-in-relay\n\n"))
@@ -68,28 +68,28 @@ fn a_panic_costs_its_own_request_and_is_counted_wherever_it_happens() {
     let aurora = gateway(&upstream);
     let mut bystander = streaming(&aurora, "other");
 
-    let mut caller = aurora.caller();
-    caller.send(request("GET", "/p/up/panic-in-handler", &key(), ""));
-    assert_eq!(caller.answer().said(), (500, INTERNAL));
+    let mut client = aurora.client();
+    client.send(request("GET", "/p/up/panic-in-handler", &key(), ""));
+    assert_eq!(client.response().status_and_text(), (500, INTERNAL));
     counted(&aurora, 1, 1, "panic-in-handler", "src/gateway/handlers/routes.rs");
 
     let large =
         format!(r#"{{"model":"other","messages":[],"user":"panic-in-parser{}"}}"#, "x".repeat(300 << 10));
-    caller.send(chat(large));
-    assert_eq!(caller.answer().said(), (500, INTERNAL));
+    client.send(chat(large));
+    assert_eq!(client.response().status_and_text(), (500, INTERNAL));
     counted(&aurora, 2, 1, "panic-in-parser", "src/gateway/request/operation.rs");
 
-    caller.send(request("GET", "/panic-in-connection", &key(), ""));
-    assert_eq!(caller.closed(), b"");
+    client.send(request("GET", "/panic-in-connection", &key(), ""));
+    assert_eq!(client.closed(), b"");
     counted(&aurora, 3, 1, "panic-in-connection", "src/gateway/server/connection.rs");
 
     for (panics, model, gate, file) in [
         (4, "relay", &relay, "src/gateway/response/relay_body.rs"),
         (5, "tap", &tap, "src/gateway/response/tap/mod.rs"),
     ] {
-        let mut caller = streaming(&aurora, model);
+        let mut client = streaming(&aurora, model);
         gate.open();
-        assert_eq!(caller.closed(), b"", "it breaks off without the end of its body");
+        assert_eq!(client.closed(), b"", "it breaks off without the end of its body");
         counted(&aurora, panics, 1, &format!("panic-in-{model}"), file);
     }
 

@@ -9,7 +9,7 @@ use crate::streams::relay::{HELLO, ROLE};
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{chat, chat_of};
 use crate::support::exposition::{gateway, yaml};
-use crate::support::upstream::{STREAM_HEAD, Step, Upstream, answer, chunk, json, opening, stream};
+use crate::support::upstream::{STREAM_HEAD, Step, Upstream, chunk, json, opening, response, stream};
 
 const OK: &str = r#"{"choices":[]}"#;
 const BUSY: &str = r#"{"error":{"message":"busy"}}"#;
@@ -20,30 +20,30 @@ const QUICK: &str =
     "resilience: {retry: {initial_backoff: 1ms, max_backoff: 20ms}, circuit_breaker: {failure_threshold: 0}}";
 
 fn failure(status: &str) -> Vec<Step> {
-    answer(status, "content-type: application/json\r\n", BUSY)
+    response(status, "content-type: application/json\r\n", BUSY)
 }
 
 /// What the counters say of every attempt and every request.
-fn counted(aurora: &Aurora, attempts: &[&str], retries: &[&str], requests: &[&str], answers: &[&str]) {
+fn counted(aurora: &Aurora, attempts: &[&str], retries: &[&str], requests: &[&str], responses: &[&str]) {
     aurora.settles("aurora_upstream_attempts_total", attempts);
     aurora.settles("aurora_retries_total", retries);
     aurora.settles("aurora_requests_total", requests);
-    aurora.settles("aurora_answers_total", answers);
+    aurora.settles("aurora_answers_total", responses);
     aurora.settles("aurora_requests_in_flight", &[]);
 }
 
 #[test]
-fn what_may_pass_is_asked_again() {
+fn transient_errors_are_retried() {
     let statuses = ["429 Slow Down", "502 Bad Gateway", "503 Busy", "504 Late"];
     let mut upstream = Upstream::start();
     for status in statuses {
-        let busy = answer(status, "content-type: application/json\r\nretry-after: 0\r\n", BUSY);
+        let busy = response(status, "content-type: application/json\r\nretry-after: 0\r\n", BUSY);
         upstream = upstream.on(&status[..3], busy).on(&status[..3], json(OK));
     }
     let aurora = gateway(&upstream, "", &format!("{QUICK}\nlog: {{requests: all}}"));
     for status in statuses {
         let body = format!(r#"{{"messages": [], "model" : "up/{}", "n":1}}"#, &status[..3]);
-        assert_eq!(aurora.ask(chat(body)).said(), (200, OK));
+        assert_eq!(aurora.send(chat(body)).status_and_text(), (200, OK));
     }
     let calls = upstream.calls();
     assert_eq!(calls.len(), 8);
@@ -77,7 +77,7 @@ fn what_may_pass_is_asked_again() {
 }
 
 #[test]
-fn what_will_not_pass_is_not_asked_again() {
+fn permanent_errors_are_not_retried() {
     let statuses = [
         "400 Bad Request",
         "402 Pay",
@@ -96,18 +96,21 @@ fn what_will_not_pass_is_not_asked_again() {
     }
     let upstream = upstream
         .on("401", failure("401 Who"))
-        .on("307", answer("307 There", "location: /\r\n", ""))
-        .on("html", answer("200 OK", "content-type: text/html\r\n", "<p>"))
+        .on("307", response("307 There", "location: /\r\n", ""))
+        .on("html", response("200 OK", "content-type: text/html\r\n", "<p>"))
         .on("garbled", vec![Step::Send(b"HTTP/1.1 2".to_vec()), Step::Close])
         .on("half", vec![Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec()), Step::Close])
         .on("silent", vec![Step::Stall]);
     let aurora = gateway(&upstream, "", &format!("{QUICK}\nhttp: {{timeout: 200ms}}"));
     for status in statuses {
-        assert_eq!(aurora.ask(chat_of(&status[..3], false)).said(), (status[..3].parse().unwrap(), BUSY));
+        assert_eq!(
+            aurora.send(chat_of(&status[..3], false)).status_and_text(),
+            (status[..3].parse().unwrap(), BUSY)
+        );
     }
     let others = ["401", "307", "html", "garbled", "half", "silent"];
-    let answers = others.map(|model| aurora.ask(chat_of(model, false)).status);
-    assert_eq!(answers, [502, 502, 502, 502, 502, 504]);
+    let responses = others.map(|model| aurora.send(chat_of(model, false)).status);
+    assert_eq!(responses, [502, 502, 502, 502, 502, 504]);
     assert_eq!(upstream.calls().len(), statuses.len() + others.len());
     counted_attempts(&aurora, statuses.len() + others.len());
     aurora.settles("aurora_retries_total", &[]);
@@ -121,12 +124,12 @@ fn counted_attempts(aurora: &Aurora, expected: usize) {
 }
 
 #[test]
-fn the_last_answer_is_relayed_as_it_is() {
-    let upstream = Upstream::start().on("m", answer("503 Busy", "retry-after: 0\r\nx-theirs: 1\r\n", BUSY));
+fn the_last_response_is_relayed_unchanged() {
+    let upstream = Upstream::start().on("m", response("503 Busy", "retry-after: 0\r\nx-theirs: 1\r\n", BUSY));
     let aurora = gateway(&upstream, "", QUICK);
-    let answer = aurora.ask(chat_of("m", false));
-    assert_eq!(answer.said(), (503, BUSY));
-    assert_eq!((answer.header("retry-after"), answer.header("x-theirs")), (Some("0"), Some("1")));
+    let response = aurora.send(chat_of("m", false));
+    assert_eq!(response.status_and_text(), (503, BUSY));
+    assert_eq!((response.header("retry-after"), response.header("x-theirs")), (Some("0"), Some("1")));
     assert_eq!(upstream.calls().len(), 4);
     counted(
         &aurora,
@@ -138,13 +141,13 @@ fn the_last_answer_is_relayed_as_it_is() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_made_is_made_again() {
+fn connect_errors_are_retried() {
     let refusing = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
     let upstream = Upstream::start().on("m", json(OK));
     let text = yaml(&upstream, "", QUICK);
     let text = text.replace(&upstream.address.to_string(), &refusing.to_string());
     let aurora = Setup::new().yaml(&text).start();
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 502);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 502);
     counted(
         &aurora,
         &["up m connect_error 4"],
@@ -155,11 +158,11 @@ fn a_connection_that_cannot_be_made_is_made_again() {
 }
 
 #[test]
-fn what_was_sent_on_a_connection_that_broke_is_not_sent_again() {
+fn requests_sent_on_a_broken_connection_are_not_retried() {
     for end in [Step::Close, Step::Reset] {
         let upstream = Upstream::start().on("m", vec![end]).on("m", json(OK));
         let aurora = gateway(&upstream, "", QUICK);
-        assert_eq!(aurora.ask(chat_of("m", false)).status, 502);
+        assert_eq!(aurora.send(chat_of("m", false)).status, 502);
         assert_eq!(upstream.calls().len(), 1);
         counted(
             &aurora,
@@ -172,14 +175,14 @@ fn what_was_sent_on_a_connection_that_broke_is_not_sent_again() {
 }
 
 #[test]
-fn a_kept_connection_that_closes_as_it_is_used_is_replaced_without_a_retry() {
+fn a_kept_connection_that_closes_on_use_is_replaced_without_a_retry() {
     let ends = [Step::Close, Step::Reset];
     for end in ends {
         let upstream = Upstream::start().on("m", json(OK)).on("m", vec![end]).on("m", json(OK));
         // Not even a retry is needed.
         let aurora = gateway(&upstream, "workers: 1", "");
         for _ in 0..2 {
-            assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+            assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
         }
         let connections: Vec<usize> = upstream.calls().iter().map(|call| call.connection).collect();
         assert_eq!(connections, [0, 0, 1]);
@@ -194,8 +197,8 @@ fn a_kept_connection_that_closes_as_it_is_used_is_replaced_without_a_retry() {
 }
 
 #[test]
-fn a_provider_may_say_when() {
-    let busy = |after: &str| answer("429 Slow Down", &format!("retry-after: {after}\r\n"), BUSY);
+fn retry_after_delays_the_retry() {
+    let busy = |after: &str| response("429 Slow Down", &format!("retry-after: {after}\r\n"), BUSY);
     let upstream = Upstream::start()
         .on("soon", busy("0.3"))
         .on("soon", json(OK))
@@ -205,12 +208,12 @@ fn a_provider_may_say_when() {
         .on("late", json(OK));
     let aurora = gateway(&upstream, "", &QUICK.replace("20ms", "1s"));
     let begun = Instant::now();
-    assert_eq!(aurora.ask(chat_of("soon", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("soon", false)).status_and_text(), (200, OK));
     assert!(begun.elapsed() >= Duration::from_millis(300), "took {:?}", begun.elapsed());
-    assert_eq!(aurora.ask(chat_of("past", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("past", false)).status_and_text(), (200, OK));
     let begun = Instant::now();
-    let late = aurora.ask(chat_of("late", false));
-    assert_eq!((late.said(), late.header("retry-after")), ((429, BUSY), Some("2")));
+    let late = aurora.send(chat_of("late", false));
+    assert_eq!((late.status_and_text(), late.header("retry-after")), ((429, BUSY), Some("2")));
     assert!(begun.elapsed() < Duration::from_millis(900), "took {:?}", begun.elapsed());
     counted(
         &aurora,
@@ -232,16 +235,16 @@ fn a_provider_may_say_when() {
 }
 
 #[test]
-fn money_that_is_used_up_is_told_from_haste() {
+fn quota_errors_differ_from_rate_limits() {
     let body = |member: &str| format!(r#"{{"error":{{"message":"x","{member}":"insufficient_quota"}}}}"#);
     let upstream = Upstream::start()
-        .on("code", answer("429 Pay", "", body("code")))
-        .on("type", answer("429 Pay", "", body("type")))
+        .on("code", response("429 Pay", "", body("code")))
+        .on("type", response("429 Pay", "", body("type")))
         .on("402", failure("402 Pay"))
-        .on("haste", answer("429 Slow", "", r#"{"error":{"code":429,"type":"insufficient_quota_soon"}}"#));
+        .on("haste", response("429 Slow", "", r#"{"error":{"code":429,"type":"insufficient_quota_soon"}}"#));
     let aurora = gateway(&upstream, "", "");
     for model in upstream.models() {
-        aurora.ask(chat_of(&model, false));
+        aurora.send(chat_of(&model, false));
     }
     aurora.settles(
         "aurora_upstream_attempts_total",
@@ -250,20 +253,20 @@ fn money_that_is_used_up_is_told_from_haste() {
 }
 
 #[test]
-fn no_pause_outlasts_the_timeout() {
+fn no_backoff_exceeds_the_timeout() {
     let upstream = Upstream::start().on("m", failure("503 Busy"));
     let slow = QUICK.replace("1ms", "5s").replace("20ms", "5s");
     let aurora = gateway(&upstream, "", &format!("{slow}\nhttp: {{timeout: 4s, stream_first_event: 4s}}"));
     for streamed in [false, true] {
         let begun = Instant::now();
-        assert_eq!(aurora.ask(chat_of("m", streamed)).said(), (503, BUSY));
+        assert_eq!(aurora.send(chat_of("m", streamed)).status_and_text(), (503, BUSY));
         assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
     }
     assert_eq!(upstream.calls().len(), 2);
     // A retry gets what time is left, not all of it again.
     let upstream = Upstream::start().on("m", failure("503 Busy")).on("m", vec![Step::Stall]);
     let aurora = gateway(&upstream, "", &format!("{QUICK}\nhttp: {{timeout: 300ms}}"));
-    assert_eq!(aurora.ask(chat_of("m", false)).status, 504);
+    assert_eq!(aurora.send(chat_of("m", false)).status, 504);
     counted(
         &aurora,
         &["up m server_error 1", "up m timeout 1"],
@@ -274,11 +277,11 @@ fn no_pause_outlasts_the_timeout() {
 }
 
 #[test]
-fn a_provider_gets_no_more_retries_than_its_budget() {
+fn the_retry_budget_limits_retries_of_a_provider() {
     let upstream = Upstream::start().on("bad", failure("503 Busy")).on("good", json(OK));
     let aurora = gateway(&upstream, "", QUICK);
     for _ in 0..6 {
-        assert_eq!(aurora.ask(chat_of("bad", false)).status, 503);
+        assert_eq!(aurora.send(chat_of("bad", false)).status, 503);
     }
     assert_eq!(upstream.calls().len(), 6 + 10);
     aurora.settles("aurora_retries_total", &["up server_error 10"]);
@@ -286,28 +289,28 @@ fn a_provider_gets_no_more_retries_than_its_budget() {
 
     let upstream = Upstream::start().on("bad", failure("503 Busy")).on("good", json(OK));
     let aurora = gateway(&upstream, "", QUICK);
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     for _ in 0..190 {
-        caller.send(chat_of("good", false));
-        assert_eq!(caller.answer().status, 200);
+        client.send(chat_of("good", false));
+        assert_eq!(client.response().status, 200);
     }
     for _ in 0..10 {
-        caller.send(chat_of("bad", false));
-        assert_eq!(caller.answer().status, 503);
+        client.send(chat_of("bad", false));
+        assert_eq!(client.response().status, 503);
     }
     aurora.settles("aurora_retries_total", &["up server_error 20"]);
     assert_eq!(upstream.calls().len(), 200 + 20);
 }
 
 #[test]
-fn a_caller_that_leaves_ends_the_pause() {
+fn a_client_disconnect_ends_the_backoff() {
     let upstream = Upstream::start().on("m", failure("503 Busy")).on("m", json(OK));
     let slow = QUICK.replace("1ms", "10s").replace("20ms", "10s");
     let aurora = gateway(&upstream, "", &format!("{slow}\nlog: {{level: debug}}"));
-    let mut caller = aurora.caller();
-    caller.send(chat_of("m", false));
+    let mut client = aurora.client();
+    client.send(chat_of("m", false));
     aurora.line("retry");
-    drop(caller);
+    drop(client);
     counted(
         &aurora,
         &["up m server_error 1"],
@@ -320,21 +323,21 @@ fn a_caller_that_leaves_ends_the_pause() {
 }
 
 #[test]
-fn a_shutdown_ends_the_pause() {
+fn a_shutdown_ends_the_backoff() {
     let upstream = Upstream::start().on("m", failure("503 Busy"));
     let slow = QUICK.replace("1ms", "10s").replace("20ms", "10s");
     let aurora = gateway(&upstream, "shutdown: {grace: 100ms}", &format!("{slow}\nlog: {{level: debug}}"));
-    let mut caller = aurora.caller();
-    caller.send(chat_of("m", false));
+    let mut client = aurora.client();
+    client.send(chat_of("m", false));
     aurora.line("retry");
     let begun = Instant::now();
     let (status, _) = aurora.stop();
-    assert_eq!((status.code(), caller.answer().status), (Some(0), 503));
+    assert_eq!((status.code(), client.response().status), (Some(0), 503));
     assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
 }
 
 #[test]
-fn a_stream_is_asked_for_again_until_it_begins() {
+fn a_stream_is_retried_until_it_begins() {
     let broken = [STREAM_HEAD.as_bytes(), &chunk(ROLE), &chunk(HELLO)].concat();
     let upstream = Upstream::start()
         .on("early", failure("502 Bad Gateway"))
@@ -345,9 +348,9 @@ fn a_stream_is_asked_for_again_until_it_begins() {
         .on("mid", vec![Step::Send(broken), Step::Reset])
         .on("mid", stream(&[ROLE, HELLO, DONE]));
     let aurora = gateway(&upstream, "", QUICK);
-    assert_eq!(aurora.ask(chat_of("early", true)).said(), (200, &*[ROLE, HELLO, DONE].concat()));
-    assert_eq!(aurora.ask(chat_of("headers", true)).status, 502);
-    let mid = aurora.ask(chat_of("mid", true));
+    assert_eq!(aurora.send(chat_of("early", true)).status_and_text(), (200, &*[ROLE, HELLO, DONE].concat()));
+    assert_eq!(aurora.send(chat_of("headers", true)).status, 502);
+    let mid = aurora.send(chat_of("mid", true));
     assert!(mid.text().starts_with(&[ROLE, HELLO].concat()), "{}", mid.text());
     assert!(mid.text().contains("\"error\""), "{}", mid.text());
     assert_eq!(upstream.calls().len(), 3 + 1 + 1);
@@ -370,14 +373,14 @@ fn a_stream_is_asked_for_again_until_it_begins() {
 }
 
 #[test]
-fn a_provider_may_have_its_own_settings() {
+fn retry_settings_of_a_provider_override_the_global_ones() {
     let upstream = Upstream::start().on("m", failure("503 Busy"));
     let own = ", resilience: {retry: {max_retries: 1}}";
     let aurora =
         crate::support::exposition::gateways(&[("own", &upstream, own), ("other", &upstream, "")], QUICK);
-    assert_eq!(aurora.ask(chat_of("own/m", false)).status, 503);
+    assert_eq!(aurora.send(chat_of("own/m", false)).status, 503);
     assert_eq!(upstream.calls().len(), 2);
-    assert_eq!(aurora.ask(chat_of("other/m", false)).status, 503);
+    assert_eq!(aurora.send(chat_of("other/m", false)).status, 503);
     assert_eq!(upstream.calls().len(), 2 + 4);
     aurora.settles("aurora_retries_total", &["other server_error 3", "own server_error 1"]);
 }

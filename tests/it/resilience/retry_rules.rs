@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::{chat_of, key, request};
 use crate::support::exposition::{gateway, gateways};
-use crate::support::upstream::{Step, Upstream, answer, json};
+use crate::support::upstream::{Step, Upstream, json, response};
 
 const OK: &str = r#"{"choices":[]}"#;
 const BUSY: &str = r#"{"error":{"message":"busy"}}"#;
@@ -13,11 +13,11 @@ const BUSY: &str = r#"{"error":{"message":"busy"}}"#;
 const QUICK: &str = "resilience: {retry: {initial_backoff: 1ms, max_backoff: 100ms}, circuit_breaker: {failure_threshold: 0}}";
 
 fn busy(status: &str, headers: &str) -> Vec<Step> {
-    answer(status, &format!("content-type: application/json\r\n{headers}"), BUSY)
+    response(status, &format!("content-type: application/json\r\n{headers}"), BUSY)
 }
 
 #[test]
-fn a_rate_limit_is_retried_only_where_the_upstream_says_when() {
+fn a_rate_limit_is_retried_only_with_retry_after() {
     let upstream = Upstream::start()
         .on("never", busy("429 Slow Down", ""))
         .on("soon", busy("429 Slow Down", "retry-after: 0\r\n"))
@@ -27,31 +27,31 @@ fn a_rate_limit_is_retried_only_where_the_upstream_says_when() {
         .on("late-ms", busy("429 Slow Down", "retry-after: 0\r\nretry-after-ms: 101\r\n"))
         .on("busy-ms", busy("503 Busy", "retry-after-ms: 101\r\n"));
     let aurora = gateway(&upstream, "", QUICK);
-    let never = aurora.ask(chat_of("never", false));
-    assert_eq!(never.said(), (429, BUSY));
-    assert_eq!(aurora.ask(chat_of("soon", false)).said(), (200, OK));
+    let never = aurora.send(chat_of("never", false));
+    assert_eq!(never.status_and_text(), (429, BUSY));
+    assert_eq!(aurora.send(chat_of("soon", false)).status_and_text(), (200, OK));
     let begun = Instant::now();
-    assert_eq!(aurora.ask(chat_of("soon-ms", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("soon-ms", false)).status_and_text(), (200, OK));
     assert!(begun.elapsed() >= Duration::from_millis(80), "took {:?}", begun.elapsed());
-    let late = aurora.ask(chat_of("late-ms", false));
-    assert_eq!((late.said(), late.header("retry-after-ms")), ((429, BUSY), Some("101")));
-    assert_eq!(aurora.ask(chat_of("busy-ms", false)).said(), (503, BUSY));
+    let late = aurora.send(chat_of("late-ms", false));
+    assert_eq!((late.status_and_text(), late.header("retry-after-ms")), ((429, BUSY), Some("101")));
+    assert_eq!(aurora.send(chat_of("busy-ms", false)).status_and_text(), (503, BUSY));
     assert_eq!(upstream.calls().len(), 1 + 2 + 2 + 1 + 1);
     aurora.settles("aurora_retries_total", &["up rate_limited 2"]);
 }
 
 #[test]
-fn a_rate_limit_that_does_not_say_when_leads_to_the_next_target() {
+fn a_rate_limit_without_retry_after_falls_back() {
     let a = Upstream::start().on("m", busy("429 Slow Down", ""));
     let b = Upstream::start().on("m", json(OK));
     let aurora =
         gateways(&[("a", &a, ""), ("b", &b, "")], &format!("{QUICK}\nroutes: {{smart: [a/m, b/m]}}"));
-    assert_eq!(aurora.ask(chat_of("smart", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (200, OK));
     assert_eq!((a.calls().len(), b.calls().len()), (1, 1));
 }
 
 #[test]
-fn the_upstream_says_whether_a_retry_is_worth_it() {
+fn x_should_retry_of_the_upstream_is_obeyed() {
     let upstream = Upstream::start()
         .on("no", busy("503 Busy", "x-should-retry: false\r\nretry-after: 0\r\n"))
         .on("no-429", busy("429 Slow Down", "x-should-retry: false\r\nretry-after: 0\r\n"))
@@ -65,46 +65,46 @@ fn the_upstream_says_whether_a_retry_is_worth_it() {
     for (model, expected) in
         [("no", 503), ("no-429", 429), ("yes", 200), ("yes-409", 200), ("yes-429", 429), ("odd", 500)]
     {
-        assert_eq!(aurora.ask(chat_of(model, false)).status, expected, "{model}");
+        assert_eq!(aurora.send(chat_of(model, false)).status, expected, "{model}");
     }
     assert_eq!(upstream.calls().len(), 1 + 1 + 2 + 2 + 1 + 1);
     aurora.settles("aurora_retries_total", &["up requested 2"]);
 }
 
 #[test]
-fn a_quota_that_is_used_up_is_never_retried() {
+fn an_exhausted_quota_is_never_retried() {
     let body = r#"{"error":{"message":"x","type":"insufficient_quota","code":"insufficient_quota"}}"#;
     let headers = "content-type: application/json\r\nretry-after: 0\r\nx-should-retry: true\r\n";
     let upstream = Upstream::start()
-        .on("429", answer("429 Pay", headers, body))
-        .on("503", answer("503 Pay", headers, body));
+        .on("429", response("429 Pay", headers, body))
+        .on("503", response("503 Pay", headers, body));
     let aurora = gateway(&upstream, "", QUICK);
-    assert_eq!(aurora.ask(chat_of("429", false)).said(), (429, body));
-    assert_eq!(aurora.ask(chat_of("503", false)).said(), (503, body));
+    assert_eq!(aurora.send(chat_of("429", false)).status_and_text(), (429, body));
+    assert_eq!(aurora.send(chat_of("503", false)).status_and_text(), (503, body));
     assert_eq!(upstream.calls().len(), 2);
     aurora.settles("aurora_upstream_attempts_total", &["up 429 quota 1", "up 503 server_error 1"]);
 }
 
 #[test]
-fn a_request_that_is_itself_a_retry_gets_no_retries_but_a_fallback() {
+fn a_retry_of_the_client_gets_a_fallback_and_no_retries() {
     let a = Upstream::start().on("m", busy("503 Busy", ""));
     let b = Upstream::start().on("m", json(OK));
     let aurora =
         gateways(&[("a", &a, ""), ("b", &b, "")], &format!("{QUICK}\nroutes: {{smart: [a/m, b/m]}}"));
-    let ask = |model: &str, count: &str| {
+    let send = |model: &str, count: &str| {
         let headers =
             format!("{}content-type: application/json\r\nx-stainless-retry-count: {count}\r\n", key());
         aurora
-            .ask(request("POST", "/v1/chat/completions", &headers, format!(r#"{{"model":"{model}"}}"#)))
+            .send(request("POST", "/v1/chat/completions", &headers, format!(r#"{{"model":"{model}"}}"#)))
             .status
     };
     let mut calls = 0;
     for (count, expected) in [("0", 4), ("1", 1), ("2", 1), ("x", 4)] {
-        assert_eq!(ask("a/m", count), 503);
+        assert_eq!(send("a/m", count), 503);
         assert_eq!((count, a.calls().len() - calls), (count, expected));
         calls = a.calls().len();
     }
-    assert_eq!(ask("smart", "1"), 200);
+    assert_eq!(send("smart", "1"), 200);
     assert_eq!((a.calls().len(), b.calls().len()), (calls + 1, 1));
 }
 
@@ -132,7 +132,7 @@ fn writes_of_passthrough_files_and_batches_are_retried_on_connect_errors_only() 
         ("GET", "/p/up/any", 2),
     ] {
         let body = if method == "GET" { "" } else { "{}" };
-        let mut client = aurora.caller();
+        let mut client = aurora.client();
         client.send(request(method, path, &key(), body));
         assert!(client.head().status >= 429);
         assert_eq!((method, path, made() - calls), (method, path, expected));
@@ -145,17 +145,17 @@ fn writes_of_passthrough_files_and_batches_are_retried_on_connect_errors_only() 
     let text = text.replace(&upstream.address.to_string(), &nobody.to_string());
     let aurora = crate::support::aurora::Setup::new().yaml(&text).start();
     for path in ["/v1/files", "/p/up/any"] {
-        assert_eq!(aurora.ask(request("POST", path, &key(), "{}")).status, 502);
+        assert_eq!(aurora.send(request("POST", path, &key(), "{}")).status, 502);
     }
     aurora.settles("aurora_retries_total", &["up connect_error 2"]);
 }
 
 #[test]
-fn the_first_pause_is_a_quarter_of_a_second() {
+fn the_first_backoff_is_250_ms() {
     let upstream = Upstream::start().on("m", busy("503 Busy", "")).on("m", json(OK));
     let aurora = gateway(&upstream, "", "resilience: {circuit_breaker: {failure_threshold: 0}}");
     let begun = Instant::now();
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
     let took = begun.elapsed();
     assert!((Duration::from_millis(225)..Duration::from_millis(700)).contains(&took), "took {took:?}");
 }

@@ -1,4 +1,4 @@
-//! Providers that fail before there is anything to relay: what the caller is told, what it counts.
+//! Providers that fail before there is anything to relay: what the client is told, what it counts.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::chat_of;
 use crate::support::exposition::{BRITTLE, PROVIDER_KEY, gateway};
-use crate::support::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, stream};
+use crate::support::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, response, stream};
 
 const OK: &str = r#"{"id":"x","choices":[]}"#;
 /// What a wait may take beyond its limit.
@@ -20,7 +20,7 @@ fn envelope(message: &str, code: &str) -> String {
 }
 
 #[test]
-fn a_providers_errors_pass_without_our_key_in_them() {
+fn provider_errors_are_relayed_without_the_key() {
     let statuses = [
         "400 Bad Request",
         "403 Forbidden",
@@ -35,20 +35,20 @@ fn a_providers_errors_pass_without_our_key_in_them() {
     let mut upstream = Upstream::start();
     for status in statuses {
         let headers = "content-type: application/problem+json\r\nretry-after: 7\r\n";
-        upstream = upstream.on(&status[..3], answer(status, headers, &body));
+        upstream = upstream.on(&status[..3], response(status, headers, &body));
     }
-    let upstream = upstream.on("empty", answer("500 Oops", "", ""));
+    let upstream = upstream.on("empty", response("500 Oops", "", ""));
     let aurora = gateway(&upstream, "", "");
     let scrubbed = r#"{"error":{"message":"wrong key ******************************, ******************************!"}}"#;
     for status in statuses {
         for streamed in [false, true] {
-            let answer = aurora.ask(chat_of(&status[..3], streamed));
-            assert_eq!(answer.said(), (status[..3].parse().expect("a status"), scrubbed));
-            assert_eq!(answer.header("retry-after"), Some("7"));
-            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+            let response = aurora.send(chat_of(&status[..3], streamed));
+            assert_eq!(response.status_and_text(), (status[..3].parse().expect("a status"), scrubbed));
+            assert_eq!(response.header("retry-after"), Some("7"));
+            assert_eq!(response.header("content-type"), Some("application/problem+json"));
         }
     }
-    assert_eq!(aurora.ask(chat_of("empty", false)).said(), (500, ""));
+    assert_eq!(aurora.send(chat_of("empty", false)).status_and_text(), (500, ""));
     let mut expected: Vec<String> = statuses
         .iter()
         .flat_map(|status| {
@@ -75,15 +75,15 @@ fn a_providers_errors_pass_without_our_key_in_them() {
 }
 
 #[test]
-fn our_credential_refused_is_not_the_callers_401() {
-    let refusal = answer("401 Unauthorized", "www-authenticate: Bearer\r\n", r#"{"error":"bad key"}"#);
+fn a_refused_provider_key_is_a_502_and_not_a_401() {
+    let refusal = response("401 Unauthorized", "www-authenticate: Bearer\r\n", r#"{"error":"bad key"}"#);
     let upstream = Upstream::start().on("m", refusal);
     let aurora = gateway(&upstream, "", "");
-    let answer = aurora.ask(chat_of("m", false));
+    let response = aurora.send(chat_of("m", false));
     let message = "it refused the configured credential; the operator has to look at its api_key";
-    assert_eq!(answer.said(), (502, &*envelope(message, "upstream_credentials")));
+    assert_eq!(response.status_and_text(), (502, &*envelope(message, "upstream_credentials")));
     assert_eq!(
-        (answer.header("www-authenticate"), answer.header("content-type")),
+        (response.header("www-authenticate"), response.header("content-type")),
         (None, Some("application/json"))
     );
     aurora.settles("aurora_requests_total", &["up m /chat/completions 401 error false 1"]);
@@ -92,9 +92,9 @@ fn our_credential_refused_is_not_the_callers_401() {
 
 const NO_HEAD: &str = "the connection broke before an answer";
 
-/// Answers that are none, each with what is wrong with it.
+/// Responses that are none, each with what is wrong with it.
 #[rustfmt::skip]
-fn useless_answers() -> Vec<(&'static str, Vec<Step>, &'static str)> {
+fn invalid_responses() -> Vec<(&'static str, Vec<Step>, &'static str)> {
     let kind = "content-type: application/json\r\n";
     let chunked = "transfer-encoding: chunked\r\n";
     let raw = |text: String| vec![Step::Send(text.into_bytes()), Step::Close];
@@ -106,21 +106,21 @@ fn useless_answers() -> Vec<(&'static str, Vec<Step>, &'static str)> {
     let (not_json, no_body) = ("its answer is not JSON", "its answer has no body");
     let broke = "its connection broke inside the answer";
     vec![
-        ("html", answer("200 OK", html, "<p>"), "its answer is text/html, not JSON or an event stream"),
-        ("empty", answer("200 OK", kind, ""), no_body),
+        ("html", response("200 OK", html, "<p>"), "its answer is text/html, not JSON or an event stream"),
+        ("empty", response("200 OK", kind, ""), no_body),
         ("no-content", raw("HTTP/1.1 204 No Content\r\n\r\n".into()), no_body),
         ("empty-chunked", raw(ok(&format!("{kind}{chunked}")) + LAST_CHUNK), no_body),
         ("empty-stream", stream(&[]), no_body),
-        ("garbage", answer("200 OK", kind, "{]"), not_json),
-        ("half", answer("200 OK", kind, r#"{"choices":["#), not_json),
-        ("two", answer("200 OK", kind, "{}{}"), not_json),
-        ("untyped", answer("200 OK", "", "hello"), not_json),
+        ("garbage", response("200 OK", kind, "{]"), not_json),
+        ("half", response("200 OK", kind, r#"{"choices":["#), not_json),
+        ("two", response("200 OK", kind, "{}{}"), not_json),
+        ("untyped", response("200 OK", "", "hello"), not_json),
         ("short", raw(ok(&format!("{kind}content-length: 30\r\n")) + OK), broke),
         ("short-chunked", raw(ok(&format!("{kind}{chunked}")) + "5\r\n{\"a\":\r\n"), broke),
-        ("gzip", answer("200 OK", &gzip, OK), "its compressed answer cannot be decoded"),
-        ("301", answer("301 Moved Permanently", "location: http://127.0.0.1:1/\r\n", "{}"), "it answered 301 Moved Permanently, which is never followed"),
-        ("307", answer("307 Temporary Redirect", "location: /v1/other\r\n", ""), "it answered 307 Temporary Redirect, which is never followed"),
-        ("304", answer("304 Not Modified", "", ""), "it answered 304 Not Modified, which is never followed"),
+        ("gzip", response("200 OK", &gzip, OK), "its compressed answer cannot be decoded"),
+        ("301", response("301 Moved Permanently", "location: http://127.0.0.1:1/\r\n", "{}"), "it answered 301 Moved Permanently, which is never followed"),
+        ("307", response("307 Temporary Redirect", "location: /v1/other\r\n", ""), "it answered 307 Temporary Redirect, which is never followed"),
+        ("304", response("304 Not Modified", "", ""), "it answered 304 Not Modified, which is never followed"),
         ("switching", raw(upgrade.into()), "it answered 101 Switching Protocols, which is never followed"),
         ("silent-close", vec![Step::Close], NO_HEAD),
         ("reset", vec![Step::Reset], NO_HEAD),
@@ -131,8 +131,8 @@ fn useless_answers() -> Vec<(&'static str, Vec<Step>, &'static str)> {
 }
 
 #[test]
-fn what_is_no_answer_is_a_502_that_says_why() {
-    let cases = useless_answers();
+fn invalid_responses_are_a_502_with_a_reason() {
+    let cases = invalid_responses();
     let mut upstream = Upstream::start();
     for (name, steps, _) in &cases {
         upstream = upstream.on(name, steps.clone());
@@ -140,8 +140,8 @@ fn what_is_no_answer_is_a_502_that_says_why() {
     let aurora = gateway(&upstream, "", "");
     for (name, _, message) in &cases {
         let code = if *message == NO_HEAD { "upstream_unreachable" } else { "upstream_invalid_answer" };
-        let answer = aurora.ask(chat_of(name, false));
-        assert_eq!((*name, answer.said()), (*name, (502, &*envelope(message, code))));
+        let response = aurora.send(chat_of(name, false));
+        assert_eq!((*name, response.status_and_text()), (*name, (502, &*envelope(message, code))));
     }
     assert_eq!(aurora.counts("aurora_tokens_total"), [""; 0]);
     let failed = aurora
@@ -162,22 +162,22 @@ fn what_is_no_answer_is_a_502_that_says_why() {
 }
 
 #[test]
-fn an_error_text_that_cannot_be_searched_for_our_key_is_replaced() {
+fn unreadable_error_bodies_are_replaced() {
     let kind = "content-type: text/plain\r\n";
-    let long = |bytes: usize| answer("400 Bad Request", kind, "x".repeat(bytes));
-    let encoded = answer("503 Busy", &format!("{kind}content-encoding: gzip\r\nretry-after: 7\r\n"), "x");
+    let long = |bytes: usize| response("400 Bad Request", kind, "x".repeat(bytes));
+    let encoded = response("503 Busy", &format!("{kind}content-encoding: gzip\r\nretry-after: 7\r\n"), "x");
     let upstream =
         Upstream::start().on("fits", long(64 << 10)).on("long", long((64 << 10) + 1)).on("encoded", encoded);
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(aurora.ask(chat_of("fits", false)).said(), (400, &*"x".repeat(64 << 10)));
+    assert_eq!(aurora.send(chat_of("fits", false)).status_and_text(), (400, &*"x".repeat(64 << 10)));
     let long = "it answered 400 Bad Request with an error text over 65536 bytes";
     let encoded = "it answered 503 Service Unavailable with a compressed error text";
     for (model, status, message) in [("long", 400, long), ("encoded", 503, encoded)] {
-        let answer = aurora.ask(chat_of(model, false));
-        assert_eq!(answer.said(), (status, &*envelope(message, "upstream_invalid_answer")));
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        assert_eq!(answer.header("content-encoding"), None);
-        assert_eq!(answer.header("retry-after"), (status == 503).then_some("7"));
+        let response = aurora.send(chat_of(model, false));
+        assert_eq!(response.status_and_text(), (status, &*envelope(message, "upstream_invalid_answer")));
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.header("content-encoding"), None);
+        assert_eq!(response.header("retry-after"), (status == 503).then_some("7"));
     }
 }
 
@@ -192,28 +192,28 @@ fn toward(base_url: &str) -> Aurora {
 }
 
 #[test]
-fn a_provider_that_cannot_be_reached() {
+fn an_unreachable_provider_is_a_502() {
     let refusing =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let begun = Instant::now();
     let aurora = toward(&format!("http://{refusing}/v1"));
     assert_eq!(
-        aurora.ask(chat_of("m", false)).said(),
+        aurora.send(chat_of("m", false)).status_and_text(),
         (502, &*envelope("connection refused", "upstream_unreachable"))
     );
     aurora.settles("aurora_requests_total", &["up m /chat/completions network_error error false 1"]);
     let aurora = toward("http://no-such-host.invalid/v1");
-    let answer = aurora.ask(chat_of("m", true));
+    let response = aurora.send(chat_of("m", true));
     let no_name = "no connection: failed to lookup address information: ";
     let expected = envelope(no_name, "upstream_unreachable");
     let (start, _) = expected.split_once(no_name).expect("the message");
-    assert!(answer.text().starts_with(&format!("{start}{no_name}")), "{}", answer.text());
-    assert_eq!(answer.status, 502);
+    assert!(response.text().starts_with(&format!("{start}{no_name}")), "{}", response.text());
+    assert_eq!(response.status, 502);
     assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
 }
 
 #[test]
-fn a_provider_that_takes_no_connection() {
+fn a_connect_timeout_is_a_504() {
     // A full backlog drops the next SYN.
     let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
@@ -222,14 +222,17 @@ fn a_provider_that_takes_no_connection() {
     let _first = std::net::TcpStream::connect(address).expect("the one that fits");
     let aurora = toward(&format!("http://{address}/v1"));
     let begun = Instant::now();
-    let answer = aurora.ask(chat_of("m", false));
-    assert_eq!(answer.said(), (504, &*envelope("no connection within 300ms", "upstream_timeout")));
+    let response = aurora.send(chat_of("m", false));
+    assert_eq!(
+        response.status_and_text(),
+        (504, &*envelope("no connection within 300ms", "upstream_timeout"))
+    );
     assert!(begun.elapsed() < Duration::from_millis(300) + LATE, "took {:?}", begun.elapsed());
     aurora.settles("aurora_requests_total", &["up m /chat/completions 504 error false 1"]);
 }
 
 #[test]
-fn a_provider_that_falls_silent_before_an_answer() {
+fn a_silent_provider_is_a_504() {
     let head = |kind: &str| format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 9\r\n\r\n");
     let silent = |text: &str| vec![Step::Send(text.as_bytes().to_vec()), Step::Stall];
     let upstream = Upstream::start()
@@ -248,10 +251,13 @@ fn a_provider_that_falls_silent_before_an_answer() {
         ("stream-headers", true),
     ] {
         let begun = Instant::now();
-        let answer = aurora.ask(chat_of(model, streamed));
+        let response = aurora.send(chat_of(model, streamed));
         let (message, limit) =
             if streamed { ("no first event within 200ms", 200) } else { ("no answer within 300ms", 300) };
-        assert_eq!((model, answer.said()), (model, (504, &*envelope(message, "upstream_timeout"))));
+        assert_eq!(
+            (model, response.status_and_text()),
+            (model, (504, &*envelope(message, "upstream_timeout")))
+        );
         let limit = Duration::from_millis(limit);
         assert!((limit..limit + LATE).contains(&begun.elapsed()), "{model}: took {:?}", begun.elapsed());
         upstream.over(model);

@@ -1,4 +1,4 @@
-//! Responses that come compressed although identity was asked for: decoded on their way, within bounds.
+//! Responses that come compressed although identity was requested: decoded on their way, within bounds.
 
 use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use async_compression::{Level, zstd::CParameter};
@@ -9,7 +9,7 @@ use crate::streams::relay::{DONE, HELLO, ROLE, STOP, USAGE, begin, then};
 use crate::support::aurora::Aurora;
 use crate::support::client::{chat_of, key, post, request};
 use crate::support::exposition::{PROVIDER_KEY, gateway};
-use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, answer, chunk};
+use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, response};
 
 /// Codings by the name of a model, with the header that names them.
 const CODINGS: [(&str, &str); 6] = [
@@ -89,15 +89,15 @@ fn settles(aurora: &Aurora, family: &str, lines: &[String]) {
 }
 
 #[test]
-fn a_compressed_response_is_relayed_as_identity_and_its_tokens_are_counted() {
+fn compressed_responses_are_decoded_and_counted() {
     let (_upstream, aurora) =
-        coded(|model, coding| answer("200 OK", &headers("application/json", coding), whole(model, OK)));
+        coded(|model, coding| response("200 OK", &headers("application/json", coding), whole(model, OK)));
     for path in ["/v1/chat/completions", "/p/up/v1/chat/completions"] {
         for (model, _) in CODINGS {
-            let answer = aurora.ask(post(path, format!(r#"{{"model":"{model}"}}"#)));
-            assert_eq!((answer.said(), answer.whole), ((200, OK), true), "{model}");
-            assert_eq!(answer.header("content-encoding"), None);
-            assert_eq!(answer.header("content-length"), Some(&*OK.len().to_string()));
+            let response = aurora.send(post(path, format!(r#"{{"model":"{model}"}}"#)));
+            assert_eq!((response.status_and_text(), response.whole), ((200, OK), true), "{model}");
+            assert_eq!(response.header("content-encoding"), None);
+            assert_eq!(response.header("content-length"), Some(&*OK.len().to_string()));
         }
     }
     let lines: Vec<String> = CODINGS
@@ -108,7 +108,7 @@ fn a_compressed_response_is_relayed_as_identity_and_its_tokens_are_counted() {
 }
 
 #[test]
-fn a_large_compressed_response_is_relayed_as_it_comes() {
+fn a_large_compressed_response_is_relayed_as_it_arrives() {
     let numbers: String = (0..60_000).map(|number| format!("{},", number * 7919 % 100_003)).collect();
     let large = format!("{{\"data\":[{numbers}0],\"usage\":{{\"prompt_tokens\":7}}}}");
     let (_upstream, aurora) = coded(|model, coding| {
@@ -116,15 +116,19 @@ fn a_large_compressed_response_is_relayed_as_it_comes() {
         chunked(&headers("application/json", coding), bytes.chunks(1000).map(<[u8]>::to_vec))
     });
     for (model, _) in CODINGS {
-        let answer = aurora.ask(post("/v1/embeddings", format!(r#"{{"model":"{model}"}}"#)));
-        assert!(answer.said() == (200, &large) && answer.whole, "{model}: {} bytes", answer.body.len());
-        assert_eq!(answer.header("content-encoding"), None);
+        let response = aurora.send(post("/v1/embeddings", format!(r#"{{"model":"{model}"}}"#)));
+        assert!(
+            response.status_and_text() == (200, &large) && response.whole,
+            "{model}: {} bytes",
+            response.body.len()
+        );
+        assert_eq!(response.header("content-encoding"), None);
     }
     settles(&aurora, "aurora_tokens_total", &each("up MODEL input uncached 7"));
 }
 
 #[test]
-fn a_compressed_stream_is_relayed_event_by_event_as_it_is_flushed() {
+fn a_compressed_stream_is_relayed_event_by_event() {
     let gate = Gate::default();
     let (_upstream, aurora) = coded(|model, coding| {
         let mut parts = compressed(model, &[ROLE, HELLO, &[STOP, USAGE].concat(), DONE]);
@@ -137,13 +141,13 @@ fn a_compressed_stream_is_relayed_event_by_event_as_it_is_flushed() {
         steps.extend(last);
         steps
     });
-    let mut callers = CODINGS.map(|(model, _)| begin(&aurora, model));
-    let firsts = callers.each_mut().map(|caller| caller.read_until(HELLO));
+    let mut clients = CODINGS.map(|(model, _)| begin(&aurora, model));
+    let firsts = clients.each_mut().map(|client| client.read_until(HELLO));
     gate.open();
-    for (caller, first) in callers.iter_mut().zip(firsts) {
-        let text = first + &caller.read_until(DONE);
+    for (client, first) in clients.iter_mut().zip(firsts) {
+        let text = first + &client.read_until(DONE);
         assert_eq!(text, [ROLE, HELLO, STOP, USAGE, DONE].concat());
-        assert_eq!(caller.chunk(), Some(Vec::new()));
+        assert_eq!(client.chunk(), Some(Vec::new()));
     }
     settles(&aurora, "aurora_streams_total", &each("up MODEL completed 1"));
     settles(&aurora, "aurora_usage_reports_total", &["up native 6".into()]);
@@ -153,18 +157,18 @@ fn a_compressed_stream_is_relayed_event_by_event_as_it_is_flushed() {
 fn a_compressed_error_text_is_decoded_and_scrubbed() {
     let text = format!(r#"{{"error":{{"message":"wrong key {PROVIDER_KEY}!"}}}}"#);
     let (_upstream, aurora) = coded(|model, coding| {
-        answer("400 Bad Request", &headers("application/json", coding), whole(model, &text))
+        response("400 Bad Request", &headers("application/json", coding), whole(model, &text))
     });
     let scrubbed = text.replace(PROVIDER_KEY, &"*".repeat(PROVIDER_KEY.len()));
     for (model, _) in CODINGS {
-        let answer = aurora.ask(chat_of(model, false));
-        assert_eq!(answer.said(), (400, &*scrubbed), "{model}");
-        assert_eq!(answer.header("content-encoding"), None);
+        let response = aurora.send(chat_of(model, false));
+        assert_eq!(response.status_and_text(), (400, &*scrubbed), "{model}");
+        assert_eq!(response.header("content-encoding"), None);
     }
 }
 
 #[test]
-fn a_compressed_response_that_is_cut_is_never_whole() {
+fn a_truncated_compressed_response_never_ends_cleanly() {
     let numbers: String = (0..60_000).map(|number| format!("{},", number * 7919 % 100_003)).collect();
     let large = format!("[{numbers}0]");
     let cut = |bytes: Vec<u8>, by: usize| bytes[..bytes.len() - by].to_vec();
@@ -185,8 +189,8 @@ fn a_compressed_response_that_is_cut_is_never_whole() {
                 }
             });
             for (model, _) in CODINGS {
-                let answer = aurora.ask(post(path, format!(r#"{{"model":"{model}"}}"#)));
-                assert_eq!((answer.status, answer.whole), (status, status == 502), "{model} {path}");
+                let response = aurora.send(post(path, format!(r#"{{"model":"{model}"}}"#)));
+                assert_eq!((response.status, response.whole), (status, status == 502), "{model} {path}");
             }
             let outcome = if status == 502 { "upstream_error" } else { "broken_stream" };
             settles(&aurora, "aurora_answers_total", &each(&format!("MODEL {outcome} 1")));
@@ -195,7 +199,7 @@ fn a_compressed_response_that_is_cut_is_never_whole() {
 }
 
 #[test]
-fn a_compressed_stream_is_complete_with_its_last_event_however_it_ends() {
+fn a_compressed_stream_is_complete_after_its_last_event() {
     let (_upstream, aurora) = coded(|model, coding| {
         let mut parts = compressed(model, &[HELLO, &[STOP, DONE].concat()]);
         parts.pop();
@@ -204,14 +208,18 @@ fn a_compressed_stream_is_complete_with_its_last_event_however_it_ends() {
         then(steps, [Step::Close])
     });
     for (model, _) in CODINGS {
-        let answer = aurora.ask(chat_of(model, true));
-        assert_eq!((answer.said(), answer.whole), ((200, &*[HELLO, STOP, DONE].concat()), true), "{model}");
+        let response = aurora.send(chat_of(model, true));
+        assert_eq!(
+            (response.status_and_text(), response.whole),
+            ((200, &*[HELLO, STOP, DONE].concat()), true),
+            "{model}"
+        );
     }
     settles(&aurora, "aurora_streams_total", &each("up MODEL completed 1"));
 }
 
 #[test]
-fn what_cannot_be_decoded_is_told() {
+fn undecodable_responses_are_reported() {
     let garbage = b"\x28\xb5\x2f\xfd\xff no such thing";
     let event = |model: &str| {
         let first = compressed(model, &[HELLO]).remove(0);
@@ -220,7 +228,7 @@ fn what_cannot_be_decoded_is_told() {
     let window =
         ZstdEncoder::with_quality_and_params(Vec::new(), Level::Default, &[CParameter::window_log(27)]);
     let window = flushed(window, ZstdEncoder::get_mut, &[OK]).concat();
-    let json = |coding: &str, bytes: &[u8]| answer("200 OK", &headers("application/json", coding), bytes);
+    let json = |coding: &str, bytes: &[u8]| response("200 OK", &headers("application/json", coding), bytes);
     let upstream = Upstream::start()
         .on("event", event("a-gzip"))
         .on("garbage-br", json("br", garbage))
@@ -247,16 +255,20 @@ fn what_cannot_be_decoded_is_told() {
         ("unknown", unknown),
         ("window", invalid),
     ] {
-        assert_eq!(aurora.ask(chat_of(model, false)).said(), (502, &*envelope(message)), "{model}");
+        assert_eq!(
+            aurora.send(chat_of(model, false)).status_and_text(),
+            (502, &*envelope(message)),
+            "{model}"
+        );
     }
     let error = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"the provider's compressed answer cannot be decoded\",\
                  \"param\":null,\"type\":\"upstream_error\"}}\n\n";
-    assert_eq!(aurora.ask(chat_of("event", true)).said(), (200, &*[HELLO, error].concat()));
+    assert_eq!(aurora.send(chat_of("event", true)).status_and_text(), (200, &*[HELLO, error].concat()));
     aurora.settles("aurora_streams_total", &["up event upstream_error 1"]);
 }
 
 #[test]
-fn a_passthrough_relays_as_it_is_what_it_cannot_decode() {
+fn passthrough_relays_unknown_encodings_unchanged() {
     let part = "content-type: text/plain\r\ncontent-encoding: gzip\r\ncontent-range: bytes 0-2/9\r\n";
     let empty = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
     let head =
@@ -264,25 +276,29 @@ fn a_passthrough_relays_as_it_is_what_it_cannot_decode() {
     let upstream = Upstream::start()
         .on("/v1/empty", vec![Step::Send(empty.into())])
         .on("/v1/head", vec![Step::Send(head.into())])
-        .on("/v1/part", answer("206 Partial Content", part, "abc"))
-        .on("/v1/unknown", answer("200 OK", "content-encoding: aws-chunked\r\n", "abc"));
+        .on("/v1/part", response("206 Partial Content", part, "abc"))
+        .on("/v1/unknown", response("200 OK", "content-encoding: aws-chunked\r\n", "abc"));
     let aurora = gateway(&upstream, "", "");
     for (path, status, text, coding) in [
         ("empty", 200, "", None),
         ("part", 206, "abc", Some("gzip")),
         ("unknown", 200, "abc", Some("aws-chunked")),
     ] {
-        let answer = aurora.get(&format!("/p/up/{path}"));
-        assert_eq!((answer.said(), answer.header("content-encoding")), ((status, text), coding), "{path}");
+        let response = aurora.get(&format!("/p/up/{path}"));
+        assert_eq!(
+            (response.status_and_text(), response.header("content-encoding")),
+            ((status, text), coding),
+            "{path}"
+        );
     }
-    let mut caller = aurora.caller();
-    caller.send(request("HEAD", "/p/up/head", &key(), ""));
-    let head = caller.head();
+    let mut client = aurora.client();
+    client.send(request("HEAD", "/p/up/head", &key(), ""));
+    let head = client.head();
     assert_eq!((head.header("content-encoding"), head.header("content-length")), (Some("gzip"), Some("99")));
 }
 
 #[test]
-fn a_bomb_costs_no_memory_and_is_refused_or_ends_with_an_error_event() {
+fn a_compression_bomb_takes_no_memory_and_is_refused() {
     let x = "x".repeat(2 << 20);
     let bomb = |model: &str, first: &str| -> Vec<Step> {
         let coding = CODINGS.iter().find(|(name, _)| *name == model).expect("a coding").1;
@@ -298,18 +314,18 @@ fn a_bomb_costs_no_memory_and_is_refused_or_ends_with_an_error_event() {
             Upstream::start().on("json", bomb(model, "{\"a\":\"")).on("events", bomb(model, HELLO));
         let aurora = gateway(&upstream, "", "");
         let before = resident(&aurora);
-        let answer = aurora.ask(chat_of("json", false));
-        assert_eq!(answer.status, 502, "{model}");
+        let response = aurora.send(chat_of("json", false));
+        assert_eq!(response.status, 502, "{model}");
         assert!(
-            answer.text().contains("its compressed answer expands more than 500-fold"),
+            response.text().contains("its compressed answer expands more than 500-fold"),
             "{}",
-            answer.text()
+            response.text()
         );
-        let answer = aurora.ask(chat_of("events", true));
-        let text = answer.text();
+        let response = aurora.send(chat_of("events", true));
+        let text = response.text();
         assert!(text.starts_with(HELLO) && text.len() < 1 << 20, "{model}: {} bytes", text.len());
         assert!(
-            text.ends_with("\"type\":\"upstream_error\"}}\n\n") && answer.whole,
+            text.ends_with("\"type\":\"upstream_error\"}}\n\n") && response.whole,
             "{model}: {:?}",
             &text[text.len() - 300..]
         );

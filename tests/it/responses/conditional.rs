@@ -1,16 +1,16 @@
 //! Conditional requests and redirects: what is relayed, and where the headers that ask for them stop.
 
 use crate::support::aurora::Aurora;
-use crate::support::client::{Answer, key, request};
+use crate::support::client::{Response, key, request};
 use crate::support::exposition::gateway;
-use crate::support::upstream::{Upstream, answer, json};
+use crate::support::upstream::{Upstream, json, response};
 
 /// Every header that makes a request conditional or partial.
 const CONDITIONS: &str = "if-none-match: \"a\"\r\nif-modified-since: Thu, 01 Jan 2026 00:00:00 GMT\r\nif-match: \"b\"\r\n\
                           if-unmodified-since: Thu, 01 Jan 2026 00:00:00 GMT\r\nif-range: \"c\"\r\nrange: bytes=0-9\r\n";
 
-fn ask(aurora: &Aurora, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-    let mut client = aurora.caller();
+fn send(aurora: &Aurora, method: &str, path: &str, headers: &str, body: &str) -> Response {
+    let mut client = aurora.client();
     let headers = format!("{}content-type: application/json\r\n{headers}", key());
     client.send(request(method, path, &headers, body));
     client.head()
@@ -27,8 +27,8 @@ const ALL: [&str; 6] =
     ["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"];
 
 #[test]
-fn a_304_to_a_conditional_request_is_relayed_as_it_is() {
-    let kept = answer("304 Not Modified", "etag: \"a\"\r\ncache-control: max-age=5\r\n", "");
+fn a_304_to_a_conditional_request_is_relayed() {
+    let kept = response("304 Not Modified", "etag: \"a\"\r\ncache-control: max-age=5\r\n", "");
     let kept = || kept.clone();
     let upstream = Upstream::start()
         .on("/v1/files/f", kept())
@@ -41,17 +41,17 @@ fn a_304_to_a_conditional_request_is_relayed_as_it_is() {
             if method == "HEAD" && !path.starts_with("/p/") {
                 continue;
             }
-            let answer = ask(&aurora, method, path, "if-none-match: \"a\"\r\n", "");
-            let headers = ["etag", "cache-control", "content-type"].map(|name| answer.header(name));
+            let response = send(&aurora, method, path, "if-none-match: \"a\"\r\n", "");
+            let headers = ["etag", "cache-control", "content-type"].map(|name| response.header(name));
             assert_eq!(
-                (answer.status, headers),
+                (response.status, headers),
                 (304, [Some("\"a\""), Some("max-age=5"), None]),
                 "{method} {path}"
             );
         }
     }
     // Nobody asked for it.
-    assert_eq!(ask(&aurora, "GET", "/v1/files/f", "", "").status, 502);
+    assert_eq!(send(&aurora, "GET", "/v1/files/f", "", "").status, 502);
     aurora.settles("aurora_upstream_attempts_total", &["up unknown server_error 1", "up unknown success 5"]);
     aurora.settles("aurora_answers_total", &["unknown ok 5", "unknown upstream_error 1"]);
 }
@@ -59,19 +59,19 @@ fn a_304_to_a_conditional_request_is_relayed_as_it_is() {
 #[test]
 fn a_redirect_of_passthrough_is_relayed_and_not_followed() {
     let upstream = Upstream::start()
-        .on("/v1/moved", answer("307 There", "location: https://elsewhere.example/x?y=1\r\n", "gone"))
-        .on("/v1/kept", answer("304 Not Modified", "etag: \"a\"\r\n", ""))
-        .on("/v1/files/f", answer("302 Found", "location: /v1/moved\r\n", ""))
-        .on("m", answer("308 There", "location: /v1/moved\r\n", ""));
+        .on("/v1/moved", response("307 There", "location: https://elsewhere.example/x?y=1\r\n", "gone"))
+        .on("/v1/kept", response("304 Not Modified", "etag: \"a\"\r\n", ""))
+        .on("/v1/files/f", response("302 Found", "location: /v1/moved\r\n", ""))
+        .on("m", response("308 There", "location: /v1/moved\r\n", ""));
     let aurora = gateway(&upstream, "", "");
     let moved = aurora.get("/p/up/moved");
-    assert_eq!(moved.said(), (307, "gone"));
+    assert_eq!(moved.status_and_text(), (307, "gone"));
     assert_eq!(moved.header("location"), Some("https://elsewhere.example/x?y=1"));
-    assert_eq!(ask(&aurora, "POST", "/p/up/moved", "", "{}").status, 307);
-    assert_eq!(ask(&aurora, "GET", "/p/up/kept", "", "").status, 304);
+    assert_eq!(send(&aurora, "POST", "/p/up/moved", "", "{}").status, 307);
+    assert_eq!(send(&aurora, "GET", "/p/up/kept", "", "").status, 304);
     let refused = aurora.get("/v1/files/f");
     assert_eq!((refused.status, refused.header("location")), (502, None));
-    assert_eq!(ask(&aurora, "POST", "/v1/chat/completions", "", r#"{"model":"m"}"#).status, 502);
+    assert_eq!(send(&aurora, "POST", "/v1/chat/completions", "", r#"{"model":"m"}"#).status, 502);
     assert_eq!(upstream.calls().len(), 5);
 }
 
@@ -81,18 +81,18 @@ fn conditional_headers_go_upstream_only_where_a_304_can_be_relayed() {
         .on("m", json("{}"))
         .on(
             "GET /v1/files/f/content",
-            answer("206 Partial Content", "content-range: bytes 0-9/99\r\n", "0123456789"),
+            response("206 Partial Content", "content-range: bytes 0-9/99\r\n", "0123456789"),
         )
         .on("DELETE /v1/files/f", json("{}"))
         .on("GET /v1/any", json("{}"))
         .on("PUT /v1/any", json("{}"));
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(ask(&aurora, "POST", "/v1/chat/completions", CONDITIONS, r#"{"model":"m"}"#).status, 200);
-    assert_eq!(ask(&aurora, "DELETE", "/v1/files/f", CONDITIONS, "").status, 200);
-    assert_eq!(ask(&aurora, "GET", "/p/up/any", CONDITIONS, "").status, 200);
+    assert_eq!(send(&aurora, "POST", "/v1/chat/completions", CONDITIONS, r#"{"model":"m"}"#).status, 200);
+    assert_eq!(send(&aurora, "DELETE", "/v1/files/f", CONDITIONS, "").status, 200);
+    assert_eq!(send(&aurora, "GET", "/p/up/any", CONDITIONS, "").status, 200);
     // A write that is meant for one version of a thing stays meant for it.
-    assert_eq!(ask(&aurora, "PUT", "/p/up/any", CONDITIONS, "x").status, 200);
-    let part = ask(&aurora, "GET", "/v1/files/f/content", CONDITIONS, "");
+    assert_eq!(send(&aurora, "PUT", "/p/up/any", CONDITIONS, "x").status, 200);
+    let part = send(&aurora, "GET", "/v1/files/f/content", CONDITIONS, "");
     assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 0-9/99")));
     assert_eq!(conditions(&upstream, "m"), [""; 0]);
     assert_eq!(conditions(&upstream, "DELETE /v1/files/f"), [""; 0]);

@@ -1,16 +1,16 @@
-//! Answers that are not streams: what passes, what is refused, what it counts.
+//! Responses that are not streams: what passes, what is refused, what it counts.
 
 use serde_json::json;
 
 use crate::support::aurora::Setup;
-use crate::support::client::{Caller, chat, chat_of, key, post, request};
+use crate::support::client::{Client, chat, chat_of, key, post, request};
 use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
-use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, answer, chunk, json};
+use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, response};
 
 const OK: &str = r#"{"id":"x","choices":[]}"#;
 
 #[test]
-fn bodies_pass_byte_for_byte_but_for_the_prefix_of_the_model() {
+fn bodies_are_forwarded_unchanged_but_for_the_model_prefix() {
     let odd = "{ \"choices\" : [ ] ,\r\n\t\"text\":\"\\u00e9é\\/ \", \"n\": 1.0e+02 }\n";
     let upstream = Upstream::start().on("m", json(odd));
     let aurora = gateway(&upstream, "", "");
@@ -21,8 +21,8 @@ fn bodies_pass_byte_for_byte_but_for_the_prefix_of_the_model() {
         )
     };
     for model in ["m", "up/m", "\\u0075p\\/m"] {
-        let answer = aurora.ask(chat(body(model)));
-        assert_eq!((answer.said(), answer.whole), ((200, odd), true));
+        let response = aurora.send(chat(body(model)));
+        assert_eq!((response.status_and_text(), response.whole), ((200, odd), true));
     }
     let received: Vec<String> =
         upstream.calls().into_iter().map(|call| String::from_utf8(call.body).expect("text")).collect();
@@ -30,7 +30,7 @@ fn bodies_pass_byte_for_byte_but_for_the_prefix_of_the_model() {
 }
 
 #[test]
-fn the_callers_headers_pass_but_for_those_between_it_and_us() {
+fn request_headers_are_forwarded_except_hop_by_hop_ones() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "", "");
     let sent = "X-Api-Key: a\r\nApi-Key: b\r\nCookie: c=d\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Host: evil\r\n\
@@ -42,19 +42,19 @@ fn the_callers_headers_pass_but_for_those_between_it_and_us() {
         X-Original-URI: /admin\r\nX-Original-Host: evil\r\nX-Host: evil\r\nX-HTTP-Method-Override: DELETE\r\nX-Method-Override: DELETE\r\n\
         X-HTTP-Method: DELETE\r\nX-Goog-Api-Key: i\r\n\
         Accept: */*\r\nX-Request-ID: id-1\r\nX-Upstream-Host: evil:1\r\napi_base: http://evil\r\nX-Twice: 1\r\nX-Twice: 2\r\n";
-    let mut caller = aurora.caller();
+    let mut client = aurora.client();
     let body = r#"{"model":"m"}"#;
-    caller.send(request(
+    client.send(request(
         "POST",
         "/v1/chat/completions",
         &format!("{}content-type: application/json\r\n{sent}", key()),
         body,
     ));
-    let mut answer = caller.head();
-    if answer.status == 100 {
-        answer = caller.head();
+    let mut response = client.head();
+    if response.status == 100 {
+        response = client.head();
     }
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
     let call = upstream.call("m");
     assert_eq!(call.head.lines().next(), Some("POST /v1/chat/completions HTTP/1.1"));
     let (host, authorization) =
@@ -79,10 +79,10 @@ fn the_callers_headers_pass_but_for_those_between_it_and_us() {
 }
 
 #[test]
-fn a_key_in_the_query_stays_here_on_every_route() {
+fn a_key_in_the_query_is_never_forwarded() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "", "");
-    aurora.ask(request("POST", "/v1/chat/completions?a=1&key=k&%6Bey=k", &key(), r#"{"model":"m"}"#));
+    aurora.send(request("POST", "/v1/chat/completions?a=1&key=k&%6Bey=k", &key(), r#"{"model":"m"}"#));
     aurora.get("/v1/files?key=k&limit=2");
     aurora.get("/p/up/models?key=k");
     let lines: Vec<String> =
@@ -98,7 +98,7 @@ fn a_key_in_the_query_stays_here_on_every_route() {
 }
 
 #[test]
-fn organization_and_project_come_from_the_configuration() {
+fn organization_and_project_headers_are_the_configured_ones() {
     let upstream = Upstream::start().on("m", json(OK)).on("GET /v1/models", json(r#"{"data":[{"id":"m"}]}"#));
     let yaml = yaml(&upstream, "", "")
         .replace("type: openai_compatible", "type: openai_compatible, organization: org-1, project: proj_1")
@@ -107,7 +107,7 @@ fn organization_and_project_come_from_the_configuration() {
     upstream.call("GET /v1/models");
     let headers = format!("{}OpenAI-Organization: theirs\r\nOpenAI-Project: theirs\r\n", key());
     let sent = request("POST", "/v1/chat/completions", &headers, r#"{"model":"up/m"}"#);
-    assert_eq!(aurora.ask(sent).said(), (200, OK));
+    assert_eq!(aurora.send(sent).status_and_text(), (200, OK));
     for call in [upstream.call("GET /v1/models"), upstream.call("m")] {
         let account: Vec<&str> = call
             .headers()
@@ -119,7 +119,7 @@ fn organization_and_project_come_from_the_configuration() {
 }
 
 #[test]
-fn the_providers_headers_pass_but_for_those_between_it_and_us() {
+fn response_headers_are_relayed_except_hop_by_hop_ones() {
     let headers = "content-type: application/json; charset=utf-8\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
         x-ratelimit-remaining-requests: 99\r\nopenai-processing-ms: 7\r\nx-request-id: theirs\r\nset-cookie: a=b\r\n\
         alt-svc: h3\r\nstrict-transport-security: max-age=1\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\n\
@@ -131,14 +131,14 @@ fn the_providers_headers_pass_but_for_those_between_it_and_us() {
         nel: {}\r\nreport-to: {}\r\nreporting-endpoints: a\r\npublic-key-pins: a\r\nwww-authenticate: Basic\r\n\
         authentication-info: a\r\nproxy-authentication-info: a\r\nsurrogate-control: max-age=1\r\ncdn-cache-control: max-age=1\r\n\
         timing-allow-origin: *\r\nupgrade: h2c\r\ncontent-disposition: inline\r\ncache-control: no-store\r\n";
-    let upstream = Upstream::start().on("m", answer("201 Created", headers, OK));
+    let upstream = Upstream::start().on("m", response("201 Created", headers, OK));
     let aurora = gateway(&upstream, "", "");
     let request =
         request("POST", "/v1/embeddings", &format!("{}x-request-id: ours\r\n", key()), r#"{"model":"m"}"#);
-    let mut answer = aurora.ask(request);
-    answer.headers.sort_unstable();
+    let mut response = aurora.send(request);
+    response.headers.sort_unstable();
     let headers: Vec<String> =
-        answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        response.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(
         headers,
         [
@@ -156,26 +156,26 @@ fn the_providers_headers_pass_but_for_those_between_it_and_us() {
             "x-upstream-request-id: theirs",
         ]
     );
-    assert_eq!(answer.said(), (201, OK));
+    assert_eq!(response.status_and_text(), (201, OK));
 }
 
 #[test]
-fn a_request_id_is_kept_where_it_can_be_and_made_where_not() {
+fn valid_request_ids_are_kept_and_others_replaced() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = gateway(&upstream, "", "");
     let longest = "x".repeat(128);
     let mut expected = Vec::new();
-    let mut ask = |given: &str| {
+    let mut send = |given: &str| {
         let line = if given.is_empty() { String::new() } else { format!("x-request-id: {given}\r\n") };
         let request = request("POST", "/v1/chat/completions", &(key() + &line), r#"{"model":"m"}"#);
-        let id = aurora.ask(request).header("x-request-id").expect("an id").to_owned();
+        let id = aurora.send(request).header("x-request-id").expect("an id").to_owned();
         expected.push(format!("x-request-id: {id}"));
         id
     };
-    assert_eq!(ask("a-b_c.1~"), "a-b_c.1~");
-    assert_eq!(ask(&longest), longest);
+    assert_eq!(send("a-b_c.1~"), "a-b_c.1~");
+    assert_eq!(send(&longest), longest);
     for unusable in ["", "a b", &format!("{longest}x"), "a\u{e9}"] {
-        let id = ask(unusable);
+        let id = send(unusable);
         let shape: String = id.chars().map(|c| if c.is_ascii_hexdigit() { 'h' } else { c }).collect();
         assert_eq!(shape, "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", "{id}");
         assert_eq!((&id[14..15], id.to_lowercase()), ("7", id.clone()), "a UUID of version 7");
@@ -188,12 +188,12 @@ fn a_request_id_is_kept_where_it_can_be_and_made_where_not() {
         })
         .collect();
     assert_eq!(sent, expected);
-    let refused = aurora.ask(request("GET", "/nowhere", "x-request-id: mine\r\n", ""));
+    let refused = aurora.send(request("GET", "/nowhere", "x-request-id: mine\r\n", ""));
     assert_eq!((refused.status, refused.header("x-request-id")), (404, Some("mine")));
 }
 
 #[test]
-fn a_large_answer_is_relayed_as_it_comes() {
+fn a_large_response_is_relayed_as_it_arrives() {
     let gate = Gate::default();
     let (first, rest) = (format!("[\"{}", "x".repeat(300 << 10)), format!("{}\"]", "y".repeat(300 << 10)));
     let length = first.len() + rest.len();
@@ -204,15 +204,15 @@ fn a_large_answer_is_relayed_as_it_comes() {
         .on("large", vec![send(&head), send(&first), Step::Await(gate.clone()), send(&rest)])
         .on("broken", vec![send(&head), send(&first), Step::Close]);
     let aurora = gateway(&upstream, "", "");
-    let mut caller = aurora.caller();
-    caller.send(post("/v1/embeddings", r#"{"model":"large"}"#));
-    let head = caller.head();
+    let mut client = aurora.client();
+    client.send(post("/v1/embeddings", r#"{"model":"large"}"#));
+    let head = client.head();
     assert_eq!((head.status, head.header("content-length")), (200, Some(length.to_string().as_str())));
-    assert_eq!(caller.take(first.len()), first.as_bytes());
+    assert_eq!(client.take(first.len()), first.as_bytes());
     gate.open();
-    assert_eq!(caller.take(rest.len()), rest.as_bytes());
-    let answer = aurora.ask(post("/v1/embeddings", r#"{"model":"broken"}"#));
-    assert_eq!((answer.status, answer.body.len(), answer.whole), (200, first.len(), false));
+    assert_eq!(client.take(rest.len()), rest.as_bytes());
+    let response = aurora.send(post("/v1/embeddings", r#"{"model":"broken"}"#));
+    assert_eq!((response.status, response.body.len(), response.whole), (200, first.len(), false));
     aurora.settles(
         "aurora_requests_total",
         &["up broken /embeddings 200 error false 1", "up large /embeddings 200 success false 1"],
@@ -242,8 +242,8 @@ fn usage_becomes_tokens_that_do_not_overlap() {
         .on("absurd", usage(json!({"prompt_tokens": -1, "completion_tokens": "many"})));
     let aurora = gateway(&upstream, "", "");
     for model in upstream.models() {
-        assert_eq!((model.as_str(), aurora.ask(chat_of(&model, false)).status), (model.as_str(), 200));
-        assert_eq!(aurora.ask(chat_of(&model, false)).status, 200);
+        assert_eq!((model.as_str(), aurora.send(chat_of(&model, false)).status), (model.as_str(), 200));
+        assert_eq!(aurora.send(chat_of(&model, false)).status, 200);
     }
     aurora.settles(
         "aurora_tokens_total",
@@ -269,18 +269,18 @@ fn upstream_connections_are_kept_and_a_closed_one_is_replaced() {
     let upstream = Upstream::start().on("kept", json(OK)).on("closing", closing);
     let yaml = yaml(&upstream, "workers: 1", "");
     let aurora = Setup::new().yaml(&yaml).start();
-    let mut caller = Caller::connect(aurora.address);
-    let mut ask = |model| {
-        caller.send(chat_of(model, false));
-        assert_eq!(caller.answer().status, 200);
+    let mut client = Client::connect(aurora.address);
+    let mut send = |model| {
+        client.send(chat_of(model, false));
+        assert_eq!(client.response().status, 200);
     };
-    ask("kept");
-    ask("kept");
-    ask("closing");
+    send("kept");
+    send("kept");
+    send("closing");
     gate.open();
     upstream.over("closing");
-    ask("kept");
-    ask("kept");
+    send("kept");
+    send("kept");
     let connections: Vec<usize> = upstream.calls().iter().map(|call| call.connection).collect();
     assert_eq!(connections, [0, 0, 0, 1, 1]);
     aurora.settles(
@@ -293,7 +293,7 @@ fn upstream_connections_are_kept_and_a_closed_one_is_replaced() {
 }
 
 #[test]
-fn interim_answers_are_passed_over() {
+fn informational_responses_are_skipped() {
     let early = "HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n".repeat(20);
     let whole = format!(
         "{early}HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -303,5 +303,5 @@ fn interim_answers_are_passed_over() {
     bytes.extend_from_slice(LAST_CHUNK.as_bytes());
     let upstream = Upstream::start().on("m", vec![Step::Send(bytes)]);
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(aurora.ask(chat_of("m", false)).said(), (200, OK));
+    assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, OK));
 }

@@ -1,5 +1,5 @@
-//! Answers in the shapes of the providers, written from their public documentation and replayed in every chunking: what
-//! the caller gets is what the upstream sent, and the tokens are those that it declared.
+//! Responses in the shapes of the providers, written from their public documentation and replayed in every chunking: what
+//! the client gets is what the upstream sent, and the tokens are those that it declared.
 
 use aurora::gateway::response::tap::Tap;
 use aurora::metrics::{Endpoint, TokenKind, Tokens};
@@ -11,7 +11,7 @@ use crate::support::client::post;
 use crate::support::exposition::yaml;
 use crate::support::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json};
 
-/// One answer of a provider.
+/// One response of a provider.
 struct Shape {
     name: &'static str,
     endpoint: Endpoint,
@@ -85,12 +85,12 @@ impl Shape {
         self.name.ends_with(".sse")
     }
 
-    /// What is left for a caller who did not ask for the usage.
+    /// What is left for a client who did not request the usage.
     fn unasked(&self) -> String {
         events(self.text).into_iter().filter(|event| !declares_only_usage(event)).collect()
     }
 
-    /// The answer as an upstream sends it, in parts of this size.
+    /// The response as an upstream sends it, in parts of this size.
     fn steps(&self, size: usize) -> Vec<Step> {
         if !self.is_stream() && size >= self.text.len() {
             return json(self.text);
@@ -154,7 +154,7 @@ fn read_in_parts(shape: &Shape, parts: &[&[u8]], withholds: bool, expected: &str
 }
 
 #[test]
-fn every_stream_reads_the_same_wherever_it_is_cut() {
+fn streams_are_read_alike_in_every_chunking() {
     for shape in SHAPES.iter().filter(|shape| shape.is_stream()) {
         let (bytes, unasked) = (shape.text.as_bytes(), shape.unasked());
         for at in 0..bytes.len() {
@@ -188,14 +188,14 @@ fn gateway(inject_usage: bool) -> (Upstream, Aurora) {
     (upstream, aurora)
 }
 
-/// Asks for every shape in every size; `expected` says what must come back.
+/// Requests every shape in every size; `expected` says what must come back.
 fn replay(aurora: &Aurora, expected: impl Fn(&Shape) -> String) {
     for shape in SHAPES {
         for size in SIZES {
             let body = format!(r#"{{"model":"{}","stream":{}}}"#, model(shape, size), shape.is_stream());
-            let answer = aurora.ask(post(&format!("/v1{}", shape.endpoint.as_str()), body));
+            let response = aurora.send(post(&format!("/v1{}", shape.endpoint.as_str()), body));
             assert_eq!(
-                (answer.said(), answer.whole),
+                (response.status_and_text(), response.whole),
                 ((200, &*expected(shape)), true),
                 "{}",
                 model(shape, size)
@@ -243,20 +243,20 @@ fn counted(aurora: &Aurora, injected: impl Fn(&Shape) -> bool) {
 }
 
 #[test]
-fn every_shape_passes_as_it_is_and_is_counted() {
+fn every_response_shape_is_relayed_unchanged_and_counted() {
     let (upstream, aurora) = gateway(false);
     replay(&aurora, |shape| shape.text.to_owned());
     counted(&aurora, |_| false);
-    let asked = upstream
+    let sent = upstream
         .calls()
         .iter()
         .filter(|call| call.body.windows(14).any(|part| part == b"stream_options"))
         .count();
-    assert_eq!(asked, 0);
+    assert_eq!(sent, 0);
 }
 
 #[test]
-fn usage_that_the_caller_did_not_ask_for_is_asked_for_and_withheld() {
+fn injected_usage_is_counted_and_withheld() {
     let (upstream, aurora) = gateway(true);
     let injected = |shape: &Shape| {
         shape.is_stream() && matches!(shape.endpoint, Endpoint::ChatCompletions | Endpoint::Completions)

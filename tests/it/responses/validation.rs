@@ -4,7 +4,7 @@ use crate::streams::relay::{DONE, HELLO, STOP, USAGE, then};
 use crate::support::aurora::Aurora;
 use crate::support::client::{chat_of, post};
 use crate::support::exposition::gateway;
-use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, answer, chunk};
+use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, response};
 
 const JSON: &str = r#"{"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":2}}"#;
 
@@ -27,22 +27,22 @@ fn head(headers: &str) -> Vec<u8> {
 }
 
 #[test]
-fn json_is_relayed_under_the_label_it_came_with() {
+fn json_is_relayed_with_its_content_type() {
     let upstream = LABELS.iter().fold(Upstream::start(), |upstream, (model, kind)| {
-        upstream.on(model, answer("200 OK", &label(*kind), format!("\u{feff} \r\n{JSON}")))
+        upstream.on(model, response("200 OK", &label(*kind), format!("\u{feff} \r\n{JSON}")))
     });
     let aurora = gateway(&upstream, "", "");
     for (model, kind) in LABELS {
-        let answer = aurora.ask(chat_of(model, false));
-        assert_eq!(answer.said(), (200, &*format!("\u{feff} \r\n{JSON}")), "{model}");
-        assert_eq!(answer.header("content-type"), kind);
-        assert_eq!(answer.header("x-accel-buffering"), None);
+        let response = aurora.send(chat_of(model, false));
+        assert_eq!(response.status_and_text(), (200, &*format!("\u{feff} \r\n{JSON}")), "{model}");
+        assert_eq!(response.header("content-type"), kind);
+        assert_eq!(response.header("x-accel-buffering"), None);
     }
     aurora.settles("aurora_usage_reports_total", &["up native 5"]);
 }
 
 #[test]
-fn an_event_stream_is_relayed_as_it_comes_under_the_label_it_came_with() {
+fn an_event_stream_is_relayed_with_its_content_type() {
     for ([start, rest], path) in [
         (["", HELLO], "/v1/chat/completions"),
         (["da", &HELLO[2..]], "/v1/chat/completions"),
@@ -61,23 +61,23 @@ fn an_event_stream_is_relayed_as_it_comes_under_the_label_it_came_with() {
             upstream.on(model, then(steps, [Step::Await(gate.clone()), Step::Send(rest)]))
         });
         let aurora = gateway(&upstream, "", "");
-        let mut callers: Vec<_> = LABELS
+        let mut clients: Vec<_> = LABELS
             .iter()
             .map(|(model, kind)| {
-                let mut caller = aurora.caller();
-                caller.send(post(path, format!(r#"{{"model":"{model}","stream":true}}"#)));
-                let answer = caller.head();
-                assert_eq!((answer.status, answer.header("content-type")), (200, *kind), "{model}");
-                assert_eq!(answer.header("x-accel-buffering"), Some("no"), "{model}");
-                caller
+                let mut client = aurora.client();
+                client.send(post(path, format!(r#"{{"model":"{model}","stream":true}}"#)));
+                let response = client.head();
+                assert_eq!((response.status, response.header("content-type")), (200, *kind), "{model}");
+                assert_eq!(response.header("x-accel-buffering"), Some("no"), "{model}");
+                client
             })
             .collect();
-        let firsts: Vec<String> = callers.iter_mut().map(|caller| caller.read_until(rest)).collect();
+        let firsts: Vec<String> = clients.iter_mut().map(|client| client.read_until(rest)).collect();
         gate.open();
-        for (caller, first) in callers.iter_mut().zip(firsts) {
-            let text = first + &caller.read_until(DONE);
+        for (client, first) in clients.iter_mut().zip(firsts) {
+            let text = first + &client.read_until(DONE);
             assert_eq!(text, [start, rest, STOP, USAGE, DONE].concat());
-            assert_eq!(caller.chunk(), Some(Vec::new()));
+            assert_eq!(client.chunk(), Some(Vec::new()));
         }
         let completed = LABELS.map(|(model, _)| format!("up {model} completed 1"));
         aurora.settles("aurora_streams_total", &completed.each_ref().map(String::as_str));
@@ -86,7 +86,7 @@ fn an_event_stream_is_relayed_as_it_comes_under_the_label_it_came_with() {
 }
 
 #[test]
-fn what_begins_as_neither_is_refused_at_once() {
+fn responses_that_are_neither_json_nor_events_are_refused() {
     let stalled = |headers: &str, body: &str| {
         let headers = format!("{headers}content-length: 1000\r\n");
         vec![Step::Send([&head(&headers), body.as_bytes()].concat()), Step::Stall]
@@ -109,11 +109,15 @@ fn what_begins_as_neither_is_refused_at_once() {
         ("page", "its answer is not JSON"),
         ("word", "its answer is not JSON"),
     ] {
-        let answer = aurora.ask(chat_of(model, false));
-        assert_eq!(answer.said(), (502, &*message(reason, "upstream_invalid_answer")), "{model}");
+        let response = aurora.send(chat_of(model, false));
+        assert_eq!(
+            response.status_and_text(),
+            (502, &*message(reason, "upstream_invalid_answer")),
+            "{model}"
+        );
     }
-    let answer = aurora.ask(chat_of("prose", false));
-    assert_eq!(answer.said(), (504, &*message("no answer within 300ms", "upstream_timeout")));
+    let response = aurora.send(chat_of("prose", false));
+    assert_eq!(response.status_and_text(), (504, &*message("no answer within 300ms", "upstream_timeout")));
 }
 
 /// JSON over the size that is held.
@@ -124,8 +128,8 @@ fn large() -> String {
     )
 }
 
-fn embeddings(aurora: &Aurora, path: &str, model: &str) -> crate::support::client::Answer {
-    aurora.ask(post(path, format!(r#"{{"model":"{model}"}}"#)))
+fn embeddings(aurora: &Aurora, path: &str, model: &str) -> crate::support::client::Response {
+    aurora.send(post(path, format!(r#"{{"model":"{model}"}}"#)))
 }
 
 #[test]
@@ -141,17 +145,17 @@ fn a_large_json_response_cut_in_the_middle_never_ends_cleanly() {
         .on("closed", close(json, cut))
         .on("closed-untyped", close("", cut))
         .on("closed-whole", close(json, &format!("{whole}\n")))
-        .on("sized", answer("200 OK", json, cut));
+        .on("sized", response("200 OK", json, cut));
     let aurora = gateway(&upstream, "", "");
     for path in ["/v1/embeddings", "/p/up/v1/embeddings"] {
-        let answer = embeddings(&aurora, path, "closed-whole");
-        assert!(answer.whole && answer.said() == (200, &*format!("{whole}\n")), "{path}");
-        let answer = embeddings(&aurora, path, "closed");
-        assert!(!answer.whole && answer.body.len() <= cut.len(), "{path}");
+        let response = embeddings(&aurora, path, "closed-whole");
+        assert!(response.whole && response.status_and_text() == (200, &*format!("{whole}\n")), "{path}");
+        let response = embeddings(&aurora, path, "closed");
+        assert!(!response.whole && response.body.len() <= cut.len(), "{path}");
     }
     for model in ["chunked", "closed-untyped", "sized"] {
-        let answer = embeddings(&aurora, "/v1/embeddings", model);
-        assert!(!answer.whole && answer.status == 200 && answer.body.len() <= cut.len(), "{model}");
+        let response = embeddings(&aurora, "/v1/embeddings", model);
+        assert!(!response.whole && response.status == 200 && response.body.len() <= cut.len(), "{model}");
     }
     aurora.settles(
         "aurora_answers_total",
@@ -195,17 +199,17 @@ fn a_small_json_response_cut_in_the_middle_is_a_502() {
     let upstream = Upstream::start()
         .on("cut", close(cut))
         .on("lines", close(&lines))
-        .on("sized", answer("200 OK", json, cut))
+        .on("sized", response("200 OK", json, cut))
         .on("word", close("\"word\""));
     let aurora = gateway(&upstream, "", "");
-    let ask = |path: &str, model: &str| embeddings(&aurora, path, model);
+    let send = |path: &str, model: &str| embeddings(&aurora, path, model);
     for path in ["/v1/embeddings", "/p/up/v1/embeddings"] {
-        assert_eq!(ask(path, "cut").status, 502, "{path}");
+        assert_eq!(send(path, "cut").status, 502, "{path}");
     }
-    assert_eq!(ask("/v1/embeddings", "sized").status, 502);
+    assert_eq!(send("/v1/embeddings", "sized").status, 502);
     // What a passthrough gets whole is its own affair.
     for (model, expected) in [("lines", &*lines), ("sized", cut), ("word", "\"word\"")] {
-        assert_eq!(ask("/p/up/v1/embeddings", model).said(), (200, expected), "{model}");
+        assert_eq!(send("/p/up/v1/embeddings", model).status_and_text(), (200, expected), "{model}");
     }
     aurora.settles(
         "aurora_answers_total",
@@ -214,20 +218,23 @@ fn a_small_json_response_cut_in_the_middle_is_a_502() {
 }
 
 #[test]
-fn json_labelled_as_an_event_stream_is_json_where_no_stream_was_asked_for() {
+fn json_labelled_as_event_stream_is_json_for_unstreamed_requests() {
     let kind = "content-type: text/event-stream\r\n";
     let upstream = Upstream::start()
-        .on("json", answer("200 OK", kind, JSON))
-        .on("stream", answer("200 OK", kind, [HELLO, STOP, DONE].concat()));
+        .on("json", response("200 OK", kind, JSON))
+        .on("stream", response("200 OK", kind, [HELLO, STOP, DONE].concat()));
     let aurora = gateway(&upstream, "", "");
-    assert_eq!(aurora.ask(chat_of("json", false)).said(), (200, JSON));
-    assert_eq!(aurora.ask(chat_of("stream", false)).said(), (200, &*[HELLO, STOP, DONE].concat()));
+    assert_eq!(aurora.send(chat_of("json", false)).status_and_text(), (200, JSON));
+    assert_eq!(
+        aurora.send(chat_of("stream", false)).status_and_text(),
+        (200, &*[HELLO, STOP, DONE].concat())
+    );
     aurora.settles("aurora_streams_total", &["up stream completed 1"]);
     aurora.settles("aurora_tokens_total", &["up json input uncached 4", "up json output text 2"]);
 }
 
 #[test]
-fn a_transcription_in_json_is_whole_and_one_in_text_is_anything() {
+fn transcriptions_may_be_json_or_text() {
     let json = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
     let text = "content-type: text/plain\r\n";
     let large = large();
@@ -240,18 +247,18 @@ fn a_transcription_in_json_is_whole_and_one_in_text_is_anything() {
         .on("music", close("[Music"))
         .on("none", close(" \n"));
     let aurora = gateway(&upstream, "", "");
-    let ask = |model: &str| {
+    let send = |model: &str| {
         let part = |name: &str, value: &str| {
             format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
         };
         let form = part("model", model) + &part("stream", "true") + "--b--\r\n";
         let headers =
             format!("{}content-type: multipart/form-data; boundary=b\r\n", crate::support::client::key());
-        aurora.ask(crate::support::client::request("POST", "/v1/audio/transcriptions", &headers, form))
+        aurora.send(crate::support::client::request("POST", "/v1/audio/transcriptions", &headers, form))
     };
-    assert_eq!(ask("cut").status, 502);
-    let answer = ask("large-cut");
-    assert_eq!((answer.status, answer.whole), (200, false));
-    assert_eq!(ask("music").said(), (200, "[Music"));
-    assert_eq!(ask("none").said(), (200, " \n"));
+    assert_eq!(send("cut").status, 502);
+    let response = send("large-cut");
+    assert_eq!((response.status, response.whole), (200, false));
+    assert_eq!(send("music").status_and_text(), (200, "[Music"));
+    assert_eq!(send("none").status_and_text(), (200, " \n"));
 }

@@ -68,26 +68,30 @@ fn refusal(lock: Lock, reason: &str) -> String {
 }
 
 #[test]
-fn every_route_has_its_lock() {
+fn every_route_requires_its_key() {
     let upstream = upstream();
     let aurora = gateway(&upstream, "", "");
     let (mut let_in, mut refused) = (0, std::collections::BTreeMap::<String, usize>::new());
     for route in &ROUTES {
         let (label, method, lock) = (route.template, route.method(), route.lock);
         for (credential, api, metrics) in credentials() {
-            let answer = aurora.ask(route.request(method, &credential));
+            let response = aurora.send(route.request(method, &credential));
             let reason = match lock {
                 Lock::Open => "",
                 Lock::Key => api,
                 Lock::MetricsKey => metrics,
             };
             if reason.is_empty() {
-                assert_eq!(answer.status, 200, "{label}: {credential}");
+                assert_eq!(response.status, 200, "{label}: {credential}");
                 let_in += usize::from(!route.endpoint.is_empty());
                 continue;
             }
-            assert_eq!((label, answer.said()), (label, (401, &*refusal(lock, reason))), "{credential}");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            assert_eq!(
+                (label, response.status_and_text()),
+                (label, (401, &*refusal(lock, reason))),
+                "{credential}"
+            );
+            assert_eq!(response.header("www-authenticate"), Some("Bearer"));
             let surface = if lock == Lock::Key { "api" } else { "metrics" };
             *refused.entry(format!("{surface} {reason}")).or_default() += 1;
             *refused.entry(format!("{label} {method} 401 ok")).or_default() += 1;
@@ -108,12 +112,12 @@ fn every_route_has_its_lock() {
 }
 
 #[test]
-fn a_caller_is_refused_before_its_body_is_read() {
+fn an_unauthenticated_request_is_refused_before_its_body() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "", "");
-    let mut caller = aurora.caller();
-    caller.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n");
-    assert_eq!(caller.answer().said(), (401, &*refusal(Lock::Key, "missing")));
+    let mut client = aurora.client();
+    client.send("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n");
+    assert_eq!(client.response().status_and_text(), (401, &*refusal(Lock::Key, "missing")));
     aurora.settles("aurora_answers_total", &[]);
     assert_eq!(upstream.calls().len(), 0);
 }
@@ -125,7 +129,7 @@ fn without_a_master_key_everything_is_open() {
     let aurora = Setup::new().yaml(&open).start();
     for route in &ROUTES {
         for (credential, ..) in credentials() {
-            let status = aurora.ask(route.request(route.method(), &credential)).status;
+            let status = aurora.send(route.request(route.method(), &credential)).status;
             assert_eq!((route.template, status), (route.template, 200), "{credential}");
         }
     }

@@ -26,17 +26,17 @@ fn statuses(aurora: &Aurora, headers: &str) -> Vec<u16> {
         request("GET", "/metrics", "", ""),
         request("GET", "/health", "", ""),
     ];
-    let ask = |request: Vec<u8>| {
+    let send = |request: Vec<u8>| {
         let text = String::from_utf8(request).expect("text");
         let (line, rest) = text.split_once("\r\n").expect("a request line");
         let rest = rest.split_once("\r\n").expect("a host line").1;
-        aurora.ask(format!("{line}\r\n{headers}{rest}"))
+        aurora.send(format!("{line}\r\n{headers}{rest}"))
     };
-    let answers: Vec<_> = requests.into_iter().map(ask).collect();
-    for answer in answers.iter().filter(|answer| answer.status == 403) {
-        assert_eq!(answer.text(), REFUSED, "{headers}");
+    let responses: Vec<_> = requests.into_iter().map(send).collect();
+    for response in responses.iter().filter(|response| response.status == 403) {
+        assert_eq!(response.text(), REFUSED, "{headers}");
     }
-    answers.iter().map(|answer| answer.status).collect()
+    responses.iter().map(|response| response.status).collect()
 }
 
 #[test]
@@ -90,21 +90,21 @@ fn an_open_gateway_refuses_requests_of_other_sites() {
 }
 
 #[test]
-fn a_gateway_with_a_key_leaves_origin_and_host_alone() {
+fn a_gateway_with_a_key_accepts_any_origin_and_host() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = crate::support::exposition::gateway(&upstream, "", "");
     let headers = format!(
         "{}origin: http://evil.example\r\nsec-fetch-site: cross-site\r\n",
         crate::support::client::key()
     );
-    let answer = aurora.ask(request("POST", "/v1/chat/completions", &headers, r#"{"model":"m"}"#));
-    assert_eq!(answer.said(), (200, OK));
-    assert_eq!(aurora.ask(request("GET", "/metrics", &headers, "")).status, 200);
-    assert_eq!(aurora.ask(request("GET", "/v1/models", "origin: http://evil.example\r\n", "")).status, 401);
+    let response = aurora.send(request("POST", "/v1/chat/completions", &headers, r#"{"model":"m"}"#));
+    assert_eq!(response.status_and_text(), (200, OK));
+    assert_eq!(aurora.send(request("GET", "/metrics", &headers, "")).status, 200);
+    assert_eq!(aurora.send(request("GET", "/v1/models", "origin: http://evil.example\r\n", "")).status, 401);
 }
 
 #[test]
-fn the_host_is_free_where_the_listener_is_not_loopback() {
+fn any_host_is_accepted_on_a_public_listener() {
     let upstream = Upstream::start().on("m", json(OK));
     let locked = format!("master_key: {}, ", crate::support::client::MASTER_KEY);
     let yaml = yaml(&upstream, "", "").replace(&locked, "");
@@ -118,7 +118,7 @@ fn the_host_is_free_where_the_listener_is_not_loopback() {
 }
 
 #[test]
-fn metrics_of_an_own_listener_are_guarded_alike() {
+fn the_metrics_listener_refuses_cross_site_requests() {
     let upstream = Upstream::start().on("m", json(OK));
     let locked = format!("master_key: {}, ", crate::support::client::MASTER_KEY);
     let yaml = yaml(&upstream, "", "").replace(&locked, "");
@@ -127,8 +127,8 @@ fn metrics_of_an_own_listener_are_guarded_alike() {
     let address = aurora.line("prometheus metrics enabled")["address"].as_str().expect("text").to_owned();
     let address = address.parse().expect("an address");
     for (host, status) in [("localhost", 200), ("evil.example", 403)] {
-        let mut client = crate::support::client::Caller::connect(address);
+        let mut client = crate::support::client::Client::connect(address);
         client.send(format!("GET /metrics HTTP/1.1\r\nhost: {host}\r\n\r\n"));
-        assert_eq!(client.answer().status, status, "{host}");
+        assert_eq!(client.response().status, status, "{host}");
     }
 }

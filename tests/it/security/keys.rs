@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Answer, MASTER_KEY, request};
+use crate::support::client::{MASTER_KEY, Response, request};
 use crate::support::upstream::{Upstream, json};
 
 const ALICE: &str = "canary-key-of-alice-0123456789";
 const BOB: &str = "canary-key-of-bob-0123456789";
 const TOKEN: &str = "canary-metrics-token-0123456789";
-const ANSWER: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+const RESPONSE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 
 /// The settings of a gateway, and who they let in.
 struct Locks {
@@ -38,17 +38,17 @@ fn bearer(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("authorization: Bearer {key}\r\n") }
 }
 
-fn chat(aurora: &Aurora, key: &str) -> Answer {
-    aurora.ask(request("POST", "/v1/chat/completions", &bearer(key), r#"{"model":"m"}"#))
+fn chat(aurora: &Aurora, key: &str) -> Response {
+    aurora.send(request("POST", "/v1/chat/completions", &bearer(key), r#"{"model":"m"}"#))
 }
 
-fn scrape(aurora: &Aurora, key: &str) -> Answer {
-    aurora.ask(request("GET", "/metrics", &bearer(key), ""))
+fn scrape(aurora: &Aurora, key: &str) -> Response {
+    aurora.send(request("GET", "/metrics", &bearer(key), ""))
 }
 
 #[test]
-fn every_key_opens_what_it_is_for() {
-    let upstream = Upstream::start().on("m", json(ANSWER));
+fn each_key_is_accepted_where_it_applies() {
+    let upstream = Upstream::start().on("m", json(RESPONSE));
     let cases = [
         Locks { server: "", metrics: "", statuses: [(200, 200); 6] },
         Locks {
@@ -87,8 +87,8 @@ fn every_key_opens_what_it_is_for() {
 }
 
 #[test]
-fn a_refusal_names_the_settings() {
-    let upstream = Upstream::start().on("m", json(ANSWER));
+fn unauthorized_responses_name_the_settings() {
+    let upstream = Upstream::start().on("m", json(RESPONSE));
     let envelope = |message: &str, kind: &str, code: &str| {
         let message = message.replace('"', "\\\"");
         format!(r#"{{"error":{{"message":"{message}","type":"{kind}","param":null,"code":"{code}"}}}}"#)
@@ -100,16 +100,16 @@ fn a_refusal_names_the_settings() {
                 Authorization \"Bearer …\";`.";
     let both = format!("metrics.token (METRICS_TOKEN) and server.master_key (AURORA_MASTER_KEY): {cure}");
     let aurora = start(&upstream, &format!("{MASTER}, {KEYS}"), WITH_TOKEN);
-    assert_eq!(chat(&aurora, "").said(), (401, &*unauthorized(api)));
+    assert_eq!(chat(&aurora, "").status_and_text(), (401, &*unauthorized(api)));
     let wrong =
         unauthorized(&format!("The key is not the right one: the metrics endpoint is protected by {both}"));
-    assert_eq!(scrape(&aurora, "wrong").said(), (401, &*wrong));
+    assert_eq!(scrape(&aurora, "wrong").status_and_text(), (401, &*wrong));
     let elsewhere =
         format!("A key of server.keys opens the API alone: the metrics endpoint is protected by {both}");
     let elsewhere = envelope(&elsewhere, "permission_error", "wrong_key");
     let refused = scrape(&aurora, BOB);
-    assert_eq!((refused.said(), refused.header("www-authenticate")), ((403, &*elsewhere), None));
-    aurora.ask(request(
+    assert_eq!((refused.status_and_text(), refused.header("www-authenticate")), ((403, &*elsewhere), None));
+    aurora.send(request(
         "GET",
         "/metrics",
         &format!("authorization: Basic {}\r\n", STANDARD.encode(format!("a:{ALICE}"))),
@@ -126,14 +126,14 @@ fn a_refusal_names_the_settings() {
 
     let aurora = start(&upstream, KEYS, "");
     let keys = "No key was sent: send `Authorization: Bearer KEY` with one of server.keys.";
-    assert_eq!(chat(&aurora, "").said(), (401, &*unauthorized(keys)));
+    assert_eq!(chat(&aurora, "").status_and_text(), (401, &*unauthorized(keys)));
     let closed = "No key was sent: the metrics endpoint stays closed until metrics.token (METRICS_TOKEN) or server.master_key \
                   (AURORA_MASTER_KEY) is set.";
-    assert_eq!(scrape(&aurora, "").said(), (401, &*unauthorized(closed)));
+    assert_eq!(scrape(&aurora, "").status_and_text(), (401, &*unauthorized(closed)));
     let aurora = start(&upstream, "", WITH_TOKEN);
     let token = "No key was sent: the metrics endpoint is protected by metrics.token (METRICS_TOKEN): in Prometheus set \
                  authorization.credentials to it; behind nginx add `proxy_set_header Authorization \"Bearer …\";`.";
-    assert_eq!(scrape(&aurora, "").said(), (401, &*unauthorized(token)));
+    assert_eq!(scrape(&aurora, "").status_and_text(), (401, &*unauthorized(token)));
 }
 
 /// Waits until a family's samples that are not zero are these.
@@ -143,7 +143,7 @@ fn settles(aurora: &Aurora, family: &str, expected: &[String]) {
 
 #[test]
 fn requests_are_counted_under_the_name_of_their_key() {
-    let upstream = Upstream::start().on("m", json(ANSWER));
+    let upstream = Upstream::start().on("m", json(RESPONSE));
     let aurora = start(&upstream, &format!("{MASTER}, {KEYS}"), "");
     let scrape = aurora.scrape();
     let zeros: Vec<&str> = scrape.lines().filter(|line| line.starts_with("aurora_caller_")).collect();
@@ -174,10 +174,12 @@ fn requests_are_counted_under_the_name_of_their_key() {
         "master output 6",
     ];
     aurora.settles("aurora_caller_tokens_total", &tokens);
-    let callers = aurora.lines("request", 7);
-    let callers: Vec<Option<&str>> = callers.iter().map(|line| line["caller"].as_str()).collect();
+    let clients = aurora.lines("request", 7);
+    let mut clients: Vec<Option<&str>> = clients.iter().map(|line| line["caller"].as_str()).collect();
+    // A line is written when its record is dropped, which may be after the next response.
+    clients.sort_unstable();
     let [alice, bob, master] = ["alice", "bob", "master"].map(Some);
-    assert_eq!(callers, [alice, alice, bob, master, master, master, None]);
+    assert_eq!(clients, [None, alice, alice, bob, master, master, master]);
     let (_, log) = aurora.stop();
     for secret in [ALICE, BOB, MASTER_KEY, "wrong"] {
         assert!(!log.iter().any(|line| line.contains(secret)), "{log:#?}");
@@ -185,8 +187,8 @@ fn requests_are_counted_under_the_name_of_their_key() {
 }
 
 #[test]
-fn without_named_keys_callers_are_not_counted() {
-    let upstream = Upstream::start().on("m", json(ANSWER));
+fn without_named_keys_clients_are_not_counted() {
+    let upstream = Upstream::start().on("m", json(RESPONSE));
     let aurora = start(&upstream, MASTER, "");
     assert_eq!(chat(&aurora, MASTER_KEY).status, 200);
     aurora.settles("aurora_answers_total", &["m ok 1"]);
@@ -196,8 +198,8 @@ fn without_named_keys_callers_are_not_counted() {
 }
 
 #[test]
-fn a_thousand_keys_are_told_apart() {
-    let upstream = Upstream::start().on("m", json(ANSWER));
+fn a_thousand_keys_are_distinguished() {
+    let upstream = Upstream::start().on("m", json(RESPONSE));
     let keys: Vec<String> =
         (0..1000).map(|n| format!("{{name: k{n}, key: a-key-of-the-tests-{n}}}")).collect();
     let aurora = start(&upstream, &format!("{MASTER}, keys: [{}]", keys.join(", ")), "");

@@ -7,10 +7,10 @@ use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{chat, chat_of, post};
 use crate::support::exposition::{gateway, yaml};
 use crate::support::upstream::{
-    Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, answer, chunk, json, opening, stream,
+    Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, opening, response, stream,
 };
 
-/// A gateway that asks for usage where the caller does not.
+/// A gateway that asks for usage where the client does not.
 fn asking(upstream: &Upstream) -> Aurora {
     let yaml = yaml(upstream, "", "http: {stream_idle: 300ms}");
     let yaml = yaml.replace("type: openai_compatible", "type: openai_compatible, inject_usage: true");
@@ -34,16 +34,16 @@ fn every_stream_has_one_outcome() {
         .on("fin", then(opening(&[HELLO]), [Step::Close]))
         .on("left", then(opening(&[HELLO]), [Step::Stall]))
         .on("no-end", stream(&[HELLO]))
-        .on("refused", answer("400 Bad Request", "content-type: application/json\r\n", "{}"))
+        .on("refused", response("400 Bad Request", "content-type: application/json\r\n", "{}"))
         .on("stall", then(opening(&[ROLE]), [Step::Stall]))
         .on("whole", json("{}"));
     let aurora = gateway(&upstream, "", "http: {stream_idle: 300ms}");
     for model in upstream.models() {
         if model == "left" {
-            let mut caller = begin(&aurora, "left");
-            assert_eq!(caller.read_until("\n\n"), HELLO);
+            let mut client = begin(&aurora, "left");
+            assert_eq!(client.read_until("\n\n"), HELLO);
         } else {
-            aurora.ask(chat_of(&model, true));
+            aurora.send(chat_of(&model, true));
         }
     }
     aurora.settles(
@@ -89,20 +89,20 @@ fn seconds(aurora: &Aurora, family: &str) -> Duration {
 }
 
 #[test]
-fn time_per_token_and_gap_are_those_the_caller_saw() {
+fn time_per_token_and_gap_match_the_client() {
     let gate = Gate::default();
     let rest = [Step::Await(gate.clone()), Step::Send(chunk([HELLO, STOP, &usage_of(5, 0), DONE].concat()))];
     let upstream =
         Upstream::start().on("m", then(then(opening(&[ROLE, HELLO]), rest), [Step::Send(LAST_CHUNK.into())]));
     let aurora = gateway(&upstream, "", "");
     let begun = Instant::now();
-    let mut caller = begin(&aurora, "m");
-    while !caller.read_until("\n\n").contains("Hello") {}
+    let mut client = begin(&aurora, "m");
+    while !client.read_until("\n\n").contains("Hello") {}
     let seen = Instant::now();
     aurora.settles("aurora_requests_in_flight", &["up /chat/completions true 1"]);
     let at_least = seen.elapsed();
     gate.open();
-    caller.read_until(DONE);
+    client.read_until(DONE);
     let at_most = begun.elapsed();
     aurora.settles("aurora_time_per_output_token_seconds_count", &["up m 1"]);
     let per_token = seconds(&aurora, "aurora_time_per_output_token_seconds_sum") * 4;
@@ -112,7 +112,7 @@ fn time_per_token_and_gap_are_those_the_caller_saw() {
 }
 
 #[test]
-fn time_per_token_needs_two_tokens_of_one_choice_that_came_by_the_stream() {
+fn time_per_token_needs_two_streamed_tokens_of_one_choice() {
     let other = HELLO.replace("\"index\":0", "\"index\":1");
     let reasoning = HELLO.replace("content", "reasoning_content");
     let upstream = Upstream::start()
@@ -125,7 +125,7 @@ fn time_per_token_needs_two_tokens_of_one_choice_that_came_by_the_stream() {
         .on("two", stream(&[HELLO, STOP, &usage_of(2, 0), DONE]))
         .on("two-choices", stream(&[HELLO, &other, STOP, &usage_of(9, 0), DONE]));
     let aurora = gateway(&upstream, "", "");
-    upstream.models().iter().for_each(|model| assert_eq!(aurora.ask(chat_of(model, true)).status, 200));
+    upstream.models().iter().for_each(|model| assert_eq!(aurora.send(chat_of(model, true)).status, 200));
     aurora.settles("aurora_usage_reports_total", &["up missing 1", "up native 7"]);
     aurora.settles(
         "aurora_time_per_output_token_seconds_count",
@@ -140,37 +140,37 @@ fn usage_before_the_end_of_a_stream_that_breaks_is_not_counted() {
         .on("broken", then(opening(&[&counting, &counting]), [Step::Close]))
         .on("whole", stream(&[&counting, &counting, STOP, DONE]));
     let aurora = gateway(&upstream, "", "");
-    aurora.ask(chat_of("broken", true));
-    aurora.ask(chat_of("whole", true));
+    aurora.send(chat_of("broken", true));
+    aurora.send(chat_of("whole", true));
     aurora.settles("aurora_tokens_total", &["up whole input uncached 4", "up whole output text 1"]);
     aurora.settles("aurora_usage_reports_total", &["up missing 1", "up native 1"]);
 }
 
 #[test]
-fn a_caller_that_asks_for_usage_gets_it() {
+fn requested_usage_is_relayed() {
     let upstream = Upstream::start().on("m", stream(&[HELLO, STOP, USAGE, DONE]));
     let aurora = asking(&upstream);
     let body = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
-    assert_eq!(aurora.ask(chat(body)).said(), (200, &*[HELLO, STOP, USAGE, DONE].concat()));
+    assert_eq!(aurora.send(chat(body)).status_and_text(), (200, &*[HELLO, STOP, USAGE, DONE].concat()));
     assert_eq!(upstream.call("m").body, body.as_bytes());
     aurora.settles("aurora_usage_reports_total", &["up native 1"]);
-    assert_eq!(aurora.ask(chat_of("m", true)).said(), (200, &*[HELLO, STOP, DONE].concat()));
+    assert_eq!(aurora.send(chat_of("m", true)).status_and_text(), (200, &*[HELLO, STOP, DONE].concat()));
     aurora.settles("aurora_usage_reports_total", &["up injected 1", "up native 1"]);
     aurora.settles("aurora_tokens_total", &["up m input uncached 8", "up m output text 4"]);
 }
 
 #[test]
-fn an_upstream_that_refuses_the_question_is_heard() {
+fn a_400_about_injected_usage_is_relayed_without_a_retry() {
     let refusal = r#"{"error":{"message":"Unknown parameter: stream_options"}}"#;
     let upstream =
-        Upstream::start().on("m", answer("400 Bad Request", "content-type: application/json\r\n", refusal));
+        Upstream::start().on("m", response("400 Bad Request", "content-type: application/json\r\n", refusal));
     let aurora = asking(&upstream);
-    assert_eq!(aurora.ask(chat_of("m", true)).said(), (400, refusal));
+    assert_eq!(aurora.send(chat_of("m", true)).status_and_text(), (400, refusal));
     assert_eq!(upstream.calls().len(), 1);
 }
 
 #[test]
-fn nothing_waits_but_what_may_be_the_usage_event() {
+fn only_a_possible_usage_event_is_delayed() {
     let gates = [Gate::default(), Gate::default()];
     let (content, more) = HELLO.split_at(HELLO.find("Hello").unwrap() + 2);
     let (usage, rest) = USAGE.split_at(USAGE.find("usage").unwrap());
@@ -188,18 +188,18 @@ fn nothing_waits_but_what_may_be_the_usage_event() {
         ),
     );
     let aurora = asking(&upstream);
-    let mut caller = begin(&aurora, "m");
-    assert_eq!(caller.chunk().unwrap(), [HELLO, content].concat().as_bytes());
+    let mut client = begin(&aurora, "m");
+    assert_eq!(client.chunk().unwrap(), [HELLO, content].concat().as_bytes());
     gates[0].open();
-    assert_eq!(caller.chunk().unwrap(), [more, STOP].concat().as_bytes());
+    assert_eq!(client.chunk().unwrap(), [more, STOP].concat().as_bytes());
     gates[1].open();
-    assert_eq!(caller.chunk().unwrap(), DONE.as_bytes());
-    assert_eq!(caller.chunk(), Some(Vec::new()));
+    assert_eq!(client.chunk().unwrap(), DONE.as_bytes());
+    assert_eq!(client.chunk(), Some(Vec::new()));
     aurora.settles("aurora_tokens_total", &["up m input uncached 4", "up m output text 2"]);
 }
 
 #[test]
-fn a_stream_may_end_with_what_is_withheld_or_inside_of_it() {
+fn a_stream_may_end_at_or_inside_the_withheld_event() {
     let half = &USAGE[..30];
     let upstream = Upstream::start()
         .on("after-end", stream(&[HELLO, STOP, half]))
@@ -208,17 +208,17 @@ fn a_stream_may_end_with_what_is_withheld_or_inside_of_it() {
         .on("no-blank-line", stream(&[HELLO, STOP, USAGE.trim_end()]))
         .on("only", stream(&[USAGE]));
     let aurora = asking(&upstream);
-    let ask = |model: &str| {
-        let answer = aurora.ask(chat_of(model, true));
-        assert_eq!((answer.status, answer.whole), (200, true), "{model}");
-        answer.text().to_owned()
+    let send = |model: &str| {
+        let response = aurora.send(chat_of(model, true));
+        assert_eq!((response.status, response.whole), (200, true), "{model}");
+        response.text().to_owned()
     };
-    assert_eq!(ask("after-end"), [HELLO, STOP, half].concat());
-    assert_eq!(ask("last"), [HELLO, STOP].concat());
-    assert_eq!(ask("no-blank-line"), [HELLO, STOP].concat());
-    let broken = ask("broken");
+    assert_eq!(send("after-end"), [HELLO, STOP, half].concat());
+    assert_eq!(send("last"), [HELLO, STOP].concat());
+    assert_eq!(send("no-blank-line"), [HELLO, STOP].concat());
+    let broken = send("broken");
     assert!(broken.starts_with(&[HELLO, half, "\n\ndata: {\"error\":"].concat()), "{broken}");
-    assert!(ask("only").starts_with("data: {\"error\":"));
+    assert!(send("only").starts_with("data: {\"error\":"));
     aurora.settles(
         "aurora_tokens_total",
         &[
@@ -243,7 +243,7 @@ fn a_stream_may_end_with_what_is_withheld_or_inside_of_it() {
 }
 
 #[test]
-fn tokens_of_an_answer_too_large_to_be_held_are_counted() {
+fn tokens_of_a_large_response_are_counted() {
     let vectors =
         format!("[{{\"usage\":{{\"prompt_tokens\":9}},\"embedding\":[{}0.5]}}]", "-0.0123,".repeat(60_000));
     let first = format!(r#"{{"usage":{{"prompt_tokens":7,"total_tokens":7}},"data":{vectors}}}"#);
@@ -264,11 +264,11 @@ fn tokens_of_an_answer_too_large_to_be_held_are_counted() {
         .on("twice", json(&twice));
     let aurora = gateway(&upstream, "", "");
     for (model, expected) in [("first", &first), ("last", &last), ("none", &none), ("twice", &twice)] {
-        let answer = aurora.ask(post("/v1/embeddings", format!(r#"{{"model":"{model}"}}"#)));
-        assert!(answer.said() == (200, expected) && answer.whole, "{model}");
+        let response = aurora.send(post("/v1/embeddings", format!(r#"{{"model":"{model}"}}"#)));
+        assert!(response.status_and_text() == (200, expected) && response.whole, "{model}");
     }
-    assert_eq!(aurora.ask(post("/v1/embeddings", r#"{"model":"small"}"#)).status, 200);
-    assert!(!aurora.ask(post("/v1/embeddings", r#"{"model":"cut"}"#)).whole);
+    assert_eq!(aurora.send(post("/v1/embeddings", r#"{"model":"small"}"#)).status, 200);
+    assert!(!aurora.send(post("/v1/embeddings", r#"{"model":"cut"}"#)).whole);
     aurora.settles(
         "aurora_tokens_total",
         &[
@@ -282,7 +282,7 @@ fn tokens_of_an_answer_too_large_to_be_held_are_counted() {
 }
 
 #[test]
-fn messages_have_their_own_shape() {
+fn messages_streams_have_their_own_events() {
     let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\
                  \"cache_read_input_tokens\":7,\"output_tokens\":1}}}\n\n";
     let text = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\
@@ -297,17 +297,17 @@ fn messages_have_their_own_shape() {
         .on("error", stream(&[start, text, error]))
         .on("whole", stream(&[start, text, last, stop]));
     let aurora = asking(&upstream);
-    let ask = |model: &str| {
-        let answer = aurora.ask(post("/v1/messages", format!(r#"{{"model":"{model}","stream":true}}"#)));
-        assert_eq!((answer.status, answer.whole), (200, true), "{model}");
-        answer.text().to_owned()
+    let send = |model: &str| {
+        let response = aurora.send(post("/v1/messages", format!(r#"{{"model":"{model}","stream":true}}"#)));
+        assert_eq!((response.status, response.whole), (200, true), "{model}");
+        response.text().to_owned()
     };
     let truncated = "event: error\ndata: {\"error\":{\"message\":\"the provider ended the stream before the answer was \
                      complete\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n";
-    assert_eq!(ask("cut"), [start, text, truncated].concat());
-    assert_eq!(ask("cut-at-the-end"), [start, text, last, truncated].concat());
-    assert_eq!(ask("error"), [start, text, error].concat());
-    assert_eq!(ask("whole"), [start, text, last, stop].concat());
+    assert_eq!(send("cut"), [start, text, truncated].concat());
+    assert_eq!(send("cut-at-the-end"), [start, text, last, truncated].concat());
+    assert_eq!(send("error"), [start, text, error].concat());
+    assert_eq!(send("whole"), [start, text, last, stop].concat());
     aurora.settles(
         "aurora_streams_total",
         &[
@@ -327,7 +327,7 @@ fn messages_have_their_own_shape() {
 }
 
 #[test]
-fn other_streams_end_with_their_body() {
+fn streams_without_an_end_event_end_with_their_body() {
     let part = "event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"aGk=\"}\n\n";
     let last = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"aGk=\",\
                 \"usage\":{\"input_tokens\":5,\"output_tokens\":9,\"total_tokens\":14}}\n\n";
@@ -335,14 +335,14 @@ fn other_streams_end_with_their_body() {
         .on("broken", then(opening(&[part]), [Step::Close]))
         .on("whole", stream(&[part, last]));
     let aurora = asking(&upstream);
-    let ask = |model: &str| {
-        let answer =
-            aurora.ask(post("/v1/images/generations", format!(r#"{{"model":"{model}","stream":true}}"#)));
-        assert_eq!((answer.status, answer.whole), (200, true), "{model}");
-        answer.text().to_owned()
+    let send = |model: &str| {
+        let response =
+            aurora.send(post("/v1/images/generations", format!(r#"{{"model":"{model}","stream":true}}"#)));
+        assert_eq!((response.status, response.whole), (200, true), "{model}");
+        response.text().to_owned()
     };
-    assert_eq!(ask("whole"), [part, last].concat());
-    let broken = ask("broken");
+    assert_eq!(send("whole"), [part, last].concat());
+    let broken = send("broken");
     assert!(
         broken.starts_with(&format!("{part}data: {{\"error\":{{\"code\":\"upstream_error\"")),
         "{broken}"
@@ -353,7 +353,7 @@ fn other_streams_end_with_their_body() {
 }
 
 #[test]
-fn a_stream_of_several_choices_ends_with_the_last_of_them() {
+fn a_stream_of_several_choices_ends_with_the_last_one() {
     let (other, stop_other) =
         (HELLO.replace("\"index\":0", "\"index\":1"), STOP.replace("\"index\":0", "\"index\":1"));
     let upstream = Upstream::start()
@@ -364,7 +364,7 @@ fn a_stream_of_several_choices_ends_with_the_last_of_them() {
         .on("one-in-turn", stream(&[HELLO, STOP, &other]))
         .on("same-twice", stream(&[HELLO, &other, STOP, STOP]));
     let aurora = gateway(&upstream, "", "");
-    upstream.models().iter().for_each(|model| assert_eq!(aurora.ask(chat_of(model, true)).status, 200));
+    upstream.models().iter().for_each(|model| assert_eq!(aurora.send(chat_of(model, true)).status, 200));
     aurora.settles(
         "aurora_streams_total",
         &[
@@ -379,7 +379,7 @@ fn a_stream_of_several_choices_ends_with_the_last_of_them() {
 }
 
 #[test]
-fn the_overhead_leaves_out_the_time_in_which_the_provider_thinks() {
+fn overhead_excludes_the_time_of_the_provider() {
     let thought = Duration::from_millis(300);
     let (large, rest) = ("{\"a\":\"".to_owned() + &"x".repeat(300 << 10), "\"}");
     let head = |length| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
@@ -392,15 +392,15 @@ fn the_overhead_leaves_out_the_time_in_which_the_provider_thinks() {
         let steps = vec![Step::Send(first.into_bytes()), Step::Await(gate.clone()), Step::Send(second)];
         let upstream = Upstream::start().on("m", steps);
         let aurora = gateway(&upstream, "", "");
-        let mut caller = aurora.caller();
-        caller.send(chat_of("m", streamed));
+        let mut client = aurora.client();
+        client.send(chat_of("m", streamed));
         upstream.call("m");
-        let asked = Instant::now();
-        while asked.elapsed() < thought {
+        let sent = Instant::now();
+        while sent.elapsed() < thought {
             aurora.scrape();
         }
         gate.open();
-        assert!(caller.answer().whole);
+        assert!(client.response().whole);
         aurora
             .settles("aurora_gateway_overhead_seconds_count", &[&format!("/chat/completions {streamed} 1")]);
         let overhead = seconds(&aurora, "aurora_gateway_overhead_seconds_sum");

@@ -1,9 +1,9 @@
-//! Streams: how they pass, how they break, and what happens when the caller leaves.
+//! Streams: how they pass, how they break, and what happens when the client disconnects.
 
 use std::time::{Duration, Instant};
 
 use crate::support::aurora::Aurora;
-use crate::support::client::{Caller, chat_of, post};
+use crate::support::client::{Client, chat_of, post};
 use crate::support::exposition::gateway;
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening, stream};
 
@@ -36,16 +36,16 @@ pub(crate) fn then(mut steps: Vec<Step>, more: impl IntoIterator<Item = Step>) -
     steps
 }
 
-/// Asks for a stream and reads its head.
-pub(crate) fn begin(aurora: &Aurora, model: &str) -> Caller {
-    let mut caller = aurora.caller();
-    caller.send(chat_of(model, true));
-    assert_eq!(caller.head().status, 200);
-    caller
+/// Requests a stream and reads its head.
+pub(crate) fn begin(aurora: &Aurora, model: &str) -> Client {
+    let mut client = aurora.client();
+    client.send(chat_of(model, true));
+    assert_eq!(client.head().status, 200);
+    client
 }
 
 #[test]
-fn an_event_reaches_the_caller_before_the_next_is_produced() {
+fn an_event_reaches_the_client_before_the_next_is_sent() {
     let gates = [Gate::default(), Gate::default()];
     let upstream = Upstream::start().on(
         "m",
@@ -61,22 +61,22 @@ fn an_event_reaches_the_caller_before_the_next_is_produced() {
         ),
     );
     let aurora = gateway(&upstream, "", "");
-    let mut caller = begin(&aurora, "m");
-    assert_eq!(caller.read_until("\n\n"), ROLE);
+    let mut client = begin(&aurora, "m");
+    assert_eq!(client.read_until("\n\n"), ROLE);
     aurora.settles("aurora_requests_in_flight", &["up /chat/completions true 1"]);
     assert_eq!(aurora.counts("aurora_time_to_first_token_seconds_count"), [""; 0]);
     gates[0].open();
-    assert_eq!(caller.read_until("\n\n"), HELLO);
+    assert_eq!(client.read_until("\n\n"), HELLO);
     gates[1].open();
-    assert_eq!(caller.read_until("\n\n"), DONE);
-    assert_eq!(caller.chunk(), Some(Vec::new()));
+    assert_eq!(client.read_until("\n\n"), DONE);
+    assert_eq!(client.chunk(), Some(Vec::new()));
     aurora.settles("aurora_requests_in_flight", &[]);
     aurora.settles("aurora_time_to_first_token_seconds_count", &["up m /chat/completions 1"]);
     aurora.settles("aurora_requests_total", &["up m /chat/completions 200 success true 1"]);
 }
 
 #[test]
-fn a_stream_passes_byte_for_byte() {
+fn a_stream_is_relayed_unchanged() {
     let odd = ": a comment\r\n\r\nevent: x\ndata:{\"choices\":[{\"delta\":{\"reasoning\":\"h\\u00e9é\"}}]}\r\nid: 1\r\n\r\n";
     let whole = [odd, ROLE, HELLO, STOP, USAGE, DONE].concat();
     let head =
@@ -89,12 +89,15 @@ fn a_stream_passes_byte_for_byte() {
         .on("until-close", vec![Step::Send(unsized_.into_bytes()), Step::Close]);
     let aurora = gateway(&upstream, "", "");
     for model in upstream.models() {
-        let answer = aurora.ask(chat_of(&model, true));
-        assert_eq!((&model, answer.said(), answer.whole), (&model, (200, whole.as_str()), true));
-        assert_eq!(answer.header("x-accel-buffering"), Some("no"));
+        let response = aurora.send(chat_of(&model, true));
+        assert_eq!(
+            (&model, response.status_and_text(), response.whole),
+            (&model, (200, whole.as_str()), true)
+        );
+        assert_eq!(response.header("x-accel-buffering"), Some("no"));
         if model != "parts" {
-            assert_eq!(answer.header("content-type"), Some("text/event-stream; charset=utf-8"));
-            assert_eq!(answer.header("cache-control"), Some("no-cache"));
+            assert_eq!(response.header("content-type"), Some("text/event-stream; charset=utf-8"));
+            assert_eq!(response.header("cache-control"), Some("no-cache"));
         }
     }
     aurora.settles(
@@ -147,29 +150,32 @@ fn a_stream_that_breaks_ends_with_one_error_event() {
     let aurora = gateway(&upstream, "", "http: {stream_idle: 300ms}");
     for ((name, _, ending), sent) in cases.iter().zip(&sent) {
         let begun = Instant::now();
-        let answer = aurora.ask(chat_of(name, true));
-        assert_eq!((*name, answer.said(), answer.whole), (*name, (200, &*format!("{sent}{ending}")), true));
+        let response = aurora.send(chat_of(name, true));
+        assert_eq!(
+            (*name, response.status_and_text(), response.whole),
+            (*name, (200, &*format!("{sent}{ending}")), true)
+        );
         let limit = Duration::from_millis(if *name == "stall" { 800 } else { 500 });
         assert!(begun.elapsed() < limit, "{name}: took {:?}", begun.elapsed());
     }
-    let mut caller = begin(&aurora, "reset");
-    assert_eq!(caller.read_until("\n\n"), HELLO);
+    let mut client = begin(&aurora, "reset");
+    assert_eq!(client.read_until("\n\n"), HELLO);
     gate.open();
-    assert_eq!(caller.read_until("\n\n"), broke());
-    assert_eq!(caller.chunk(), Some(Vec::new()));
+    assert_eq!(client.read_until("\n\n"), broke());
+    assert_eq!(client.chunk(), Some(Vec::new()));
     let mut names: Vec<&str> = cases.iter().map(|(name, ..)| *name).chain(["reset"]).collect();
     names.sort_unstable();
     let expected = |shape: &dyn Fn(&str) -> String| names.iter().map(|name| shape(name)).collect::<Vec<_>>();
     let requests = expected(&|name| format!("up {name} /chat/completions 200 error true 1"));
     aurora.settles("aurora_requests_total", &requests.iter().map(String::as_str).collect::<Vec<_>>());
-    let answers = expected(&|name| format!("{name} broken_stream 1"));
-    aurora.settles("aurora_answers_total", &answers.iter().map(String::as_str).collect::<Vec<_>>());
+    let responses = expected(&|name| format!("{name} broken_stream 1"));
+    aurora.settles("aurora_answers_total", &responses.iter().map(String::as_str).collect::<Vec<_>>());
     aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 broken 8"]);
     assert_eq!(aurora.counts("aurora_tokens_total"), [""; 0]);
 }
 
 #[test]
-fn a_stream_that_has_said_its_last_is_complete_however_its_connection_ends() {
+fn a_stream_is_complete_after_its_last_event() {
     let done = [HELLO, STOP, USAGE, DONE];
     let upstream = Upstream::start()
         .on("finish-only", stream(&[HELLO, STOP]))
@@ -182,23 +188,23 @@ fn a_stream_that_has_said_its_last_is_complete_however_its_connection_ends() {
         .on("own-error", stream(&[HELLO, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]))
         .on("own-error-fin", then(opening(&["data: {\"error\":\"x\"}\n\n"]), [Step::Close]));
     let aurora = gateway(&upstream, "", "http: {stream_idle: 300ms}");
-    let ask = |model: &str| {
-        let answer = aurora.ask(chat_of(model, true));
-        assert!(answer.whole, "{model}");
-        answer.text().to_owned()
+    let send = |model: &str| {
+        let response = aurora.send(chat_of(model, true));
+        assert!(response.whole, "{model}");
+        response.text().to_owned()
     };
-    assert_eq!(ask("finish-only"), [HELLO, STOP].concat());
-    assert_eq!(ask("done-only"), [HELLO, DONE].concat());
-    assert_eq!(ask("no-blank-line"), [HELLO, "data: [DONE]"].concat());
-    assert_eq!(ask("one-line-feed"), [HELLO, "data: [DONE]\n"].concat());
-    assert_eq!(ask("no-last-chunk"), done.concat());
-    assert_eq!(ask("stays-open"), done.concat());
+    assert_eq!(send("finish-only"), [HELLO, STOP].concat());
+    assert_eq!(send("done-only"), [HELLO, DONE].concat());
+    assert_eq!(send("no-blank-line"), [HELLO, "data: [DONE]"].concat());
+    assert_eq!(send("one-line-feed"), [HELLO, "data: [DONE]\n"].concat());
+    assert_eq!(send("no-last-chunk"), done.concat());
+    assert_eq!(send("stays-open"), done.concat());
     let success = |name: &str| format!("up {name} /chat/completions 200 success true 1");
     let names = ["done-only", "finish-only", "no-blank-line", "no-last-chunk", "one-line-feed", "stays-open"];
     let names = names.map(success);
     aurora.settles("aurora_requests_total", &names.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(ask("own-error"), [HELLO, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"].concat());
-    assert_eq!(ask("own-error-fin"), "data: {\"error\":\"x\"}\n\n");
+    assert_eq!(send("own-error"), [HELLO, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"].concat());
+    assert_eq!(send("own-error-fin"), "data: {\"error\":\"x\"}\n\n");
     aurora.settles(
         "aurora_http_requests_total",
         &["/v1/chat/completions POST 200 broken 2", "/v1/chat/completions POST 200 ok 6"],
@@ -206,41 +212,45 @@ fn a_stream_that_has_said_its_last_is_complete_however_its_connection_ends() {
 }
 
 #[test]
-fn a_stream_of_single_bytes_reads_like_any_other() {
+fn a_stream_of_single_bytes_is_read_like_any_other() {
     let whole = [ROLE, HELLO, STOP, USAGE, DONE].concat();
     let bytes: Vec<Step> = whole.bytes().map(|byte| Step::Send(chunk([byte]))).collect();
     let steps = then(then(opening(&[]), bytes), [Step::Send(LAST_CHUNK.into())]);
     let upstream = Upstream::start().on("m", steps);
     let aurora = gateway(&upstream, "", "");
-    let answer = aurora.ask(chat_of("m", true));
-    assert_eq!((answer.said(), answer.whole), ((200, &*whole), true));
+    let response = aurora.send(chat_of("m", true));
+    assert_eq!((response.status_and_text(), response.whole), ((200, &*whole), true));
     aurora.settles("aurora_tokens_total", &["up m input uncached 4", "up m output text 2"]);
     aurora.settles("aurora_time_to_first_token_seconds_count", &["up m /chat/completions 1"]);
 }
 
 #[test]
-fn an_event_longer_than_is_held_is_read_as_it_passes() {
+fn an_event_above_the_buffer_limit_is_relayed_and_read() {
     let long =
         format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(200 << 10));
     let upstream = Upstream::start()
         .on("long", stream(&[&long, USAGE, DONE]))
         .on("cut", then(opening(&[&long[..long.len() - 1]]), [Step::Close]));
     let aurora = gateway(&upstream, "", "");
-    let answer = aurora.ask(chat_of("long", true));
-    assert!(answer.said() == (200, &*[&long, USAGE, DONE].concat()), "{} bytes", answer.body.len());
-    assert!(answer.whole);
+    let response = aurora.send(chat_of("long", true));
+    assert!(
+        response.status_and_text() == (200, &*[&long, USAGE, DONE].concat()),
+        "{} bytes",
+        response.body.len()
+    );
+    assert!(response.whole);
     aurora.settles("aurora_tokens_total", &["up long input uncached 4", "up long output text 2"]);
     aurora.settles("aurora_time_to_first_token_seconds_count", &["up long /chat/completions 1"]);
-    let answer = aurora.ask(chat_of("cut", true));
+    let response = aurora.send(chat_of("cut", true));
     assert!(
-        answer.text().ends_with(&format!("\"}}}}]}}\n\n\n{}", broke())),
+        response.text().ends_with(&format!("\"}}}}]}}\n\n\n{}", broke())),
         "{}",
-        &answer.text()[answer.body.len() - 300..]
+        &response.text()[response.body.len() - 300..]
     );
 }
 
 #[test]
-fn a_tool_call_longer_than_is_held_ends_its_stream_and_declares_its_use() {
+fn a_tool_call_above_the_buffer_limit_is_relayed_and_counted() {
     let tool_call = format!(
         "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",\"tool_calls\":[{{\"id\":\"c\",\"function\":\
          {{\"name\":\"f\",\"arguments\":\"{}\"}}}}]}},\"finish_reason\":\"tool_calls\"}}],\"usage\":{{\"prompt_tokens\":4,\
@@ -255,11 +265,15 @@ fn a_tool_call_longer_than_is_held_ends_its_stream_and_declares_its_use() {
         .on("unread-unframed", vec![Step::Send([head, &unread].concat().into()), Step::Close]);
     let aurora = gateway(&upstream, "", "");
     for (model, event) in [("tool-call", &tool_call), ("unread", &unread)] {
-        let answer = aurora.ask(chat_of(model, true));
-        assert!(answer.said() == (200, event) && answer.whole, "{model}: {} bytes", answer.body.len());
+        let response = aurora.send(chat_of(model, true));
+        assert!(
+            response.status_and_text() == (200, event) && response.whole,
+            "{model}: {} bytes",
+            response.body.len()
+        );
     }
-    let answer = aurora.ask(chat_of("unread-unframed", true));
-    assert!(answer.text() == [&*unread, &truncated()].concat(), "{} bytes", answer.body.len());
+    let response = aurora.send(chat_of("unread-unframed", true));
+    assert!(response.text() == [&*unread, &truncated()].concat(), "{} bytes", response.body.len());
     aurora.settles(
         "aurora_streams_total",
         &["up tool-call completed 1", "up unread completed 1", "up unread-unframed upstream_truncated 1"],
@@ -269,7 +283,7 @@ fn a_tool_call_longer_than_is_held_ends_its_stream_and_declares_its_use() {
 }
 
 #[test]
-fn sound_of_any_endpoint_is_a_first_token() {
+fn audio_counts_as_first_token() {
     let event = |kind: &str, rest: &str| format!("data: {{\"type\":\"{kind}\",{rest}}}\n\n");
     let speech = [
         event("speech.audio.delta", "\"audio\":\"AAD/\""),
@@ -288,11 +302,11 @@ fn sound_of_any_endpoint_is_a_first_token() {
         .on("response", stream(&response.each_ref().map(String::as_str)))
         .on("spoken", stream(&speech.each_ref().map(String::as_str)));
     let aurora = gateway(&upstream, "", "");
-    let ask =
-        |path: &str, model: &str| aurora.ask(post(path, format!(r#"{{"model":"{model}","stream":true}}"#)));
-    assert_eq!(ask("/v1/responses", "response").said(), (200, &*response.concat()));
-    assert_eq!(ask("/v1/audio/speech", "spoken").said(), (200, &*speech.concat()));
-    assert_eq!(ask("/p/up/v1/other", "heard").said(), (200, &*transcription.concat()));
+    let send =
+        |path: &str, model: &str| aurora.send(post(path, format!(r#"{{"model":"{model}","stream":true}}"#)));
+    assert_eq!(send("/v1/responses", "response").status_and_text(), (200, &*response.concat()));
+    assert_eq!(send("/v1/audio/speech", "spoken").status_and_text(), (200, &*speech.concat()));
+    assert_eq!(send("/p/up/v1/other", "heard").status_and_text(), (200, &*transcription.concat()));
     aurora.settles(
         "aurora_time_to_first_token_seconds_count",
         &["up heard other 1", "up response /responses 1", "up spoken /audio/speech 1"],
@@ -300,7 +314,7 @@ fn sound_of_any_endpoint_is_a_first_token() {
 }
 
 #[test]
-fn responses_have_their_own_shape() {
+fn responses_streams_have_their_own_events() {
     let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
     let end = |kind: &str| {
         format!(
@@ -319,22 +333,22 @@ fn responses_have_their_own_shape() {
             json(r#"{"object":"response","usage":{"input_tokens":5,"output_tokens":7,"total_tokens":12}}"#),
         );
     let aurora = gateway(&upstream, "", "");
-    let ask = |model: &str| {
+    let send = |model: &str| {
         let body = format!(r#"{{"model":"{model}","stream":{},"input":"x"}}"#, model != "whole");
-        let answer = aurora.ask(post("/v1/responses", body));
-        assert_eq!((answer.status, answer.whole), (200, true));
-        answer.text().to_owned()
+        let response = aurora.send(post("/v1/responses", body));
+        assert_eq!((response.status, response.whole), (200, true));
+        response.text().to_owned()
     };
-    assert_eq!(ask("completed"), format!("{delta}{completed}"));
-    assert_eq!(ask("incomplete"), format!("{delta}{incomplete}"));
+    assert_eq!(send("completed"), format!("{delta}{completed}"));
+    assert_eq!(send("incomplete"), format!("{delta}{incomplete}"));
     assert_eq!(
-        ask("cut"),
+        send("cut"),
         format!(
             "{delta}event: error\ndata: {{\"code\":\"upstream_truncated\",\"message\":\"the provider ended the stream \
              before the answer was complete\",\"param\":null,\"type\":\"error\"}}\n\n"
         )
     );
-    ask("whole");
+    send("whole");
     let tokens = |name: &str| {
         format!(
             "up {name} input cache_read 2/up {name} input uncached 3/up {name} output reasoning 3/up {name} output text 4"

@@ -1,4 +1,4 @@
-//! An asynchronous caller of a running instance, for tests whose upstream runs in the same runtime.
+//! An asynchronous client of a running instance, for tests whose upstream runs in the same runtime.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -8,14 +8,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-/// A whole answer.
-pub(crate) struct Answer {
+/// A whole response.
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
 }
 
 /// GETs without a body, POSTs with one.
-pub(crate) async fn call(url: &str, key: Option<&str>, body: Option<Value>) -> Answer {
+pub(crate) async fn call(url: &str, key: Option<&str>, body: Option<Value>) -> Response {
     let mut request = Request::builder().uri(url).header(CONTENT_TYPE, "application/json");
     if let Some(key) = key {
         request = request.header(AUTHORIZATION, format!("Bearer {key}"));
@@ -25,8 +25,8 @@ pub(crate) async fn call(url: &str, key: Option<&str>, body: Option<Value>) -> A
     }
     let body = Full::<Bytes>::from(body.map(|body| body.to_string()).unwrap_or_default());
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.request(request.body(body).expect("a request")).await.expect("an answer");
-    let status = answer.status();
-    let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
-    Answer { status, body: String::from_utf8(body.to_vec()).expect("UTF-8") }
+    let response = client.request(request.body(body).expect("a request")).await.expect("a response");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    Response { status, body: String::from_utf8(body.to_vec()).expect("UTF-8") }
 }

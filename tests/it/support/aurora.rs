@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest wait for anything that should happen at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// What an instance starts with: nothing of this process's environment.
 pub(crate) struct Setup {
@@ -117,7 +117,7 @@ impl Setup {
     /// Runs it to its end, which is near because it refuses to start; gives the exit code and stderr.
     pub(crate) fn refused(self) -> (Option<i32>, String) {
         let mut child = self.command().spawn().expect("the binary starts");
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         while child.try_wait().expect("a child").is_none() {
             if Instant::now() > until {
                 drop(child.kill());
@@ -179,7 +179,7 @@ impl Aurora {
     }
 
     fn wait_for<T>(&self, wanted: impl Fn(&str) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         let mut lines = self.log.lines.lock().expect("not poisoned");
         loop {
             if let Some(found) = lines.iter().find_map(|line| wanted(line)) {
@@ -197,7 +197,7 @@ impl Aurora {
         let wanted = |line: &String| {
             serde_json::from_str::<Value>(line).ok().filter(|line| line["msg"].as_str() == Some(message))
         };
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         let mut lines = self.log.lines.lock().expect("not poisoned");
         loop {
             let mut found: Vec<Value> = lines.iter().filter_map(wanted).collect();

@@ -1,23 +1,23 @@
-//! A raw HTTP/1.1 caller: what is sent and what comes back, byte for byte.
+//! A raw HTTP/1.1 client: what is sent and what comes back, byte for byte.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::support::aurora::{Aurora, PATIENCE};
+use crate::support::aurora::{Aurora, WAIT_LIMIT};
 
 /// The key of every instance that these tests lock.
 pub(crate) const MASTER_KEY: &str = "canary-master-key-0123456789abcdef";
 
 /// One connection.
-pub(crate) struct Caller {
+pub(crate) struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// An answer as it came.
+/// A response as it came.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// In their order, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
@@ -26,7 +26,7 @@ pub(crate) struct Answer {
     pub(crate) whole: bool,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
@@ -36,12 +36,12 @@ impl Answer {
     }
 
     /// Status and body, for comparisons.
-    pub(crate) fn said(&self) -> (u16, &str) {
+    pub(crate) fn status_and_text(&self) -> (u16, &str) {
         (self.status, self.text())
     }
 }
 
-impl Caller {
+impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address).expect("it listens")
     }
@@ -50,7 +50,7 @@ impl Caller {
     pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
         let socket = TcpStream::connect(address).ok()?;
         socket.set_nodelay(true).expect("a socket");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        socket.set_read_timeout(Some(WAIT_LIMIT)).expect("a socket");
         Some(Self { socket, buffer: Vec::new() })
     }
 
@@ -61,7 +61,7 @@ impl Caller {
         socket.set_recv_buffer_size(1).expect("a socket");
         socket.set_tcp_mss(536).expect("a socket");
         socket.connect(&address.into()).expect("it listens");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        socket.set_read_timeout(Some(WAIT_LIMIT)).expect("a socket");
         Self { socket: socket.into(), buffer: Vec::new() }
     }
 
@@ -74,8 +74,8 @@ impl Caller {
         self.socket.write_all(bytes.as_ref()).is_ok()
     }
 
-    /// The next answer's status and headers, its body unread; `None` when the connection ended before.
-    pub(crate) fn try_head(&mut self) -> Option<Answer> {
+    /// The next response's status and headers, its body unread; `None` when the connection ended before.
+    pub(crate) fn try_head(&mut self) -> Option<Response> {
         let end = loop {
             if let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
                 break end;
@@ -91,37 +91,38 @@ impl Caller {
             lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status line");
         let headers = lines.map(|line| line.split_once(": ").expect("a header line"));
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        Some(Answer { status, headers, body: Vec::new(), whole: false })
+        Some(Response { status, headers, body: Vec::new(), whole: false })
     }
 
-    pub(crate) fn head(&mut self) -> Answer {
-        self.try_head().expect("an answer")
+    pub(crate) fn head(&mut self) -> Response {
+        self.try_head().expect("a response")
     }
 
-    /// The next whole answer, or as much of it as came.
-    pub(crate) fn answer(&mut self) -> Answer {
-        self.try_answer().expect("an answer")
+    /// The next whole response, or as much of it as came.
+    pub(crate) fn response(&mut self) -> Response {
+        self.try_response().expect("a response")
     }
 
-    pub(crate) fn try_answer(&mut self) -> Option<Answer> {
-        let mut answer = self.try_head()?;
-        if let Some(length) = answer.header("content-length").map(|length| length.parse().expect("a length"))
+    pub(crate) fn try_response(&mut self) -> Option<Response> {
+        let mut response = self.try_head()?;
+        if let Some(length) =
+            response.header("content-length").map(|length| length.parse().expect("a length"))
         {
-            answer.body = self.take(length);
-            answer.whole = answer.body.len() == length;
-        } else if answer.header("transfer-encoding") == Some("chunked") {
-            while !answer.whole
+            response.body = self.take(length);
+            response.whole = response.body.len() == length;
+        } else if response.header("transfer-encoding") == Some("chunked") {
+            while !response.whole
                 && let Some(part) = self.chunk()
             {
-                answer.whole = part.is_empty();
-                answer.body.extend(part);
+                response.whole = part.is_empty();
+                response.body.extend(part);
             }
         } else {
             while self.fill() {}
-            answer.body = std::mem::take(&mut self.buffer);
-            answer.whole = true;
+            response.body = std::mem::take(&mut self.buffer);
+            response.whole = true;
         }
-        Some(answer)
+        Some(response)
     }
 
     /// The next chunk of a chunked body; the last one is empty, `None` is a connection that broke.
@@ -172,7 +173,7 @@ impl Caller {
                 Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
             }
         };
-        self.socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        self.socket.set_read_timeout(Some(WAIT_LIMIT)).expect("a socket");
         closed
     }
 
@@ -242,19 +243,19 @@ pub(crate) fn chat_of(model: &str, stream: bool) -> Vec<u8> {
 }
 
 impl Aurora {
-    pub(crate) fn caller(&self) -> Caller {
-        Caller::connect(self.address)
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
     }
 
-    /// Sends a request on a connection of its own and reads the answer.
-    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
-        let mut caller = self.caller();
-        caller.send(request);
-        caller.answer()
+    /// Sends a request on a connection of its own and reads the response.
+    pub(crate) fn send(&self, request: impl AsRef<[u8]>) -> Response {
+        let mut client = self.client();
+        client.send(request);
+        client.response()
     }
 
     /// GET with the key.
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask(request("GET", path, &key(), ""))
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.send(request("GET", path, &key(), ""))
     }
 }

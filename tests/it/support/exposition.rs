@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::support::aurora::Aurora;
-use crate::support::client::{Caller, key, request};
+use crate::support::client::{Client, key, request};
 use crate::support::upstream::Upstream;
 
-/// Counts are settled when an observer drops, which may be a moment after the caller has the last byte.
-const SETTLED_WITHIN: Duration = Duration::from_secs(3);
+/// Counts are settled when an observer drops, which may be a moment after the client has the last byte.
+const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The scripted provider's key.
 pub(crate) const PROVIDER_KEY: &str = "canary-provider-key-0123456789";
@@ -62,11 +62,11 @@ pub(crate) fn gateway(upstream: &Upstream, server: &str, rest: &str) -> Aurora {
 impl Aurora {
     /// The exposition.
     pub(crate) fn scrape(&self) -> String {
-        let mut caller = Caller::connect(self.address);
-        caller.send(request("GET", "/metrics", &key(), ""));
-        let answer = caller.answer();
-        assert_eq!(answer.status, 200);
-        answer.text().to_owned()
+        let mut client = Client::connect(self.address);
+        client.send(request("GET", "/metrics", &key(), ""));
+        let response = client.response();
+        assert_eq!(response.status, 200);
+        response.text().to_owned()
     }
 
     /// Samples of a family that are not zero, each as its label values and its value.
@@ -76,7 +76,7 @@ impl Aurora {
 
     /// Waits until a family's samples that are not zero are these.
     pub(crate) fn settles(&self, family: &str, expected: &[&str]) {
-        let until = Instant::now() + SETTLED_WITHIN;
+        let until = Instant::now() + SETTLE_LIMIT;
         let mut counts = self.counts(family);
         while counts != expected && Instant::now() < until {
             counts = self.counts(family);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::aurora::PATIENCE;
+use crate::support::aurora::WAIT_LIMIT;
 
 /// A program by its name; where it is missing the test ends with the line that installs it.
 pub(crate) fn program(name: &str, package: &str) -> Command {
@@ -25,7 +25,7 @@ pub(crate) fn program(name: &str, package: &str) -> Command {
 
 /// Looks again and again until there is something.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
         if let Some(found) = look() {
             return found;
@@ -64,10 +64,10 @@ impl Server {
         let child = command.spawn().expect("it was found");
         let mut server = Self { child, _folder: folder };
         let ready = wait_for(&format!("{command:?}"), || {
-            let said = read(&log);
+            let output_text = read(&log);
             let over = server.child.try_wait().expect("a child");
-            assert_eq!(over, None, "it ended: {said}");
-            ready(&said)
+            assert_eq!(over, None, "it ended: {output_text}");
+            ready(&output_text)
         });
         (server, ready)
     }
@@ -94,16 +94,16 @@ pub(crate) fn piped(mut command: Command, input: &str) -> Output {
     child.wait_with_output().expect("a child")
 }
 
-/// An answer as curl received it.
+/// A response as curl received it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// Status line and headers, names in lower case.
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -111,8 +111,8 @@ impl Answer {
 }
 
 /// One request with curl.
-pub(crate) fn curl(url: &str, arguments: &[&str]) -> Answer {
-    let seconds = PATIENCE.as_secs().to_string();
+pub(crate) fn curl(url: &str, arguments: &[&str]) -> Response {
+    let seconds = WAIT_LIMIT.as_secs().to_string();
     let output = program("curl", "curl")
         .args(["--silent", "--show-error", "--include", "--max-time", &seconds])
         .args(arguments)
@@ -123,11 +123,11 @@ pub(crate) fn curl(url: &str, arguments: &[&str]) -> Answer {
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    Response { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// A chat with curl, the credential first when there is one.
-pub(crate) fn chat(origin: &str, key: Option<&str>, model: &str, stream: bool) -> Answer {
+pub(crate) fn chat(origin: &str, key: Option<&str>, model: &str, stream: bool) -> Response {
     let body = format!(
         r#"{{"model": "{model}", "stream": {stream}, "messages": [{{"role": "user", "content": "Hi"}}]}}"#
     );

@@ -1,4 +1,4 @@
-//! A server on loopback that answers each connection with raw bytes and remembers what it was sent.
+//! A server on loopback that responds each connection with raw bytes and remembers what it was sent.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Answers connection after connection with the next script; the last one again and again.
-pub(crate) struct Scripted {
+/// Responses connection after connection with the next script; the last one again and again.
+pub(crate) struct RawServer {
     pub(crate) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
@@ -16,12 +16,12 @@ pub(crate) struct Scripted {
 #[derive(Clone)]
 pub(crate) enum Script {
     /// These bytes, then the end.
-    Answer(Vec<u8>),
+    Response(Vec<u8>),
     /// These bytes, then nothing while the client waits.
     Stall(Vec<u8>),
 }
 
-impl Scripted {
+impl RawServer {
     pub(crate) fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -56,22 +56,22 @@ fn converse(mut connection: TcpStream, script: &Script, seen: &Mutex<Vec<String>
         head.push(byte[0]);
     }
     seen.lock().expect("no test panicked in it").push(String::from_utf8_lossy(&head).into_owned());
-    let (Script::Answer(bytes) | Script::Stall(bytes)) = script;
-    // A client that refuses the answer half-way closes first.
+    let (Script::Response(bytes) | Script::Stall(bytes)) = script;
+    // A client that refuses the response half-way closes first.
     drop(connection.write_all(bytes));
     if matches!(script, Script::Stall(_)) {
         drop(connection.read(&mut byte));
     }
 }
 
-/// A whole answer with a length.
-pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Script {
+/// A whole response with a length.
+pub(crate) fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Script {
     let body = body.as_ref();
     let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
-    Script::Answer([head.as_bytes(), body].concat())
+    Script::Response([head.as_bytes(), body].concat())
 }
 
 /// A page of the text format.
 pub(crate) fn page(body: impl AsRef<[u8]>) -> Script {
-    answer("200 OK", "content-type: text/plain; version=0.0.4; charset=utf-8\r\n", body)
+    response("200 OK", "content-type: text/plain; version=0.0.4; charset=utf-8\r\n", body)
 }

@@ -1,5 +1,5 @@
-//! The SDKs that people use, as callers of the built binary in front of a scripted provider: what they make of the
-//! answers, feature by feature, what the metrics count meanwhile, and the table of both in docs/compatibility.md.
+//! The SDKs that people use, as clients of the built binary in front of a scripted provider: what they make of the
+//! responses, feature by feature, what the metrics count meanwhile, and the table of both in docs/compatibility.md.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use std::time::Instant;
 use aurora::metrics::parser::{Family, Kind, parse};
 
 use crate::real_software::{anthropic_sdk, openai_sdk};
-use crate::support::aurora::{Aurora, PATIENCE, Setup};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::MASTER_KEY;
 use crate::support::exposition::PROVIDER_KEY;
-use crate::support::upstream::{Step, Upstream, answer, json, opening, stream};
+use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
 
 /// An SDK and the provider that it is made for.
 pub(crate) struct Sdk {
@@ -20,20 +20,20 @@ pub(crate) struct Sdk {
     pub(crate) name: &'static str,
     /// What follows the origin in its base URL.
     pub(crate) base: &'static str,
-    /// The scripts of an answer and of a stream that the troubles use too.
+    /// The scripts of a response and of a stream that the troubles use too.
     pub(crate) usual: [&'static str; 2],
 }
 
 /// What an SDK said and what was counted meanwhile.
 pub(crate) struct Run {
-    pub(crate) said: String,
+    pub(crate) output_text: String,
     pub(crate) counted: String,
     /// Counted by the instance that takes one request at a time.
     pub(crate) crowded: String,
     pub(crate) upstream: Upstream,
 }
 
-/// Aurora tries each request once and gives no provider up, so that every answer is the SDK's to judge.
+/// Aurora tries each request once and gives no provider up, so that every response is the SDK's to judge.
 const ONE_TRY: &str = "resilience: {retry: {max_retries: 0}, circuit_breaker: {failure_threshold: 0}}";
 
 /// Statuses that a provider refuses with, and the types it gives them.
@@ -68,7 +68,7 @@ fn folder() -> PathBuf {
 }
 
 /// Runs a script of testdata/sdk to its end; gives what it printed.
-pub(crate) fn python_says(script: &str, arguments: &[&str]) -> String {
+pub(crate) fn python_output(script: &str, arguments: &[&str]) -> String {
     let output = Command::new(python())
         .arg(folder().join(script))
         .args(arguments)
@@ -82,15 +82,15 @@ pub(crate) fn python_says(script: &str, arguments: &[&str]) -> String {
 }
 
 impl Sdk {
-    /// Runs every feature; the answers come from `upstream`, to which the troubles are added.
+    /// Runs every feature; the responses come from `upstream`, to which the troubles are added.
     pub(crate) fn run(&self, upstream: Upstream) -> Run {
         let upstream = self.troubles(self.files(upstream));
         let (roomy, crowded) = (self.start(&upstream, ""), self.start(&upstream, ", max_in_flight: 1"));
         let [url, crowded_url] = [&roomy, &crowded].map(|aurora| aurora.url(self.base));
-        let said = python_says(&format!("{}_sdk.py", self.name), &[&url, &crowded_url]);
+        let output_text = python_output(&format!("{}_sdk.py", self.name), &[&url, &crowded_url]);
         let [counted, crowded] = [(&roomy, ""), (&crowded, ".crowded")]
             .map(|(aurora, which)| settled(aurora, &format!("{}{which}.counted.txt", self.name)));
-        Run { said, counted, crowded, upstream }
+        Run { output_text, counted, crowded, upstream }
     }
 
     fn start(&self, upstream: &Upstream, server: &str) -> Aurora {
@@ -140,9 +140,9 @@ impl Sdk {
             .on("broken", [opening(&events[..events.len() / 2]), vec![Step::Close]].concat())
             .on("endless-sync", endless())
             .on("endless-async", endless())
-            .on("facts", answer("200 OK", &facts, &whole))
+            .on("facts", response("200 OK", &facts, &whole))
             .on("garbage", json("<html>"))
-            .on("limited", answer("429 Too Many Requests", &limited, refusal("rate_limit_error", "429")))
+            .on("limited", response("429 Too Many Requests", &limited, refusal("rate_limit_error", "429")))
             .on("parallel", stream(&events))
             .on("room", json(&whole))
             .on("silent", vec![Step::Stall])
@@ -150,7 +150,7 @@ impl Sdk {
             .on("silent-async", vec![Step::Stall]);
         REFUSALS.iter().fold(upstream, |upstream, (status, error)| {
             let code = &status[..3];
-            upstream.on(&format!("status-{code}"), answer(status, kind, refusal(error, code)))
+            upstream.on(&format!("status-{code}"), response(status, kind, refusal(error, code)))
         })
     }
 }
@@ -204,10 +204,10 @@ fn counted(exposition: &str) -> String {
     lines
 }
 
-/// What has counted, once it is as this file expects it: the last answer is counted after its caller has read it.
+/// What has counted, once it is as this file expects it: the last response is counted after its client has read it.
 pub(crate) fn settled(aurora: &Aurora, expected: &str) -> String {
     let expected = self::expected(expected);
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_LIMIT;
     loop {
         let counted = counted(&aurora.scrape());
         if counted == expected || Instant::now() > until {
@@ -217,8 +217,8 @@ pub(crate) fn settled(aurora: &Aurora, expected: &str) -> String {
 }
 
 /// `# feature | exercised | modes` lines of what an SDK said.
-fn rows(said: &str) -> Vec<[&str; 3]> {
-    let heads = said.lines().filter_map(|line| line.strip_prefix("# "));
+fn rows(output_text: &str) -> Vec<[&str; 3]> {
+    let heads = output_text.lines().filter_map(|line| line.strip_prefix("# "));
     heads.map(|head| head.split(" | ").collect::<Vec<_>>().try_into().expect("a feature's head")).collect()
 }
 
@@ -231,9 +231,12 @@ fn version(package: &str) -> &'static str {
 
 /// The table of docs/compatibility.md.
 fn table() -> String {
-    let sdks = [(&openai_sdk::SDK, &openai_sdk::RUN.said), (&anthropic_sdk::SDK, &anthropic_sdk::RUN.said)];
+    let sdks = [
+        (&openai_sdk::SDK, &openai_sdk::RUN.output_text),
+        (&anthropic_sdk::SDK, &anthropic_sdk::RUN.output_text),
+    ];
     let names = sdks.map(|(sdk, _)| format!("{} {}", sdk.name, version(sdk.name)));
-    let rows = sdks.map(|(_, said)| rows(said));
+    let rows = sdks.map(|(_, output_text)| rows(output_text));
     let mut features: Vec<&str> = Vec::new();
     for [feature, ..] in rows.iter().flatten() {
         if !features.contains(feature) {
@@ -269,7 +272,7 @@ plain calls and by OpenAI's SDK for Node; [compat/RESULTS.md](../compat/RESULTS.
 ";
 
 #[test]
-fn the_table_in_the_docs_is_what_the_sdks_did() {
+fn the_compatibility_page_matches_the_sdk_runs() {
     let table = table();
     println!("{table}");
     let made = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compatibility.md");

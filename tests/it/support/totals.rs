@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::{self, Exposition, Kind, Sample};
 
-use crate::support::aurora::{Aurora, PATIENCE};
+use crate::support::aurora::{Aurora, WAIT_LIMIT};
 
 /// Scrapes ten times a second until told to stop and checks every exposition, see [`check`]. Gives the number of scrapes.
 pub(crate) fn watch(aurora: &Aurora, stop: &AtomicBool) -> u64 {
@@ -92,7 +92,7 @@ impl Aurora {
 
     /// Waits until nothing is in flight, which is so within a second of the last response.
     pub(crate) fn quiet(&self) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         while !self.counts("aurora_requests_in_flight").is_empty() {
             assert!(Instant::now() < until, "something stays in flight");
             thread::sleep(Duration::from_millis(20));

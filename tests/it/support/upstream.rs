@@ -1,5 +1,5 @@
 //! A scripted provider on loopback: each model (or path, with or without its method, where a request names none) has its
-//! script of exact bytes; what was received is kept byte for byte, and it sees when its caller hangs up.
+//! script of exact bytes; what was received is kept byte for byte, and it sees when its client hangs up.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::support::aurora::PATIENCE;
+use crate::support::aurora::WAIT_LIMIT;
 
-/// How often a waiting script looks whether its caller is still there.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often a waiting script looks whether its client is still there.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Time in which the client of a connection that was closed notices it, on a busy machine.
-const CROSSES_WITHIN: Duration = Duration::from_millis(500);
+const CROSSING_LIMIT: Duration = Duration::from_millis(500);
 
 /// The server; its threads end with the test process.
 pub(crate) struct Upstream {
@@ -27,8 +27,8 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct State {
     scripts: Mutex<Vec<(String, Vec<Step>)>>,
-    /// How often each name was asked for.
-    asked: Mutex<HashMap<String, usize>>,
+    /// How often each name was requested.
+    sent: Mutex<HashMap<String, usize>>,
     calls: Mutex<Vec<Call>>,
     changed: Condvar,
     counting: OnceLock<Counts>,
@@ -118,7 +118,7 @@ impl Upstream {
         Self { address, state }
     }
 
-    /// Sets what a model (or path) is answered with. Given again, it is what the next call of that name gets; the last
+    /// Sets what a model (or path) gets a response with. Given again, it is what the next call of that name gets; the last
     /// one stays.
     pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
         self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
@@ -161,7 +161,7 @@ impl Upstream {
             self.counts().users.lock().expect("not poisoned").get(user).is_some_and(|count| *count >= times)
         };
         let calls = self.state.calls.lock().expect("not poisoned");
-        let waited = self.state.changed.wait_timeout_while(calls, PATIENCE, |_| !has_come());
+        let waited = self.state.changed.wait_timeout_while(calls, WAIT_LIMIT, |_| !has_come());
         assert!(!waited.expect("not poisoned").1.timed_out(), "upstream: {user} was waited for in vain");
     }
 
@@ -190,7 +190,7 @@ impl Upstream {
 
     /// Waits until so many requests have come.
     pub(crate) fn called(&self, times: usize) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         let mut calls = self.state.calls.lock().expect("not poisoned");
         while calls.len() < times {
             let left = until.saturating_duration_since(Instant::now());
@@ -204,16 +204,16 @@ impl Upstream {
         self.wait(name, |call| call.over)
     }
 
-    /// Waits until a script was asked for this often.
+    /// Waits until a script was requested this often.
     pub(crate) fn received(&self, name: &str, times: usize) {
-        let asked = |calls: &[Call]| calls.iter().filter(|call| call.name == name).count() >= times;
+        let sent = |calls: &[Call]| calls.iter().filter(|call| call.name == name).count() >= times;
         let calls = self.state.calls.lock().expect("not poisoned");
-        let waited = self.state.changed.wait_timeout_while(calls, PATIENCE, |calls| !asked(calls));
+        let waited = self.state.changed.wait_timeout_while(calls, WAIT_LIMIT, |calls| !sent(calls));
         assert!(!waited.expect("not poisoned").1.timed_out(), "upstream: {name} was waited for in vain");
     }
 
     fn wait<T>(&self, name: &str, wanted: impl Fn(&Call) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         let mut calls = self.state.calls.lock().expect("not poisoned");
         loop {
             if let Some(found) = calls.iter().filter(|call| call.name == name).find_map(&wanted) {
@@ -260,9 +260,9 @@ impl State {
         }
     }
 
-    /// A request that crossed the end of its connection has reached us, although nobody answers it.
+    /// A request that crossed the end of its connection has reached us, although nobody responses it.
     fn count_crossing(&self, connection: &mut TcpStream) {
-        connection.set_read_timeout(Some(CROSSES_WITHIN)).expect("a socket");
+        connection.set_read_timeout(Some(CROSSING_LIMIT)).expect("a socket");
         if let Some(counts) = self.counting.get()
             && connection.read(&mut [0; 1024]).is_ok_and(|read| read > 0)
         {
@@ -310,8 +310,8 @@ impl State {
 
     /// The next script of a name; the last one again and again.
     fn script(&self, name: &str) -> Vec<Step> {
-        let mut asked = self.asked.lock().expect("not poisoned");
-        let times = asked.entry(name.to_owned()).or_default();
+        let mut sent = self.sent.lock().expect("not poisoned");
+        let times = sent.entry(name.to_owned()).or_default();
         let mut turn = std::mem::replace(times, *times + 1);
         let scripts = self.scripts.lock().expect("not poisoned");
         let of_name = || scripts.iter().filter(|(scripted, _)| scripted == name).map(|(_, steps)| steps);
@@ -319,7 +319,7 @@ impl State {
             turn %= of_name().count().max(1);
         }
         of_name().nth(turn).or_else(|| of_name().next_back()).cloned().unwrap_or_else(|| {
-            answer("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
+            response("404 Not Found", "content-type: application/json\r\n", r#"{"error":"no script"}"#)
         })
     }
 
@@ -355,7 +355,7 @@ fn play(connection: &mut TcpStream, steps: Vec<Step>) -> bool {
                 false
             }
             Step::Close => {
-                // The caller may have closed first.
+                // The client may have closed first.
                 drop(connection.shutdown(Shutdown::Write));
                 return false;
             }
@@ -371,9 +371,9 @@ fn play(connection: &mut TcpStream, steps: Vec<Step>) -> bool {
     true
 }
 
-/// Waits for `done`; false when the caller hung up before.
+/// Waits for `done`; false when the client hung up before.
 fn wait(connection: &mut TcpStream, done: impl Fn() -> bool) -> bool {
-    connection.set_read_timeout(Some(LOOK_EVERY)).expect("a socket");
+    connection.set_read_timeout(Some(POLL_INTERVAL)).expect("a socket");
     while !done() {
         match connection.peek(&mut [0]) {
             Ok(0) => return false,
@@ -421,8 +421,8 @@ fn read_request(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Str
     Some((head, buffer.drain(..length).collect()))
 }
 
-/// A whole answer with a length; `headers` are lines with their ends.
-pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<Step> {
+/// A whole response with a length; `headers` are lines with their ends.
+pub(crate) fn response(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<Step> {
     let body = body.as_ref();
     let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
     vec![Step::Send([head.as_bytes(), body].concat())]
@@ -430,7 +430,7 @@ pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec
 
 /// 200 with JSON.
 pub(crate) fn json(body: &str) -> Vec<Step> {
-    answer("200 OK", "content-type: application/json\r\n", body)
+    response("200 OK", "content-type: application/json\r\n", body)
 }
 
 /// The head of a stream of events.

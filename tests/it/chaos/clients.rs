@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::provider::{self, HELLO, ROLE, TOKENS};
 use crate::support::aurora::Aurora;
-use crate::support::client::{Answer, Caller, MASTER_KEY, request};
+use crate::support::client::{self, MASTER_KEY, Response, request};
 use crate::support::upstream::Upstream;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -16,13 +16,13 @@ const CHAT: &str = "/v1/chat/completions";
 struct Kind {
     /// Weight among the kinds.
     share: u64,
-    asks: Asks,
-    leaves: Leaves,
+    content: Content,
+    disconnect: Disconnect,
     /// Statuses that are right.
     statuses: &'static [u16],
 }
 
-enum Asks {
+enum Content {
     /// Chat that is dispatched, by its script, model or route.
     Chat(&'static str, bool),
     /// The same in Anthropic's format.
@@ -47,7 +47,7 @@ enum Key {
 
 /// When and how a client disconnects.
 #[derive(Clone, Copy, PartialEq)]
-enum Leaves {
+enum Disconnect {
     Never,
     /// Inside its body; with a reset once the head is known to have arrived.
     MidBody {
@@ -68,20 +68,20 @@ enum Leaves {
 }
 
 const fn chat(share: u64, model: &'static str, streams: bool, statuses: &'static [u16]) -> Kind {
-    Kind { share, asks: Asks::Chat(model, streams), leaves: Leaves::Never, statuses }
+    Kind { share, content: Content::Chat(model, streams), disconnect: Disconnect::Never, statuses }
 }
 
-const fn leaving(share: u64, model: &'static str, leaves: Leaves) -> Kind {
-    let streams = matches!(leaves, Leaves::With { .. } | Leaves::Unread);
-    Kind { share, asks: Asks::Chat(model, streams), leaves, statuses: &[200] }
+const fn disconnecting(share: u64, model: &'static str, disconnect: Disconnect) -> Kind {
+    let streams = matches!(disconnect, Disconnect::With { .. } | Disconnect::Unread);
+    Kind { share, content: Content::Chat(model, streams), disconnect, statuses: &[200] }
 }
 
-const fn other(share: u64, asks: Asks, statuses: &'static [u16]) -> Kind {
-    Kind { share, asks, leaves: Leaves::Never, statuses }
+const fn other(share: u64, content: Content, statuses: &'static [u16]) -> Kind {
+    Kind { share, content, disconnect: Disconnect::Never, statuses }
 }
 
-const fn before(trailing: &'static str, reset: bool) -> Leaves {
-    Leaves::BeforeHeaders { trailing, reset }
+const fn before(trailing: &'static str, reset: bool) -> Disconnect {
+    Disconnect::BeforeHeaders { trailing, reset }
 }
 
 const KINDS: &[Kind] = &[
@@ -131,26 +131,26 @@ const KINDS: &[Kind] = &[
     chat(6, "stalled", true, &[200]),
     chat(6, "broken-chunks", true, &[200, 502]),
     chat(6, "apologetic", true, &[200]),
-    other(10, Asks::Message("claude", false), &[200]),
-    other(10, Asks::Message("claude-streams", true), &[200]),
-    leaving(8, "ok", Leaves::MidBody { reset: false }),
-    leaving(8, "ok", Leaves::MidBody { reset: true }),
-    leaving(8, "leave", before("", false)),
-    leaving(8, "leave", before("", true)),
-    leaving(8, "leave", before("\r\n", false)),
-    leaving(8, "leave", before("G", true)),
-    leaving(8, "role", Leaves::With { text: ROLE, reset: false }),
-    leaving(8, "hello", Leaves::With { text: HELLO, reset: false }),
-    leaving(8, "hello", Leaves::With { text: HELLO, reset: true }),
-    leaving(6, "flood", Leaves::Unread),
-    other(6, Asks::Refused("{\"model\":"), &[400]),
-    other(6, Asks::Refused(r#"{"model":"no-such-model"}"#), &[404]),
-    other(6, Asks::Other("GET", "/v1/models", Key::Master), &[200]),
-    other(6, Asks::Other("GET", "/v1/models", Key::None), &[401]),
-    other(6, Asks::Other("GET", "/nowhere", Key::Master), &[404]),
-    other(6, Asks::Other("GET", "/health", Key::None), &[200]),
-    other(20, Asks::Keyed(Key::Rotating), &[200, 401]),
-    other(10, Asks::Keyed(Key::Revoked), &[401]),
+    other(10, Content::Message("claude", false), &[200]),
+    other(10, Content::Message("claude-streams", true), &[200]),
+    disconnecting(8, "ok", Disconnect::MidBody { reset: false }),
+    disconnecting(8, "ok", Disconnect::MidBody { reset: true }),
+    disconnecting(8, "leave", before("", false)),
+    disconnecting(8, "leave", before("", true)),
+    disconnecting(8, "leave", before("\r\n", false)),
+    disconnecting(8, "leave", before("G", true)),
+    disconnecting(8, "role", Disconnect::With { text: ROLE, reset: false }),
+    disconnecting(8, "hello", Disconnect::With { text: HELLO, reset: false }),
+    disconnecting(8, "hello", Disconnect::With { text: HELLO, reset: true }),
+    disconnecting(6, "flood", Disconnect::Unread),
+    other(6, Content::Refused("{\"model\":"), &[400]),
+    other(6, Content::Refused(r#"{"model":"no-such-model"}"#), &[404]),
+    other(6, Content::Other("GET", "/v1/models", Key::Master), &[200]),
+    other(6, Content::Other("GET", "/v1/models", Key::None), &[401]),
+    other(6, Content::Other("GET", "/nowhere", Key::Master), &[404]),
+    other(6, Content::Other("GET", "/health", Key::None), &[200]),
+    other(20, Content::Keyed(Key::Rotating), &[200, 401]),
+    other(10, Content::Keyed(Key::Revoked), &[401]),
 ];
 
 /// Turns of the rotating key: the one that is in force for sure, and the last one that was written.
@@ -217,7 +217,7 @@ impl Ledger {
 }
 
 /// One client.
-pub(crate) struct Client<'a> {
+pub(crate) struct ChaosClient<'a> {
     pub(crate) aurora: &'a Aurora,
     pub(crate) upstream: &'a Upstream,
     pub(crate) turns: &'a Turns,
@@ -225,13 +225,13 @@ pub(crate) struct Client<'a> {
     /// Mean time between two requests.
     pub(crate) pause: Duration,
     pub(crate) ledger: Ledger,
-    connection: Option<Caller>,
+    connection: Option<client::Client>,
     random: u64,
-    /// Requests to the model that never answers.
+    /// Requests to the model that never responds.
     unanswered: u64,
 }
 
-impl<'a> Client<'a> {
+impl<'a> ChaosClient<'a> {
     pub(crate) fn new(
         aurora: &'a Aurora,
         upstream: &'a Upstream,
@@ -271,49 +271,49 @@ impl<'a> Client<'a> {
 
     fn exchange(&mut self, kind: &Kind) {
         let turn = self.turns.in_force.load(Ordering::SeqCst);
-        let bytes = self.bytes(&kind.asks, turn);
-        let mut caller = self.connection.take().unwrap_or_else(|| self.aurora.caller());
-        let is_call = matches!(kind.asks, Asks::Chat(..) | Asks::Message(..) | Asks::Refused(_));
+        let bytes = self.bytes(&kind.content, turn);
+        let mut client = self.connection.take().unwrap_or_else(|| self.aurora.client());
+        let is_call = matches!(kind.content, Content::Chat(..) | Content::Message(..) | Content::Refused(_));
         self.ledger.calls += u64::from(is_call);
-        let goes_on = !matches!(kind.leaves, Leaves::MidBody { .. });
+        let goes_on = !matches!(kind.disconnect, Disconnect::MidBody { .. });
         let dispatched = goes_on && kind.is_dispatched();
         self.ledger.dispatched += u64::from(dispatched);
-        match kind.leaves {
-            Leaves::Never => {
-                caller.send(bytes);
-                self.read(kind, turn, caller);
+        match kind.disconnect {
+            Disconnect::Never => {
+                client.send(bytes);
+                self.read(kind, turn, client);
             }
-            Leaves::MidBody { reset } => self.leave_mid_body(&bytes, reset, caller),
-            Leaves::BeforeHeaders { trailing, reset } => {
-                caller.send([&bytes, trailing.as_bytes()].concat());
+            Disconnect::MidBody { reset } => self.disconnect_mid_body(&bytes, reset, client),
+            Disconnect::BeforeHeaders { trailing, reset } => {
+                client.send([&bytes, trailing.as_bytes()].concat());
                 self.unanswered += 1;
                 self.upstream.received_of(&self.number.to_string(), self.unanswered);
-                leave(caller, reset);
+                disconnect(client, reset);
                 self.ledger.left("before_headers", "499 cancelled");
             }
-            Leaves::With { text, reset } => {
-                caller.send(bytes);
-                if !self.begins(kind, &mut caller) {
+            Disconnect::With { text, reset } => {
+                client.send(bytes);
+                if !self.begins(kind, &mut client) {
                     return;
                 }
-                caller.read_until(text);
-                leave(caller, reset);
+                client.read_until(text);
+                disconnect(client, reset);
                 let stage = if text == ROLE { "before_first_token" } else { "mid_stream" };
                 self.ledger.left(stage, "200 cancelled");
             }
-            Leaves::Unread => {
-                caller.send(bytes);
-                if !self.begins(kind, &mut caller) {
+            Disconnect::Unread => {
+                client.send(bytes);
+                if !self.begins(kind, &mut client) {
                     return;
                 }
-                caller.read_until(HELLO);
-                leave(caller, true);
+                client.read_until(HELLO);
+                disconnect(client, true);
                 self.ledger.left("mid_stream", "200 cancelled");
             }
         }
     }
 
-    fn bytes(&self, asks: &Asks, turn: u64) -> Vec<u8> {
+    fn bytes(&self, content: &Content, turn: u64) -> Vec<u8> {
         let post = |path: &str, model: &str, streams: bool, key: Key| {
             // One model for most scripts keeps the exposition small, so that each scrape can be checked.
             let (model, user) = match model {
@@ -327,78 +327,78 @@ impl<'a> Client<'a> {
             let headers = format!("{}content-type: application/json\r\n", header(key, turn));
             request("POST", path, &headers, body)
         };
-        match asks {
-            Asks::Chat(model, streams) => post(CHAT, model, *streams, Key::Master),
-            Asks::Message(model, streams) => post("/v1/messages", model, *streams, Key::Master),
-            Asks::Keyed(key) => post(CHAT, "ok", false, *key),
-            Asks::Refused(body) => request("POST", CHAT, &header(Key::Master, turn), body),
-            Asks::Other(method, path, key) => request(method, path, &header(*key, turn), ""),
+        match content {
+            Content::Chat(model, streams) => post(CHAT, model, *streams, Key::Master),
+            Content::Message(model, streams) => post("/v1/messages", model, *streams, Key::Master),
+            Content::Keyed(key) => post(CHAT, "ok", false, *key),
+            Content::Refused(body) => request("POST", CHAT, &header(Key::Master, turn), body),
+            Content::Other(method, path, key) => request(method, path, &header(*key, turn), ""),
         }
     }
 
-    fn leave_mid_body(&mut self, bytes: &[u8], reset: bool, mut caller: Caller) {
+    fn disconnect_mid_body(&mut self, bytes: &[u8], reset: bool, mut client: client::Client) {
         if reset {
             let text = String::from_utf8_lossy(bytes);
             let (head, _) = text.split_once("\r\n\r\n").expect("a head");
-            caller.send(format!("{head}\r\nexpect: 100-continue\r\n\r\n{{"));
-            let status = caller.head().status;
+            client.send(format!("{head}\r\nexpect: 100-continue\r\n\r\n{{"));
+            let status = client.head().status;
             if status != 100 {
                 self.ledger.failures.push(format!("{status} instead of 100 Continue"));
             }
         } else {
-            caller.send(&bytes[..bytes.len() - 5]);
+            client.send(&bytes[..bytes.len() - 5]);
         }
-        leave(caller, reset);
+        disconnect(client, reset);
         self.ledger.left("before_headers", "499 cancelled");
     }
 
     /// Reads a whole response and keeps the connection where it stays open.
-    fn read(&mut self, kind: &Kind, turn: u64, mut caller: Caller) {
+    fn read(&mut self, kind: &Kind, turn: u64, mut client: client::Client) {
         let begun = Instant::now();
-        let Some(answer) = caller.try_answer() else {
+        let Some(response) = client.try_response() else {
             let failure = format!("no response to {} after {:?}", kind.name(), begun.elapsed());
             return self.ledger.failures.push(failure);
         };
-        let is_health = matches!(kind.asks, Asks::Other(_, "/health", _));
-        self.check_status(kind, &answer);
-        self.check_key(kind, turn, answer.status);
-        let is_whole = answer.whole && !is_broken(&answer);
+        let is_health = matches!(kind.content, Content::Other(_, "/health", _));
+        self.check_status(kind, &response);
+        self.check_key(kind, turn, response.status);
+        let is_whole = response.whole && !is_broken(&response);
         if !is_health {
-            self.ledger.ended(format!("{} {}", answer.status, if is_whole { "ok" } else { "broken" }));
+            self.ledger.ended(format!("{} {}", response.status, if is_whole { "ok" } else { "broken" }));
         }
-        if answer.status == 200 && is_whole && kind.declares_usage() {
+        if response.status == 200 && is_whole && kind.declares_usage() {
             self.ledger.tokens.0 += TOKENS.0;
             self.ledger.tokens.1 += TOKENS.1;
         }
-        if is_whole != kind.is_whole() && answer.status == 200 {
-            let body =
-                String::from_utf8_lossy(&answer.body[answer.body.len().saturating_sub(200)..]).into_owned();
+        if is_whole != kind.is_whole() && response.status == 200 {
+            let body = String::from_utf8_lossy(&response.body[response.body.len().saturating_sub(200)..])
+                .into_owned();
             self.ledger.failures.push(format!("{}: whole is {is_whole}: …{body:?}", kind.name()));
         }
-        if answer.whole && answer.header("connection") != Some("close") {
-            self.connection = Some(caller);
+        if response.whole && response.header("connection") != Some("close") {
+            self.connection = Some(client);
         }
     }
 
     /// Reads the head of a stream; false where there is none, because the request crossed a close.
-    fn begins(&mut self, kind: &Kind, caller: &mut Caller) -> bool {
-        let mut answer = caller.head();
-        let length = answer.header("content-length").and_then(|length| length.parse().ok());
-        answer.body = length.map(|length| caller.take(length)).unwrap_or_default();
-        let begins = answer.status == 200;
+    fn begins(&mut self, kind: &Kind, client: &mut client::Client) -> bool {
+        let mut response = client.head();
+        let length = response.header("content-length").and_then(|length| length.parse().ok());
+        response.body = length.map(|length| client.take(length)).unwrap_or_default();
+        let begins = response.status == 200;
         if !begins {
-            self.ledger.ended(format!("{} ok", answer.status));
+            self.ledger.ended(format!("{} ok", response.status));
         }
-        self.check_status(kind, &answer);
+        self.check_status(kind, &response);
         begins
     }
 
-    fn check_status(&mut self, kind: &Kind, answer: &Answer) {
-        let status = answer.status;
+    fn check_status(&mut self, kind: &Kind, response: &Response) {
+        let status = response.status;
         if kind.statuses.contains(&status) {
             return;
         }
-        if is_connection_broken(answer) {
+        if is_connection_broken(response) {
             self.ledger.crossed_late += 1;
         } else {
             self.ledger.failures.push(format!("{}: {status} instead of {:?}", kind.name(), kind.statuses));
@@ -410,10 +410,10 @@ impl<'a> Client<'a> {
         if status == 401 {
             self.ledger.unauthorized += 1;
             let written = self.turns.written.load(Ordering::SeqCst);
-            if matches!(kind.asks, Asks::Keyed(Key::Rotating)) && written == turn {
+            if matches!(kind.content, Content::Keyed(Key::Rotating)) && written == turn {
                 self.ledger.failures.push("the key in force was refused".to_owned());
             }
-        } else if matches!(kind.asks, Asks::Keyed(_)) {
+        } else if matches!(kind.content, Content::Keyed(_)) {
             self.ledger.calls += 1;
             self.ledger.dispatched += 1;
         }
@@ -422,16 +422,18 @@ impl<'a> Client<'a> {
 
 impl Kind {
     fn name(&self) -> String {
-        match &self.asks {
-            Asks::Chat(model, _) | Asks::Message(model, _) => (*model).to_owned(),
-            Asks::Refused(body) => (*body).to_owned(),
-            Asks::Other(method, path, _) => format!("{method} {path}"),
-            Asks::Keyed(key) => if *key == Key::Revoked { "revoked key" } else { "rotating key" }.to_owned(),
+        match &self.content {
+            Content::Chat(model, _) | Content::Message(model, _) => (*model).to_owned(),
+            Content::Refused(body) => (*body).to_owned(),
+            Content::Other(method, path, _) => format!("{method} {path}"),
+            Content::Keyed(key) => {
+                if *key == Key::Revoked { "revoked key" } else { "rotating key" }.to_owned()
+            }
         }
     }
 
     fn is_dispatched(&self) -> bool {
-        matches!(self.asks, Asks::Chat(..) | Asks::Message(..))
+        matches!(self.content, Content::Chat(..) | Content::Message(..))
     }
 
     /// Whether a 200 of this kind comes to its end.
@@ -443,26 +445,26 @@ impl Kind {
 
     /// Whether a whole 200 of this kind declares [`TOKENS`].
     fn declares_usage(&self) -> bool {
-        let is_call = !matches!(self.asks, Asks::Other(..) | Asks::Refused(_));
+        let is_call = !matches!(self.content, Content::Other(..) | Content::Refused(_));
         is_call && !["uncounted", "odd"].contains(&self.name().as_str())
     }
 }
 
 /// Whether the provider's connection broke before a response.
-fn is_connection_broken(answer: &Answer) -> bool {
-    answer.status == 502
-        && memchr::memmem::find(&answer.body, b"the connection broke before an answer").is_some()
+fn is_connection_broken(response: &Response) -> bool {
+    response.status == 502
+        && memchr::memmem::find(&response.body, b"the connection broke before an answer").is_some()
 }
 
 /// Whether a stream ends in an error event.
-fn is_broken(answer: &Answer) -> bool {
-    let is_stream = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
-    is_stream && memchr::memmem::find(&answer.body, b"\"error\":").is_some()
+fn is_broken(response: &Response) -> bool {
+    let is_stream = response.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+    is_stream && memchr::memmem::find(&response.body, b"\"error\":").is_some()
 }
 
-fn leave(caller: Caller, reset: bool) {
+fn disconnect(client: client::Client, reset: bool) {
     if reset {
-        caller.reset();
+        client.reset();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Context, Outcome};
-use crate::config::{self, Demo, Flag, Problem, Severity, Sources};
+use crate::config::{self, Demo, Flag, Key, Problem, Severity, Sources};
 use crate::demo::{self, DemoUpstream};
 use crate::gateway::{self, Ended, Gateway};
 use crate::logging;
@@ -65,8 +65,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 }
 
 fn sources(args: &Args, context: &Context, upstream: Option<&DemoUpstream>) -> Sources {
-    let host = args.host.clone().map(|value| Flag { name: "--host", key: "server.host", value });
-    let port = args.port.map(|port| Flag { name: "--port", key: "server.port", value: port.to_string() });
+    let host = args.host.clone().map(|value| Flag { name: "--host", key: Key::ServerHost, value });
+    let port = args.port.map(|port| Flag { name: "--port", key: Key::ServerPort, value: port.to_string() });
     Sources {
         environment: context.environment.clone(),
         config_file: context.global.config.clone(),

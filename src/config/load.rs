@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{Fault, Layer, Place, Problems};
-use super::{Config, EffectiveSetting, Loaded};
+use super::{Config, EffectiveSetting, Key, Loaded};
 use crate::config::providers::build::{Builder, Built};
 use crate::config::raw::given::RawConfig;
 use crate::config::raw::layers::Layers;
@@ -100,7 +100,7 @@ fn looked_at(sources: &Sources, path: Option<PathBuf>, config: &Config) -> Vec<P
 struct Applied {
     config: Config,
     effective: Vec<EffectiveSetting>,
-    places: BTreeMap<&'static str, Place>,
+    places: BTreeMap<Key, Place>,
 }
 
 /// Reads every setting that is no entry of its own.
@@ -114,7 +114,7 @@ fn apply_settings(layers: &mut Layers<'_, '_>) -> Applied {
             Slot::Proxy => proxy::read(layers, &mut config),
             _ => layers.apply(setting, &mut config),
         };
-        let (key, source) = (setting.key.to_owned(), place.provenance());
+        let (key, source) = (setting.key.as_str().to_owned(), place.provenance());
         effective.push(EffectiveSetting { key, value, source });
         places.insert(setting.key, place);
     }
@@ -124,13 +124,13 @@ fn apply_settings(layers: &mut Layers<'_, '_>) -> Applied {
 fn check_ca_file(
     config: &mut Config,
     sources: &Sources,
-    places: &BTreeMap<&'static str, Place>,
+    places: &BTreeMap<Key, Place>,
     problems: &mut Problems,
 ) {
     let Some(path) = &mut config.http.ca_file else { return };
     *path = sources.directory.join(&*path);
     if let Err(fault) = files::check_certificates(path) {
-        problems.error(&places["http.ca_file"], "http.ca_file", fault);
+        problems.error(&places[&Key::HttpCaFile], Key::HttpCaFile, fault);
     }
 }
 
@@ -224,14 +224,17 @@ fn parse(
 impl Loaded {
     /// Where a setting's value came from, such as `environment PORT`.
     #[must_use]
-    pub fn source_of(&self, key: &str) -> Option<&str> {
-        self.settings.iter().find(|setting| setting.key == key).map(|setting| setting.source.as_str())
+    pub fn source_of(&self, key: Key) -> Option<&str> {
+        self.settings
+            .iter()
+            .find(|setting| setting.key == key.as_str())
+            .map(|setting| setting.source.as_str())
     }
 
     /// The file that a secret setting's value was read from.
     #[must_use]
-    pub fn secret_file_of(&self, key: &str) -> Option<&Path> {
-        self.secret_files.get(key).map(PathBuf::as_path)
+    pub fn secret_file_of(&self, key: Key) -> Option<&Path> {
+        self.secret_files.get(&key).map(PathBuf::as_path)
     }
 
     /// Every problem as a warning: for a command that needs little or nothing of the configuration.

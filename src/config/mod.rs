@@ -33,6 +33,7 @@ pub(crate) use crate::config::sections::warnings::OTHER_FILES;
 pub use crate::config::sources::environment::{Demo, Environment, Flag, Sources};
 pub(crate) use crate::config::sources::files::read_regular;
 pub use crate::config::sources::texts::Texts;
+pub use crate::config::table::settings::Key;
 pub(crate) use crate::config::values::paths::is_loopback;
 pub use load::load;
 pub use problem::{Problem, Severity};
@@ -54,7 +55,7 @@ pub struct Loaded {
     /// Every file that was read or looked for.
     pub files: Vec<PathBuf>,
     /// The files of secret settings such as `metrics.token`, where a file is what stands.
-    secret_files: BTreeMap<&'static str, PathBuf>,
+    secret_files: BTreeMap<Key, PathBuf>,
 }
 
 /// One setting as it stands after all layers.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Key;
+
 /// Whether a problem stops the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,16 +106,16 @@ impl Fault {
 pub(crate) struct Problems(Vec<(Layer, Problem)>);
 
 impl Problems {
-    pub(crate) fn error(&mut self, place: &Place, key: &str, fault: Fault) {
-        self.add(Severity::Error, place, key, fault);
+    pub(crate) fn error(&mut self, place: &Place, key: impl AsRef<str>, fault: Fault) {
+        self.add(Severity::Error, place, key.as_ref(), fault);
     }
 
-    pub(crate) fn warn(&mut self, place: &Place, key: &str, fault: Fault) {
-        self.add(Severity::Warning, place, key, fault);
+    pub(crate) fn warn(&mut self, place: &Place, key: impl AsRef<str>, fault: Fault) {
+        self.add(Severity::Warning, place, key.as_ref(), fault);
     }
 
     /// `key` is empty where no setting is concerned.
-    pub(crate) fn add(&mut self, severity: Severity, place: &Place, key: &str, fault: Fault) {
+    fn add(&mut self, severity: Severity, place: &Place, key: &str, fault: Fault) {
         let problem = Problem {
             severity,
             id: fault.id,
@@ -128,10 +130,9 @@ impl Problems {
     }
 
     /// Whether a value of this setting was refused.
-    pub(crate) fn refused(&self, key: &str) -> bool {
-        self.0
-            .iter()
-            .any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == Some(key))
+    pub(crate) fn refused(&self, key: Key) -> bool {
+        let key = Some(key.as_str());
+        self.0.iter().any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == key)
     }
 
     /// Whether a value of this section was refused.

@@ -55,14 +55,14 @@ pub fn reference() -> String {
         setting
             .environment
             .iter()
-            .map(|name| [code(name), code(setting.key), default(setting), help(setting, name)])
+            .map(|name| [code(name), code(setting.key.as_str()), default(setting), help(setting, name)])
     });
     table(&mut page, ["variable", "setting", "default", "meaning"], variables);
     page.push_str("\n`T` stands for a provider type's prefix, with or without a suffix of your own. The file has its own variable:\n");
     page.push_str("`AURORA_CONFIG_PATH`.\n\n## YAML\n\n");
-    let keys = SETTINGS
-        .iter()
-        .map(|setting| [code(setting.key), setting.expected(), default(setting), setting.help.to_owned()]);
+    let keys = SETTINGS.iter().map(|setting| {
+        [code(setting.key.as_str()), setting.expected(), default(setting), setting.help.to_owned()]
+    });
     table(&mut page, ["key", "value", "default", "meaning"], keys);
     page.push_str(PROVIDERS);
     table(
@@ -95,7 +95,7 @@ fn help(setting: &Setting, name: &str) -> String {
     match setting.slot {
         Slot::Proxy => proxy::meaning(name).to_owned(),
         _ if name.ends_with("_FILE") && setting.is_secret() => {
-            format!("File that holds {}", code(setting.key))
+            format!("File that holds {}", code(setting.key.as_str()))
         }
         _ => setting.help.to_owned(),
     }

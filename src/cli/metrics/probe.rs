@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::cli::{Context, Outcome};
 use crate::config::values::units;
-use crate::config::{Config, Loaded, Secret, Severity, Sources, load};
+use crate::config::{Config, Key, Loaded, Secret, Severity, Sources, load};
 use crate::probe::{self, Given, Options, Report, Requirement, Settings, Token, render};
 use crate::terminal::Tone;
 
@@ -120,35 +120,35 @@ pub(crate) fn say_errors(loaded: &Loaded, needed: bool, context: &Context) {
 }
 
 /// The settings that choose the address of the metrics endpoint.
-fn metrics_address(config: &Config) -> &'static [&'static str] {
-    if config.metrics.listen.is_some() { &["metrics.listen"] } else { SERVER_ADDRESS }
+fn metrics_address(config: &Config) -> &'static [Key] {
+    if config.metrics.listen.is_some() { &[Key::MetricsListen] } else { SERVER_ADDRESS }
 }
 
 /// The settings that choose the address of the server.
-pub(crate) const SERVER_ADDRESS: &[&str] = &["server.host", "server.port"];
+pub(crate) const SERVER_ADDRESS: &[Key] = &[Key::ServerHost, Key::ServerPort];
 
 /// What the configuration says about an endpoint: its URL, and the settings that choose its address; `None` when it could
 /// not be loaded.
 pub(crate) fn settings_of(
     loaded: &Loaded,
     url: impl Fn(&Config) -> String,
-    address: impl Fn(&Config) -> &'static [&'static str],
+    address: impl Fn(&Config) -> &'static [Key],
 ) -> Option<Settings> {
     let config = loaded.config.as_ref()?;
-    let from = |key: &str| format!("{key}: {}", loaded.source_of(key).unwrap_or("default"));
+    let from = |key: Key| format!("{key}: {}", loaded.source_of(key).unwrap_or("default"));
     // The first one that is set is sent.
     let credentials =
-        [("metrics.token", &config.metrics.token), ("server.master_key", &config.server.master_key)];
+        [(Key::MetricsToken, &config.metrics.token), (Key::ServerMasterKey, &config.server.master_key)];
     let credential = credentials.into_iter().find_map(|(key, secret)| {
         let source = loaded.source_of(key).unwrap_or("default");
         Some(Token { secret: secret.clone()?, from: format!("{key} ({source})") })
     });
     Some(Settings {
         url: Url::parse(&url(config)).ok()?,
-        address_from: address(config).iter().map(|key| from(key)).collect::<Vec<_>>().join(", "),
-        endpoint_from: from("metrics.endpoint"),
+        address_from: address(config).iter().map(|key| from(*key)).collect::<Vec<_>>().join(", "),
+        endpoint_from: from(Key::MetricsEndpoint),
         enabled: config.metrics.enabled,
-        enabled_from: from("metrics.enabled"),
+        enabled_from: from(Key::MetricsEnabled),
         credential,
     })
 }

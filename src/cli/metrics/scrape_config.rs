@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::probe::{load_settings, say_errors};
 use crate::cli::{Context, Outcome};
-use crate::config::{CLOSED_METRICS, Config, Loaded};
+use crate::config::{CLOSED_METRICS, Config, Key, Loaded};
 use crate::metrics::monitoring::{Access, Scrape};
 use crate::terminal::Tone;
 
@@ -64,8 +64,8 @@ fn access(args: &Args, loaded: &Loaded, config: &Config) -> anyhow::Result<Acces
         return named(path).map(Access::File);
     }
     let credentials = [
-        ("metrics.token", "METRICS_TOKEN", &config.metrics.token),
-        ("server.master_key", "AURORA_MASTER_KEY", &config.server.master_key),
+        (Key::MetricsToken, "METRICS_TOKEN", &config.metrics.token),
+        (Key::ServerMasterKey, "AURORA_MASTER_KEY", &config.server.master_key),
     ];
     let found = credentials.into_iter().find(|(_, _, secret)| secret.is_some());
     let Some((key, variable, _)) = found else { return Ok(Access::Open) };

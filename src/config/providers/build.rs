@@ -12,7 +12,7 @@ use crate::config::raw::given::{Content, Given, RawEntry, references};
 use crate::config::sources::files::SecretFiles;
 use crate::config::sources::variables::Variables;
 use crate::config::values::{base_url, names, secrets, units};
-use crate::config::{Config, EffectiveSetting, Provider, Secret};
+use crate::config::{Config, EffectiveSetting, Key, Provider, Secret};
 
 /// What checking providers works with.
 pub(crate) struct Builder<'a, 'f> {
@@ -54,8 +54,7 @@ impl Builder<'_, '_> {
             Some((version, place)) => self.api_version(entry, version, place),
             None => draft.kind.default_api_version.map(str::to_owned),
         };
-        let inject_usage =
-            entry.read("inject_usage", "providers.NAME.inject_usage", units::flag, self.problems);
+        let inject_usage = entry.read("inject_usage", Key::ProviderInjectUsage, units::flag, self.problems);
         let resilience = resilience::of_provider(entry, self.config.resilience, self.problems);
         let mut provider = Provider {
             name: entry.name.clone(),

@@ -60,7 +60,7 @@ fn take_apart(name: &str) -> Option<Part<'_>> {
     let kind = PROVIDER_TYPES.iter().filter(under).max_by_key(|row| row.env_prefix.len())?;
     let rest = &name[kind.env_prefix.len()..];
     SETTINGS.iter().find_map(|setting| {
-        let field = setting.key.strip_prefix("providers.NAME.")?;
+        let field = setting.key.as_str().strip_prefix("providers.NAME.")?;
         let ending = setting.environment.first()?.strip_prefix('T')?;
         let suffix = rest.strip_suffix(ending)?;
         let prefix = &name[..name.len() - ending.len()];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::problem::{Fault, Place, Problems};
 use crate::config::raw::given::RawEntry;
 use crate::config::values::{names, units};
-use crate::config::{EffectiveSetting, Prices};
+use crate::config::{EffectiveSetting, Key, Prices};
 
 /// Reads the prices of a provider; `models` are all it serves, or empty where it is asked.
 pub(crate) fn read(
@@ -39,7 +39,7 @@ pub(crate) fn read(
 
 /// Where the prices of a model begin.
 fn place(entry: &RawEntry, model: &str) -> Place {
-    let fields = NAMES.iter().filter_map(|name| entry.fields.get(&field(model, name)));
+    let fields = PRICES.iter().filter_map(|(name, _)| entry.fields.get(&field(model, name)));
     fields
         .map(|given| &given.place)
         .min_by_key(|place| (place.line, place.column))
@@ -47,7 +47,12 @@ fn place(entry: &RawEntry, model: &str) -> Place {
         .clone()
 }
 
-const NAMES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
+const PRICES: [(&str, Key); 4] = [
+    ("input", Key::PriceInput),
+    ("output", Key::PriceOutput),
+    ("cache_read", Key::PriceCacheRead),
+    ("cache_write", Key::PriceCacheWrite),
+];
 
 fn field(model: &str, name: &str) -> String {
     format!("prices.{model}.{name}")
@@ -55,11 +60,8 @@ fn field(model: &str, name: &str) -> String {
 
 /// `None` where a price is wrong or missing, which is then said.
 fn of_model(entry: &RawEntry, model: &str, place: &Place, problems: &mut Problems) -> Option<Prices> {
-    let mut price = |name: &str| {
-        let row = format!("providers.NAME.prices.MODEL.{name}");
-        entry.read(&field(model, name), &row, units::price, problems)
-    };
-    let [input, output, cache_read, cache_write] = NAMES.map(&mut price);
+    let [input, output, cache_read, cache_write] =
+        PRICES.map(|(name, key)| entry.read(&field(model, name), key, units::price, problems));
     for name in ["input", "output"] {
         if !entry.has(&field(model, name)) {
             let what = format!("no {name} price");
@@ -75,5 +77,10 @@ fn of_model(entry: &RawEntry, model: &str, place: &Place, problems: &mut Problem
 fn show(prices: Prices) -> String {
     let Prices { input, output, cache_read, cache_write } = prices;
     let values = [input, output, cache_read, cache_write].map(units::show_price);
-    NAMES.iter().zip(values).map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    PRICES
+        .iter()
+        .zip(values)
+        .map(|((name, _), value)| format!("{name} {value}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

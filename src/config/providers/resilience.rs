@@ -4,7 +4,7 @@ use crate::config::problem::{Fault, Problems};
 use crate::config::raw::given::{Content, RawEntry};
 use crate::config::table::settings;
 use crate::config::values::units;
-use crate::config::{EffectiveSetting, Resilience, Retry};
+use crate::config::{EffectiveSetting, Key, Resilience, Retry};
 
 /// What stands for a provider.
 pub(crate) struct OfProvider {
@@ -30,23 +30,23 @@ pub(crate) fn of_provider(entry: &RawEntry, all: Resilience, problems: &mut Prob
             Err(fault) => problems.error(&given.place, &key, fault),
         }
     }
-    let given = BACKOFFS.iter().find_map(|field| Some((*field, &entry.fields.get(*field)?.place)));
-    if let Some((field, place)) = given
-        && let Some(fault) = check_backoff(&scratch.resilience.retry, field)
+    let given = BACKOFFS.iter().find_map(|key| Some((*key, &entry.fields.get(key.as_str())?.place)));
+    if let Some((key, place)) = given
+        && let Some(fault) = check_backoff(&scratch.resilience.retry, key)
     {
-        problems.error(place, &entry.path(field), fault);
+        problems.error(place, entry.path(key.as_str()), fault);
     }
     OfProvider { stands: scratch.resilience, settings: own }
 }
 
 /// The settings that must go together.
-pub(crate) const BACKOFFS: [&str; 2] = ["resilience.retry.max_backoff", "resilience.retry.initial_backoff"];
+pub(crate) const BACKOFFS: [Key; 2] = [Key::RetryMaxBackoff, Key::RetryInitialBackoff];
 
 /// That the first pause is no longer than the longest, as seen from one of [`BACKOFFS`].
-pub(crate) fn check_backoff(retry: &Retry, field: &str) -> Option<Fault> {
+pub(crate) fn check_backoff(retry: &Retry, key: Key) -> Option<Fault> {
     let (initial, max) =
         (units::show_duration(retry.initial_backoff), units::show_duration(retry.max_backoff));
-    let what = if field == BACKOFFS[0] {
+    let what = if key == Key::RetryMaxBackoff {
         format!("shorter than initial_backoff (got {max}, expected {initial} or more)")
     } else {
         format!("longer than max_backoff (got {initial}, expected {max} or less)")

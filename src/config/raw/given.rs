@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Key;
 use crate::config::problem::{Place, Problems};
 use crate::config::table::setting::Setting;
-use crate::config::table::settings;
 
 /// What a file says.
 #[derive(Default)]
@@ -57,16 +57,14 @@ impl RawEntry {
     pub(crate) fn read<T>(
         &self,
         field: &str,
-        row: &str,
+        row: Key,
         read: impl Fn(&str) -> Option<T>,
         problems: &mut Problems,
     ) -> Option<T> {
         let (text, place) = self.text(field)?;
         let found = read(text);
-        if found.is_none()
-            && let Some(setting) = settings::find(row)
-        {
-            problems.error(place, &self.path(field), setting.refuse(text));
+        if found.is_none() {
+            problems.error(place, self.path(field), row.setting().refuse(text));
         }
         found
     }

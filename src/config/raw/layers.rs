@@ -1,7 +1,6 @@
 //! What each layer says about a setting, and which one stands.
 
 use super::given::{Content, Given, RawConfig};
-use crate::config::Config;
 use crate::config::problem::{Fault, Layer, Place, Problems};
 use crate::config::sections::demo;
 use crate::config::sources::environment::Sources;
@@ -10,6 +9,7 @@ use crate::config::sources::variables::Variables;
 use crate::config::table::setting::{Default as RowDefault, Setting, Slot};
 use crate::config::table::settings::SERIES_PER_MODEL;
 use crate::config::values::secrets;
+use crate::config::{Config, Key};
 
 /// Everything that may give a setting.
 pub(crate) struct Layers<'a, 'f> {
@@ -73,7 +73,7 @@ impl Layers<'_, '_> {
     }
 
     /// What the file says.
-    pub(crate) fn in_file(&self, key: &str) -> Vec<Given> {
+    pub(crate) fn in_file(&self, key: Key) -> Vec<Given> {
         let in_file = self.raw.settings.iter().filter(|(row, _)| row.key == key);
         in_file.map(|(_, given)| given.clone()).collect()
     }
@@ -115,9 +115,9 @@ impl Layers<'_, '_> {
 /// What a setting is without its layers, in words; the row of what it follows from stands above its own.
 fn derived(setting: &Setting, config: &mut Config) -> String {
     match (setting.key, &setting.default) {
-        ("server.workers", _) => config.server.workers.to_string(),
-        ("server.master_key" | "metrics.token", _) => "not set".to_owned(),
-        ("metrics.max_series", RowDefault::Derived(words)) => {
+        (Key::ServerWorkers, _) => config.server.workers.to_string(),
+        (Key::ServerMasterKey | Key::MetricsToken, _) => "not set".to_owned(),
+        (Key::MetricsMaxSeries, RowDefault::Derived(words)) => {
             config.metrics.max_series = SERIES_PER_MODEL * config.metrics.max_models;
             format!("{} ({words})", config.metrics.max_series)
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::given::{Content, Given, RawConfig, RawEntry, references};
+use crate::config::Key;
 use crate::config::problem::{Fault, Place, Problems};
 use crate::config::sources::substitution::{Substituted, substitute};
 use crate::config::sources::variables::Variables;
@@ -92,7 +93,9 @@ impl Path {
     /// The rows below it.
     fn rows(&self) -> impl Iterator<Item = (&'static Setting, &'static str)> {
         let prefix = if self.row.is_empty() { String::new() } else { format!("{}.", self.row) };
-        SETTINGS.iter().filter_map(move |setting| Some((setting, setting.key.strip_prefix(prefix.as_str())?)))
+        SETTINGS
+            .iter()
+            .filter_map(move |setting| Some((setting, setting.key.as_str().strip_prefix(prefix.as_str())?)))
     }
 }
 
@@ -293,7 +296,7 @@ impl Reader<'_> {
     ) -> Option<Content> {
         if self.assume_set {
             self.needs.extend(names.iter().cloned());
-        } else if setting.key != "providers.NAME.api_key" {
+        } else if setting.key != Key::ProviderApiKey {
             let what = format!("{} not set", references(&names));
             let fix = match setting.slot {
                 Slot::Secret(_) => format!("set it, or write ${{{}:-}} to run without a key", names[0]),
@@ -338,7 +341,7 @@ fn key_text(key: &Node) -> Option<String> {
 fn unknown(name: &str, parent: &Path) -> Fault {
     let mut known: Vec<&str> = Vec::new();
     for (setting, rest) in parent.rows() {
-        let segment = rest.split('.').next().unwrap_or(setting.key).trim_end_matches("[]");
+        let segment = rest.split('.').next().unwrap_or(setting.key.as_str()).trim_end_matches("[]");
         if !known.contains(&segment) {
             known.push(segment);
         }

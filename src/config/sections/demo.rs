@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::config::providers::types;
 use crate::config::sources::environment::Demo;
 use crate::config::table::settings;
-use crate::config::{EffectiveSetting, Provider};
+use crate::config::{EffectiveSetting, Key, Provider};
 
 /// The default of a setting.
-pub(crate) fn default(key: &str) -> Option<&'static str> {
+pub(crate) fn default(key: Key) -> Option<&'static str> {
     match key {
-        "server.host" => Some("127.0.0.1"),
-        "metrics.enabled" => Some("true"),
+        Key::ServerHost => Some("127.0.0.1"),
+        Key::MetricsEnabled => Some("true"),
         _ => None,
     }
 }
@@ -25,11 +25,8 @@ pub(crate) fn provider(demo: &Demo, settings: &mut Vec<EffectiveSetting>) -> Pro
         ("base_url", demo.base_url.as_str().trim_end_matches('/').to_owned()),
         ("models", demo.models.join(", ")),
         ("inject_usage", true.to_string()),
-        ("resilience.retry.max_retries", resilience.retry.max_retries.to_string()),
-        (
-            "resilience.circuit_breaker.failure_threshold",
-            resilience.circuit_breaker.failure_threshold.to_string(),
-        ),
+        (Key::RetryMaxRetries.as_str(), resilience.retry.max_retries.to_string()),
+        (Key::BreakerFailureThreshold.as_str(), resilience.circuit_breaker.failure_threshold.to_string()),
     ];
     settings.extend(rows.map(|(field, value)| EffectiveSetting {
         key: format!("providers.demo.{field}"),

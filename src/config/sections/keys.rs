@@ -6,7 +6,7 @@ use crate::config::problem::{Fault, Problems};
 use crate::config::raw::given::RawEntry;
 use crate::config::sources::files::SecretFiles;
 use crate::config::values::{names, secrets};
-use crate::config::{Config, EffectiveSetting, NamedKey};
+use crate::config::{Config, EffectiveSetting, Key, NamedKey};
 
 /// Most keys; each is compared with what a caller presents.
 const MAX_KEYS: usize = 1000;
@@ -33,10 +33,11 @@ impl KeyReader<'_, '_> {
         let mut names = BTreeMap::new();
         let mut values = BTreeMap::new();
         for (owner, secret) in [
-            ("server.master_key", &self.config.server.master_key),
-            ("metrics.token", &self.config.metrics.token),
+            (Key::ServerMasterKey, &self.config.server.master_key),
+            (Key::MetricsToken, &self.config.metrics.token),
         ] {
-            values.extend(secret.iter().map(|secret| (secret.expose().to_owned(), owner.to_owned())));
+            values
+                .extend(secret.iter().map(|secret| (secret.expose().to_owned(), owner.as_str().to_owned())));
         }
         values.remove(secrets::assumed().expose());
         raw.iter().take(MAX_KEYS).filter_map(|entry| self.key(entry, &mut names, &mut values)).collect()

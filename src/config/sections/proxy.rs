@@ -8,9 +8,7 @@ use crate::config::problem::{Fault, Layer, Place, Problems};
 use crate::config::raw::given::{Content, Given};
 use crate::config::raw::layers::Layers;
 use crate::config::sources::variables::Variables;
-use crate::config::{Config, Proxy};
-
-const KEY: &str = "http.proxy";
+use crate::config::{Config, Key, Proxy};
 
 /// What a variable of the setting means; in lower case it wins over its upper case.
 pub(crate) fn meaning(variable: &str) -> &'static str {
@@ -28,7 +26,7 @@ pub(crate) fn read(layers: &mut Layers<'_, '_>, config: &mut Config) -> (String,
     if layers.sources.demo.is_some() {
         return ("none".to_owned(), Place::new(Layer::Default, "--demo"));
     }
-    let file = match layers.in_file(KEY).pop() {
+    let file = match layers.in_file(Key::HttpProxy).pop() {
         Some(Given { content: Content::Text(text), place }) => checked(&text, &place, layers.problems),
         Some(Given { place, .. }) => return ("taken for set".to_owned(), place),
         None => None,
@@ -69,7 +67,10 @@ fn place_of_all<'p>(places: impl Iterator<Item = &'p Place>) -> Place {
 }
 
 fn checked(text: &str, place: &Place, problems: &mut Problems) -> Option<(Url, Place)> {
-    url(text).map(|url| (url, place.clone())).map_err(|fault| problems.error(place, KEY, fault)).ok()
+    url(text)
+        .map(|url| (url, place.clone()))
+        .map_err(|fault| problems.error(place, Key::HttpProxy, fault))
+        .ok()
 }
 
 /// `http://HOST:PORT`, with or without its scheme; not repeated where it is wrong, as it may hold a password.

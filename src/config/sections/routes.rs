@@ -6,7 +6,7 @@ use crate::config::problem::{Fault, Place, Problems};
 use crate::config::providers::build::Built;
 use crate::config::raw::given::{Content, Given, RawEntry};
 use crate::config::values::names;
-use crate::config::{EffectiveSetting, Provider, Route, RouteTarget, Strategy};
+use crate::config::{EffectiveSetting, Key, Provider, Route, RouteTarget, Strategy};
 
 /// What reading routes works with.
 pub(crate) struct RouteReader<'a> {
@@ -26,7 +26,7 @@ impl<'a> RouteReader<'a> {
         if let Err(fault) = names::check_model(&entry.name) {
             self.problems.error(&entry.place, &entry.key, fault);
         }
-        let strategy = entry.read("strategy", "routes.MODEL.strategy", strategy, self.problems);
+        let strategy = entry.read("strategy", Key::RouteStrategy, strategy, self.problems);
         let strategy = strategy.unwrap_or(Strategy::First);
         let (given, place) = match entry.fields.get("targets") {
             Some(Given { content: Content::List(given), place }) => (given.as_slice(), place),

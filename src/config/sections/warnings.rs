@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
 use crate::config::problem::{Fault, Layer, Place, Problems};
 use crate::config::providers::resilience;
 use crate::config::sources::environment::Environment;
 use crate::config::values::{paths, secrets, units};
+use crate::config::{Config, Key};
 
 /// File descriptors kept for everything that is neither a connection nor a request in flight.
 pub(crate) const OTHER_FILES: usize = 64;
@@ -18,7 +18,7 @@ pub const CLOSED_METRICS: (&str, &str) =
 /// What is known beside the configuration itself.
 pub(crate) struct Facts<'a> {
     /// Where the value of each setting came from.
-    pub(crate) places: &'a BTreeMap<&'static str, Place>,
+    pub(crate) places: &'a BTreeMap<Key, Place>,
     pub(crate) environment: &'a Environment,
     /// File descriptors that the process may open, where that is known and limited.
     pub(crate) file_limit: Option<u64>,
@@ -27,8 +27,8 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn place(&self, key: &str) -> Place {
-        self.places.get(key).cloned().unwrap_or_else(Place::default_value)
+    fn place(&self, key: Key) -> Place {
+        self.places.get(&key).cloned().unwrap_or_else(Place::default_value)
     }
 }
 
@@ -53,11 +53,11 @@ pub(crate) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
         let place = Place::new(Layer::Environment, "environment METRICS_ENABLED");
         let what = format!(
             "empty counts as unset, so metrics stay enabled by {}",
-            facts.place("metrics.enabled").provenance()
+            facts.place(Key::MetricsEnabled).provenance()
         );
         problems.warn(
             &place,
-            "metrics.enabled",
+            Key::MetricsEnabled,
             Fault::new("empty-variable", what, "set METRICS_ENABLED=false to disable them"),
         );
     }
@@ -70,18 +70,18 @@ pub(crate) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
 
 fn check_access(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     let server = &config.server;
-    let refused = problems.refused("server.master_key") || problems.refused_below("server.keys");
+    let refused = problems.refused(Key::ServerMasterKey) || problems.refused_below("server.keys");
     if server.master_key.is_none() && server.keys.is_empty() && !refused {
         let what = "not set, so whoever reaches the address may use the gateway";
         problems.warn(
-            &facts.place("server.master_key"),
-            "server.master_key",
+            &facts.place(Key::ServerMasterKey),
+            Key::ServerMasterKey,
             Fault::new("no-master-key", what, "set AURORA_MASTER_KEY"),
         );
     }
     for (key, secret, id) in [
-        ("server.master_key", &server.master_key, "short-master-key"),
-        ("metrics.token", &config.metrics.token, "short-metrics-token"),
+        (Key::ServerMasterKey, &server.master_key, "short-master-key"),
+        (Key::MetricsToken, &config.metrics.token, "short-metrics-token"),
     ] {
         if let Some(fault) = secret.as_ref().and_then(|secret| secrets::weakness(secret, id)) {
             problems.warn(&facts.place(key), key, fault);
@@ -98,19 +98,19 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
             format!("the address of the server itself, {}", paths::authority(&server.host, server.port));
         let fix = "write another port, or remove it to serve the endpoint there";
         problems.error(
-            &facts.place("metrics.listen"),
-            "metrics.listen",
+            &facts.place(Key::MetricsListen),
+            Key::MetricsListen,
             Fault::new("same-listener", what, fix),
         );
     }
-    let keys_refused = ["server.master_key", "metrics.token"].iter().any(|key| problems.refused(key));
+    let keys_refused = [Key::ServerMasterKey, Key::MetricsToken].into_iter().any(|key| problems.refused(key));
     let (host, port) = config.metrics_address();
     let unlocked = server.master_key.is_none() && metrics.token.is_none();
     if metrics.enabled && config.metrics_are_closed() && !keys_refused {
         let (what, fix) = CLOSED_METRICS;
         problems.warn(
-            &facts.place("metrics.enabled"),
-            "metrics.endpoint",
+            &facts.place(Key::MetricsEnabled),
+            Key::MetricsEndpoint,
             Fault::new("closed-metrics", what, fix),
         );
     } else if metrics.enabled && unlocked && !keys_refused && !paths::is_loopback(host) {
@@ -120,8 +120,8 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
             None => "set METRICS_TOKEN or AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST",
         };
         problems.warn(
-            &facts.place("metrics.enabled"),
-            "metrics.endpoint",
+            &facts.place(Key::MetricsEnabled),
+            Key::MetricsEndpoint,
             Fault::new("open-metrics", what, fix),
         );
     }
@@ -129,16 +129,16 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     if is_master && metrics.token != Some(secrets::assumed()) && !keys_refused {
         let what = "the same as server.master_key, so whoever reads metrics may use the gateway";
         problems.warn(
-            &facts.place("metrics.token"),
-            "metrics.token",
+            &facts.place(Key::MetricsToken),
+            Key::MetricsToken,
             Fault::new("token-is-master-key", what, secrets::MAKE_ONE),
         );
     }
 }
 
 fn check_backoff(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
-    let latest = resilience::BACKOFFS.into_iter().max_by_key(|key| facts.place(key).layer);
-    let key = latest.unwrap_or_default();
+    let latest = resilience::BACKOFFS.into_iter().max_by_key(|key| facts.place(*key).layer);
+    let key = latest.unwrap_or(Key::RetryMaxBackoff);
     if let Some(fault) = resilience::check_backoff(&config.resilience.retry, key) {
         problems.error(&facts.place(key), key, fault);
     }
@@ -154,8 +154,8 @@ fn check_body_memory(config: &Config, facts: &Facts<'_>, problems: &mut Problems
     );
     let fix = "raise it, or lower BODY_SIZE_LIMIT";
     problems.warn(
-        &facts.place("server.body_memory"),
-        "server.body_memory",
+        &facts.place(Key::ServerBodyMemory),
+        Key::ServerBodyMemory,
         Fault::new("small-body-memory", what, fix),
     );
 }
@@ -165,10 +165,10 @@ fn check_caps(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     let caps = (config.server.max_connections, config.server.max_in_flight);
     let (connections, in_flight, key) = match caps {
         (None, None) => return,
-        (Some(connections), None) => (connections, connections, "server.max_connections"),
-        (None, Some(in_flight)) => (in_flight, in_flight, "server.max_in_flight"),
+        (Some(connections), None) => (connections, connections, Key::ServerMaxConnections),
+        (None, Some(in_flight)) => (in_flight, in_flight, Key::ServerMaxInFlight),
         (Some(connections), Some(in_flight)) => {
-            (connections, in_flight.min(connections), "server.max_connections")
+            (connections, in_flight.min(connections), Key::ServerMaxConnections)
         }
     };
     let needed = (connections + in_flight + OTHER_FILES) as u64;
@@ -192,8 +192,8 @@ fn check_models(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
         );
         let fix = format!("set METRICS_MAX_MODELS={models}");
         problems.error(
-            &facts.place("metrics.max_models"),
-            "metrics.max_models",
+            &facts.place(Key::MetricsMaxModels),
+            Key::MetricsMaxModels,
             Fault::new("too-many-models", what, fix),
         );
     }

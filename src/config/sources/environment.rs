@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::config::Texts;
+use crate::config::{Key, Texts};
 
 /// The process environment, read once and passed down; tests make their own.
 #[derive(Clone, Default)]
@@ -75,8 +75,8 @@ pub struct Sources {
 pub struct Flag {
     /// The flag, such as `--port`.
     pub name: &'static str,
-    /// The setting, such as `server.port`.
-    pub key: &'static str,
+    /// The setting.
+    pub key: Key,
     /// What was given.
     pub value: String,
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 use crate::config::problem::Fault;
 use crate::config::values::paths::{self, Checked};
 use crate::config::values::{secrets, units};
-use crate::config::{Config, Secret};
+use crate::config::{Config, Key, Secret};
 
 /// One row: a setting, its names, its default and its meaning.
 pub(crate) struct Setting {
-    /// Dotted path; `NAME` and `MODEL` stand for any name, `[]` for any item of a list.
-    pub(crate) key: &'static str,
+    pub(crate) key: Key,
     /// Variables; one that ends in `_FILE` names a file with the value, `T_` stands for a provider type's prefix.
     pub(crate) environment: &'static [&'static str],
     pub(crate) default: Default,

@@ -1,5 +1,6 @@
 //! The one settings table: loading, `config check` and the reference all read it.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const fn time(range: (Duration, Duration), set: fn(&mut Config, Duration)) -> Sl
 }
 
 const fn row(
-    key: &'static str,
+    key: Key,
     environment: &'static [&'static str],
     default: &'static str,
     slot: Slot,
@@ -30,7 +31,7 @@ const fn row(
 }
 
 const fn derived(
-    key: &'static str,
+    key: Key,
     environment: &'static [&'static str],
     default: &'static str,
     slot: Slot,
@@ -45,7 +46,7 @@ const fn count(min: u32, max: u32, set: fn(&mut Config, u32)) -> Slot {
 
 /// A value of an entry, whose default is put in words.
 const fn entry(
-    key: &'static str,
+    key: Key,
     environment: &'static [&'static str],
     default: &'static str,
     shape: Shape,
@@ -54,19 +55,56 @@ const fn entry(
     derived(key, environment, default, Slot::Entry(shape), help)
 }
 
-/// Every setting, the two that people look for first.
-pub(crate) const SETTINGS: &[Setting] = &[
-    row(
-        "metrics.enabled",
-        &["METRICS_ENABLED"],
-        "false",
+/// Makes [`Key`] and [`SETTINGS`] from one list, a row per setting: its key, and how it is given, checked and stored.
+macro_rules! settings {
+    ($($key:ident = $path:literal $kind:ident($($column:expr),+ $(,)?),)+) => {
+        /// Name of a setting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "the row of each says what it means")]
+        pub enum Key {
+            $($key),+
+        }
+
+        impl Key {
+            /// Dotted path; `NAME` and `MODEL` stand for any name, `[]` for any item of a list.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$key => $path),+
+                }
+            }
+        }
+
+        /// Every setting, the two that people look for first.
+        pub(crate) static SETTINGS: &[Setting] = &[$($kind(Key::$key, $($column),+)),+];
+    };
+}
+
+impl Key {
+    /// The row of this setting.
+    pub(crate) fn setting(self) -> &'static Setting {
+        &SETTINGS[self as usize]
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+settings! {
+    MetricsEnabled = "metrics.enabled" row(&["METRICS_ENABLED"], "false",
         Slot::Flag(|c, on| c.metrics.enabled = on),
         "Collect and expose Prometheus metrics; off, nothing is collected and the endpoint answers 404",
     ),
-    row(
-        "metrics.endpoint",
-        &["METRICS_ENDPOINT"],
-        "/metrics",
+    MetricsEndpoint = "metrics.endpoint" row(&["METRICS_ENDPOINT"], "/metrics",
         Slot::Text {
             expected: "a path with a leading slash",
             check: paths::endpoint,
@@ -74,47 +112,29 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
         "Path of the metrics endpoint, below server.base_path",
     ),
-    row(
-        "metrics.max_models",
-        &["METRICS_MAX_MODELS"],
-        "200",
+    MetricsMaxModels = "metrics.max_models" row(&["METRICS_MAX_MODELS"], "200",
         count(1, 100_000, |c, n| c.metrics.max_models = n as usize),
         "(provider, model) pairs with a label value of their own; the rest count as `other`",
     ),
-    row(
-        "metrics.max_unlisted_models",
-        &["METRICS_MAX_UNLISTED_MODELS"],
-        "20",
+    MetricsMaxUnlistedModels = "metrics.max_unlisted_models" row(&["METRICS_MAX_UNLISTED_MODELS"], "20",
         count(0, 100_000, |c, n| c.metrics.max_unlisted_models = n as usize),
         "Models of a provider that earn a label value by a good answer although neither the provider nor the \
          configuration lists them; the rest count as `unknown`",
     ),
-    derived(
-        "metrics.max_series",
-        &["METRICS_MAX_SERIES"],
-        "20 × metrics.max_models",
+    MetricsMaxSeries = "metrics.max_series" derived(&["METRICS_MAX_SERIES"], "20 × metrics.max_models",
         count(100, 10_000_000, |c, n| c.metrics.max_series = n as usize),
         "Label sets of one family; past them models, then providers, count as `other`",
     ),
-    derived(
-        "metrics.listen",
-        &["METRICS_LISTEN"],
-        "none",
+    MetricsListen = "metrics.listen" derived(&["METRICS_LISTEN"], "none",
         Slot::Address(|c, address| c.metrics.listen = Some(address)),
         "Listener of its own for the metrics endpoint, which is then served there only, without server.base_path; \
          port 0 is any free one",
     ),
-    derived(
-        "metrics.token",
-        &["METRICS_TOKEN", "METRICS_TOKEN_FILE"],
-        "none",
+    MetricsToken = "metrics.token" derived(&["METRICS_TOKEN", "METRICS_TOKEN_FILE"], "none",
         Slot::Secret(|c, token| c.metrics.token = token),
         "Key that opens the metrics endpoint and nothing else, beside server.master_key",
     ),
-    row(
-        "server.host",
-        &["AURORA_HOST"],
-        "0.0.0.0",
+    ServerHost = "server.host" row(&["AURORA_HOST"], "0.0.0.0",
         Slot::Text {
             expected: "a name or an address",
             check: paths::host,
@@ -122,11 +142,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
         "Address to listen on; `serve --demo` listens on 127.0.0.1",
     ),
-    row("server.port", &["PORT"], "8080", Slot::Port(|c, port| c.server.port = port), "Port to listen on"),
-    row(
-        "server.base_path",
-        &["BASE_PATH"],
-        "/",
+    ServerPort = "server.port" row(&["PORT"], "8080",
+        Slot::Port(|c, port| c.server.port = port),
+        "Port to listen on",
+    ),
+    ServerBasePath = "server.base_path" row(&["BASE_PATH"], "/",
         Slot::Text {
             expected: "a path with a leading slash",
             check: paths::base_path,
@@ -134,116 +154,71 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
         "Prefix of every route, the metrics endpoint included",
     ),
-    derived(
-        "server.master_key",
-        &["AURORA_MASTER_KEY", "AURORA_MASTER_KEY_FILE"],
-        "none",
+    ServerMasterKey = "server.master_key" derived(&["AURORA_MASTER_KEY", "AURORA_MASTER_KEY_FILE"], "none",
         Slot::Secret(|c, key| c.server.master_key = key),
         "Key that opens everything; without it and server.keys the gateway is open",
     ),
-    entry(
-        "server.keys[].name",
-        &[],
-        "required",
+    ServerKeyName = "server.keys[].name" entry(&[], "required",
         Shape::Text,
         "Name that the use of this key is counted under; `server.keys` is a list, every key of it is valid",
     ),
-    entry(
-        "server.keys[].key",
-        &[],
-        "required",
+    ServerKeyKey = "server.keys[].key" entry(&[], "required",
         Shape::Secret,
         "Key that opens the API, not the metrics endpoint",
     ),
-    entry("server.keys[].key_file", &[], "none", Shape::Text, "File that holds the key, instead of key"),
-    derived(
-        "server.workers",
-        &["AURORA_WORKERS"],
-        "number of cores",
+    ServerKeyKeyFile = "server.keys[].key_file" entry(&[], "none",
+        Shape::Text,
+        "File that holds the key, instead of key",
+    ),
+    ServerWorkers = "server.workers" derived(&["AURORA_WORKERS"], "number of cores",
         count(1, 1024, |c, n| c.server.workers = NonZeroUsize::new(n as usize).unwrap_or(NonZeroUsize::MIN)),
         "Worker threads",
     ),
-    row(
-        "server.body_size_limit",
-        &["BODY_SIZE_LIMIT"],
-        "32M",
+    ServerBodySizeLimit = "server.body_size_limit" row(&["BODY_SIZE_LIMIT"], "32M",
         Slot::Size { min: 1 << 10, max: 1 << 30, set: |c, n| c.server.body_size_limit = n },
         "Largest request body",
     ),
-    derived(
-        "server.body_memory",
-        &["BODY_MEMORY"],
-        "a quarter of the memory limit of the control group or machine",
+    ServerBodyMemory = "server.body_memory" derived(&["BODY_MEMORY"], "a quarter of the memory limit of the control group or machine",
         Slot::Size { min: 1 << 10, max: 1 << 40, set: |c, n| c.server.body_memory = Some(n) },
         "Memory that the bodies of all requests may take together; beyond it 503",
     ),
-    derived(
-        "server.max_connections",
-        &[],
-        "10000, or what the file descriptor limit allows",
+    ServerMaxConnections = "server.max_connections" derived(&[], "10000, or what the file descriptor limit allows",
         count(1, 1_000_000, |c, n| c.server.max_connections = Some(n as usize)),
         "Open connections, all workers together",
     ),
-    derived(
-        "server.max_in_flight",
-        &[],
-        "10000, or what the file descriptor limit allows",
+    ServerMaxInFlight = "server.max_in_flight" derived(&[], "10000, or what the file descriptor limit allows",
         count(1, 1_000_000, |c, n| c.server.max_in_flight = Some(n as usize)),
         "Requests in flight, all workers together",
     ),
-    row(
-        "server.timeouts.first_byte",
-        &[],
-        "10s",
+    TimeoutsFirstByte = "server.timeouts.first_byte" row(&[], "10s",
         time(TIMEOUT, |c, t| c.server.timeouts.first_byte = t),
         "From accepting a connection to its first byte",
     ),
-    row(
-        "server.timeouts.header",
-        &[],
-        "10s",
+    TimeoutsHeader = "server.timeouts.header" row(&[], "10s",
         time(TIMEOUT, |c, t| c.server.timeouts.header = t),
         "From the first byte of a request's head to its last",
     ),
-    row(
-        "server.timeouts.body",
-        &[],
-        "120s",
+    TimeoutsBody = "server.timeouts.body" row(&[], "120s",
         time(TIMEOUT, |c, t| c.server.timeouts.body = t),
         "From the end of the head to the end of the body",
     ),
-    row(
-        "server.timeouts.idle",
-        &[],
-        "75s",
+    TimeoutsIdle = "server.timeouts.idle" row(&[], "75s",
         time(TIMEOUT, |c, t| c.server.timeouts.idle = t),
         "Between two requests of a connection",
     ),
-    row(
-        "server.timeouts.write",
-        &[],
-        "60s",
+    TimeoutsWrite = "server.timeouts.write" row(&[], "60s",
         time(TIMEOUT, |c, t| c.server.timeouts.write = t),
         "Without progress while a response is written",
     ),
-    row(
-        "server.shutdown.delay",
-        &[],
-        "0s",
+    ShutdownDelay = "server.shutdown.delay" row(&[], "0s",
         time(PAUSE, |c, t| c.server.shutdown.delay = t),
         "Not ready but still serving, before the drain begins",
     ),
-    row(
-        "server.shutdown.grace",
-        &[],
-        "25s",
+    ShutdownGrace = "server.shutdown.grace" row(&[], "25s",
         time(PAUSE, |c, t| c.server.shutdown.grace = t),
         "Time for requests in flight to finish",
     ),
-    row(
-        "log.format",
-        &["LOG_FORMAT"],
-        "auto",
+    LogFormat = "log.format" row(&["LOG_FORMAT"], "auto",
         Slot::Choice(&[
             Word(&["auto"], |c| c.log.format = LogFormat::Auto),
             Word(&["json"], |c| c.log.format = LogFormat::Json),
@@ -251,10 +226,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ]),
         "Log lines; auto is text on a terminal and JSON elsewhere",
     ),
-    row(
-        "log.level",
-        &["LOG_LEVEL"],
-        "info",
+    LogLevel = "log.level" row(&["LOG_LEVEL"], "info",
         Slot::Choice(&[
             Word(&["debug", "dbg"], |c| c.log.level = tracing::Level::DEBUG),
             Word(&["info", "inf"], |c| c.log.level = tracing::Level::INFO),
@@ -263,10 +235,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ]),
         "Least level that is logged",
     ),
-    row(
-        "log.requests",
-        &["LOG_REQUESTS"],
-        "errors",
+    LogRequests = "log.requests" row(&["LOG_REQUESTS"], "errors",
         Slot::Choice(&[
             Word(&["all"], |c| c.log.requests = LogRequests::All),
             Word(&["errors"], |c| c.log.requests = LogRequests::Errors),
@@ -274,45 +243,27 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ]),
         "Requests that get a line; health checks and scrapes never do",
     ),
-    row(
-        "http.timeout",
-        &["HTTP_TIMEOUT"],
-        "600s",
+    HttpTimeout = "http.timeout" row(&["HTTP_TIMEOUT"], "600s",
         time(TIMEOUT, |c, t| c.http.timeout = t),
         "The whole upstream call of a request that does not stream",
     ),
-    row(
-        "http.connect_timeout",
-        &[],
-        "5s",
+    HttpConnectTimeout = "http.connect_timeout" row(&[], "5s",
         time(TIMEOUT, |c, t| c.http.connect_timeout = t),
         "Connecting to an upstream, TLS included",
     ),
-    row(
-        "http.stream_first_event",
-        &[],
-        "600s",
+    HttpStreamFirstEvent = "http.stream_first_event" row(&[], "600s",
         time(TIMEOUT, |c, t| c.http.stream_first_event = t),
         "From dispatch to the first event of a stream",
     ),
-    row(
-        "http.stream_idle",
-        &[],
-        "300s",
+    HttpStreamIdle = "http.stream_idle" row(&[], "300s",
         time(TIMEOUT, |c, t| c.http.stream_idle = t),
         "Silence inside a stream",
     ),
-    derived(
-        "http.proxy",
-        &["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"],
-        "none",
+    HttpProxy = "http.proxy" derived(&["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"], "none",
         Slot::Proxy,
         "Proxy on the way to every upstream, such as http://proxy.internal:3128",
     ),
-    derived(
-        "http.ca_file",
-        &[],
-        "none",
+    HttpCaFile = "http.ca_file" derived(&[], "none",
         Slot::Text {
             expected: "a path",
             check: |text| Ok((text.to_owned(), None)),
@@ -320,161 +271,107 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
         "PEM file of certificates to trust beside the machine's own",
     ),
-    row(
-        "resilience.retry.max_retries",
-        &["RETRY_MAX_RETRIES"],
-        "3",
+    RetryMaxRetries = "resilience.retry.max_retries" row(&["RETRY_MAX_RETRIES"], "3",
         count(0, 10, |c, n| c.resilience.retry.max_retries = n),
         "Attempts at one target after the first",
     ),
-    row(
-        "resilience.retry.initial_backoff",
-        &["RETRY_INITIAL_BACKOFF"],
-        "250ms",
+    RetryInitialBackoff = "resilience.retry.initial_backoff" row(&["RETRY_INITIAL_BACKOFF"], "250ms",
         time(BACKOFF, |c, t| c.resilience.retry.initial_backoff = t),
         "Pause before the first retry",
     ),
-    row(
-        "resilience.retry.max_backoff",
-        &["RETRY_MAX_BACKOFF"],
-        "30s",
+    RetryMaxBackoff = "resilience.retry.max_backoff" row(&["RETRY_MAX_BACKOFF"], "30s",
         time(BACKOFF, |c, t| c.resilience.retry.max_backoff = t),
         "Longest pause; a longer Retry-After means no retry, and a 429 is retried only where it has one",
     ),
-    row(
-        "resilience.retry.backoff_factor",
-        &["RETRY_BACKOFF_FACTOR"],
-        "2.0",
+    RetryBackoffFactor = "resilience.retry.backoff_factor" row(&["RETRY_BACKOFF_FACTOR"], "2.0",
         Slot::Factor { min: 1.0, max: 10.0, set: |c, f| c.resilience.retry.backoff_factor = f },
         "What a pause is multiplied with for the next",
     ),
-    row(
-        "resilience.retry.jitter_factor",
-        &["RETRY_JITTER_FACTOR"],
-        "0.1",
+    RetryJitterFactor = "resilience.retry.jitter_factor" row(&["RETRY_JITTER_FACTOR"], "0.1",
         Slot::Factor { min: 0.0, max: 1.0, set: |c, f| c.resilience.retry.jitter_factor = f },
         "Share of a pause that is random",
     ),
-    row(
-        "resilience.circuit_breaker.failure_threshold",
-        &["CIRCUIT_BREAKER_FAILURE_THRESHOLD"],
-        "5",
+    BreakerFailureThreshold = "resilience.circuit_breaker.failure_threshold" row(&["CIRCUIT_BREAKER_FAILURE_THRESHOLD"], "5",
         count(0, 1000, |c, n| c.resilience.circuit_breaker.failure_threshold = n),
         "Failed requests in a row after which a model, or a provider that cannot be reached, is not called; 0 never stops",
     ),
-    row(
-        "resilience.circuit_breaker.success_threshold",
-        &["CIRCUIT_BREAKER_SUCCESS_THRESHOLD"],
-        "2",
+    BreakerSuccessThreshold = "resilience.circuit_breaker.success_threshold" row(&["CIRCUIT_BREAKER_SUCCESS_THRESHOLD"], "2",
         count(1, 1000, |c, n| c.resilience.circuit_breaker.success_threshold = n),
         "Successful probes in a row after which it is called as before",
     ),
-    row(
-        "resilience.circuit_breaker.timeout",
-        &["CIRCUIT_BREAKER_TIMEOUT"],
-        "30s",
+    BreakerTimeout = "resilience.circuit_breaker.timeout" row(&["CIRCUIT_BREAKER_TIMEOUT"], "30s",
         time(TIMEOUT, |c, t| c.resilience.circuit_breaker.timeout = t),
         "From the last failure to the first probe",
     ),
-    entry("providers.NAME.type", &[], "required", Shape::Text, "Provider type, a row of the table below"),
-    entry("providers.NAME.api_key", &["T_API_KEY"], "none", Shape::Secret, "Key for the upstream"),
-    entry(
-        "providers.NAME.api_key_file",
-        &["T_API_KEY_FILE"],
-        "none",
+    ProviderType = "providers.NAME.type" entry(&[], "required",
+        Shape::Text,
+        "Provider type, a row of the table below",
+    ),
+    ProviderApiKey = "providers.NAME.api_key" entry(&["T_API_KEY"], "none",
+        Shape::Secret,
+        "Key for the upstream",
+    ),
+    ProviderApiKeyFile = "providers.NAME.api_key_file" entry(&["T_API_KEY_FILE"], "none",
         Shape::Text,
         "File that holds the key, instead of api_key",
     ),
-    entry(
-        "providers.NAME.base_url",
-        &["T_BASE_URL"],
-        "that of the type",
+    ProviderBaseUrl = "providers.NAME.base_url" entry(&["T_BASE_URL"], "that of the type",
         Shape::Text,
         "Where the upstream's API starts",
     ),
-    entry(
-        "providers.NAME.api_version",
-        &["T_API_VERSION"],
-        "that of the type",
+    ProviderApiVersion = "providers.NAME.api_version" entry(&["T_API_VERSION"], "that of the type",
         Shape::Text,
         "`api-version` of Azure",
     ),
-    entry(
-        "providers.NAME.organization",
-        &[],
-        "none",
+    ProviderOrganization = "providers.NAME.organization" entry(&[], "none",
         Shape::Text,
         "`openai-organization` of every request; a caller's own is dropped",
     ),
-    entry(
-        "providers.NAME.project",
-        &[],
-        "none",
+    ProviderProject = "providers.NAME.project" entry(&[], "none",
         Shape::Text,
         "`openai-project` of every request; a caller's own is dropped",
     ),
-    entry(
-        "providers.NAME.models",
-        &["T_MODELS"],
-        "asks the upstream",
+    ProviderModels = "providers.NAME.models" entry(&["T_MODELS"], "asks the upstream",
         Shape::List,
         "All the models it serves",
     ),
-    entry(
-        "providers.NAME.inject_usage",
-        &[],
-        "that of the type",
+    ProviderInjectUsage = "providers.NAME.inject_usage" entry(&[], "that of the type",
         Shape::Flag,
         "Ask streams to declare their usage where the caller did not",
     ),
-    entry(
-        "providers.NAME.resilience",
-        &[],
-        "as for all",
+    ProviderResilience = "providers.NAME.resilience" entry(&[], "as for all",
         Shape::Section,
         "Any setting of `resilience`, for this provider alone",
     ),
-    entry(
-        "providers.NAME.prices.MODEL.input",
-        &[],
-        "required",
+    PriceInput = "providers.NAME.prices.MODEL.input" entry(&[], "required",
         Shape::Price,
         "Price of input tokens, once the model has prices at all",
     ),
-    entry("providers.NAME.prices.MODEL.output", &[], "required", Shape::Price, "Price of output tokens"),
-    entry(
-        "providers.NAME.prices.MODEL.cache_read",
-        &[],
-        "that of input",
+    PriceOutput = "providers.NAME.prices.MODEL.output" entry(&[], "required",
+        Shape::Price,
+        "Price of output tokens",
+    ),
+    PriceCacheRead = "providers.NAME.prices.MODEL.cache_read" entry(&[], "that of input",
         Shape::Price,
         "Price of input tokens that the upstream's cache held",
     ),
-    entry(
-        "providers.NAME.prices.MODEL.cache_write",
-        &[],
-        "that of input",
+    PriceCacheWrite = "providers.NAME.prices.MODEL.cache_write" entry(&[], "that of input",
         Shape::Price,
         "Price of input tokens that the upstream's cache took in",
     ),
-    entry(
-        "routes.MODEL.targets",
-        &[],
-        "required",
+    RouteTargets = "routes.MODEL.targets" entry(&[], "required",
         Shape::List,
         "`provider/model`, in the order they are tried; a route may be this list alone",
     ),
-    row(
-        "routes.MODEL.strategy",
-        &[],
-        "first",
+    RouteStrategy = "routes.MODEL.strategy" row(&[], "first",
         Slot::Entry(Shape::Word(&["first", "round_robin"])),
         "Target a request starts at: always the first, or each in turn; the others are fallbacks",
     ),
-];
+}
 
-/// The row of that key.
-pub(crate) fn find(key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.key == key)
+/// The row of a dotted path.
+pub(crate) fn find(path: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key.as_str() == path)
 }
 
 /// No retry, no breaker.

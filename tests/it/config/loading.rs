@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use aurora::config::{
-    CircuitBreaker, Config, Demo, Environment, Flag, Loaded, Prices, Resilience, Retry, Severity, Sources,
-    Strategy, load,
+    CircuitBreaker, Config, Demo, Environment, Flag, Key, Loaded, Prices, Resilience, Retry, Severity,
+    Sources, Strategy, load,
 };
 
 /// A key nobody warns about, and a provider of a type no other test uses.
@@ -138,9 +138,9 @@ fn the_first_file_found_is_used() {
     for (index, name) in all.iter().enumerate() {
         let files: Vec<_> = all[index..].iter().map(|name| (*name, "server:\n  port: 9000\n")).collect();
         let source = format!("{name}:2");
-        assert_eq!(Folder::new(&files).load(&QUIET).source_of("server.port"), Some(source.as_str()));
+        assert_eq!(Folder::new(&files).load(&QUIET).source_of(Key::ServerPort), Some(source.as_str()));
     }
-    assert_eq!(Folder::new(&[]).load(&QUIET).source_of("server.port"), Some("default"));
+    assert_eq!(Folder::new(&[]).load(&QUIET).source_of(Key::ServerPort), Some("default"));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_later_source_overrides_with_a_warning() {
     let yaml = ("config.yaml", "server:\n  port: 1001\n");
     let dotenv = (".env", "# first\nPORT=1000\nPORT=1002\n");
     let variable = ("PORT", "1003");
-    let flag = Flag { name: "--port", key: "server.port", value: "0".to_owned() };
+    let flag = Flag { name: "--port", key: Key::ServerPort, value: "0".to_owned() };
     let cases: [(&[_], &[_], Vec<Flag>, u16, &str); 6] = [
         (&[], &[], vec![], 8080, "default"),
         (&[yaml], &[], vec![], 1001, "config.yaml:2"),
@@ -160,7 +160,7 @@ fn a_later_source_overrides_with_a_warning() {
     for (files, variables, flags, port, source) in cases {
         let folder = Folder::new(files);
         let loaded = load(&Sources { flags, ..folder.sources(variables) });
-        assert_eq!((config(&loaded).server.port, loaded.source_of("server.port")), (port, Some(source)));
+        assert_eq!((config(&loaded).server.port, loaded.source_of(Key::ServerPort)), (port, Some(source)));
     }
 }
 
@@ -303,7 +303,10 @@ fn provider_variables_configure_providers() {
     );
     let azure = config(&loaded).providers[1].api_version.as_deref();
     assert_eq!(azure, Some("2024-10-21"));
-    assert_eq!(loaded.source_of("providers.openai-east.api_key"), Some("environment OPENAI_EAST_API_KEY"));
+    assert_eq!(
+        settings(&loaded, "providers.openai-east.api_key"),
+        ["providers.openai-east.api_key = set (1 characters) (environment OPENAI_EAST_API_KEY)"]
+    );
 }
 
 #[test]
@@ -450,12 +453,12 @@ fn secrets_are_read_from_files() {
     );
     let path = |name: &str| folder.0.path().join(name);
     assert_eq!(config.secret_files, ["ci.key", "groq.key", "master.key", "openai.key", "token"].map(path));
-    assert_eq!(loaded.secret_file_of("metrics.token"), Some(path("token").as_path()));
+    assert_eq!(loaded.secret_file_of(Key::MetricsToken), Some(path("token").as_path()));
     assert_eq!(settings(&loaded, "server.keys"), ["server.keys.ci = set (23 characters) (config.yaml:3)"]);
     assert!(!format!("{loaded:?}").contains("of-this-test"));
 
     let loaded = folder.load(&[QUIET[0], ("METRICS_TOKEN", "the-token-of-this-test")]);
-    assert_eq!(loaded.secret_file_of("metrics.token"), None);
+    assert_eq!(loaded.secret_file_of(Key::MetricsToken), None);
 }
 
 #[test]

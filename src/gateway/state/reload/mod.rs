@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::active::ActiveConfig;
 use super::metrics_setup;
 use super::worker::AppState;
-use crate::config::{self, Config, Loaded, Problem, Severity, Sources, Texts};
+use crate::config::{self, Config, Key, Loaded, Problem, Severity, Sources, Texts};
 use crate::logging::LogLevel;
 use crate::providers::discover_forever;
 use watch::WatchedFiles;
@@ -174,7 +174,8 @@ impl Reloader {
         let loaded = self.load(scope).await?;
         let old = self.active.app();
         let mut config = self.check(&loaded, &old.config).await?;
-        let kept: Vec<&str> = rules::keep_fixed(&mut config, &old.config).collect();
+        let kept = rules::keep_fixed(&mut config, &old.config).map(Key::as_str);
+        let kept: Vec<&str> = kept.collect();
         let app = {
             let old = Arc::clone(&old);
             spawn_blocking(move || old.renewed(config)).await.context("it could not be made ready")??

@@ -1,25 +1,25 @@
 //! What a reload may not change: settings that only a start can change, and the last key that locks something.
 
-use crate::config::Config;
+use crate::config::{Config, Key};
 
 /// Puts back what only a start can change; names what differed.
-pub(crate) fn keep_fixed(config: &mut Config, old: &Config) -> impl Iterator<Item = &'static str> {
+pub(crate) fn keep_fixed(config: &mut Config, old: &Config) -> impl Iterator<Item = Key> {
     let (server, metrics) = (&mut config.server, &mut config.metrics);
     let kept = [
-        ("server.host", keep(&mut server.host, &old.server.host)),
-        ("server.port", keep(&mut server.port, &old.server.port)),
-        ("server.base_path", keep(&mut server.base_path, &old.server.base_path)),
-        ("server.workers", keep(&mut server.workers, &old.server.workers)),
-        ("metrics.enabled", keep(&mut metrics.enabled, &old.metrics.enabled)),
-        ("metrics.endpoint", keep(&mut metrics.endpoint, &old.metrics.endpoint)),
-        ("metrics.listen", keep(&mut metrics.listen, &old.metrics.listen)),
-        ("metrics.max_models", keep(&mut metrics.max_models, &old.metrics.max_models)),
+        (Key::ServerHost, keep(&mut server.host, &old.server.host)),
+        (Key::ServerPort, keep(&mut server.port, &old.server.port)),
+        (Key::ServerBasePath, keep(&mut server.base_path, &old.server.base_path)),
+        (Key::ServerWorkers, keep(&mut server.workers, &old.server.workers)),
+        (Key::MetricsEnabled, keep(&mut metrics.enabled, &old.metrics.enabled)),
+        (Key::MetricsEndpoint, keep(&mut metrics.endpoint, &old.metrics.endpoint)),
+        (Key::MetricsListen, keep(&mut metrics.listen, &old.metrics.listen)),
+        (Key::MetricsMaxModels, keep(&mut metrics.max_models, &old.metrics.max_models)),
         (
-            "metrics.max_unlisted_models",
+            Key::MetricsMaxUnlistedModels,
             keep(&mut metrics.max_unlisted_models, &old.metrics.max_unlisted_models),
         ),
-        ("metrics.max_series", keep(&mut metrics.max_series, &old.metrics.max_series)),
-        ("log.format", keep(&mut config.log.format, &old.log.format)),
+        (Key::MetricsMaxSeries, keep(&mut metrics.max_series, &old.metrics.max_series)),
+        (Key::LogFormat, keep(&mut config.log.format, &old.log.format)),
     ];
     kept.into_iter().filter(|(_, differed)| *differed).map(|(key, _)| key)
 }

@@ -148,7 +148,7 @@ impl Builder<'_, '_> {
             self.problems.warn(place, &entry.path("api_key"), fault);
             return None;
         }
-        let secret = secrets::of_entry(entry, "api_key", self.files, self.problems)?;
+        let secret = entry.secret("api_key", self.files, self.problems)?;
         let fix = "write the key that the provider gave out";
         if let Some(fault) = secret.as_ref().and_then(|secret| secrets::placeholder(secret, fix)) {
             let given = entry.fields.get("api_key").or_else(|| entry.fields.get("api_key_file"));

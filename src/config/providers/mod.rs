@@ -5,5 +5,6 @@ pub(crate) mod deployments;
 mod discovery;
 mod drafts;
 mod prices;
+pub(crate) mod provider;
 pub(crate) mod resilience;
 pub(crate) mod types;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Key;
-use crate::config::problem::{Place, Problems};
+use crate::config::problem::{Fault, Layer, Place, Problems};
+use crate::config::sources::files::SecretFiles;
 use crate::config::table::setting::Setting;
+use crate::config::values::secrets;
+use crate::config::{Key, Secret};
 
 /// What a file says.
 #[derive(Default)]
@@ -69,6 +71,36 @@ impl RawEntry {
         found
     }
 
+    /// The key that the entry gives by value in `field`, or by the file that `field` with `_file` names; `Some(None)`
+    /// where it gives neither, `None` where what is wrong is already reported.
+    pub(crate) fn secret(
+        &self,
+        field: &str,
+        files: &mut SecretFiles<'_>,
+        problems: &mut Problems,
+    ) -> Option<Option<Secret>> {
+        let file_field = format!("{field}_file");
+        if self.refused.contains(field) || self.refused.contains(&file_field) {
+            return None;
+        }
+        if let (Some(given), true) = (self.fields.get(field), self.fields.contains_key(&file_field)) {
+            let what = format!("{field} and {file_field} are both given");
+            problems.error(&given.place, self.path(field), Fault::new("two-keys", what, "keep one of them"));
+            return None;
+        }
+        if self.missing(field).or(self.missing(&file_field)).is_some() {
+            return Some(Some(secrets::assumed()));
+        }
+        let (place, secret) = match (self.text(field), self.text(&file_field)) {
+            (Some((text, place)), _) => (place, secret_by_value(text, place)),
+            (None, Some((path, place))) => {
+                (place, files.read(path, place).and_then(|text| secrets::read(&text)))
+            }
+            (None, None) => return Some(None),
+        };
+        secret.map_err(|fault| problems.error(place, self.path(field), fault)).ok()
+    }
+
     /// The variables that a field names and nobody sets.
     pub(crate) fn missing(&self, field: &str) -> Option<(&[String], &Place)> {
         match self.fields.get(field) {
@@ -76,6 +108,14 @@ impl RawEntry {
             _ => None,
         }
     }
+}
+
+/// A key as it is written; in a variable nothing is expanded, so that a reference is a mistake.
+fn secret_by_value(text: &str, place: &Place) -> Result<Option<Secret>, Fault> {
+    if place.layer >= Layer::DotEnv {
+        secrets::check_in_variable(text)?;
+    }
+    secrets::read(text)
 }
 
 /// A value and where it was given.

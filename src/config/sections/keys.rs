@@ -50,7 +50,7 @@ impl KeyReader<'_, '_> {
         values: &mut BTreeMap<String, String>,
     ) -> Option<NamedKey> {
         let name = self.name(entry, names);
-        let secret = secrets::of_entry(entry, "key", self.files, self.problems)?;
+        let secret = entry.secret("key", self.files, self.problems)?;
         let Some(key) = secret else {
             let fault = Fault::new("no-key", "no key", "add key or key_file");
             self.problems.error(&entry.place, &entry.key, fault);

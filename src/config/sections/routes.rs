@@ -1,12 +1,60 @@
 //! `routes`: names that callers may ask for, and the targets that serve them.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::config::problem::{Fault, Place, Problems};
 use crate::config::providers::build::Built;
 use crate::config::raw::given::{Content, Given, RawEntry};
 use crate::config::values::names;
-use crate::config::{EffectiveSetting, Key, Provider, Route, RouteTarget, Strategy};
+use crate::config::{EffectiveSetting, Key, Provider};
+
+/// A name that callers may ask for, and what serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The model as callers name it.
+    pub model: String,
+    /// In the order of preference; never empty.
+    pub targets: Vec<RouteTarget>,
+    /// Which target is asked first.
+    pub strategy: Strategy,
+}
+
+/// A model of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTarget {
+    /// Name of the provider.
+    pub provider: String,
+    /// The model by the provider's own name.
+    pub model: String,
+}
+
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// Which target of a route is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The first; the others are fallbacks.
+    First,
+    /// Each in turn; the others are fallbacks, in their order from there.
+    RoundRobin,
+}
+
+impl Strategy {
+    /// As written in `strategy:`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::RoundRobin => "round_robin",
+        }
+    }
+}
 
 /// What reading routes works with.
 pub(crate) struct RouteReader<'a> {

@@ -1,10 +1,32 @@
-//! Keys: what they may be, and where an entry has its own from.
+//! Secrets: the type that is never printed, the form of a key, and weak keys.
 
-use crate::config::Secret;
-use crate::config::problem::{Fault, Layer, Problems};
-use crate::config::raw::given::RawEntry;
-use crate::config::sources::files::SecretFiles;
+use std::fmt;
+
+use crate::config::problem::Fault;
 use crate::config::sources::substitution::is_name;
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that sends or compares it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "set ({} characters)", self.0.chars().count())
+    }
+}
 
 /// Shortest key that is not guessed, in characters.
 const MIN_KEY: usize = 16;
@@ -35,41 +57,6 @@ pub(crate) fn read(text: &str) -> Result<Option<Secret>, Fault> {
         return Err(Fault::new("bad-key", what, "write the key alone, in printable ASCII"));
     }
     Ok(Some(Secret::new(text)))
-}
-
-/// The key of an entry, by value in `field` or by the file that `field` with `_file` names; `Some(None)` where neither is
-/// given, `None` where what is wrong is already said.
-pub(crate) fn of_entry(
-    entry: &RawEntry,
-    field: &str,
-    files: &mut SecretFiles<'_>,
-    problems: &mut Problems,
-) -> Option<Option<Secret>> {
-    let file_field = format!("{field}_file");
-    if entry.refused.contains(field) || entry.refused.contains(&file_field) {
-        return None;
-    }
-    if let (Some(given), true) = (entry.fields.get(field), entry.fields.contains_key(&file_field)) {
-        let what = format!("{field} and {file_field} are both given");
-        problems.error(&given.place, &entry.path(field), Fault::new("two-keys", what, "keep one of them"));
-        return None;
-    }
-    if entry.missing(field).or(entry.missing(&file_field)).is_some() {
-        return Some(Some(assumed()));
-    }
-    let (text, place) = match (entry.text(field), entry.text(&file_field)) {
-        (Some((text, place)), _) => (Ok(text.to_owned()), place),
-        (None, Some((path, place))) => (files.read(path, place), place),
-        (None, None) => return Some(None),
-    };
-    let is_in_variable = place.layer >= Layer::DotEnv && entry.text(field).is_some();
-    let text = text.and_then(|text| {
-        if is_in_variable {
-            check_in_variable(&text)?;
-        }
-        Ok(text)
-    });
-    text.and_then(|text| read(&text)).map_err(|fault| problems.error(place, &entry.path(field), fault)).ok()
 }
 
 /// A key that can be guessed: a placeholder that everybody knows, or one that is short, which is then called `short_id`.

@@ -74,7 +74,7 @@ impl Builder<'_, '_> {
         }
         if let Some(Given { place, .. }) = entry.fields.get("models") {
             for fault in provider.models.iter().filter_map(|model| provider.check_deployment(model).err()) {
-                self.problems.error(place, &entry.path("models"), fault);
+                self.problems.error(place, entry.path("models"), fault);
             }
         }
         self.show(draft, &provider);
@@ -145,7 +145,7 @@ impl Builder<'_, '_> {
         if let Some((names, place)) = entry.missing("api_key").filter(|_| !self.assume_set) {
             let what = format!("{} not set, so the provider is left out", references(names));
             let fault = Fault::new("unset-key", what, "set it to use the provider");
-            self.problems.warn(place, &entry.path("api_key"), fault);
+            self.problems.warn(place, entry.path("api_key"), fault);
             return None;
         }
         let secret = entry.secret("api_key", self.files, self.problems)?;
@@ -153,7 +153,7 @@ impl Builder<'_, '_> {
         if let Some(fault) = secret.as_ref().and_then(|secret| secrets::placeholder(secret, fix)) {
             let given = entry.fields.get("api_key").or_else(|| entry.fields.get("api_key_file"));
             let place = given.map_or(&entry.place, |given| &given.place);
-            self.problems.warn(place, &entry.path("api_key"), fault);
+            self.problems.warn(place, entry.path("api_key"), fault);
         }
         if secret.is_none() && draft.kind.needs_key {
             let what = format!("no key, which type {} needs", draft.kind.name);
@@ -175,7 +175,7 @@ impl Builder<'_, '_> {
         if !plain {
             let what = format!("not an id (got {name:?}, expected visible ASCII characters)");
             let fault = Fault::new("bad-value", what, "write it as the provider shows it");
-            self.problems.error(place, &entry.path(field), fault);
+            self.problems.error(place, entry.path(field), fault);
         }
         plain.then(|| name.to_owned())
     }
@@ -186,7 +186,7 @@ impl Builder<'_, '_> {
         if !plain {
             let what = format!("not a version (got {version:?}, expected letters, digits, '-', '.' and '_')");
             let fault = Fault::new("bad-value", what, "write for example 2024-10-21");
-            self.problems.error(place, &entry.path("api_version"), fault);
+            self.problems.error(place, entry.path("api_version"), fault);
         }
         plain.then(|| version.to_owned())
     }

@@ -66,7 +66,7 @@ fn kind(entry: &RawEntry, problems: &mut Problems) -> Option<&'static ProviderTy
     if kind.is_none() {
         let what = format!("unknown provider type (got {name:?}, expected one of {})", types());
         let fix = "for any other OpenAI-shaped API write openai_compatible and its base_url";
-        problems.error(place, &entry.path("type"), Fault::new("unknown-provider-type", what, fix));
+        problems.error(place, entry.path("type"), Fault::new("unknown-provider-type", what, fix));
     }
     kind
 }

@@ -66,7 +66,7 @@ fn of_model(entry: &RawEntry, model: &str, place: &Place, problems: &mut Problem
         if !entry.has(&field(model, name)) {
             let what = format!("no {name} price");
             let fix = format!("add {name}, 0 where it costs nothing");
-            problems.error(place, &entry.path(&format!("prices.{model}")), Fault::new("no-price", what, fix));
+            problems.error(place, entry.path(&format!("prices.{model}")), Fault::new("no-price", what, fix));
         }
     }
     let (input, output) = (input?, output?);

@@ -62,11 +62,11 @@ impl KeyReader<'_, '_> {
         if let Some(owner) = values.get(key.expose()) {
             let what = format!("the same key as {owner}");
             let fault = Fault::new("duplicate-key-value", what, secrets::MAKE_ONE);
-            self.problems.error(place, &entry.path(field), fault);
+            self.problems.error(place, entry.path(field), fault);
             return None;
         }
         if let Some(fault) = secrets::weakness(&key, "short-key") {
-            self.problems.warn(place, &entry.path(field), fault);
+            self.problems.warn(place, entry.path(field), fault);
         }
         if key != secrets::assumed() {
             values.insert(key.expose().to_owned(), format!("that of {name}"));
@@ -99,7 +99,7 @@ impl KeyReader<'_, '_> {
         } else {
             return Some(name.to_owned());
         };
-        self.problems.error(place, &entry.path("name"), fault);
+        self.problems.error(place, entry.path("name"), fault);
         None
     }
 }

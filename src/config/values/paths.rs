@@ -1,76 +1,67 @@
-//! What `metrics.endpoint`, `server.base_path` and `server.host` may be.
+//! Paths and addresses: `metrics.endpoint`, `server.base_path`, `server.host`, `metrics.listen`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::api::paths::{HEALTH, PREFIXES, is_below};
 use crate::config::problem::Fault;
 
-/// A value as it is kept, and what was changed about it.
+/// A value as it is kept, and a notice of what was changed about it.
 pub(crate) type Checked = Result<(String, Option<Fault>), Fault>;
 
 /// Longest path, in bytes.
 const MAX_PATH: usize = 256;
 
-/// Routes of the gateway that an endpoint must not hit.
-const TAKEN: &[Taken] = &[
-    Taken { route: "/v1", hit: |path| is_under(path, "/v1") },
-    Taken { route: "/p", hit: |path| is_under(path, "/p") },
-    Taken { route: "/health", hit: |path| path.starts_with("/health") },
-    Taken { route: "/ready", hit: |path| path.starts_with("/ready") },
-];
-
-struct Taken {
-    route: &'static str,
-    hit: fn(&str) -> bool,
-}
-
-fn is_under(path: &str, route: &str) -> bool {
-    path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// A path of its own, below no other route.
 pub(crate) fn endpoint(text: &str) -> Checked {
-    let (path, notice) = clean(text)?;
+    let (path, notice) = clean(text, "/metrics")?;
     if path.is_empty() {
-        return Err(bad(text, "the root is not a metrics endpoint", "write /metrics"));
+        return Err(bad(text, "/metrics", "the root is not a metrics endpoint", "write /metrics"));
     }
-    if let Some(taken) = TAKEN.iter().find(|taken| (taken.hit)(&path)) {
-        let what = format!("hits the route {} (got {text:?}, expected a path of its own)", taken.route);
+    if let Some(prefix) = PREFIXES.into_iter().find(|prefix| is_taken(&path, prefix)) {
+        let what = format!("collides with the routes of {prefix} (got {text:?}, expected a path of its own)");
         return Err(Fault::new("endpoint-taken", what, "write /metrics"));
     }
     Ok((path, notice))
 }
 
+/// `/healthz` and the like are kept for health checks too.
+fn is_taken(path: &str, prefix: &str) -> bool {
+    is_below(path, prefix) || prefix == HEALTH && path.starts_with(HEALTH)
+}
+
 /// A prefix; the root is the empty string.
 pub(crate) fn base_path(text: &str) -> Checked {
-    clean(text)
+    clean(text, "/gateway")
 }
 
-fn bad(text: &str, what: &str, fix: impl Into<String>) -> Fault {
+fn bad(text: &str, example: &str, what: &str, fix: impl Into<String>) -> Fault {
     let shown: String = text.chars().take(MAX_PATH).collect();
-    Fault::new("bad-path", format!("{what} (got {shown:?}, expected a path such as /metrics)"), fix)
+    Fault::new("bad-path", format!("{what} (got {shown:?}, expected a path such as {example})"), fix)
 }
 
-fn clean(text: &str) -> Checked {
+/// A path without its trailing slash; `example` is one that fits the setting.
+fn clean(text: &str, example: &str) -> Checked {
     if text == "/" {
         return Ok((String::new(), None));
     }
+    let bad = |what: &str, fix: &str| bad(text, example, what, fix);
     let Some(inner) = text.strip_prefix('/') else {
         let with_slash = format!("/{text}");
-        let fix = if text.is_empty() || clean(&with_slash).is_err() { "/metrics" } else { &with_slash };
-        return Err(bad(text, "does not start with a slash", format!("write {fix}")));
+        let fix = if text.is_empty() || clean(&with_slash, example).is_err() { example } else { &with_slash };
+        return Err(bad("does not start with a slash", &format!("write {fix}")));
     };
     if text.len() > MAX_PATH {
-        return Err(bad(text, &format!("is longer than {MAX_PATH} bytes"), "write a shorter one"));
+        return Err(bad(&format!("is longer than {MAX_PATH} bytes"), "write a shorter one"));
     }
     if let Some(c) = text.chars().find(|c| !is_plain(*c)) {
-        return Err(bad(text, &format!("contains {c:?}"), "use letters, digits, '-', '_', '.' and '/'"));
+        return Err(bad(&format!("contains {c:?}"), "use letters, digits, '-', '_', '.' and '/'"));
     }
     let trailing = inner.ends_with('/');
     let segments = inner.strip_suffix('/').unwrap_or(inner);
     for segment in segments.split('/') {
         match segment {
-            "" => return Err(bad(text, "has an empty segment", "remove the doubled slash")),
-            "." | ".." => return Err(bad(text, "has a dot segment", "write the path it stands for")),
+            "" => return Err(bad("has an empty segment", "remove the doubled slash")),
+            "." | ".." => return Err(bad("has a dot segment", "write the path it stands for")),
             _ => {}
         }
     }
@@ -134,13 +125,13 @@ pub(crate) fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// Whether both listen where the other one would: the same port and host, or every interface.
+/// True when two listeners would have the same address: the same port, and one host or every interface.
 pub(crate) fn collide(one: (&str, u16), other: (&str, u16)) -> bool {
     let same_host = one.0.eq_ignore_ascii_case(other.0) || is_wildcard(one.0) || is_wildcard(other.0);
     one.1 != 0 && one.1 == other.1 && same_host
 }
 
-/// Whether only this machine can reach it.
+/// True for addresses that only this machine can reach.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.parse::<IpAddr>().map_or_else(
@@ -149,7 +140,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     )
 }
 
-/// Whether it stands for every interface.
+/// True for the address of every interface.
 pub(crate) fn is_wildcard(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified())
 }
@@ -168,13 +159,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_that_stand() {
+    fn metrics_paths_are_kept_without_a_trailing_slash() {
         for (text, kept, changed) in [
             ("/metrics", "/metrics", false),
             ("/internal/prometheus", "/internal/prometheus", false),
             ("/metrics/", "/metrics", true),
             ("/v1metrics", "/v1metrics", false),
             ("/prom", "/prom", false),
+            ("/ready", "/ready", false),
             ("/a.b_c~d-e", "/a.b_c~d-e", false),
         ] {
             let (path, notice) = endpoint(text).expect(text);
@@ -185,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn hosts_and_addresses() {
         for (text, expected) in [
             ("0.0.0.0", Some("0.0.0.0")),
             ("[::1]", Some("::1")),

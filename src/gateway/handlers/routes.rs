@@ -8,8 +8,8 @@ use axum::routing::{MethodRouter, any};
 use http::Method;
 
 use super::serve::serve;
-use crate::api::Endpoint;
 use crate::api::endpoint::{Body, Content};
+use crate::api::{Endpoint, paths};
 use crate::gateway::state::worker::WorkerState;
 
 /// Credential that a route requires.
@@ -103,7 +103,7 @@ const METRICS: usize = 1;
 const ANY: &str = "GET,HEAD,POST,PUT,PATCH,DELETE";
 
 /// Prefix of the API's paths.
-pub(crate) const VERSION: &str = "/v1";
+pub(crate) const VERSION: &str = paths::API;
 
 /// Every route. The first two have no fixed path.
 pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {

@@ -1,5 +1,6 @@
 //! Every route as a client meets it: its methods, its lock, where it leads, what it is called in metrics.
 
+use aurora::api::paths::{PREFIXES, is_below};
 use aurora::gateway::route_table;
 
 use crate::requests::http_surface::refusal;
@@ -110,6 +111,16 @@ pub(crate) fn upstream() -> Upstream {
 fn the_table_has_every_route() {
     let expected: Vec<_> = ROUTES.iter().skip(1).map(|route| (route.template, route.allow)).collect();
     assert_eq!(route_table().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_route_is_below_a_prefix_that_the_metrics_endpoint_may_not_have() {
+    for (template, _) in route_table() {
+        assert!(PREFIXES.iter().any(|prefix| is_below(template, prefix)), "{template}");
+    }
+    for prefix in PREFIXES {
+        assert!(route_table().any(|(template, _)| is_below(template, prefix)), "{prefix} has no route");
+    }
 }
 
 fn status(aurora: &Aurora, method: &str, request: Vec<u8>) -> u16 {

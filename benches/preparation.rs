@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use aurora::config::{self, Sources};
-use aurora::gateway::Preparation;
+use aurora::gateway::preparation::Preparation;
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 

@@ -12,7 +12,6 @@ pub(crate) mod fuzzing;
 mod handlers;
 mod http;
 mod observe;
-mod preparation;
 mod request;
 pub mod response;
 mod server;
@@ -148,5 +147,9 @@ impl Gateway {
 }
 
 pub use crate::gateway::handlers::routes::{route_count, route_table};
-pub use preparation::Preparation;
 pub use server::listener::file_limit;
+
+#[cfg(feature = "bench-entry")]
+#[doc(hidden)]
+#[path = "../../benches/entry/preparation.rs"]
+pub mod preparation;

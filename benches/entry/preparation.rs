@@ -1,4 +1,5 @@
-//! What happens between a call's body and its first attempt, by itself: for the benchmark that says what it costs.
+//! Preparation of a call, from its body to the request of its first attempt, for the benchmark of the same name. The
+//! crate includes this file with the feature `bench-entry` only.
 
 use std::sync::Arc;
 
@@ -18,10 +19,10 @@ use crate::providers::Client;
 pub struct Preparation(WorkerState);
 
 impl Preparation {
-    /// Makes everything ready that a gateway of this configuration would have.
+    /// Builds the state that a gateway of this configuration would have.
     ///
     /// # Errors
-    /// What makes the configuration unusable.
+    /// The configuration cannot be used.
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let app = Arc::new(AppState::new(config, DroppedLines::default(), &[])?);
         let client = Client::new(&app.egress, app.limits.idle_upstream);
@@ -32,7 +33,7 @@ impl Preparation {
     /// Reads a chat's body, finds its targets and makes the first one's request; gives the size of its body.
     ///
     /// # Errors
-    /// Why the call would be refused.
+    /// The call would be refused.
     pub fn prepare(&self, body: &Bytes) -> anyhow::Result<u64> {
         let endpoint = Endpoint::ChatCompletions;
         let peek = Peek::of(body)?;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Build, Configured, DispatchObserver, Endpoint, Format, Listing, Live, Metrics, Pricing, Setup,
+    Attempts, Build, Configured, DispatchFacts, Ending, Endpoint, Format, Listing, Live, Metrics, Pricing,
+    Setup, StreamFacts,
     catalog::families::{FAMILIES, Family, Kind},
     gzip,
 };
@@ -45,17 +46,22 @@ fn filled() -> Arc<Metrics> {
                 for stream in [false, true] {
                     let started =
                         Instant::now() - Duration::from_millis(37 * (number as u64 % 97) + which as u64);
-                    let mut observer = DispatchObserver::start(&model, endpoint, stream, started);
-                    observer.answered(200);
-                    if stream {
-                        observer.streaming();
-                        observer.first_token();
-                    }
-                    if number % 10 == 0 && which == 1 {
-                        observer.failed();
-                    } else {
-                        observer.completed();
-                    }
+                    let in_flight = model.begin_dispatch(endpoint, stream);
+                    let failed = number % 10 == 0 && which == 1;
+                    let events = StreamFacts::default();
+                    let facts = DispatchFacts {
+                        endpoint,
+                        stream,
+                        started,
+                        status: Some(200),
+                        ending: if failed { Ending::Failed } else { Ending::COMPLETED },
+                        attempts: &Attempts::default(),
+                        events: stream.then_some(&events),
+                        first_token: stream.then(Instant::now),
+                        used: None,
+                        instead_of: None,
+                    };
+                    model.record_dispatch(in_flight, &facts);
                 }
             }
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aurora::metrics::{
-    Answer, Build, Configured, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Listing,
-    Live, Metrics, ModelMetrics, Pricing, Setup, TokenKind, Tokens, UsageSource, WorkerMetrics,
+    self, Answer, Attempts, Build, CallFacts, Configured, DispatchFacts, Ending, Endpoint, HttpMethod,
+    HttpOutcome, Listing, Live, Mark, Marks, Metrics, ModelMetrics, Pricing, RequestFacts, Setup, Stream,
+    TokenKind, Tokens, UsageSource, WorkerMetrics, nanos_between,
 };
 
 /// One worker's cells, and its handles for a model.
@@ -45,32 +46,75 @@ impl Ours {
 
     /// The three request families: in flight, duration, count. One read of the clock.
     pub(crate) fn three_families(&self, started: Instant) {
-        let mut observer =
-            DispatchObserver::start(black_box(&self.model), Endpoint::ChatCompletions, false, started);
-        observer.answered(200);
-        observer.completed();
+        let model = black_box(&self.model);
+        let in_flight = model.begin_dispatch(CHAT, false);
+        model.record_dispatch(in_flight, &dispatch(CHAT, started, &Attempts::default(), None));
     }
 
     /// All that a successful call counts. Ten reads of the clock.
     pub(crate) fn every_family(&self, endpoint: Endpoint) {
-        let mut http = HttpObserver::start(black_box(&self.worker), 1, HttpMethod::Post, Instant::now());
-        http.model_call(endpoint);
-        http.body_awaited();
-        http.body_read();
-        http.decoded(false);
-        let now = Instant::now();
-        http.prepared(&self.model, None, now);
-        let mut dispatch = DispatchObserver::start(&self.model, endpoint, false, now);
-        dispatch.attempt();
-        dispatch.answered(200);
-        http.dispatched();
-        http.received();
-        http.used(&TOKENS);
-        dispatch.used(TOKENS, UsageSource::Native);
-        http.answered(200, Answer::Ok);
-        http.sent(1024);
-        dispatch.completed();
-        http.ended(HttpOutcome::Ok);
+        let worker = black_box(&self.worker);
+        let started = Instant::now();
+        let mut marks = Marks { body_awaited: mark(started), body_read: mark(started), ..Marks::default() };
+        marks.decoded = mark(started);
+        let begun = Instant::now();
+        marks.prepared = Some(metrics::mark(started, begun));
+        let in_flight = self.model.begin_dispatch(endpoint, false);
+        let mut attempts = Attempts::default();
+        attempts.begin();
+        marks.dispatched = mark(started);
+        marks.received = mark(started);
+        let tokens = black_box(TOKENS);
+        marks.responded = mark(started);
+        let used = Some((&tokens, UsageSource::Native));
+        self.model.record_dispatch(in_flight, &dispatch(endpoint, begun, &attempts, used));
+        let call = CallFacts {
+            endpoint,
+            stream: Stream::No,
+            model: Some(&self.model),
+            model_route: None,
+            caller: None,
+            tokens: Some(&tokens),
+            answer: Answer::Ok,
+            marks: &marks,
+            has_first_token: false,
+        };
+        worker.record_request(&RequestFacts {
+            route: 1,
+            method: HttpMethod::Post,
+            status: Some(200),
+            outcome: HttpOutcome::Ok,
+            sent: 1024,
+            took: nanos_between(started, Instant::now()),
+            call: Some(call),
+        });
+    }
+}
+
+const CHAT: Endpoint = Endpoint::ChatCompletions;
+
+fn mark(started: Instant) -> Option<Mark> {
+    Some(metrics::mark(started, Instant::now()))
+}
+
+/// A dispatch with a whole response of status 200.
+fn dispatch<'a>(
+    endpoint: Endpoint,
+    started: Instant,
+    attempts: &'a Attempts,
+    used: Option<(&'a Tokens, UsageSource)>,
+) -> DispatchFacts<'a> {
+    DispatchFacts {
+        endpoint,
+        stream: false,
+        started,
+        status: Some(200),
+        ending: Ending::COMPLETED,
+        attempts,
+        events: None,
+        first_token: None,
+        used,
+        instead_of: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Prometheus metrics: what is counted, how it is bounded, how it is shown.
 //!
 //! [`Metrics`] is made once, in `serve`, and only when metrics are enabled. Each worker has a [`WorkerMetrics`], the
-//! cells only it writes. A request is observed twice: [`HttpObserver`] sees the exchange with the caller,
-//! [`DispatchObserver`] the call to a provider; each records once, when it is dropped. A scrape adds the workers'
-//! cells up ([`Metrics::render`]). Label values are closed sets or admitted names ([`Listing`]); this module knows
-//! neither routes nor providers beyond the names it is handed.
+//! cells only it writes. A request is recorded once, at its end, from the facts that the gateway kept of it
+//! ([`RequestFacts`]), and so is each call to a provider ([`DispatchFacts`]). A scrape adds the workers' cells up
+//! ([`Metrics::render`]). Label values are closed sets or admitted names ([`Listing`]); this module knows neither routes
+//! nor providers beyond the names it is handed.
 
 pub mod catalog;
 mod exposition;
@@ -39,8 +39,12 @@ pub use crate::metrics::catalog::labels::{
     UsageSource,
 };
 pub use crate::metrics::catalog::reference::reference;
-pub use crate::metrics::observers::dispatch::DispatchObserver;
-pub use crate::metrics::observers::http::{CLIENT_CLOSED_REQUEST, HttpObserver};
+pub use crate::metrics::observers::dispatch::{
+    Attempts, DispatchFacts, Ending, InFlightDispatch, StreamFacts, nanos_between, nanos_since,
+};
+pub use crate::metrics::observers::http::{
+    CLIENT_CLOSED_REQUEST, CallFacts, Mark, Marks, RequestFacts, mark,
+};
 pub use crate::metrics::series::cardinality::Listing;
 pub use crate::metrics::series::handles::{
     CallerMetrics, ModelMetrics, ModelRouteMetrics, Pricing, TokenPrices,

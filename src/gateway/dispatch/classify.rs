@@ -8,131 +8,122 @@ use serde::Deserialize;
 
 use super::upstream_response::{ReceivedBody, UpstreamResponse};
 use crate::gateway::http::error::{Fault, GatewayError};
-use crate::metrics::{Attempt, DispatchObserver, RetryReason};
+use crate::metrics::{Attempt, Ending, RetryReason};
 use crate::providers::{Health, retry_after, should_retry};
 
-/// Result of an attempt, and with its last one of a dispatch.
-pub(crate) type Outcome = Result<UpstreamResponse, GatewayError>;
+/// Result of an attempt, and with its last one of a dispatch: a response to relay, or the error that the client gets.
+pub(super) type Outcome = Result<UpstreamResponse, GatewayError>;
 
-/// Meaning of an outcome.
-pub(crate) struct Class {
-    /// Why the same target may be asked again.
-    pub(crate) retry: Option<Retry>,
+/// All that follows from an outcome.
+pub(super) struct Class {
+    /// Retry of the same target that may help.
+    pub(super) retry: Option<Retry>,
     /// Whether another target may do better.
-    pub(crate) falls_back: bool,
-    /// For the circuit breakers.
-    pub(crate) health: Health,
-    /// How the attempt failed; `None` where its response can be relayed, and how that ends is still to be seen.
-    pub(crate) attempt: Option<Attempt>,
-    /// Tells the observer how the dispatch ended, where its response is not relayed.
-    pub(crate) end: fn(&mut DispatchObserver),
+    pub(super) falls_back: bool,
+    /// Health that the circuit breakers count.
+    pub(super) health: Health,
+    /// Outcome of the attempt; `None` where its response can be relayed, and how that ends is still to be seen.
+    pub(super) attempt: Option<Attempt>,
+    /// End of the dispatch, where its response is not relayed.
+    pub(super) ending: Ending,
 }
 
 /// A retry that may help.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Retry {
-    pub(crate) reason: RetryReason,
+pub(super) struct Retry {
+    pub(super) reason: RetryReason,
     /// The pause that the upstream asks for.
-    pub(crate) after: Option<Duration>,
+    pub(super) after: Option<Duration>,
 }
 
 impl Class {
-    pub(crate) fn of(outcome: &Outcome) -> Self {
+    pub(super) fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Ok(answer) => Self::of_answer(answer),
+            Ok(response) if response.status.as_u16() < 400 => Self::of_success(response),
+            Ok(response) => Self::of_error_status(response),
             Err(GatewayError::Upstream { fault, message, .. }) => Self::of_fault(*fault, message),
-            // Our own shutdown, limits and defects say nothing about the provider.
-            Err(error) => Self {
-                retry: None,
-                falls_back: false,
-                health: Health::Neutral,
-                attempt: Some(Attempt::Cancelled),
-                end: match error {
-                    GatewayError::Unavailable { code: "out_of_descriptors", .. } => {
-                        DispatchObserver::withdrawn
-                    }
-                    _ => DispatchObserver::cut,
-                },
-            },
-        }
-    }
-
-    fn of_answer(answer: &UpstreamResponse) -> Self {
-        let status = answer.status;
-        if status.as_u16() < 400 {
-            let is_whole = matches!(answer.body, ReceivedBody::Whole(_));
-            return Self {
-                retry: None,
-                falls_back: false,
-                health: if is_whole { Health::Good } else { Health::Begun },
-                attempt: None,
-                end: DispatchObserver::completed,
-            };
-        }
-        let is_limited = status == StatusCode::TOO_MANY_REQUESTS;
-        let attempt = if is_limited && is_out_of_quota(answer) {
-            Attempt::Quota
-        } else {
-            Attempt::of_status(status.as_u16())
-        };
-        Self {
-            retry: retry(answer),
-            falls_back: is_limited || status.is_server_error(),
-            health: match status {
-                _ if is_limited => Health::Neutral,
-                _ if status.is_server_error() => Health::Failed(format!("it answered {}", name(status))),
-                // The request was wrong; the provider is well.
-                _ => Health::Good,
-            },
-            attempt: Some(attempt),
-            end: DispatchObserver::completed,
-        }
-    }
-
-    fn of_fault(fault: Fault, message: &str) -> Self {
-        let (attempt, end): (_, fn(&mut DispatchObserver)) = match fault {
-            Fault::Unreachable => (Attempt::ConnectError, DispatchObserver::unreachable),
-            Fault::ConnectTimeout | Fault::TimedOut => (Attempt::Timeout, DispatchObserver::timed_out),
-            Fault::Broken | Fault::CutShort | Fault::InvalidResponse => {
-                (Attempt::ServerError, DispatchObserver::failed)
+            Err(GatewayError::Unavailable { code: "out_of_descriptors", .. }) => {
+                Self::ours(Ending::Withdrawn)
             }
-            Fault::Credentials => (Attempt::Unauthorized, DispatchObserver::completed),
-            Fault::BreakerOpen(_) => (Attempt::BreakerOpen, DispatchObserver::breaker_open),
-        };
-        let is_unreachable = fault == Fault::Unreachable;
-        Self {
-            retry: is_unreachable.then_some(Retry { reason: RetryReason::ConnectError, after: None }),
-            falls_back: true,
-            health: match fault {
-                Fault::Unreachable | Fault::ConnectTimeout => Health::Unreachable(message.to_owned()),
-                Fault::Broken | Fault::CutShort | Fault::TimedOut => Health::Failed(message.to_owned()),
-                Fault::Credentials => Health::Good,
-                Fault::InvalidResponse | Fault::BreakerOpen(_) => Health::Neutral,
-            },
-            attempt: Some(attempt),
-            end,
+            Err(_) => Self::ours(Ending::SHUTDOWN),
         }
+    }
+
+    /// Our own shutdown, limits and defects say nothing about the provider.
+    const fn ours(ending: Ending) -> Self {
+        Self {
+            retry: None,
+            falls_back: false,
+            health: Health::Neutral,
+            attempt: Some(Attempt::Cancelled),
+            ending,
+        }
+    }
+
+    fn of_success(response: &UpstreamResponse) -> Self {
+        let is_whole = matches!(response.body, ReceivedBody::Whole(_));
+        Self {
+            retry: None,
+            falls_back: false,
+            health: if is_whole { Health::Good } else { Health::Begun },
+            attempt: None,
+            ending: Ending::COMPLETED,
+        }
+    }
+
+    /// An upstream's error. A 429 says nothing about the provider's health, any other 4xx that it is well.
+    fn of_error_status(response: &UpstreamResponse) -> Self {
+        let (falls_back, health, attempt) = match response.status.as_u16() {
+            429 if is_out_of_quota(response) => (true, Health::Neutral, Attempt::Quota),
+            429 => (true, Health::Neutral, Attempt::RateLimited),
+            500..600 => {
+                (true, Health::Failed(format!("it answered {}", name(response.status))), Attempt::ServerError)
+            }
+            status => (false, Health::Good, Attempt::of_status(status)),
+        };
+        Self { retry: retry(response), falls_back, health, attempt: Some(attempt), ending: Ending::COMPLETED }
+    }
+
+    /// No response of the upstream that could be relayed. Only a failure to connect is retried: nothing was sent.
+    fn of_fault(fault: Fault, message: &str) -> Self {
+        let message = message.to_owned();
+        let (health, attempt, ending) = match fault {
+            Fault::Unreachable => (Health::Unreachable(message), Attempt::ConnectError, Ending::Unreachable),
+            Fault::ConnectTimeout => (Health::Unreachable(message), Attempt::Timeout, Ending::TimedOut),
+            Fault::TimedOut => (Health::Failed(message), Attempt::Timeout, Ending::TimedOut),
+            Fault::Broken | Fault::CutShort => {
+                (Health::Failed(message), Attempt::ServerError, Ending::Failed)
+            }
+            Fault::InvalidResponse => (Health::Neutral, Attempt::ServerError, Ending::Failed),
+            Fault::Credentials => (Health::Good, Attempt::Unauthorized, Ending::COMPLETED),
+            Fault::BreakerOpen(_) => (Health::Neutral, Attempt::BreakerOpen, Ending::BreakerOpen),
+        };
+        let is_retried = fault == Fault::Unreachable;
+        let retry = is_retried.then_some(Retry { reason: RetryReason::ConnectError, after: None });
+        Self { retry, falls_back: true, health, attempt: Some(attempt), ending }
     }
 }
 
-/// Why an error of the upstream may pass. It has the last word itself, where it says one; a rate limit passes only when
-/// it says, and a quota that is used up does not.
-fn retry(answer: &UpstreamResponse) -> Option<Retry> {
-    let opinion = should_retry(&answer.headers);
-    let after = retry_after(&answer.headers, Timestamp::now());
-    let reason = match answer.status.as_u16() {
-        _ if opinion == Some(false) => return None,
+/// The retry that may help after an upstream's error. Where the upstream says whether to retry, that counts; a 429 is
+/// retried only where it says when.
+fn retry(response: &UpstreamResponse) -> Option<Retry> {
+    let opinion = should_retry(&response.headers);
+    if opinion == Some(false) {
+        return None;
+    }
+    let after = retry_after(&response.headers, Timestamp::now());
+    let reason = match response.status.as_u16() {
         429 if after.is_none() => return None,
         429 => RetryReason::RateLimited,
         502..=504 => RetryReason::ServerError,
         _ if opinion == Some(true) => RetryReason::Requested,
         _ => return None,
     };
-    (!is_out_of_quota(answer)).then_some(Retry { reason, after })
+    (!is_out_of_quota(response)).then_some(Retry { reason, after })
 }
 
-/// Whether no waiting helps: the account is out of money.
-fn is_out_of_quota(answer: &UpstreamResponse) -> bool {
+/// Whether the account is out of money, so that no wait helps.
+fn is_out_of_quota(response: &UpstreamResponse) -> bool {
     #[derive(Deserialize)]
     struct Envelope {
         error: Reason,
@@ -142,7 +133,7 @@ fn is_out_of_quota(answer: &UpstreamResponse) -> bool {
         code: Option<serde_json::Value>,
         r#type: Option<serde_json::Value>,
     }
-    let ReceivedBody::Whole(bytes) = &answer.body else { return false };
+    let ReceivedBody::Whole(bytes) = &response.body else { return false };
     let is_quota = |word: Option<serde_json::Value>| {
         word.is_some_and(|word| word.as_str() == Some("insufficient_quota"))
     };

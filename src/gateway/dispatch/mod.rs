@@ -1,7 +1,7 @@
 //! Carries one operation out at its targets: attempts, retries, fallback, and the response that comes of them.
 
-pub(crate) mod attempts;
+pub(crate) mod call;
 mod classify;
 mod deadline;
-pub(crate) mod upstream_response;
-pub(crate) mod validation;
+mod upstream_response;
+mod validation;

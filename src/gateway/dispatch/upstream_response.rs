@@ -5,24 +5,23 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
-use super::deadline::Deadline;
+use super::call::Call;
 use super::validation::{self, Sniffer};
 use crate::api::endpoint::Content;
 use crate::api::usage::{self, Declaration};
 use crate::gateway::http::error::{Fault, GatewayError};
 use crate::gateway::http::headers;
-use crate::gateway::observe::record::{Dispatch, RequestRecord};
+use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::Operation;
-use crate::gateway::request::targets::ModelTarget;
-use crate::gateway::response::decode::{self, BodyError, ResponseBody};
-use crate::gateway::response::relay_body::{Begun, Form, RelayBody, RelaySetup};
-use crate::gateway::response::reply::Reply;
-use crate::gateway::state::worker::WorkerState;
-use crate::metrics::{HttpObserver, UsageSource};
+use crate::gateway::response::body_reader::Form;
+use crate::gateway::response::client_response::Response;
+use crate::gateway::response::decode::{self, BodyError, DecodedBody};
+use crate::gateway::response::relay_body::{Begun, RelayBody, RelaySetup};
+use crate::metrics::UsageSource;
 use crate::providers::{Scrubber, UpstreamBody};
 
 /// An answer up to this size is held until it is known to be JSON.
@@ -46,52 +45,49 @@ pub(crate) enum ReceivedBody {
     Begun(Begun),
 }
 
-/// One dispatch: an operation at a target.
-pub(crate) struct Call<'a> {
-    pub(crate) worker: &'a WorkerState,
-    pub(crate) target: &'a Arc<ModelTarget>,
-    pub(crate) operation: &'a Operation,
-    pub(crate) deadline: Deadline<'a>,
+/// Reads the response of one attempt.
+pub(super) struct Reader<'a> {
+    pub(super) call: &'a Call<'a>,
+    pub(super) record: &'a mut RequestRecord,
 }
 
-impl Call<'_> {
+impl Reader<'_> {
     /// Reads an answer until it is sure enough to be one.
-    pub(crate) async fn read(
-        &self,
-        response: Response<UpstreamBody>,
-        dispatch: &mut Dispatch,
-        record: &mut RequestRecord,
+    pub(super) async fn read(
+        mut self,
+        response: http::Response<UpstreamBody>,
     ) -> Result<UpstreamResponse, GatewayError> {
         let (mut head, body) = response.into_parts();
         let is_framed = headers::is_framed(&head.headers);
         let body = decode::decoded(&mut head, body);
-        if let Some(scrubber) = &self.target.upstream.scrubber {
+        if let Some(scrubber) = &self.call.target.upstream.scrubber {
             scrubber.remove_from_headers(&mut head.headers);
         }
-        let content = self.operation.content;
-        if self.operation.relays_redirect(head.status) {
-            let body = self.hold(body, 0, Sniffer::known(Form::Other), record).await?;
+        let content = self.call.operation.content;
+        if self.call.operation.relays_redirect(head.status) {
+            let body = self.hold(body, 0, Sniffer::known(Form::Other)).await?;
             let headers = self.to_caller(head.status, head.headers);
             return Ok(UpstreamResponse { status: head.status, headers, body });
         }
         let refusal = match head.status {
             status if status.is_client_error() || status.is_server_error() => {
-                return self.read_error(head, body, record).await;
+                return self.read_error(head, body).await;
             }
             status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
-            status => validation::refusal(self.operation, status, &head.headers, &body),
+            status => validation::refusal(self.call.operation, status, &head.headers, &body),
         };
         if let Some(reason) = refusal {
             return Err(self.invalid_response(reason));
         }
-        let sniffer = Sniffer::new(self.operation, &head.headers);
+        let sniffer = Sniffer::new(self.call.operation, &head.headers);
         // Gemini's own streams are JSON unless events are asked for.
-        let streams_json = self.operation.stream && self.operation.declaration == Declaration::Gemini;
+        let streams_json =
+            self.call.operation.stream && self.call.operation.declaration == Declaration::Gemini;
         let limit = if streams_json { 0 } else { HELD_ANSWER };
-        let mut body = self.hold(body, limit, sniffer, record).await?;
+        let mut body = self.hold(body, limit, sniffer).await?;
         let mut headers = self.to_caller(head.status, head.headers);
         match &mut body {
-            ReceivedBody::Whole(bytes) => self.check(bytes, is_framed, dispatch, record)?,
+            ReceivedBody::Whole(bytes) => self.check(bytes, is_framed)?,
             ReceivedBody::Begun(begun) if begun.form == Form::Other && !content.is_free() => {
                 return Err(self.invalid_response(validation::NOT_JSON));
             }
@@ -112,7 +108,7 @@ impl Call<'_> {
 
     /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
     fn to_caller(&self, status: StatusCode, headers: HeaderMap) -> HeaderMap {
-        let size = headers.get(header::CONTENT_LENGTH).filter(|_| self.operation.method == Method::HEAD);
+        let size = headers.get(header::CONTENT_LENGTH).filter(|_| self.call.operation.method == Method::HEAD);
         let size = size.cloned();
         let mut headers = headers::to_caller(status, headers);
         headers.extend(size.map(|size| (header::CONTENT_LENGTH, size)));
@@ -120,14 +116,8 @@ impl Call<'_> {
     }
 
     /// Checks a whole body, and notes what it declares to have used.
-    fn check(
-        &self,
-        bytes: &[u8],
-        is_framed: bool,
-        dispatch: &mut Dispatch,
-        record: &mut RequestRecord,
-    ) -> Result<(), GatewayError> {
-        let content = self.operation.content;
+    fn check(&mut self, bytes: &[u8], is_framed: bool) -> Result<(), GatewayError> {
+        let content = self.call.operation.content;
         if bytes.is_empty() {
             let is_answer = content != Content::Json;
             return if is_answer { Ok(()) } else { Err(self.invalid_response(validation::NO_BODY)) };
@@ -136,33 +126,31 @@ impl Call<'_> {
             if !content.is_free() {
                 return Err(self.invalid_response(validation::NOT_JSON));
             }
-            let is_broken = self.must_be_whole(is_framed) && validation::is_cut(bytes);
+            let is_broken = must_be_whole(self.call.operation, is_framed) && validation::is_cut(bytes);
             return if is_broken { Err(self.not_whole(BodyError::Broken)) } else { Ok(()) };
         };
         if let Some(tokens) = declared
-            && self.operation.declaration != Declaration::Nothing
+            && self.call.operation.declaration != Declaration::Nothing
         {
-            record.used(&tokens);
-            dispatch.note(|observer| observer.used(tokens, UsageSource::Native));
+            self.record.used(tokens, UsageSource::Native, None);
         }
         Ok(())
     }
 
     /// An error of the provider: same status, same body, without our credential in it.
     async fn read_error(
-        &self,
+        &mut self,
         head: http::response::Parts,
-        body: ResponseBody,
-        record: &mut RequestRecord,
+        body: DecodedBody,
     ) -> Result<UpstreamResponse, GatewayError> {
         let is_encoded = headers::is_encoded(&head.headers);
-        let is_decoded = matches!(body, ResponseBody::Decoded(_));
+        let is_decoded = matches!(body, DecodedBody::Decoded(_));
         let mut headers = self.to_caller(head.status, head.headers);
-        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json), record).await {
+        let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json)).await {
             Ok(ReceivedBody::Whole(bytes)) if !is_encoded => {
                 let answer = self.scrubbed(head.status, headers, bytes);
                 if let ReceivedBody::Whole(bytes) = &answer.body {
-                    record.upstream_failed(bytes);
+                    self.record.upstream_failed(bytes);
                 }
                 return Ok(answer);
             }
@@ -178,13 +166,13 @@ impl Call<'_> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let message = format!("it answered {} with {unreadable}", head.status);
         let envelope = Bytes::from(self.invalid_response(message).envelope());
-        record.upstream_failed(&envelope);
+        self.record.upstream_failed(&envelope);
         Ok(self.scrubbed(head.status, headers, envelope))
     }
 
     /// An error text without our credential, whatever an upstream writes into it.
     fn scrubbed(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamResponse {
-        let bytes = match &self.target.upstream.scrubber {
+        let bytes = match &self.call.target.upstream.scrubber {
             Some(scrubber) => scrubber.scrubbed(bytes),
             None => bytes,
         };
@@ -193,21 +181,20 @@ impl Call<'_> {
 
     /// What removes our credential from successful responses.
     fn content_scrubber(&self) -> Option<&Scrubber> {
-        self.target.upstream.scrubber.as_ref().filter(|scrubber| scrubber.is_for_content())
+        self.call.target.upstream.scrubber.as_ref().filter(|scrubber| scrubber.is_for_content())
     }
 
     /// Reads a body up to a limit, or until it shows that it is no JSON, within the deadline of the call. However that
     /// ends, the time was the provider's. Of a stream only the first bytes are waited for: until they come, an honest
     /// status can still be sent.
     async fn hold(
-        &self,
-        body: ResponseBody,
+        &mut self,
+        body: DecodedBody,
         limit: usize,
         sniffer: Sniffer,
-        record: &mut RequestRecord,
     ) -> Result<ReceivedBody, GatewayError> {
         let held = self.read_up_to(limit, sniffer, body).await;
-        record.note(HttpObserver::received);
+        self.record.received();
         held
     }
 
@@ -215,7 +202,7 @@ impl Call<'_> {
         &self,
         limit: usize,
         mut sniffer: Sniffer,
-        mut body: ResponseBody,
+        mut body: DecodedBody,
     ) -> Result<ReceivedBody, GatewayError> {
         let mut parts = VecDeque::new();
         let mut size = 0;
@@ -223,11 +210,11 @@ impl Call<'_> {
             if body.is_end_stream() {
                 return Ok(ReceivedBody::Whole(joined(parts, size)));
             }
-            let frame = match self.deadline.within(body.frame()).await {
+            let frame = match self.call.deadline.within(body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => return Err(self.not_whole(error)),
                 Ok(None) => return Ok(ReceivedBody::Whole(joined(parts, size))),
-                Err(why) => return Err(self.deadline.missed(&why, self.provider())),
+                Err(why) => return Err(self.call.deadline.missed(&why, self.call.provider())),
             };
             let Ok(bytes) = frame.into_data() else { continue };
             sniffer.read(&bytes);
@@ -240,47 +227,44 @@ impl Call<'_> {
         }
     }
 
-    /// The answer on its way to the caller.
-    pub(crate) fn reply(&self, answer: UpstreamResponse, dispatch: Dispatch) -> Reply {
-        let UpstreamResponse { status, mut headers, body } = answer;
-        self.target.sign(&mut headers);
-        match body {
-            ReceivedBody::Whole(bytes) => Reply::held(status, headers, bytes, dispatch),
-            ReceivedBody::Begun(begun) => {
-                let setup = RelaySetup {
-                    target: Arc::clone(self.target),
-                    endpoint: self.operation.endpoint,
-                    declaration: self.operation.declaration,
-                    must_be_whole: self.must_be_whole(begun.is_framed),
-                    injected: self.operation.injects_usage(self.target),
-                    whole_by: self.deadline.at,
-                    idle: self.worker.app.config.http.stream_idle,
-                    cut: self.worker.cut.clone().cancelled_owned(),
-                };
-                Reply::relayed(status, headers, RelayBody::new(begun, dispatch, setup))
-            }
-        }
-    }
-
-    /// Whether JSON that is cut is broken. What a passthrough relays may have been cut by whoever wrote it, unless it
-    /// ended with its connection.
-    fn must_be_whole(&self, is_framed: bool) -> bool {
-        self.operation.content != Content::Any || !is_framed
-    }
-
     /// A body that did not come to its end.
     fn not_whole(&self, error: BodyError) -> GatewayError {
         let fault = if error == BodyError::Broken { Fault::CutShort } else { Fault::InvalidResponse };
-        GatewayError::upstream(self.provider(), fault, error.to_string())
+        GatewayError::upstream(self.call.provider(), fault, error.to_string())
     }
 
     fn invalid_response(&self, reason: impl Into<String>) -> GatewayError {
-        GatewayError::upstream(self.provider(), Fault::InvalidResponse, reason)
+        GatewayError::upstream(self.call.provider(), Fault::InvalidResponse, reason)
     }
+}
 
-    pub(crate) fn provider(&self) -> &str {
-        &self.target.upstream.provider.name
+impl UpstreamResponse {
+    /// The response to the client.
+    pub(super) fn into_response(self, call: &Call<'_>, record: &mut RequestRecord) -> Response {
+        let Self { status, mut headers, body } = self;
+        call.target.sign(&mut headers);
+        let begun = match body {
+            ReceivedBody::Whole(bytes) => return Response::held(status, headers, bytes),
+            ReceivedBody::Begun(begun) => begun,
+        };
+        let setup = RelaySetup {
+            target: Arc::clone(call.target),
+            endpoint: call.operation.endpoint,
+            declaration: call.operation.declaration,
+            must_be_whole: must_be_whole(call.operation, begun.is_framed),
+            injected: call.operation.injects_usage(call.target),
+            whole_by: call.deadline.at,
+            idle: call.worker.app.config.http.stream_idle,
+            cut: call.worker.cut.clone().cancelled_owned(),
+        };
+        Response::relayed(status, headers, RelayBody::new(begun, setup, record))
     }
+}
+
+/// Whether JSON that is cut is broken. A body that a passthrough relays may have been cut by its author, unless it ended
+/// with its connection.
+fn must_be_whole(operation: &Operation, is_framed: bool) -> bool {
+    operation.content != Content::Any || !is_framed
 }
 
 fn joined(mut parts: VecDeque<Bytes>, size: usize) -> Bytes {

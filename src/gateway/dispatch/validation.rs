@@ -7,8 +7,8 @@ use crate::api::Finder;
 use crate::api::endpoint::Content;
 use crate::gateway::http::headers;
 use crate::gateway::request::operation::Operation;
-use crate::gateway::response::decode::ResponseBody;
-use crate::gateway::response::relay_body::Form;
+use crate::gateway::response::body_reader::Form;
+use crate::gateway::response::decode::DecodedBody;
 
 /// Why a response without a body is invalid.
 pub(crate) const NO_BODY: &str = "its answer has no body";
@@ -22,7 +22,7 @@ pub(crate) fn refusal(
     operation: &Operation,
     status: StatusCode,
     headers: &HeaderMap,
-    body: &ResponseBody,
+    body: &DecodedBody,
 ) -> Option<String> {
     let wanted = operation.content;
     let kind = headers::media_type(headers);

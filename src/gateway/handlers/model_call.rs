@@ -6,15 +6,14 @@ use http::header::HeaderValue;
 use http::request::{Parts, Request};
 
 use crate::api::Endpoint;
-use crate::gateway::dispatch::attempts::carry_out;
+use crate::gateway::dispatch::call::dispatch;
 use crate::gateway::http::body_memory::Reservation;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{body, headers};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
-use crate::gateway::response::reply::Reply;
+use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::HttpObserver;
 
 /// A request whose body is not read yet.
 pub(crate) struct Received {
@@ -29,14 +28,14 @@ pub(crate) async fn call(
     endpoint: Endpoint,
     mut received: Received,
     record: &mut RequestRecord,
-) -> Result<Reply, GatewayError> {
+) -> Result<Response, GatewayError> {
     let body = received.body(worker, record).await?;
     let payload = Payload::of_model_call(endpoint, &received.head.headers, body).await?;
     let operation = received.operation(OperationKind::Model, endpoint, payload);
-    record.note(|observer| observer.decoded(operation.stream));
+    record.decoded(operation.stream);
 
     let targets = worker.targets(operation.payload.model())?.speaking(endpoint, &worker.app.providers)?;
-    carry_out(worker, &targets, &operation, record).await
+    dispatch(worker, &targets, &operation, record).await
 }
 
 impl Received {
@@ -76,11 +75,11 @@ impl Received {
     ) -> Result<Bytes, GatewayError> {
         let server = &worker.app.config.server;
         let body = std::mem::take(&mut self.body);
-        record.note(HttpObserver::body_awaited);
+        record.body_awaited();
         let limits = (server.body_size_limit, server.timeouts.body);
         let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);
         let body = body::read(&self.head.headers, body, limits, memory).await?;
-        record.note(HttpObserver::body_read);
+        record.body_read();
         Ok(body)
     }
 }

@@ -7,7 +7,7 @@ use http::Request;
 use serde::Serialize;
 
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::response::reply::Reply;
+use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ struct List<'a> {
 const OURS: &str = "aurora";
 
 /// Every configured route, and every model as `provider/model` and by its bare name where only one provider has it.
-pub(crate) fn list(worker: &WorkerState) -> Reply {
+pub(crate) fn list(worker: &WorkerState) -> Response {
     let providers = &worker.app.providers;
     let (model_routes, models) = (providers.model_routes(), providers.models());
     let mut data: Vec<Model> =
@@ -49,7 +49,7 @@ pub(crate) fn list(worker: &WorkerState) -> Reply {
 }
 
 /// One model by any of its ids; SDKs write the slash between provider and model as `%2F`.
-pub(crate) async fn show(worker: &WorkerState, mut request: Request<Body>) -> Result<Reply, GatewayError> {
+pub(crate) async fn show(worker: &WorkerState, mut request: Request<Body>) -> Result<Response, GatewayError> {
     let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
     let providers = &worker.app.providers;
     if providers.model_routes().contains(&id.as_str()) {
@@ -74,6 +74,6 @@ fn model(id: String, provider: &str) -> Model<'_> {
     Model { id, object: "model", created: 0, owned_by: provider }
 }
 
-fn json(value: &impl Serialize) -> Reply {
-    serde_json::to_vec(value).map_or_else(|_| GatewayError::Internal.into_reply(), Reply::json)
+fn json(value: &impl Serialize) -> Response {
+    serde_json::to_vec(value).map_or_else(|_| GatewayError::Internal.into_response(), Response::json)
 }

@@ -10,14 +10,14 @@ use super::model_call::Received;
 use crate::api::Endpoint;
 use crate::api::endpoint::Content;
 use crate::api::usage::Declaration;
-use crate::gateway::dispatch::attempts::carry_out;
+use crate::gateway::dispatch::call::dispatch;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{headers, path};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::json::Peek;
 use crate::gateway::request::operation::{OperationKind, Payload, parsed};
 use crate::gateway::request::targets::unknown_provider;
-use crate::gateway::response::reply::Reply;
+use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 use crate::providers::Upstream;
 
@@ -30,7 +30,7 @@ pub(crate) async fn call(
     endpoint: Endpoint,
     mut received: Received,
     record: &mut RequestRecord,
-) -> Result<Reply, GatewayError> {
+) -> Result<Response, GatewayError> {
     let below = received.path_below(worker, PREFIX).to_owned();
     let place = Place::of(worker, &received.head.method, &below).ok_or(GatewayError::NO_SUCH_ROUTE)?;
     let (path, native_call) = (place.path, place.native_call);
@@ -49,10 +49,10 @@ pub(crate) async fn call(
         operation.declaration = Declaration::Gemini;
         operation.stream |= call.stream;
     }
-    record.note(|observer| observer.decoded(operation.stream));
+    record.decoded(operation.stream);
     let named = native_call.map(|call| call.model).or_else(|| peek.as_ref().map(|peek| peek.model.as_str()));
     let targets = worker.targets_at(upstream, named);
-    carry_out(worker, &targets, &operation, record).await
+    dispatch(worker, &targets, &operation, record).await
 }
 
 /// The endpoint that a request is for, as far as it is one that is known.

@@ -10,13 +10,13 @@ use super::model_call::Received;
 use super::routes::VERSION;
 use crate::api::Endpoint;
 use crate::api::endpoint::Content;
-use crate::gateway::dispatch::attempts::carry_out;
+use crate::gateway::dispatch::call::dispatch;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::path;
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::{OperationKind, Payload};
 use crate::gateway::request::targets::{names, unknown_provider, unsupported};
-use crate::gateway::response::reply::Reply;
+use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 use crate::providers::{Providers, Upstream};
 
@@ -30,7 +30,7 @@ pub(crate) async fn call(
     content: Content,
     mut received: Received,
     record: &mut RequestRecord,
-) -> Result<Reply, GatewayError> {
+) -> Result<Response, GatewayError> {
     let path = received.path_below(worker, VERSION).to_owned();
     if !path.split('/').skip(1).all(path::is_id) {
         let message = "The id in the path holds what no id can: send it as the provider gave it.";
@@ -46,8 +46,8 @@ pub(crate) async fn call(
     };
     let operation = received.operation(OperationKind::Stored, endpoint, Payload::AsIs(body));
     let operation = operation.at(path, content).with_query(query.as_deref());
-    record.note(|observer| observer.decoded(operation.stream));
-    carry_out(worker, &targets, &operation, record).await
+    record.decoded(operation.stream);
+    dispatch(worker, &targets, &operation, record).await
 }
 
 /// The provider that is named, or the only one that has the endpoint.

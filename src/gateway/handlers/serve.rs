@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
 use super::model_call::Received;
 use super::routes::{Action, Lock, Page, RequestKind, Route, Routed};
@@ -15,10 +15,11 @@ use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{cross_site, headers, host};
 use crate::gateway::observe::record::RequestRecord;
-use crate::gateway::response::reply::{ObservedBody, Reply, ReplyBody};
+use crate::gateway::response::client_response::Response;
+use crate::gateway::response::recorded_body::{RecordedBody, ResponseBody};
 use crate::gateway::state::lifecycle::BeyondCap;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::Surface;
+use crate::metrics::{Ending, Surface};
 use crate::panics;
 
 /// Serves a request: checks its head, records it unless it is for a page about the gateway, handles it.
@@ -26,14 +27,14 @@ pub(crate) async fn serve(
     worker: Arc<WorkerState>,
     routed: Routed,
     request: Request<Body>,
-) -> Response<Body> {
+) -> http::Response<Body> {
     let Routed { index, route } = routed;
     let request_id = headers::request_id(request.headers());
     let admitted = admit(&worker, route, &request);
     let kind = match (route.action, &admitted) {
         (Action::Page(page), Ok(_)) => {
             let page = render(&worker, page, request.headers()).await;
-            return respond(page, None, request_id);
+            return respond(page, RequestRecord::off(), request_id);
         }
         // What is refused is no page.
         (Action::Page(_), Err(_)) => RequestKind::Unmatched,
@@ -45,11 +46,14 @@ pub(crate) async fn serve(
         Ok(caller) => {
             let handled = handle(&worker, kind, request, &request_id, caller, &mut record);
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
-            handled.unwrap_or(Err(GatewayError::Internal))
+            handled.unwrap_or_else(|_| {
+                record.end_dispatch(Ending::Panicked);
+                Err(GatewayError::Internal)
+            })
         }
     };
     match outcome {
-        Ok(reply) => respond(reply, Some(record), request_id),
+        Ok(response) => respond(response, record, request_id),
         Err(refusal) => {
             let record = refused(&worker, &refusal, record);
             respond(route.refusal(refusal), record, request_id)
@@ -86,14 +90,14 @@ fn admit(
     })
 }
 
-async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Reply {
+async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Response {
     match page {
-        Page::Health => Reply::json(r#"{"status":"ok"}"#),
-        Page::Ready if worker.app.lifecycle.is_ready() => Reply::json(r#"{"status":"ok"}"#),
+        Page::Health => Response::json(r#"{"status":"ok"}"#),
+        Page::Ready if worker.app.lifecycle.is_ready() => Response::json(r#"{"status":"ok"}"#),
         Page::Ready => {
-            let mut reply = Reply::json(r#"{"status":"draining"}"#);
-            reply.status = StatusCode::SERVICE_UNAVAILABLE;
-            reply
+            let mut response = Response::json(r#"{"status":"draining"}"#);
+            response.status = StatusCode::SERVICE_UNAVAILABLE;
+            response
         }
         Page::Metrics => metrics::scrape(worker, headers).await,
     }
@@ -107,7 +111,7 @@ async fn handle(
     request_id: &HeaderValue,
     caller: Option<CallerIndex>,
     record: &mut RequestRecord,
-) -> Result<Reply, GatewayError> {
+) -> Result<Response, GatewayError> {
     match kind {
         RequestKind::Unmatched => not_draining(worker).and(Err(GatewayError::NO_SUCH_ROUTE)),
         RequestKind::ListModels => {
@@ -161,37 +165,35 @@ fn not_draining(worker: &WorkerState) -> Result<(), GatewayError> {
     if worker.cut.is_cancelled() { Err(GatewayError::DRAINING) } else { Ok(()) }
 }
 
-/// Records a refusal. A request that is dropped before its response notes by itself that its client disconnected.
-fn refused(worker: &WorkerState, refusal: &GatewayError, mut record: RequestRecord) -> Option<RequestRecord> {
+/// Records a refusal. A record that is dropped without a response says by itself that its client disconnected.
+fn refused(worker: &WorkerState, refusal: &GatewayError, mut record: RequestRecord) -> RequestRecord {
     record.refused(refusal);
     if let (Some(metrics), Some(reason)) = (&worker.metrics, refusal.rejection()) {
         metrics.process().rejected(reason);
     }
-    (!matches!(refusal, GatewayError::ClientDisconnected)).then_some(record)
+    if matches!(refusal, GatewayError::ClientDisconnected) { RequestRecord::off() } else { record }
 }
 
 impl Route {
     /// The response to a request that it refuses.
-    fn refusal(&self, refusal: GatewayError) -> Reply {
+    fn refusal(&self, refusal: GatewayError) -> Response {
         let is_wrong_method = refusal.status() == StatusCode::METHOD_NOT_ALLOWED;
-        let mut reply = refusal.into_reply();
+        let mut response = refusal.into_response();
         if is_wrong_method {
-            reply.headers.insert(ALLOW, HeaderValue::from_static(self.allow));
+            response.headers.insert(ALLOW, HeaderValue::from_static(self.allow));
         }
-        reply
+        response
     }
 }
 
-fn respond(reply: Reply, mut record: Option<RequestRecord>, request_id: HeaderValue) -> Response<Body> {
-    let Reply { status, headers, body, answer } = reply;
-    if let Some(record) = &mut record {
-        record.answered(status.as_u16(), answer);
-        // The place in flight is not held while an unread body is waited for.
-        if matches!(body, ReplyBody::Full(_)) {
-            record.release();
-        }
+fn respond(response: Response, mut record: RequestRecord, request_id: HeaderValue) -> http::Response<Body> {
+    let Response { status, headers, body, answer } = response;
+    record.responded(status.as_u16(), answer);
+    // The place in flight is not held while an unread body is waited for.
+    if matches!(body, ResponseBody::Full(_)) {
+        record.release();
     }
-    let mut response = Response::new(ObservedBody::watch(body, record));
+    let mut response = http::Response::new(RecordedBody::wrap(body, record));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.headers_mut().insert(headers::REQUEST_ID, request_id);

@@ -1,7 +1,12 @@
 //! The record of one request, and its two sinks: metrics and log.
 
-mod error_names;
+mod clock;
+mod dispatch_record;
+mod failure;
 mod log;
 pub(crate) mod record;
 mod refusal_lines;
 pub(crate) mod stream_error;
+
+#[cfg(test)]
+mod tests;

@@ -1,221 +1,292 @@
-//! What is noted of one request while it is served: for the metrics and for its log line. Either may be off, and then
-//! nothing of it happens.
+//! The record of one request: its facts, kept once while it is served and read at its end by the sinks that are on,
+//! metrics and request log. While both are off, no time is read and nothing is recorded.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderValue, Request};
 
+use super::clock;
+use super::dispatch_record::DispatchRecord;
+use super::failure::Failure;
 use super::log::RequestLog;
+use super::stream_error::Break;
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::observe::stream_error::Break;
-use crate::gateway::request::operation::Operation;
-use crate::gateway::request::targets::{ModelTarget, Targets};
+use crate::gateway::request::targets::ModelTarget;
 use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::lifecycle::InFlight;
-use crate::gateway::state::worker::WorkerState;
-use crate::metrics::{Answer, DispatchObserver, Endpoint, HttpMethod, HttpObserver, HttpOutcome, Tokens};
+use crate::gateway::state::worker::{Caller, WorkerState};
+use crate::metrics::{
+    self, Answer, CallFacts, Endpoint, HttpMethod, HttpOutcome, Mark, Marks, ModelRouteMetrics, RequestFacts,
+    Tokens, WorkerMetrics, nanos_between,
+};
 
-/// One exchange with a caller, from its head to the last byte of its answer.
+/// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to a
+/// client that disconnected.
 #[derive(Debug)]
 pub(crate) struct RequestRecord {
-    observer: Option<HttpObserver>,
-    log: Option<RequestLog>,
+    pub(super) metrics: Option<WorkerMetrics>,
+    pub(super) log: Option<RequestLog>,
+    /// `None` while both sinks are off.
+    pub(super) started: Option<Instant>,
+    /// Index in the route table.
+    route: usize,
+    /// Path in the route table.
+    pub(super) template: &'static str,
+    method: HttpMethod,
+    pub(super) caller: Option<Arc<Caller>>,
+    /// Set where it is a model call whose credential was accepted.
+    pub(super) endpoint: Option<Endpoint>,
+    /// The client asked for a stream.
+    pub(super) stream: bool,
+    /// Ends of the phases of a model call; only with metrics.
+    pub(super) marks: Marks,
+    /// Target of the last dispatch.
+    pub(super) target: Option<Arc<ModelTarget>>,
+    pub(super) model_route: Option<ModelRouteMetrics>,
+    /// The dispatch under way; only with metrics.
+    pub(super) dispatch: Option<DispatchRecord>,
+    /// Attempts at all targets.
+    pub(super) attempts: u32,
+    /// Status of the last attempt's response.
+    pub(super) upstream_status: Option<u16>,
+    /// Status of our response.
+    pub(super) status: Option<u16>,
+    /// Meaning of our response, if it is received whole.
+    pub(super) answer: Answer,
+    /// End of our response's transfer.
+    pub(super) transfer: HttpOutcome,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) first_token: Option<Instant>,
+    /// Bytes of our response's body that were sent.
+    sent: usize,
+    /// Boxed, since it is rare. Only for the log.
+    pub(super) failure: Option<Box<Failure>>,
     in_flight: Option<InFlight>,
-    /// The answer to HEAD has no body whose end could be seen.
-    bodiless: bool,
     /// The connection that sends the response.
     connection: Option<Arc<ConnectionState>>,
 }
 
 impl RequestRecord {
-    /// A head arrived. `route` is the index in the route table, and the template that stands there.
+    /// A request whose head arrived. `route` is its index in the route table, and its path there.
     pub(crate) fn start(
         worker: &WorkerState,
         route: (usize, &'static str),
         request: &Request<Body>,
         request_id: &HeaderValue,
     ) -> Self {
-        let method = request.method().as_str();
-        let observe = |metrics| HttpObserver::start(metrics, route.0, HttpMethod::of(method), Instant::now());
+        let log = RequestLog::new(worker.app.config.log.requests, request_id);
+        let method = HttpMethod::of(request.method().as_str());
+        let connection = request.extensions().get().cloned();
+        Self::new(worker.metrics.clone(), log, route, method, connection)
+    }
+
+    /// A request that is not recorded: a health check or an authorised scrape.
+    pub(crate) fn off() -> Self {
+        Self::new(None, None, (0, ""), HttpMethod::Other, None)
+    }
+
+    fn new(
+        metrics: Option<WorkerMetrics>,
+        log: Option<RequestLog>,
+        (route, template): (usize, &'static str),
+        method: HttpMethod,
+        connection: Option<Arc<ConnectionState>>,
+    ) -> Self {
         Self {
-            observer: worker.metrics.as_ref().map(observe),
-            log: RequestLog::start(worker.app.config.log, route.1, request_id),
+            started: (metrics.is_some() || log.is_some()).then(clock::now),
+            metrics,
+            log,
+            route,
+            template,
+            method,
+            caller: None,
+            endpoint: None,
+            stream: false,
+            marks: Marks::default(),
+            target: None,
+            model_route: None,
+            dispatch: None,
+            attempts: 0,
+            upstream_status: None,
+            status: None,
+            answer: Answer::GatewayError,
+            transfer: HttpOutcome::Cancelled,
+            tokens: None,
+            first_token: None,
+            sent: 0,
+            failure: None,
             in_flight: None,
-            bodiless: method == "HEAD",
-            connection: request.extensions().get().cloned(),
+            connection,
         }
     }
 
-    /// Counts the exchange in flight from here to its end.
+    /// Time since the head, where phases are measured.
+    fn mark(&self) -> Option<Mark> {
+        let is_measured = self.metrics.is_some() && self.endpoint.is_some();
+        let started = self.started.filter(|_| is_measured)?;
+        Some(metrics::mark(started, clock::now()))
+    }
+
+    /// Counts the request in flight from here to its end.
     pub(crate) fn hold(&mut self, in_flight: InFlight) {
         self.in_flight = Some(in_flight);
     }
 
     /// It is a model call, and its credential was accepted.
     pub(crate) fn model_call(&mut self, endpoint: Endpoint) {
-        if let Some(observer) = &mut self.observer {
-            observer.model_call(endpoint);
-        }
-        if let Some(log) = &mut self.log {
-            log.endpoint = Some(endpoint);
-        }
+        self.endpoint = Some(endpoint);
     }
 
-    /// The key was this caller's. Of a model call it is told after [`Self::model_call`].
+    /// The key belongs to this caller.
     pub(crate) fn caller(&mut self, worker: &WorkerState, caller: CallerIndex) {
-        let Some(caller) = caller.of(&worker.callers) else { return };
-        if let (Some(observer), Some(metrics)) = (&mut self.observer, &caller.metrics) {
-            observer.caller(metrics);
-        }
-        if let Some(log) = &mut self.log {
-            log.caller = Some(Arc::clone(&caller.name));
+        if self.started.is_some() {
+            self.caller = caller.of(&worker.callers).cloned();
         }
     }
 
-    /// Tells the observer what the log line leaves out.
-    pub(crate) fn note(&mut self, note: impl FnOnce(&mut HttpObserver)) {
-        if let Some(observer) = &mut self.observer {
-            note(observer);
-        }
+    /// From here on the client's body is waited for.
+    pub(crate) fn body_awaited(&mut self) {
+        self.marks.body_awaited = self.mark();
     }
 
-    /// A target was found: from here to the last byte its provider is being asked.
-    pub(crate) fn dispatch(
-        &mut self,
-        targets: &Targets,
-        target: &Arc<ModelTarget>,
-        operation: &Operation,
-    ) -> Dispatch {
-        if let Some(log) = &mut self.log {
-            log.dispatch(target);
-        }
-        let (Some(observer), Some(model)) = (&mut self.observer, &target.metrics) else {
-            return Dispatch(None);
-        };
-        let now = Instant::now();
-        observer.prepared(model, targets.model_route_metrics(), now);
-        Dispatch(Some(DispatchObserver::start(model, operation.endpoint, operation.stream, now)))
+    /// The client's body was read.
+    pub(crate) fn body_read(&mut self) {
+        self.marks.body_read = self.mark();
     }
 
-    /// A provider is being asked, maybe not for the first time.
-    pub(crate) fn attempt(&mut self) {
-        if let Some(observer) = &mut self.observer {
-            observer.asked_again();
-        }
-        if let Some(log) = &mut self.log {
-            log.attempt();
-        }
+    /// The client's body was parsed.
+    pub(crate) fn decoded(&mut self, stream: bool) {
+        self.marks.decoded = self.mark();
+        self.stream = stream;
+    }
+
+    /// As much of the upstream's response arrived as is held before its headers are relayed.
+    pub(crate) fn received(&mut self) {
+        self.marks.received = self.mark();
     }
 
     /// The upstream's status line and headers arrived.
-    pub(crate) fn upstream_answered(&mut self, status: u16) {
-        if let Some(observer) = &mut self.observer {
-            observer.dispatched();
+    pub(crate) fn upstream_responded(&mut self, status: u16) {
+        self.marks.dispatched = self.mark();
+        self.upstream_status = Some(status);
+    }
+
+    /// The upstream responded with an error of this body, or sent one in this part of a stream.
+    pub(crate) fn upstream_failed(&mut self, bytes: &Bytes) {
+        if self.log.is_none() {
+            return;
         }
-        if let Some(log) = &mut self.log {
-            log.upstream_status = Some(status);
+        let scrubber = self.target.as_ref().and_then(|target| target.upstream.scrubber.as_ref());
+        let mut failure = Failure::read(bytes, scrubber);
+        if self.status.is_some() {
+            failure.message = Some("the provider reported an error inside the stream".into());
+        }
+        self.failure = Some(Box::new(failure));
+    }
+
+    /// The body of the response breaks off, for this reason.
+    pub(crate) fn broken(&mut self, why: Break) {
+        if self.log.is_some() {
+            self.failure = Some(Box::new(why.into()));
         }
     }
 
-    /// The upstream answered an error with this body, or sent one in this part of a stream.
-    pub(crate) fn upstream_failed(&mut self, bytes: &[u8]) {
-        if let Some(log) = &mut self.log {
-            log.upstream_failed(bytes);
+    /// The response is an error of ours.
+    pub(crate) fn refused(&mut self, error: &GatewayError) {
+        if self.log.is_some() {
+            self.failure = Some(Box::new(error.into()));
         }
     }
 
-    /// The body of the answer breaks off, for this reason.
-    pub(crate) fn broke(&mut self, why: Break) {
-        if let Some(log) = &mut self.log {
-            log.error = Some(why.message().into());
-            log.names = why.into();
-        }
-    }
-
-    /// There is no answer to relay, for this reason.
-    pub(crate) fn refused(&mut self, refusal: &GatewayError) {
-        if let Some(log) = &mut self.log {
-            log.error = Some(refusal.to_string().into());
-            log.names = refusal.into();
-        }
-    }
-
-    /// Our status is decided, and what it means.
-    pub(crate) fn answered(&mut self, status: u16, answer: Answer) {
-        if let Some(observer) = &mut self.observer {
-            observer.answered(status, answer);
-        }
-        if let Some(log) = &mut self.log {
-            log.status = Some(status);
-            log.answer = answer;
-        }
-        if self.bodiless {
+    /// Our status is decided, and what the response means.
+    pub(crate) fn responded(&mut self, status: u16, answer: Answer) {
+        self.status = Some(status);
+        self.marks.responded = self.mark();
+        self.answer = answer;
+        // The response to HEAD has no body whose end could be seen.
+        if self.method == HttpMethod::Head {
             self.ended(HttpOutcome::Ok);
         }
     }
 
-    /// The first token of a stream is on its way to the caller.
+    /// The first token of a stream is on its way to the client.
     pub(crate) fn first_token(&mut self) {
-        if let Some(observer) = &mut self.observer {
-            observer.first_token();
-        }
-        if let Some(log) = &mut self.log {
-            log.first_token();
+        if self.started.is_some() && self.first_token.is_none() {
+            self.first_token = Some(clock::now());
         }
     }
 
-    /// The provider declared its use.
-    pub(crate) fn used(&mut self, tokens: &Tokens) {
-        if let Some(observer) = &mut self.observer {
-            observer.used(tokens);
-        }
-        if let Some(log) = &mut self.log {
-            log.tokens = Some(*tokens);
-        }
+    /// So many bytes of the body go to the client.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes;
     }
 
-    /// Gives the place in flight back before the response is sent: it is a refusal or all here.
+    /// Gives the place in flight back before the response is sent: it is a refusal, or complete in memory.
     pub(crate) fn release(&mut self) {
         self.in_flight = None;
     }
 
-    /// The response ended well for hyper: it counts as that once the kernel has accepted its last byte.
-    pub(crate) fn hand_over(mut self) {
+    /// Hands the record to the connection: the response ended well for hyper, and counts so once the kernel has accepted
+    /// its last byte.
+    pub(crate) fn finish_when_sent(mut self) {
+        self.record_dispatch();
         if let Some(connection) = self.connection.take() {
             connection.keep_unsent(self);
         }
     }
 
-    /// Whether the client does not take what is written.
+    /// Whether the client does not read what is written.
     pub(crate) fn is_write_blocked(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.is_write_blocked())
     }
 
-    /// The last byte was handed over, or will never be.
+    /// The last byte was given to hyper, or will never be.
     pub(crate) fn ended(&mut self, outcome: HttpOutcome) {
-        if let Some(observer) = &mut self.observer {
-            observer.ended(outcome);
-        }
-        if let Some(log) = &mut self.log {
-            log.transfer = outcome;
-        }
+        self.transfer = outcome;
         self.in_flight = None;
+    }
+
+    fn facts(&self, took: u64) -> RequestFacts<'_> {
+        let call = self.endpoint.map(|endpoint| CallFacts {
+            endpoint,
+            stream: self.stream.into(),
+            model: self.target.as_ref().and_then(|target| target.metrics.as_ref()),
+            model_route: self.model_route.as_ref(),
+            caller: self.caller.as_ref().and_then(|caller| caller.metrics.as_ref()),
+            tokens: self.tokens.as_ref(),
+            answer: self.answer,
+            marks: &self.marks,
+            has_first_token: self.first_token.is_some(),
+        });
+        RequestFacts {
+            route: self.route,
+            method: self.method,
+            status: self.status,
+            outcome: self.transfer,
+            sent: self.sent,
+            took,
+            call,
+        }
     }
 }
 
-/// One call to a provider, from its dispatch to the last byte of its answer. Dropped without a word of how it ended,
-/// the caller has left.
-#[derive(Debug)]
-pub(crate) struct Dispatch(Option<DispatchObserver>);
-
-impl Dispatch {
-    /// Tells the observer, where there is one.
-    pub(crate) fn note(&mut self, note: impl FnOnce(&mut DispatchObserver)) {
-        if let Some(observer) = &mut self.0 {
-            note(observer);
+impl Drop for RequestRecord {
+    fn drop(&mut self) {
+        let Some(started) = self.started else { return };
+        if std::thread::panicking() {
+            self.transfer = HttpOutcome::Broken;
+        }
+        self.record_dispatch();
+        let took = nanos_between(started, clock::now());
+        if let Some(metrics) = &self.metrics {
+            metrics.record_request(&self.facts(took));
+        }
+        if let Some(log) = &self.log {
+            log.write(self, took);
         }
     }
 }

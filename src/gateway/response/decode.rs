@@ -75,22 +75,22 @@ impl Coding {
 
 /// A response's body as identity, with the headers that say so. A part of an encoded body cannot be decoded and stays
 /// as it is, as does what has a coding that is not known.
-pub(crate) fn decoded(head: &mut Parts, body: UpstreamBody) -> ResponseBody {
+pub(crate) fn decoded(head: &mut Parts, body: UpstreamBody) -> DecodedBody {
     let coding = Coding::of(&head.headers).filter(|_| head.status != StatusCode::PARTIAL_CONTENT);
     // The response to HEAD tells of a body that does not come.
-    let Some(coding) = coding.filter(|_| !body.is_end_stream()) else { return ResponseBody::Plain(body) };
+    let Some(coding) = coding.filter(|_| !body.is_end_stream()) else { return DecodedBody::Plain(body) };
     head.headers.remove(header::CONTENT_ENCODING);
     head.headers.remove(header::CONTENT_LENGTH);
     let source = Source { body, part: Bytes::new(), taken: 0, is_broken: false };
     let scratch = vec![0; PIECE].into();
-    ResponseBody::Decoded(Box::new(Decoded { state: State::Begins(coding, source), scratch, size: 0 }))
+    DecodedBody::Decoded(Box::new(Decoding { state: State::Begins(coding, source), scratch, size: 0 }))
 }
 
 /// A response's body without its content coding.
 #[derive(Debug)]
-pub(crate) enum ResponseBody {
+pub(crate) enum DecodedBody {
     Plain(UpstreamBody),
-    Decoded(Box<Decoded>),
+    Decoded(Box<Decoding>),
 }
 
 /// Why a body does not go on.
@@ -104,7 +104,7 @@ pub(crate) enum BodyError {
     Expands,
 }
 
-impl Body for ResponseBody {
+impl Body for DecodedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -140,7 +140,7 @@ impl Body for ResponseBody {
 
 /// A body that is decoded as it comes. It waits for no more than its next bytes, and holds one piece of them.
 #[derive(Debug)]
-pub(crate) struct Decoded {
+pub(crate) struct Decoding {
     state: State,
     scratch: Box<[u8]>,
     /// Bytes that were decoded.
@@ -155,7 +155,7 @@ enum State {
     Over,
 }
 
-impl Decoded {
+impl Decoding {
     /// The next decoded bytes; `None` at their end.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         if let State::Begins(_, source) = &mut self.state {

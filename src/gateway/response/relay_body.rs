@@ -1,5 +1,5 @@
-//! An upstream's body on its way through: the bytes as they are, read along on the side, with a last word of our own
-//! where a stream breaks.
+//! An upstream's body on its way to the client: the bytes as they are, with an event of ours at the end of a stream that
+//! breaks.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,32 +14,22 @@ use http_body::{Body as _, SizeHint};
 use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::decode::{BodyError, ResponseBody};
+use super::body_reader::{BodyReader, End, Form};
+use super::decode::{BodyError, DecodedBody};
 use super::read_timeout::ReadTimeout;
-use super::tap::Tap;
-use crate::api::Finder;
-use crate::api::usage::{Declaration, Usage};
-use crate::gateway::observe::record::{Dispatch, RequestRecord};
+use crate::api::usage::Declaration;
+use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::observe::stream_error::Break;
 use crate::gateway::request::targets::ModelTarget;
-use crate::metrics::{DispatchObserver, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
+use crate::metrics::{Endpoint, HttpOutcome, StreamOutcome};
 use crate::panics;
-
-/// Form of a response's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Json,
-    /// Server-sent events.
-    Events,
-    Other,
-}
 
 /// A body that was read in part.
 #[derive(Debug)]
 pub(crate) struct Begun {
-    /// What was read.
+    /// The part that was read.
     pub(crate) head: VecDeque<Bytes>,
-    pub(crate) rest: ResponseBody,
+    pub(crate) rest: DecodedBody,
     pub(crate) form: Form,
     /// A length or chunks say where it ends; without them it ends with the connection, whole or not.
     pub(crate) is_framed: bool,
@@ -47,47 +37,30 @@ pub(crate) struct Begun {
 
 /// See the module.
 pub(crate) struct RelayBody {
-    /// What was read before the relay began.
+    /// The part that was read before the relay began.
     head: VecDeque<Bytes>,
-    upstream: ResponseBody,
-    is_framed: bool,
-    /// The body is JSON that has to come to its end.
-    must_be_whole: bool,
-    dispatch: Dispatch,
+    upstream: DecodedBody,
+    reader: BodyReader,
     target: Arc<ModelTarget>,
+    endpoint: Endpoint,
     /// Bytes that may be the beginning of the provider's key.
     held: BytesMut,
-    along: Along,
-    endpoint: Endpoint,
-    declaration: Declaration,
-    /// Where a declaration of use comes from, if one comes.
-    source: UsageSource,
     timeout: ReadTimeout,
     /// Resolves when the grace period of a shutdown is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     outcome: Option<HttpOutcome>,
 }
 
-/// What reads along.
-enum Along {
-    /// Of a stream of events.
-    Tap(Box<Tap>),
-    /// Of JSON, or anything else that may declare its use: what stands at the top of an object.
-    Finder(Finder),
-    Nothing,
-}
-
-/// What a relay needs besides the upstream's body.
+/// All that a relay needs besides the upstream's body.
 pub(crate) struct RelaySetup {
-    /// Who answers.
     pub(crate) target: Arc<ModelTarget>,
     pub(crate) endpoint: Endpoint,
     pub(crate) declaration: Declaration,
     /// Whether JSON that comes to its end too early is broken.
     pub(crate) must_be_whole: bool,
-    /// Whether Aurora asked for the stream's usage where the caller did not.
+    /// Whether Aurora asked for the stream's usage where the client did not.
     pub(crate) injected: bool,
-    /// When a body that is no stream must be complete.
+    /// Time at which a body that is no stream must be complete.
     pub(crate) whole_by: Instant,
     /// Longest silence inside a stream.
     pub(crate) idle: Duration,
@@ -95,70 +68,62 @@ pub(crate) struct RelaySetup {
 }
 
 impl RelayBody {
-    pub(crate) fn new(begun: Begun, mut dispatch: Dispatch, setup: RelaySetup) -> Self {
-        let is_json = begun.form == Form::Json;
-        let (timeout, along) = if begun.form == Form::Events {
-            dispatch.note(DispatchObserver::streaming);
-            let tap = Tap::new(setup.endpoint, setup.injected);
-            (ReadTimeout::new(Some(setup.idle), Instant::now() + setup.idle), Along::Tap(Box::new(tap)))
+    pub(crate) fn new(begun: Begun, setup: RelaySetup, record: &mut RequestRecord) -> Self {
+        let timeout = if begun.form == Form::Events {
+            record.streaming();
+            ReadTimeout::new(Some(setup.idle), Instant::now() + setup.idle)
         } else {
-            let finder = || Along::Finder(setup.declaration.finder());
-            let is_read = is_json || setup.declaration != Declaration::Nothing;
-            let timeout = ReadTimeout::new(None, setup.whole_by);
-            (timeout, if is_read { finder() } else { Along::Nothing })
+            ReadTimeout::new(None, setup.whole_by)
         };
+        let reader = BodyReader::new(
+            begun.form,
+            setup.endpoint,
+            setup.declaration,
+            setup.injected,
+            begun.is_framed,
+            setup.must_be_whole,
+        );
         Self {
             head: begun.head,
             upstream: begun.rest,
-            is_framed: begun.is_framed,
-            must_be_whole: is_json && setup.must_be_whole,
-            dispatch,
+            reader,
             target: setup.target,
-            held: BytesMut::new(),
-            along,
             endpoint: setup.endpoint,
-            declaration: setup.declaration,
-            source: if setup.injected { UsageSource::Injected } else { UsageSource::Native },
+            held: BytesMut::new(),
             timeout,
             cut: Box::pin(setup.cut),
             outcome: None,
         }
     }
 
-    /// The caller has left. SDKs close the connection at the event that ends a stream, or at an error inside it, so
-    /// that one was over even if bytes or the upstream's end would have followed.
-    pub(crate) fn left(&mut self) {
-        let Along::Tap(tap) = &self.along else { return };
-        if self.outcome.is_some() {
-            return;
-        }
-        if tap.seen().reported_error {
-            self.end(StreamOutcome::UpstreamError);
-        } else if is_whole(tap) {
-            self.end(StreamOutcome::Completed);
+    /// The client has disconnected, which may have been after the end of the stream.
+    pub(crate) fn client_disconnected(&mut self, record: &mut RequestRecord) {
+        if self.outcome.is_none()
+            && let Some(outcome) = self.reader.outcome_at_disconnect()
+        {
+            self.end(outcome, record);
         }
     }
 
-    /// How the body ended, once it has.
+    /// End of the body, once it has come.
     pub(crate) fn outcome(&self) -> Option<HttpOutcome> {
         self.outcome
     }
 
-    /// The exact size where the upstream declared it.
+    /// The exact size where the upstream declared it. A stream may get an event of ours at its end.
     pub(crate) fn size_hint(&self) -> SizeHint {
         let head: usize = self.head.iter().map(Bytes::len).sum();
-        match (&self.along, self.upstream.size_hint().exact()) {
-            // A stream may get an event of ours at its end.
-            (Along::Tap(_), _) | (_, None) => SizeHint::default(),
-            (_, Some(rest)) => SizeHint::with_exact(rest + head as u64),
+        match self.upstream.size_hint().exact() {
+            Some(rest) if !self.reader.is_stream() => SizeHint::with_exact(rest + head as u64),
+            _ => SizeHint::default(),
         }
     }
 
-    /// The next bytes for the caller; an error closes its connection.
+    /// The next bytes for the client; an error closes its connection.
     pub(crate) fn poll_bytes(
         &mut self,
         cx: &mut Context<'_>,
-        record: Option<&mut RequestRecord>,
+        record: &mut RequestRecord,
     ) -> Poll<Option<io::Result<Bytes>>> {
         self.timeout.client_reads();
         let polled = self.poll_relay(cx, record);
@@ -171,51 +136,27 @@ impl RelayBody {
     fn poll_relay(
         &mut self,
         cx: &mut Context<'_>,
-        mut record: Option<&mut RequestRecord>,
+        record: &mut RequestRecord,
     ) -> Poll<Option<io::Result<Bytes>>> {
         while self.outcome.is_none() {
             let next = match self.head.pop_front() {
                 Some(bytes) => Ok(Some(bytes)),
                 None => ready!(self.poll_upstream(cx)),
             };
-            match next {
+            let why = match next {
                 Ok(Some(bytes)) => {
-                    let passed = self.passed(bytes, record.as_deref_mut());
-                    let passed = self.scrubbed(passed);
+                    let passed = self.pass(bytes, record);
                     if !passed.is_empty() {
                         return Poll::Ready(Some(Ok(passed)));
                     }
+                    continue;
                 }
-                Ok(None) => return Poll::Ready(self.over_scrubbed(None, record)),
-                Err(why) => return Poll::Ready(self.over_scrubbed(Some(why), record)),
-            }
+                Ok(None) => None,
+                Err(why) => Some(why),
+            };
+            return Poll::Ready(self.finish(why, record));
         }
         Poll::Ready(None)
-    }
-
-    /// Bytes on their way to the client, without the provider's key.
-    fn scrubbed(&mut self, bytes: Bytes) -> Bytes {
-        match &self.target.upstream.scrubber {
-            Some(scrubber) if scrubber.is_for_content() => {
-                scrubber.part(&mut self.held, bytes, self.outcome.is_some())
-            }
-            _ => bytes,
-        }
-    }
-
-    /// See [`Self::over`]; with what was held.
-    fn over_scrubbed(
-        &mut self,
-        why: Option<Break>,
-        record: Option<&mut RequestRecord>,
-    ) -> Option<io::Result<Bytes>> {
-        let last = match self.over(why, record) {
-            Some(Err(error)) => return Some(Err(error)),
-            Some(Ok(last)) => last,
-            None => Bytes::new(),
-        };
-        let last = self.scrubbed(last);
-        (!last.is_empty()).then_some(Ok(last))
     }
 
     /// The next bytes of the upstream, `None` at its end.
@@ -227,7 +168,7 @@ impl RelayBody {
             self.timeout.waited();
             match frame {
                 Some(Ok(frame)) => {
-                    // Trailers are hop-by-hop here: HTTP/1.1 callers did not ask for them.
+                    // Trailers are hop-by-hop here: HTTP/1.1 clients did not ask for them.
                     if let Ok(bytes) = frame.into_data()
                         && !bytes.is_empty()
                     {
@@ -249,161 +190,67 @@ impl RelayBody {
         self.cut.as_mut().poll(cx).map(|()| Break::Shutdown)
     }
 
-    /// Reads along with the next bytes; of them, those that go on to the caller.
-    fn passed(&mut self, bytes: Bytes, mut record: Option<&mut RequestRecord>) -> Bytes {
+    /// Reads the next bytes; of them, those that go on to the client now.
+    fn pass(&mut self, bytes: Bytes, record: &mut RequestRecord) -> Bytes {
         panics::point("relay", &bytes);
-        let is_last = self.head.is_empty() && self.upstream.is_end_stream();
-        if let Along::Finder(finder) = &mut self.along {
-            finder.read(&bytes);
-        }
-        let Along::Tap(tap) = &mut self.along else {
-            if is_last && self.is_cut() {
-                // Without its last bytes the caller sees that it is not whole.
-                return Bytes::new();
+        let mut passed = self.reader.read(bytes, record);
+        if self.head.is_empty() && self.upstream.is_end_stream() {
+            if self.reader.is_whole() {
+                self.reader.note_use(record);
+                self.end(StreamOutcome::Completed, record);
+            } else if self.reader.is_cut() {
+                // Without its last bytes the client sees that the body is not whole.
+                passed = Bytes::new();
             }
-            if is_last {
-                self.complete(record);
-            }
-            return bytes;
-        };
-        let (events, had_token, had_error) =
-            (tap.seen().events, tap.seen().first_token, tap.seen().reported_error);
-        let passed = tap.read(&bytes);
-        if tap.seen().reported_error
-            && !had_error
-            && let Some(record) = record.as_deref_mut()
-        {
-            record.upstream_failed(&bytes);
         }
-        let is_whole = is_whole(tap);
-        if tap.seen().events > events {
-            self.dispatch.note(|observer| observer.progress(Instant::now().into_std()));
-        }
-        self.note(had_token, record);
-        if is_last && is_whole {
-            self.end(StreamOutcome::Completed);
-        }
-        passed
+        self.scrubbed(passed)
     }
 
-    /// Notes what the tap has seen anew.
-    fn note(&mut self, had_token: bool, mut record: Option<&mut RequestRecord>) {
-        let Along::Tap(tap) = &mut self.along else { return };
-        if tap.seen().first_token && !had_token {
-            self.dispatch.note(DispatchObserver::first_token);
-            if let Some(record) = record.as_deref_mut() {
-                record.first_token();
+    /// Bytes on their way to the client, without the provider's key.
+    fn scrubbed(&mut self, bytes: Bytes) -> Bytes {
+        match &self.target.upstream.scrubber {
+            Some(scrubber) if scrubber.is_for_content() => {
+                scrubber.part(&mut self.held, bytes, self.outcome.is_some())
             }
-        }
-        if self.declaration != Declaration::Nothing
-            && let Some(declared) = tap.declared()
-        {
-            if let Some(paced) = declared.paced {
-                self.dispatch.note(|observer| observer.paced(paced));
-            }
-            self.used(declared.tokens, record);
+            _ => bytes,
         }
     }
 
-    fn used(&mut self, tokens: Tokens, record: Option<&mut RequestRecord>) {
-        if let Some(record) = record {
-            record.used(&tokens);
+    /// No more comes from upstream. The last bytes of a stream that broke are an event that says why; any other body ends
+    /// with an error, which closes the connection.
+    fn finish(&mut self, why: Option<Break>, record: &mut RequestRecord) -> Option<io::Result<Bytes>> {
+        let End { result, held: mut last, is_inside_event } = self.reader.end(why, record);
+        match result {
+            Ok(outcome) => self.end(outcome, record),
+            Err(why) => {
+                if self.reader.is_connections(why, is_inside_event) {
+                    self.target.ended(Err(why.message()));
+                }
+                record.broken(why);
+                self.end(why.outcome(), record);
+                if !self.reader.is_stream() {
+                    return Some(Err(io::Error::other(why.message())));
+                }
+                let blank_line = if is_inside_event { "\n\n" } else { "" };
+                last = Bytes::from(
+                    [&*last, blank_line.as_bytes(), why.event(self.endpoint).as_bytes()].concat(),
+                );
+            }
         }
-        let source = self.source;
-        self.dispatch.note(|observer| observer.used(tokens, source));
+        let last = self.scrubbed(last);
+        (!last.is_empty()).then_some(Ok(last))
     }
 
-    /// Notes how the body ended. Whole or broken, it counts for the model's circuit breaker, which [`Self::broke`] tells
-    /// of a break: an error that the upstream reports inside a stream may be about the client's own input.
-    fn end(&mut self, outcome: StreamOutcome) {
-        self.dispatch.note(|observer| observer.stream_ended(outcome));
+    /// Notes the end of the body. A whole one counts for the model's circuit breaker; an error that the upstream reports
+    /// inside a stream does not, since it may be about the client's own input.
+    fn end(&mut self, outcome: StreamOutcome, record: &mut RequestRecord) {
+        record.body_ended(outcome);
         let completed = outcome == StreamOutcome::Completed;
         if completed {
             self.target.ended(Ok(()));
         }
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
-
-    /// Whether the body is JSON that ended too early, if it ends here.
-    fn is_cut(&self) -> bool {
-        self.must_be_whole && matches!(&self.along, Along::Finder(finder) if finder.is_cut())
-    }
-
-    /// Counts a break against the model's circuit breaker, where it is one of the connection: a stream that was
-    /// framed and ended between two events may be all that the provider had to say.
-    fn broke(&self, why: Break, inside_event: bool) {
-        let is_connections = match why {
-            Break::Upstream | Break::Silent => true,
-            Break::Truncated => inside_event || !self.is_framed,
-            Break::Undecodable | Break::Shutdown => false,
-        };
-        if is_connections {
-            self.target.ended(Err(why.message()));
-        }
-    }
-
-    /// A body that is no stream of events has come whole.
-    fn complete(&mut self, record: Option<&mut RequestRecord>) {
-        if self.declaration != Declaration::Nothing
-            && let Along::Finder(finder) = &self.along
-            && let Some(tokens) = finder.found().and_then(Usage::read).as_ref().and_then(Usage::tokens)
-        {
-            self.used(tokens, record);
-        }
-        self.end(StreamOutcome::Completed);
-    }
-
-    /// No more comes from upstream, as it should be or for a reason.
-    fn over(&mut self, why: Option<Break>, record: Option<&mut RequestRecord>) -> Option<io::Result<Bytes>> {
-        let why = if why.is_none() && self.is_cut() { Some(Break::Truncated) } else { why };
-        match (&self.along, why) {
-            (Along::Tap(_), why) => self.events_over(why, record).map(Ok),
-            (_, None) => {
-                self.complete(record);
-                None
-            }
-            (_, Some(why)) => {
-                self.broke(why, false);
-                if let Some(record) = record {
-                    record.broke(why);
-                }
-                self.end(why.outcome());
-                Some(Err(io::Error::other(why.message())))
-            }
-        }
-    }
-
-    /// The last bytes of a stream of events. What comes after its last event, be it a reset, is no failure of its
-    /// answer; a stream that broke before ends with an event that says why.
-    fn events_over(&mut self, why: Option<Break>, mut record: Option<&mut RequestRecord>) -> Option<Bytes> {
-        let Along::Tap(tap) = &mut self.along else { return None };
-        let (inside_event, had_token) = (tap.is_inside_event(), tap.seen().first_token);
-        let mut last = tap.end();
-        let outcome = match (tap.seen(), why) {
-            // The upstream has told the caller itself.
-            (seen, _) if seen.reported_error => Some(StreamOutcome::UpstreamError),
-            (seen, _) if seen.ended => Some(StreamOutcome::Completed),
-            (_, None) if tap.may_end(self.is_framed) => Some(StreamOutcome::Completed),
-            _ => None,
-        };
-        self.note(had_token, record.as_deref_mut());
-        self.end(outcome.unwrap_or_else(|| {
-            let why = why.unwrap_or(Break::Truncated);
-            self.broke(why, inside_event);
-            if let Some(record) = record {
-                record.broke(why);
-            }
-            let apart = if inside_event { "\n\n" } else { "" };
-            last = Bytes::from([&*last, apart.as_bytes(), why.event(self.endpoint).as_bytes()].concat());
-            why.outcome()
-        }));
-        (!last.is_empty()).then_some(last)
-    }
-}
-
-/// Whether the event that ends the stream has gone on to the caller.
-fn is_whole(tap: &Tap) -> bool {
-    tap.seen().ended && !tap.seen().reported_error && !tap.holds()
 }
 
 impl fmt::Debug for RelayBody {

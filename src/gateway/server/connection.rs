@@ -109,7 +109,7 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionSta
 fn note_refused_head(listener_state: &ListenerState, error: &hyper::Error) {
     let Some(metrics) = listener_state.metrics.as_ref().filter(|_| error.is_parse()) else { return };
     let status = if error.is_parse_too_large() { 431 } else { 400 };
-    metrics.exchange(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
+    metrics.count_request(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
 }
 
 fn finished(

@@ -107,7 +107,7 @@ pub(crate) struct ConnectionState {
 struct Kept {
     /// A request body that was dropped before its end.
     unread: Option<Incoming>,
-    /// The exchange whose response the kernel has not accepted to its end.
+    /// The record of a response that the kernel has not accepted to its end.
     unsent: Option<RequestRecord>,
 }
 
@@ -235,13 +235,13 @@ impl ConnectionState {
         self.kept().unread.take()
     }
 
-    /// Keeps an exchange that ended well until its last byte is sent.
+    /// Keeps the record of a response that ended well until its last byte is sent.
     pub(crate) fn keep_unsent(&self, record: RequestRecord) {
         let before = self.kept().unsent.replace(record);
         drop(before);
     }
 
-    /// The kernel has accepted the whole response: the exchange ends as it was told.
+    /// The kernel has accepted the whole response: its record ends as it stands.
     pub(crate) fn sent(&self) {
         let record = self.kept().unsent.take();
         drop(record);

@@ -40,7 +40,7 @@ pub(crate) struct WorkerState {
     pub(crate) client: Client,
     pub(crate) metrics: Option<WorkerMetrics>,
     /// By [`crate::gateway::http::auth::CallerIndex`].
-    pub(crate) callers: Box<[Caller]>,
+    pub(crate) callers: Box<[Arc<Caller>]>,
     /// Cancelled when the grace period is over. A child of the process's own, so that workers do not meet at its lock.
     pub(crate) cut: CancellationToken,
     resolved: Mutex<Resolved>,
@@ -54,10 +54,10 @@ struct Resolved {
     by_name: HashMap<String, Arc<Targets>>,
 }
 
-/// Whoever a key belongs to, as one worker notes it.
+/// Owner of a key, as one worker records it.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: Box<str>,
     pub(crate) metrics: Option<CallerMetrics>,
 }
 
@@ -65,7 +65,8 @@ impl WorkerState {
     pub(crate) fn new(app: Arc<AppState>, client: Client, metrics: Option<WorkerMetrics>) -> Self {
         let cut = app.lifecycle.cut.child_token();
         let counts = metrics.as_ref().filter(|_| app.access.counts_callers());
-        let caller = |name: &str| Caller { name: name.into(), metrics: counts.map(|it| it.caller(name)) };
+        let caller =
+            |name: &str| Arc::new(Caller { name: name.into(), metrics: counts.map(|it| it.caller(name)) });
         let callers = app.access.names().map(caller).collect();
         Self { app, client, metrics, callers, cut, resolved: Mutex::default() }
     }

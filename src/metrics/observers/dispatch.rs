@@ -1,4 +1,4 @@
-//! The observer of one dispatch: the attempts at one target for one request.
+//! Metrics of one dispatch: the attempts at one target for one request.
 
 use std::time::Instant;
 
@@ -8,234 +8,209 @@ use crate::metrics::catalog::labels::{
 use crate::metrics::presence::Presence;
 use crate::metrics::series::handles::ModelMetrics;
 
-/// In flight from its creation to its drop, when it records everything else, once, whatever happened. Unless it is
-/// told how the dispatch ended, the caller has left.
-#[derive(Debug)]
-pub struct DispatchObserver {
-    model: ModelMetrics,
-    endpoint: Endpoint,
-    stream: bool,
-    started: Instant,
-    status: Option<u16>,
-    ending: Ending,
-    /// Attempts before the last, by [`Attempt`].
-    ended: Option<Box<[u16; Attempt::COUNT]>>,
-    /// An attempt has not ended.
-    attempting: bool,
-    events: Option<Box<Events>>,
-    used: Option<(Tokens, UsageSource)>,
-    /// Provider of the target that failed before this one.
-    instead_of: Option<Box<str>>,
-    _presence: Presence,
-}
-
+/// End of a dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    ClientDisconnected,
-    Complete,
-    Failed,
+pub enum Ending {
+    /// The response was relayed, and its body ended so.
+    Body(StreamOutcome),
+    /// There was no connection.
     Unreachable,
+    /// The deadline passed before there was a response to relay: counted as 504, whatever status had come.
     TimedOut,
-    Cut,
+    /// The connection broke, or the response was invalid, before it could be relayed.
+    Failed,
+    /// The circuit breaker was open: counted as 503.
+    BreakerOpen,
+    /// The provider was not reached, for a reason of our own: a dispatch without an earlier attempt does not count.
     Withdrawn,
+    /// The gateway panicked: counted as 500.
+    Panicked,
 }
 
-/// What is noted of a stream of events.
-#[derive(Debug)]
-struct Events {
-    outcome: StreamOutcome,
+impl Ending {
+    /// The response was received whole.
+    pub const COMPLETED: Self = Self::Body(StreamOutcome::Completed);
+    /// The client disconnected. A dispatch of which nothing else is known ended so.
+    pub const DISCONNECTED: Self = Self::Body(StreamOutcome::ClientDisconnect);
+    /// The gateway stopped.
+    pub const SHUTDOWN: Self = Self::Body(StreamOutcome::Shutdown);
+
+    /// Status that the dispatch counts with, where `received` is the upstream's.
+    const fn status(self, received: Option<u16>) -> Option<u16> {
+        match self {
+            Self::Unreachable => None,
+            Self::TimedOut => Some(504),
+            Self::BreakerOpen => Some(503),
+            Self::Panicked => Some(500),
+            Self::Body(_) | Self::Failed | Self::Withdrawn => received,
+        }
+    }
+
+    /// Outcome of an attempt that this ended, where `status` is the upstream's.
+    const fn attempt(self, status: Option<u16>) -> Attempt {
+        match self {
+            Self::Body(StreamOutcome::Completed) => match status {
+                Some(status) => Attempt::of_status(status),
+                None => Attempt::ServerError,
+            },
+            Self::Failed | Self::Body(StreamOutcome::UpstreamError | StreamOutcome::UpstreamTruncated) => {
+                match status {
+                    Some(status) if status >= 400 => Attempt::of_status(status),
+                    _ => Attempt::ServerError,
+                }
+            }
+            Self::Body(StreamOutcome::ClientDisconnect | StreamOutcome::Shutdown)
+            | Self::Withdrawn
+            | Self::Panicked => Attempt::Cancelled,
+            Self::Body(StreamOutcome::Timeout) | Self::TimedOut => Attempt::Timeout,
+            Self::Unreachable => Attempt::ConnectError,
+            Self::BreakerOpen => Attempt::BreakerOpen,
+        }
+    }
+
+    const fn stream_outcome(self) -> StreamOutcome {
+        match self {
+            Self::Body(outcome) => outcome,
+            Self::TimedOut => StreamOutcome::Timeout,
+            Self::Panicked | Self::Withdrawn => StreamOutcome::Shutdown,
+            Self::Unreachable | Self::Failed | Self::BreakerOpen => StreamOutcome::UpstreamError,
+        }
+    }
+}
+
+/// Attempts of one dispatch.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// Those before the last, by [`Attempt`].
+    ended: Option<Box<[u16; Attempt::COUNT]>>,
+    /// One has not ended: the dispatch ends it.
+    is_open: bool,
+}
+
+impl Attempts {
+    /// An attempt begins.
+    pub const fn begin(&mut self) {
+        self.is_open = true;
+    }
+
+    /// The attempt ended so: another follows, or its status alone does not tell.
+    pub fn end(&mut self, outcome: Attempt) {
+        if std::mem::take(&mut self.is_open) {
+            self.ended.get_or_insert_default()[outcome as usize] += 1;
+        }
+    }
+}
+
+/// Facts of a stream of events.
+#[derive(Debug, Default)]
+pub struct StreamFacts {
     last: Option<Instant>,
     longest_gap: u64,
-    first_token: Option<Instant>,
-    tokens: u64,
+    /// Output tokens that came by the stream.
+    pub tokens: u64,
 }
 
-impl Events {
-    fn progress(&mut self, at: Instant) {
+impl StreamFacts {
+    /// Events arrived, or were waited for in vain.
+    pub fn progress(&mut self, at: Instant) {
         if let Some(last) = self.last.replace(at) {
             self.longest_gap = self.longest_gap.max(nanos_between(last, at));
         }
     }
 }
 
-impl DispatchObserver {
-    /// The dispatch starts at `started`.
-    #[must_use]
-    pub fn start(model: &ModelMetrics, endpoint: Endpoint, stream: bool, started: Instant) -> Self {
-        let handles = model.handles();
+/// Facts of a dispatch that is over.
+#[derive(Debug)]
+pub struct DispatchFacts<'a> {
+    /// Endpoint of the call.
+    pub endpoint: Endpoint,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// Time at which it began.
+    pub started: Instant,
+    /// Status of the upstream's last response.
+    pub status: Option<u16>,
+    /// Its end.
+    pub ending: Ending,
+    /// Its attempts.
+    pub attempts: &'a Attempts,
+    /// The stream of events that was relayed.
+    pub events: Option<&'a StreamFacts>,
+    /// Time of the first event with content, reasoning or a tool call.
+    pub first_token: Option<Instant>,
+    /// Tokens that the provider declared.
+    pub used: Option<(&'a Tokens, UsageSource)>,
+    /// Provider of the target that failed before this one.
+    pub instead_of: Option<&'a str>,
+}
+
+/// Proof that a dispatch is counted in flight, to be given back with its facts.
+#[derive(Debug)]
+#[must_use]
+pub struct InFlightDispatch {
+    _presence: Presence,
+}
+
+impl ModelMetrics {
+    /// Counts a dispatch in flight, until [`Self::record_dispatch`].
+    pub fn begin_dispatch(&self, endpoint: Endpoint, stream: bool) -> InFlightDispatch {
+        let handles = self.handles();
         handles.call(endpoint, stream).in_flight.add(1);
-        Self {
-            model: model.clone(),
-            endpoint,
-            stream,
-            started,
-            status: None,
-            ending: Ending::ClientDisconnected,
-            ended: None,
-            attempting: false,
-            events: None,
-            used: None,
-            instead_of: None,
-            _presence: handles.worker.presence,
-        }
+        InFlightDispatch { _presence: handles.worker.presence }
     }
 
-    /// An attempt starts.
-    pub fn attempt(&mut self) {
-        self.attempting = true;
-        self.status = None;
-    }
-
-    /// The attempt ended like this: another follows, or its status alone does not tell.
-    pub fn attempt_ended(&mut self, outcome: Attempt) {
-        if std::mem::take(&mut self.attempting) {
-            self.count(outcome);
-        }
-    }
-
-    fn count(&mut self, outcome: Attempt) {
-        self.ended.get_or_insert_default()[outcome as usize] += 1;
-    }
-
-    /// The same target will be asked again.
-    pub fn retried(&mut self, reason: RetryReason) {
-        let handles = self.model.handles();
+    /// Counts a retry of this target.
+    pub fn retried(&self, reason: RetryReason) {
+        let handles = self.handles();
         handles.worker.metrics.retried(handles.provider.as_str(), reason);
     }
 
-    /// A target of this provider failed before.
-    pub fn fell_back(&mut self, from: &str) {
-        self.instead_of = Some(from.into());
-    }
-
-    /// The upstream's status line arrived.
-    pub fn answered(&mut self, status: u16) {
-        self.status = Some(status);
-    }
-
-    /// The body is a stream of events, and it is relayed as it comes.
-    pub fn streaming(&mut self) {
-        self.events = Some(Box::new(Events {
-            outcome: StreamOutcome::ClientDisconnect,
-            last: None,
-            longest_gap: 0,
-            first_token: None,
-            tokens: 0,
-        }));
-    }
-
-    /// An event of the stream arrived.
-    pub fn progress(&mut self, at: Instant) {
-        if let Some(events) = &mut self.events {
-            events.progress(at);
+    /// Records a dispatch that is over and no longer in flight: the metrics sink of its record.
+    pub fn record_dispatch(&self, _in_flight: InFlightDispatch, facts: &DispatchFacts) {
+        if facts.ending == Ending::Withdrawn && facts.attempts.ended.is_none() {
+            self.handles().call(facts.endpoint, facts.stream).in_flight.add(-1);
+            return;
         }
-    }
-
-    /// The first event with content, reasoning or a tool call arrived.
-    pub fn first_token(&mut self) {
-        if let Some(events) = &mut self.events {
-            events.first_token.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// This many output tokens came by the stream.
-    pub fn paced(&mut self, tokens: u64) {
-        if let Some(events) = &mut self.events {
-            events.tokens = tokens;
-        }
-    }
-
-    /// How the stream ended; anything but its end is a failure.
-    pub fn stream_ended(&mut self, outcome: StreamOutcome) {
-        if let Some(events) = &mut self.events {
-            events.outcome = outcome;
-            if outcome == StreamOutcome::Timeout {
-                events.progress(Instant::now());
-            }
-        }
-        self.ending = match outcome {
-            StreamOutcome::Completed => Ending::Complete,
-            StreamOutcome::ClientDisconnect => Ending::ClientDisconnected,
-            StreamOutcome::UpstreamError | StreamOutcome::UpstreamTruncated => Ending::Failed,
-            StreamOutcome::Timeout => Ending::TimedOut,
-            StreamOutcome::Shutdown => Ending::Cut,
+        let received = facts.ending.status(facts.status);
+        let (status, kind) = match (facts.ending, received) {
+            (Ending::DISCONNECTED, _) => (Some(499), StatusType::Cancelled),
+            (Ending::COMPLETED, Some(status)) if status < 400 => (Some(status), StatusType::Success),
+            (_, status) => (status, StatusType::Error),
         };
-    }
-
-    /// The provider declared what it counted.
-    pub fn used(&mut self, tokens: Tokens, source: UsageSource) {
-        self.used = Some((tokens, source));
-    }
-
-    /// The answer was received whole.
-    pub fn completed(&mut self) {
-        self.stream_ended(StreamOutcome::Completed);
-    }
-
-    /// The upstream failed: before a status this is `network_error`, after it a broken or useless answer.
-    pub fn failed(&mut self) {
-        self.ending = Ending::Failed;
-    }
-
-    /// There was no connection.
-    pub fn unreachable(&mut self) {
-        self.status = None;
-        self.ending = Ending::Unreachable;
-    }
-
-    /// Our own patience ended before there was anything to relay: counted as 504, whatever status had come.
-    pub fn timed_out(&mut self) {
-        self.status = Some(504);
-        self.ending = Ending::TimedOut;
-    }
-
-    /// The provider's breaker lets nothing through.
-    pub fn breaker_open(&mut self) {
-        self.count(Attempt::BreakerOpen);
-        self.status = Some(503);
-        self.ending = Ending::Failed;
-    }
-
-    /// The gateway stops.
-    pub fn cut(&mut self) {
-        self.ending = Ending::Cut;
-    }
-
-    /// The provider was not asked, for a reason of our own: the dispatch does not count.
-    pub fn withdrawn(&mut self) {
-        self.ending = Ending::Withdrawn;
-    }
-
-    /// How the attempt ended that is still open.
-    fn last_attempt(&self) -> Attempt {
-        match (self.ending, self.status) {
-            (Ending::ClientDisconnected | Ending::Cut | Ending::Withdrawn, _) => Attempt::Cancelled,
-            (Ending::Unreachable, _) => Attempt::ConnectError,
-            (Ending::TimedOut, _) => Attempt::Timeout,
-            (Ending::Complete, Some(status)) => Attempt::of_status(status),
-            (Ending::Failed, Some(status)) if status >= 400 => Attempt::of_status(status),
-            (Ending::Failed | Ending::Complete, _) => Attempt::ServerError,
+        let model = self.settled(kind == StatusType::Success);
+        let handles = model.handles();
+        handles.record((facts.endpoint, facts.stream), status, kind, nanos_since(facts.started));
+        model.record_attempts(facts);
+        if let Some(from) = facts.instead_of {
+            handles.worker.metrics.fell_back(from, handles.provider.as_str(), kind);
+        }
+        if let Some(events) = facts.events {
+            model.record_events(facts, events);
+        }
+        let tells_tokens = facts.endpoint.bears_tokens() || facts.used.is_some();
+        if tells_tokens && received.is_some_and(|status| (200..300).contains(&status)) {
+            model.used(facts.used);
         }
     }
 
-    fn record_attempts(&self) {
-        let handles = self.model.handles();
-        if self.attempting {
-            handles.attempts(self.last_attempt(), 1);
+    fn record_attempts(&self, facts: &DispatchFacts) {
+        let Attempts { ended, is_open } = facts.attempts;
+        if *is_open || facts.ending == Ending::BreakerOpen {
+            self.handles().attempts(facts.ending.attempt(facts.status), 1);
         }
-        let Some(ended) = &self.ended else { return };
+        let Some(ended) = ended else { return };
         for (outcome, count) in Attempt::ALL.iter().zip(**ended) {
             if count > 0 {
-                handles.attempts(*outcome, u64::from(count));
+                self.handles().attempts(*outcome, u64::from(count));
             }
         }
     }
 
-    fn record_events(&self, events: &Events) {
-        let handles = self.model.handles();
-        handles.stream(events.outcome, events.longest_gap);
-        let Some(first) = events.first_token else { return };
-        handles.first_token(self.endpoint, nanos_between(self.started, first));
+    fn record_events(&self, facts: &DispatchFacts, events: &StreamFacts) {
+        let handles = self.handles();
+        handles.stream(facts.ending.stream_outcome(), events.longest_gap);
+        let Some(first) = facts.first_token else { return };
+        handles.first_token(facts.endpoint, nanos_between(facts.started, first));
         if let Some(last) = events.last
             && events.tokens >= 2
         {
@@ -244,46 +219,15 @@ impl DispatchObserver {
     }
 }
 
-impl Drop for DispatchObserver {
-    fn drop(&mut self) {
-        if self.ending == Ending::Withdrawn && self.ended.is_none() {
-            self.model.handles().call(self.endpoint, self.stream).in_flight.add(-1);
-            return;
-        }
-        if self.ending == Ending::ClientDisconnected && std::thread::panicking() {
-            // A defect of ours ends it, and no caller has left.
-            self.stream_ended(StreamOutcome::Shutdown);
-            self.status = Some(500);
-        }
-        let (status, kind) = match (self.ending, self.status) {
-            (Ending::ClientDisconnected, _) => (Some(499), StatusType::Cancelled),
-            (Ending::Complete, Some(status)) if status < 400 => (Some(status), StatusType::Success),
-            (_, status) => (status, StatusType::Error),
-        };
-        self.model.settle(kind == StatusType::Success);
-        self.model.handles().record((self.endpoint, self.stream), status, kind, nanos_since(self.started));
-        self.record_attempts();
-        if let Some(from) = &self.instead_of {
-            let handles = self.model.handles();
-            handles.worker.metrics.fell_back(from, handles.provider.as_str(), kind);
-        }
-        if let Some(events) = &self.events {
-            self.record_events(events);
-        }
-        let tells_tokens = self.endpoint.bears_tokens() || self.used.is_some();
-        if tells_tokens && self.status.is_some_and(|status| (200..300).contains(&status)) {
-            self.model.used(self.used);
-        }
-    }
-}
-
 /// Nanoseconds since `start`; they fit for 584 years.
-pub(crate) fn nanos_since(start: Instant) -> u64 {
+#[must_use]
+pub fn nanos_since(start: Instant) -> u64 {
     nanos_between(start, Instant::now())
 }
 
-/// Nanoseconds from `start` to `end`, 0 when the clock disagrees.
-pub(crate) fn nanos_between(start: Instant, end: Instant) -> u64 {
+/// Nanoseconds from `start` to `end`, 0 where the clock went back.
+#[must_use]
+pub fn nanos_between(start: Instant, end: Instant) -> u64 {
     let elapsed = end.saturating_duration_since(start);
     elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(elapsed.subsec_nanos()))
 }

@@ -1,11 +1,12 @@
-//! The observer of one exchange with a caller.
+//! Metrics of one HTTP request, recorded from the facts that were kept of it.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::dispatch::{nanos_between, nanos_since};
+use super::dispatch::nanos_between;
 use crate::metrics::catalog::labels::{
     Answer, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Label, Phase, StatusClass, Stream, Tokens,
     UNKNOWN,
@@ -15,7 +16,7 @@ use crate::metrics::series::handles::{CallerMetrics, Handle, ModelMetrics, Model
 use crate::metrics::series::table::Series;
 use crate::metrics::{Shard, WorkerMetrics};
 
-/// Status of an exchange that ended before we sent one: the caller left (nginx's number for it).
+/// Status of a request whose client disconnected before we sent one (nginx's number for it).
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Handles of one route.
@@ -36,217 +37,135 @@ pub(crate) struct PhaseHandles([[[[Handle<Histogram>; Stream::COUNT]; 2]; Phase:
 #[derive(Debug, Default)]
 pub(crate) struct OverheadHandles([[Handle<Histogram>; Stream::COUNT]; Endpoint::COUNT]);
 
-/// Records once, when it is dropped: the exchange, and for a model call its answer and its phases. Unless it is told
-/// that the response was complete or broke, the caller has left.
+/// Facts of one HTTP request that is over.
 #[derive(Debug)]
-pub struct HttpObserver {
-    worker: WorkerMetrics,
-    route: usize,
-    method: HttpMethod,
-    started: Instant,
-    status: Option<u16>,
-    outcome: HttpOutcome,
-    sent: usize,
-    call: Option<ModelCall>,
+pub struct RequestFacts<'a> {
+    /// Index of its route.
+    pub route: usize,
+    /// Its method.
+    pub method: HttpMethod,
+    /// Status of our response; `None` where the client disconnected before there was one.
+    pub status: Option<u16>,
+    /// How the transfer of the response ended.
+    pub outcome: HttpOutcome,
+    /// Bytes of the response's body that were sent.
+    pub sent: usize,
+    /// Nanoseconds from its head to its end.
+    pub took: u64,
+    /// `None` where it was no model call, or its credential was refused.
+    pub call: Option<CallFacts<'a>>,
 }
 
-/// What is known of an authenticated model call.
+/// Facts of an authenticated model call.
 #[derive(Debug)]
-struct ModelCall {
-    endpoint: Endpoint,
-    stream: Stream,
-    model: Option<ModelMetrics>,
-    model_route: Option<ModelRouteMetrics>,
-    caller: Option<CallerMetrics>,
-    tokens: Option<Tokens>,
-    answer: Answer,
-    marks: Marks,
-    first_token: bool,
+pub struct CallFacts<'a> {
+    /// Its endpoint.
+    pub endpoint: Endpoint,
+    /// Whether the client asked for a stream.
+    pub stream: Stream,
+    /// Target of the last dispatch.
+    pub model: Option<&'a ModelMetrics>,
+    /// Model route that the client named.
+    pub model_route: Option<&'a ModelRouteMetrics>,
+    /// Owner of the key.
+    pub caller: Option<&'a CallerMetrics>,
+    /// Tokens that the provider declared.
+    pub tokens: Option<&'a Tokens>,
+    /// How it ended.
+    pub answer: Answer,
+    /// Times at which its phases ended.
+    pub marks: &'a Marks,
+    /// The first token of a stream was sent.
+    pub has_first_token: bool,
 }
 
-/// When a model call passed from one hand to the next, in nanoseconds since its head arrived.
+/// Nanoseconds since the head of the request arrived, plus one: an absent mark takes no room.
+pub type Mark = NonZeroU64;
+
+/// The mark of a request that `started` then, at this time.
+#[must_use]
+pub fn mark(started: Instant, at: Instant) -> Mark {
+    Mark::MIN.saturating_add(nanos_between(started, at))
+}
+
+/// Times at which a model call passed from one phase to the next.
 #[derive(Debug, Default)]
-struct Marks {
-    /// We began to wait for the body.
-    body_awaited: Option<u64>,
-    body_read: Option<u64>,
-    decoded: Option<u64>,
-    prepared: Option<u64>,
-    dispatched: Option<u64>,
-    /// What is held back of an answer was here.
-    received: Option<u64>,
-    answered: Option<u64>,
+pub struct Marks {
+    /// The wait for the client's body began.
+    pub body_awaited: Option<Mark>,
+    /// The client's body was read.
+    pub body_read: Option<Mark>,
+    /// The client's body was parsed.
+    pub decoded: Option<Mark>,
+    /// A target was found; its first dispatch began.
+    pub prepared: Option<Mark>,
+    /// The headers of the upstream's response arrived.
+    pub dispatched: Option<Mark>,
+    /// As much of the response arrived as is held before its headers are relayed.
+    pub received: Option<Mark>,
+    /// Our status line was decided.
+    pub responded: Option<Mark>,
 }
 
 impl Marks {
-    /// What the gateway itself took until its headers, in nanoseconds; `None` without an answer of a provider.
+    /// Time that the gateway itself took until its headers, in nanoseconds; `None` without a provider's response.
     fn overhead(&self) -> Option<u64> {
-        let dispatched = self.dispatched?;
-        let decoded = self.body_awaited? + self.decoded?.saturating_sub(self.body_read?);
-        let prepared = self.prepared?.saturating_sub(self.decoded?);
-        Some(decoded + prepared + self.answered?.saturating_sub(self.received.unwrap_or(dispatched)))
+        let dispatched = self.dispatched?.get();
+        let decoded = self.body_awaited?.get() + between(self.body_read?, self.decoded?);
+        let prepared = between(self.decoded?, self.prepared?);
+        let received = self.received.map_or(dispatched, Mark::get);
+        Some(decoded + prepared + self.responded?.get().saturating_sub(received))
     }
 }
 
-impl HttpObserver {
-    /// A request's head arrived at `started` for the route of this index.
-    #[must_use]
-    pub fn start(worker: &WorkerMetrics, route: usize, method: HttpMethod, started: Instant) -> Self {
-        Self {
-            worker: worker.clone(),
-            route,
-            method,
-            started,
-            status: None,
-            outcome: HttpOutcome::Cancelled,
-            sent: 0,
-            call: None,
+fn between(start: Mark, end: Mark) -> u64 {
+    end.get().saturating_sub(start.get())
+}
+
+impl WorkerMetrics {
+    /// Records a request that is over: the metrics sink of its record.
+    pub fn record_request(&self, facts: &RequestFacts) {
+        let status = facts.status.unwrap_or(CLIENT_CLOSED_REQUEST);
+        self.count_request(facts.route, facts.method, status, facts.outcome);
+        self.request_took(facts.route, status, facts.took);
+        if facts.status.is_some() {
+            self.response_sent(facts.route, facts.sent);
+        }
+        if let Some(call) = &facts.call {
+            self.record_call(facts, call);
         }
     }
 
-    /// It is a model call, and its credential was accepted.
-    pub fn model_call(&mut self, endpoint: Endpoint) {
-        self.call = Some(ModelCall {
-            endpoint,
-            stream: Stream::No,
-            model: None,
-            model_route: None,
-            caller: None,
-            tokens: None,
-            answer: Answer::GatewayError,
-            marks: Marks::default(),
-            first_token: false,
-        });
-    }
-
-    /// The key was this caller's.
-    pub fn caller(&mut self, caller: &CallerMetrics) {
-        if let Some(call) = &mut self.call {
-            call.caller = Some(caller.clone());
-        }
-    }
-
-    fn mark(&mut self, mark: impl FnOnce(&mut Marks) -> &mut Option<u64>) {
-        if let Some(call) = &mut self.call {
-            *mark(&mut call.marks) = Some(nanos_since(self.started));
-        }
-    }
-
-    /// From here on the caller's body is waited for.
-    pub fn body_awaited(&mut self) {
-        self.mark(|marks| &mut marks.body_awaited);
-    }
-
-    /// The caller's body is here.
-    pub fn body_read(&mut self) {
-        self.mark(|marks| &mut marks.body_read);
-    }
-
-    /// The body was understood.
-    pub fn decoded(&mut self, stream: bool) {
-        self.mark(|marks| &mut marks.decoded);
-        if let Some(call) = &mut self.call {
-            call.stream = stream.into();
-        }
-    }
-
-    /// A target was found and the upstream body is ready. `alias` is the configured route that the caller asked for.
-    pub fn prepared(&mut self, model: &ModelMetrics, model_route: Option<&ModelRouteMetrics>, at: Instant) {
-        if let Some(call) = &mut self.call {
-            call.model = Some(model.clone());
-            call.model_route = model_route.cloned();
-            call.marks.prepared.get_or_insert_with(|| nanos_between(self.started, at));
-        }
-    }
-
-    /// The headers of the upstream's answer arrived.
-    pub fn dispatched(&mut self) {
-        self.mark(|marks| &mut marks.dispatched);
-    }
-
-    /// A provider is asked again: the answer so far is not the one that counts.
-    pub fn asked_again(&mut self) {
-        if let Some(call) = &mut self.call {
-            (call.marks.dispatched, call.marks.received) = (None, None);
-        }
-    }
-
-    /// As much of an answer is here as is held back before its headers go on.
-    pub fn received(&mut self) {
-        self.mark(|marks| &mut marks.received);
-    }
-
-    /// The provider declared its use.
-    pub fn used(&mut self, tokens: &Tokens) {
-        if let Some(call) = &mut self.call {
-            call.tokens = Some(*tokens);
-        }
-    }
-
-    /// So many bytes of the answer's body were handed over.
-    pub fn sent(&mut self, bytes: usize) {
-        self.sent += bytes;
-    }
-
-    /// The first token of a stream is on its way to the caller.
-    pub fn first_token(&mut self) {
-        if let Some(call) = &mut self.call {
-            call.first_token = true;
-        }
-    }
-
-    /// Our status line is decided, and what it means for the caller.
-    pub fn answered(&mut self, status: u16, answer: Answer) {
-        self.status = Some(status);
-        self.mark(|marks| &mut marks.answered);
-        if let Some(call) = &mut self.call {
-            call.answer = answer;
-        }
-    }
-
-    /// How the exchange ended.
-    pub fn ended(&mut self, outcome: HttpOutcome) {
-        self.outcome = outcome;
-    }
-
-    fn record_call(&self, mut call: ModelCall, took: u64) {
-        let answer = call.answer.after(self.outcome);
+    fn record_call(&self, request: &RequestFacts, call: &CallFacts) {
+        let answer = call.answer.after(request.outcome);
         let fine = answer.is_fine();
-        match (&call.model_route, &mut call.model) {
+        match (call.model_route, call.model) {
             (Some(model_route), _) => model_route.answer(answer),
-            (None, Some(model)) => {
-                model.settle(fine);
-                model.handles().answer(answer);
-            }
-            (None, None) => self.worker.unknown_answer(answer),
+            (None, Some(model)) => model.settled(fine).handles().answer(answer),
+            (None, None) => self.unknown_answer(answer),
         }
-        if self.outcome == HttpOutcome::Cancelled {
-            let stage = match (self.status, call.first_token, call.stream) {
-                (None, ..) => DisconnectStage::BeforeHeaders,
-                (Some(_), false, Stream::Yes) => DisconnectStage::BeforeFirstToken,
-                _ => DisconnectStage::MidStream,
-            };
-            self.worker.metrics.disconnected(call.endpoint, stage);
+        if request.outcome == HttpOutcome::Cancelled {
+            self.metrics.disconnected(call.endpoint, disconnect_stage(request, call));
         }
-        if let Some(caller) = &call.caller {
-            caller.record(call.tokens.as_ref());
+        if let Some(caller) = call.caller {
+            caller.record(call.tokens);
         }
         if let Some(nanos) = call.marks.overhead() {
-            self.worker.overhead(call.endpoint, call.stream).observe(nanos);
+            self.overhead(call.endpoint, call.stream).observe(nanos);
         }
-        self.record_phases(&call, fine, took);
+        self.record_phases(call, fine, request.took);
     }
 
-    /// Every phase that was entered, the last one as an error when the call ended inside it.
-    fn record_phases(&self, call: &ModelCall, fine: bool, took: u64) {
+    /// Records every phase that was entered; the last one as an error where the call ended inside it.
+    fn record_phases(&self, call: &CallFacts, fine: bool, took: u64) {
         let record = |phase, fine, stream, nanos| {
-            self.worker.phase(call.endpoint, phase, fine, stream).observe(nanos);
+            self.phase(call.endpoint, phase, fine, stream).observe(nanos);
         };
         let mut from = 0;
         let phases = [
-            (Phase::Decode, call.marks.decoded, Stream::Unknown),
-            (Phase::Prepare, call.marks.prepared, call.stream),
-            (Phase::ProviderDispatch, call.marks.dispatched, call.stream),
+            (Phase::Decode, call.marks.decoded.map(Mark::get), Stream::Unknown),
+            (Phase::Prepare, call.marks.prepared.map(Mark::get), call.stream),
+            (Phase::ProviderDispatch, call.marks.dispatched.map(Mark::get), call.stream),
             (Phase::ResponseWrite, fine.then_some(took), call.stream),
         ];
         for (phase, mark, stream) in phases {
@@ -258,40 +177,32 @@ impl HttpObserver {
     }
 }
 
-impl Drop for HttpObserver {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.outcome = HttpOutcome::Broken;
-        }
-        let took = nanos_since(self.started);
-        let status = self.status.unwrap_or(CLIENT_CLOSED_REQUEST);
-        self.worker.exchange(self.route, self.method, status, self.outcome);
-        self.worker.exchange_took(self.route, status, took);
-        if self.status.is_some() {
-            self.worker.exchange_sent(self.route, self.sent);
-        }
-        if let Some(call) = self.call.take() {
-            self.record_call(call, took);
-        }
+fn disconnect_stage(request: &RequestFacts, call: &CallFacts) -> DisconnectStage {
+    if request.status.is_none() {
+        DisconnectStage::BeforeHeaders
+    } else if call.stream == Stream::Yes && !call.has_first_token {
+        DisconnectStage::BeforeFirstToken
+    } else {
+        DisconnectStage::MidStream
     }
 }
 
 impl WorkerMetrics {
-    /// Counts an exchange that no handler saw, such as a head that could not be parsed.
-    pub fn exchange(&self, route: usize, method: HttpMethod, status: u16, outcome: HttpOutcome) {
+    /// Counts a request that no handler saw, such as a head that could not be parsed.
+    pub fn count_request(&self, route: usize, method: HttpMethod, status: u16, outcome: HttpOutcome) {
         let handles = &self.http[route];
         let key = (method, status, outcome);
         if key == (HttpMethod::Post, 200, HttpOutcome::Ok) {
-            handles.posted.get_or_init(|| self.exchange_series(route, key)).add(1);
+            handles.posted.get_or_init(|| self.request_series(route, key)).add(1);
             return;
         }
         let mut others = handles.others.lock();
-        others.entry(key).or_insert_with(|| self.exchange_series(route, key)).add(1);
+        others.entry(key).or_insert_with(|| self.request_series(route, key)).add(1);
     }
 }
 
 impl Shard {
-    fn exchange_series(&self, route: usize, key: (HttpMethod, u16, HttpOutcome)) -> Series<Counter> {
+    fn request_series(&self, route: usize, key: (HttpMethod, u16, HttpOutcome)) -> Series<Counter> {
         let (method, status, outcome) = key;
         let labels = [
             self.metrics.routes[route].clone(),
@@ -302,14 +213,14 @@ impl Shard {
         self.metrics.hot.http_requests.series(self.worker, &labels)
     }
 
-    fn exchange_took(&self, route: usize, status: u16, nanos: u64) {
+    fn request_took(&self, route: usize, status: u16, nanos: u64) {
         let class = StatusClass::of(status);
         let labels = || [self.metrics.routes[route].clone(), class.into()];
         let series = || self.metrics.hot.http_duration.series(self.worker, &labels());
         self.http[route].duration[class as usize].get_or_init(series).observe(nanos);
     }
 
-    fn exchange_sent(&self, route: usize, bytes: usize) {
+    fn response_sent(&self, route: usize, bytes: usize) {
         let route_label = &self.metrics.routes[route..=route];
         let series = || self.metrics.hot.response_size.series(self.worker, route_label);
         self.http[route].size.get_or_init(series).observe(bytes as u64);

@@ -1,5 +1,6 @@
 //! Handles to series, resolved once per worker and kept with what they are about: a target, a route, a caller's key.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use super::cells::{Amounts, Counter};
@@ -82,19 +83,19 @@ impl ModelMetrics {
         self.0.handles.has_label()
     }
 
-    /// Decides on a name that was not admitted when its request came: a 2xx earns it its place.
-    pub(crate) fn settle(&mut self, earned: bool) {
-        let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return };
+    /// The metrics under which a call ends whose name was not admitted when it came: a 2xx earns the name its place.
+    pub(crate) fn settled(&self, earned: bool) -> Cow<'_, Self> {
+        let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return Cow::Borrowed(self) };
         let (worker, provider) = (&handles.worker, handles.provider.as_str());
-        *self = if earned {
+        Cow::Owned(if earned {
             worker.served_model(provider, name, pricing.clone())
         } else {
             worker.model(provider, name, Listing::Unlisted, pricing.clone())
-        };
+        })
     }
 
     /// Counts the tokens of a 2xx, or that they are not known, and what they cost.
-    pub(crate) fn used(&self, used: Option<(Tokens, UsageSource)>) {
+    pub(crate) fn used(&self, used: Option<(&Tokens, UsageSource)>) {
         let Target { handles, pricing, .. } = &*self.0;
         let Some((tokens, source)) = used else {
             handles.usage(UsageSource::Missing);
@@ -105,8 +106,8 @@ impl ModelMetrics {
         };
         handles.usage(source);
         for (kind, count) in TokenKind::ALL.iter().zip(tokens) {
-            if count > 0 {
-                handles.tokens(*kind, count);
+            if *count > 0 {
+                handles.tokens(*kind, *count);
             }
         }
         match pricing {

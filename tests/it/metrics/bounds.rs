@@ -7,8 +7,8 @@ use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Build, Configured, DispatchObserver, Endpoint, Format, Listing, Live, Metrics, Pricing, Setup, TokenKind,
-    Tokens, UsageSource, WorkerMetrics,
+    Attempts, Build, Configured, DispatchFacts, Ending, Endpoint, Format, Listing, Live, Metrics, Pricing,
+    Setup, TokenKind, Tokens, UsageSource, WorkerMetrics,
 };
 
 const WORKERS: usize = 2;
@@ -41,11 +41,22 @@ fn tokens() -> Tokens {
 /// One dispatch that responds with a status.
 fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), listing: Listing, status: u16) {
     let model = worker.model(pair.0, pair.1, listing, Pricing::Off);
-    let mut observer = DispatchObserver::start(&model, Endpoint::ChatCompletions, false, Instant::now());
-    observer.attempt();
-    observer.answered(status);
-    observer.used(tokens(), UsageSource::Native);
-    observer.completed();
+    let in_flight = model.begin_dispatch(Endpoint::ChatCompletions, false);
+    let mut attempts = Attempts::default();
+    attempts.begin();
+    let facts = DispatchFacts {
+        endpoint: Endpoint::ChatCompletions,
+        stream: false,
+        started: Instant::now(),
+        status: Some(status),
+        ending: Ending::COMPLETED,
+        attempts: &attempts,
+        events: None,
+        first_token: None,
+        used: Some((&tokens(), UsageSource::Native)),
+        instead_of: None,
+    };
+    model.record_dispatch(in_flight, &facts);
 }
 
 fn page(metrics: &Metrics) -> Exposition {

@@ -4,7 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aurora::metrics::{
-    Build, Configured, DispatchObserver, Endpoint, Listing, Live, Metrics, Pricing, Setup as MetricsSetup,
+    Attempts, Build, Configured, DispatchFacts, Ending, Endpoint, Listing, Live, Metrics, Pricing,
+    Setup as MetricsSetup,
 };
 
 use super::{assert_absent, assert_exposition, get, page};
@@ -37,9 +38,20 @@ fn hooks() -> Duration {
     let round = || {
         let start = Instant::now();
         for _ in 0..ROUND {
-            let mut observer = DispatchObserver::start(&model, Endpoint::ChatCompletions, false, start);
-            observer.answered(200);
-            observer.completed();
+            let in_flight = model.begin_dispatch(Endpoint::ChatCompletions, false);
+            let facts = DispatchFacts {
+                endpoint: Endpoint::ChatCompletions,
+                stream: false,
+                started: start,
+                status: Some(200),
+                ending: Ending::COMPLETED,
+                attempts: &Attempts::default(),
+                events: None,
+                first_token: None,
+                used: None,
+                instead_of: None,
+            };
+            model.record_dispatch(in_flight, &facts);
         }
         start.elapsed() / ROUND
     };

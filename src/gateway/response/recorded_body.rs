@@ -1,0 +1,116 @@
+//! The body of a response to a client: it keeps the record of its request until hyper drops it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::relay_body::RelayBody;
+use crate::gateway::observe::record::RequestRecord;
+use crate::metrics::{HttpOutcome, StreamOutcome};
+
+/// Bytes of a response.
+#[derive(Debug)]
+pub(crate) enum ResponseBody {
+    /// Complete in memory.
+    Full(Bytes),
+    /// As they arrive from upstream.
+    Relay(Box<RelayBody>),
+}
+
+/// A body that notes in the record how it ended: at its last byte, or when hyper drops it because the client
+/// disconnected.
+#[derive(Debug)]
+pub(crate) struct RecordedBody {
+    body: ResponseBody,
+    record: RequestRecord,
+    /// Its end, once it has come.
+    outcome: Option<HttpOutcome>,
+}
+
+impl RecordedBody {
+    pub(crate) fn wrap(body: ResponseBody, record: RequestRecord) -> Body {
+        let is_empty = matches!(&body, ResponseBody::Full(bytes) if bytes.is_empty());
+        let mut recorded = Self { body, record, outcome: None };
+        if is_empty {
+            recorded.complete();
+        }
+        Body::new(recorded)
+    }
+
+    /// All bytes of a full body were given to hyper.
+    fn complete(&mut self) {
+        self.record.body_ended(StreamOutcome::Completed);
+        self.end(HttpOutcome::Ok);
+    }
+
+    fn end(&mut self, outcome: HttpOutcome) {
+        self.outcome = Some(outcome);
+        self.record.ended(outcome);
+    }
+}
+
+impl http_body::Body for RecordedBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.outcome.is_some() {
+            return Poll::Ready(None);
+        }
+        let this = &mut *self;
+        match &mut this.body {
+            ResponseBody::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.record.sent(bytes.len());
+                this.complete();
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            ResponseBody::Relay(relay) => {
+                let frame = ready!(relay.poll_bytes(cx, &mut this.record));
+                if let Some(Ok(bytes)) = &frame {
+                    this.record.sent(bytes.len());
+                }
+                if let Some(outcome) = relay.outcome() {
+                    this.end(outcome);
+                }
+                Poll::Ready(frame.map(|bytes| bytes.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            ResponseBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ResponseBody::Relay(relay) => relay.size_hint(),
+        }
+    }
+}
+
+impl Drop for RecordedBody {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome {
+            // A broken response stays broken, whatever the client receives of it.
+            if outcome != HttpOutcome::Broken {
+                std::mem::replace(&mut self.record, RequestRecord::off()).finish_when_sent();
+            }
+            return;
+        }
+        let ResponseBody::Relay(relay) = &mut self.body else { return };
+        relay.client_disconnected(&mut self.record);
+        // The end of a stream that is still to be written has not reached a client that does not read.
+        let unread = self.record.is_write_blocked();
+        if let Some(outcome) = relay.outcome() {
+            self.end(if unread { HttpOutcome::Cancelled } else { outcome });
+        }
+    }
+}

@@ -71,7 +71,7 @@ fn a_panic_fails_its_own_request_and_is_counted() {
     let mut client = aurora.client();
     client.send(request("GET", "/p/up/panic-in-handler", &key(), ""));
     assert_eq!(client.response().status_and_text(), (500, INTERNAL));
-    counted(&aurora, 1, 1, "panic-in-handler", "src/gateway/handlers/routes.rs");
+    counted(&aurora, 1, 1, "panic-in-handler", "src/gateway/handlers/serve.rs");
 
     let large =
         format!(r#"{{"model":"other","messages":[],"user":"panic-in-parser{}"}}"#, "x".repeat(300 << 10));

@@ -26,7 +26,7 @@
 //! - [`probe`]: fetches a metrics endpoint and judges it.
 //! - [`demo`]: the embedded upstream of `serve --demo`.
 //! - [`panics`]: counted and logged, wherever they happen.
-//! - [`logging`], [`terminal`], [`tls`], [`version`]: what their names say.
+//! - [`logging`], [`table`], [`terminal`], [`tls`], [`version`]: as their names say.
 //!
 //! Dependencies point one way: cli → gateway → providers → config, gateway → metrics, providers → metrics,
 //! probe → metrics (the parser).
@@ -44,6 +44,7 @@ pub mod metrics;
 pub mod panics;
 pub mod probe;
 pub mod providers;
+pub mod table;
 pub mod terminal;
 pub mod tls;
 pub mod version;

@@ -8,6 +8,7 @@ use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, S
 use crate::gateway;
 use crate::metrics::catalog::families::FAMILIES;
 use crate::metrics::catalog::worst_case::{self, Bounds};
+use crate::table::aligned;
 use crate::terminal::{Terminal, Tone};
 
 /// Flags.
@@ -194,7 +195,7 @@ impl<'a> Report<'a> {
         let row = |route: &Route<'_>| vec![format!("route {}", route.model), route.sentence()];
         rows.extend(self.routes.iter().map(row));
         rows.extend(self.needs.iter().map(|name| vec!["needs".to_owned(), format!("{name} at run time")]));
-        aligned(&rows)
+        aligned(&rows, 0..0)
     }
 
     fn verdict(&self, terminal: &Terminal) -> String {
@@ -291,27 +292,11 @@ fn counted(count: usize, noun: &str) -> String {
 fn settings_table(settings: &[EffectiveSetting], terminal: &Terminal) -> String {
     let head = ["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec();
     let rows = settings.iter().map(|s| vec![s.key.clone(), s.value.clone(), s.source.clone()]);
-    let table = aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
+    let table = aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 0..0);
     match table.split_once('\n') {
         Some((head, rest)) => format!("{}\n{rest}", terminal.paint(Tone::Strong, head)),
         None => table,
     }
-}
-
-/// Columns two spaces apart; the last is not padded.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in rows {
-        let line: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        out += line.join("  ").trim_end();
-        out.push('\n');
-    }
-    out
 }
 
 #[cfg(test)]

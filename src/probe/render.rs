@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use comfy_table::{CellAlignment, Table, presets};
 use reqwest::StatusCode;
 
 use super::{Bucket, Http, Report, Summary};
 use crate::metrics::parser::{Exposition, Sample};
+use crate::table::{aligned, printable};
 use crate::terminal::{Terminal, Tone};
 
 /// The reports as text: the verdict, what was fetched and what the numbers say; one row each when there are several.
@@ -22,7 +22,7 @@ pub fn text(reports: &[Report], terminal: &Terminal) -> String {
             if reports.len() == 1 { "series".to_owned() } else { format!("series of {}", report.url) };
         let mut rows = vec![vec![heading, "value".to_owned()]];
         rows.extend(series.iter().map(|row| vec![row.series.clone(), row.value.to_string()]));
-        sections.push(table(&rows, 1));
+        sections.push(aligned(&rows, 1..));
     }
     sections.join("\n")
 }
@@ -125,11 +125,6 @@ fn percent(ratio: f64) -> String {
     format!("{} %", rounded(ratio * 100.0, 100.0))
 }
 
-/// Foreign text must not drive the terminal.
-fn printable(foreign: &str) -> String {
-    foreign.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn verdict_parts(Report { url, message, .. }: &Report) -> (&'static str, String) {
     match message {
         None => ("healthy", printable(&format!(": {url}"))),
@@ -179,14 +174,14 @@ fn one(report: &Report) -> String {
     for checked in report.requirements.iter().filter(|checked| checked.ok) {
         row("holds", format!("{} (the sum is {})", checked.expr, checked.value.unwrap_or_default()));
     }
-    let Some(summary) = &report.summary else { return table(&rows, usize::MAX) };
+    let Some(summary) = &report.summary else { return aligned(&rows, 0..0) };
     row("counted", counted(report.window_s, summary.restarted));
     for (name, value) in numbers(summary) {
         row(name, value);
     }
     let models = models(summary);
     let separator = if models.is_empty() { "" } else { "\n" };
-    format!("{}{separator}{models}", table(&rows, usize::MAX))
+    format!("{}{separator}{models}", aligned(&rows, 0..0))
 }
 
 fn counted(window: Option<f64>, restarted: bool) -> String {
@@ -253,7 +248,7 @@ fn models(summary: &Summary) -> String {
             bucket(model.p99),
         ]
     }));
-    table(&rows, 2)
+    aligned(&rows, 2..)
 }
 
 /// One row per replica, then what is wrong with each that is unhealthy.
@@ -281,24 +276,5 @@ fn replicas(reports: &[Report]) -> String {
     });
     let wrong = wrong.collect::<String>();
     let separator = if wrong.is_empty() { "" } else { "\n" };
-    format!("{}{separator}{wrong}", table(&rows, 3))
-}
-
-/// Aligned columns, two blanks apart; those from `numeric` on are aligned to the right.
-fn table(rows: &[Vec<String>], numeric: usize) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if index >= numeric {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt() + "\n"
+    format!("{}{separator}{wrong}", aligned(&rows, 3..))
 }

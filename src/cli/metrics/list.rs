@@ -6,6 +6,7 @@ use crate::cli::{Context, Outcome};
 use crate::gateway;
 use crate::metrics::catalog::families::{FAMILIES, Family};
 use crate::metrics::catalog::worst_case::{self, Bounds};
+use crate::table::aligned;
 use crate::terminal::{Terminal, Tone};
 
 /// How the contract is shown.
@@ -89,19 +90,25 @@ impl Row {
             help,
         }
     }
+
+    fn cells(&self) -> Vec<String> {
+        let unit = if self.unit.is_empty() { "-" } else { self.unit };
+        let labels = if self.labels.is_empty() { "-".to_owned() } else { self.labels.join(" ") };
+        let series = self.worst_case_series.to_string();
+        vec![self.name.to_owned(), self.r#type.to_owned(), unit.to_owned(), series, labels]
+    }
 }
 
-/// Per family one aligned line, below it its help and, for a histogram, its bucket edges.
+/// One aligned line for each family; below it its help and, for a histogram, its bucket edges.
 fn table(rows: &[Row], terminal: Terminal) -> String {
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
-    let heading = format!("{:width$}  {:9}  {:7}  {:>7}  {}", "NAME", "TYPE", "UNIT", "SERIES", "LABELS");
-    let mut text = terminal.paint(Tone::Faint, &heading) + "\n";
-    for row in rows {
-        let name = terminal.paint(Tone::Strong, &format!("{:width$}", row.name));
-        let unit = if row.unit.is_empty() { "-" } else { row.unit };
-        let labels = if row.labels.is_empty() { "-".to_owned() } else { row.labels.join(" ") };
-        text += &format!("{name}  {:9}  {unit:7}  {:>7}  {labels}\n", row.r#type, row.worst_case_series);
-        text += &format!("    {}\n", row.help);
+    let heading = ["NAME", "TYPE", "UNIT", "SERIES", "LABELS"].map(str::to_owned).to_vec();
+    let cells = std::iter::once(heading).chain(rows.iter().map(Row::cells)).collect::<Vec<_>>();
+    let aligned = aligned(&cells, 3..4);
+    let mut lines = aligned.lines();
+    let mut text = terminal.paint(Tone::Faint, lines.next().unwrap_or_default()) + "\n";
+    for (row, line) in rows.iter().zip(lines) {
+        let (name, rest) = line.split_at(row.name.len());
+        text += &format!("{}{rest}\n    {}\n", terminal.paint(Tone::Strong, name), row.help);
         if let Some(edges) = row.buckets {
             let edges: Vec<String> = edges.iter().map(ToString::to_string).collect();
             text += &format!("    buckets {}\n", edges.join(" "));
@@ -143,10 +150,10 @@ mod tests {
         assert_eq!(
             table(&ROWS, terminal),
             "\
-NAME              TYPE       UNIT      SERIES  LABELS
-aurora_x_total    counter    -              1  -
+NAME              TYPE       UNIT     SERIES  LABELS
+aurora_x_total    counter    -             1  -
     Things.
-aurora_y_seconds  histogram  seconds      202  provider model
+aurora_y_seconds  histogram  seconds     202  provider model
     Time.
     buckets 0.5 10
 "

@@ -12,6 +12,7 @@ use regex::Regex;
 const TOP: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("config", &["api"]),
+    ("table", &[]),
     ("terminal", &["config"]),
     ("logging", &["config", "panics", "terminal"]),
     ("panics", &["metrics"]),
@@ -20,7 +21,7 @@ const TOP: &[(&str, &[&str])] = &[
     ("metrics", &["api"]),
     ("providers", &["api", "config", "metrics", "tls"]),
     ("gateway", &["api", "config", "logging", "metrics", "panics", "providers", "tls", "version"]),
-    ("probe", &["config", "metrics", "terminal", "tls"]),
+    ("probe", &["config", "metrics", "table", "terminal", "tls"]),
     ("demo", &["api"]),
 ];
 

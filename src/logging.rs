@@ -1,7 +1,7 @@
-//! Log lines on stderr: one JSON object per line, or text for people.
+//! Log lines on stderr: one JSON object per line, or text.
 //!
-//! A line is made where the event happens and handed to a bounded queue; one thread writes. When stderr is blocked
-//! the queue fills and further lines are dropped and counted: no request ever waits for a log.
+//! The thread of an event formats the line and puts it into a bounded queue; one thread writes. If stderr is blocked, the
+//! queue fills up and further lines are dropped and counted: no request waits for a log.
 
 mod line;
 mod queue;
@@ -23,24 +23,24 @@ use crate::terminal::Terminal;
 pub use line::Form;
 pub use queue::{DroppedLines, LogGuard, LogQueue, queue};
 
-/// Changes the least level that is written.
+/// Handle to change the minimum level.
 #[derive(Debug, Clone)]
 pub struct LogLevel(reload::Handle<Targets, Registry>);
 
 impl LogLevel {
-    /// From here on events from `level` up are written.
+    /// Sets the minimum level.
     pub fn set(&self, level: Level) {
-        // It fails once the log is gone, and then there is nothing to change.
+        // It fails only after the log has ended.
         drop(self.0.reload(filter(level)));
     }
 }
 
-/// Sends the process's log events to stderr until the guard is dropped. A panic becomes a log line too: the
+/// Writes the log events of the process to stderr until the guard is dropped. Panics are logged too, because the
 /// standard report would wait for a blocked stderr. A log file at the size limit of the process (`ulimit -f`,
-/// `LimitFSIZE=`) takes no more lines, but does not end the process.
+/// `LimitFSIZE=`) gets no more lines, but does not end the process.
 ///
 /// # Errors
-/// When the writing thread cannot be started, a signal handler cannot be set, or a log is already set up.
+/// The writing thread or the signal handler cannot be set up, or there is a log already.
 pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<(LogGuard, LogLevel)> {
     let form = match log.format {
         LogFormat::Auto if terminal.stderr_is_terminal() => Form::Text(terminal),
@@ -48,11 +48,10 @@ pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<(LogGuard, LogLevel
         LogFormat::Text => Form::Text(terminal),
     };
     // With a handler of any kind the write fails with EFBIG instead of ending the process.
-    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))
-        .context("the log cannot be started")?;
-    let (lines, guard) = queue(std::io::stderr()).context("the log cannot be started")?;
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).context("cannot start logging")?;
+    let (lines, guard) = queue(std::io::stderr()).context("cannot start logging")?;
     let (subscriber, level) = subscriber(form, log.level, lines);
-    tracing::subscriber::set_global_default(subscriber).context("the log cannot be started")?;
+    tracing::subscriber::set_global_default(subscriber).context("cannot start logging")?;
     panics::report();
     Ok((guard, level))
 }
@@ -61,7 +60,7 @@ pub fn init(log: &Log, terminal: Terminal) -> anyhow::Result<(LogGuard, LogLevel
 #[must_use]
 pub fn subscriber(form: Form, level: Level, lines: LogQueue) -> (impl Subscriber + Send + Sync, LogLevel) {
     let (filter, handle) = reload::Layer::new(filter(level));
-    // The filter stands below the lines: its handle is of the registry.
+    // The filter is below the lines, since its handle has the type of the registry.
     let subscriber = tracing_subscriber::registry().with(filter).with(Lines { form, lines });
     (subscriber, LogLevel(handle))
 }
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_off_is_off_for_good() {
+    fn maximum_level_is_a_hint_for_callsites() {
         let (_, writer) = std::io::pipe().unwrap();
         let (lines, _guard) = queue(writer).unwrap();
         let (subscriber, _) = subscriber(Form::Json, Level::WARN, lines);

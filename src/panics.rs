@@ -1,7 +1,7 @@
-//! Panics: counted and logged once each, wherever they happen, be it in a request, a connection, a scrape or a thread.
+//! Panic hook: counts and logs each panic once, in requests, connections, scrapes and threads alike.
 //!
-//! A panic is a defect. It costs the request it happens in (500, or a broken connection once the response has begun) and
-//! no other.
+//! A panic is a defect. It fails only the request it occurs in: with a 500, or with a broken connection once the response
+//! has begun.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::metrics::catalog::labels::Label;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Counts and logs every panic of the process from here on, instead of the standard report.
+/// Installs the hook in place of the standard report.
 pub fn report() {
     panic::set_hook(Box::new(note));
 }
@@ -23,7 +23,7 @@ pub fn count() -> u64 {
 
 fn note(info: &PanicHookInfo<'_>) {
     COUNT.fetch_add(1, Ordering::Relaxed);
-    // A message may quote what a client sent: it is bounded as a label value is.
+    // A message may quote client input, so it is truncated like a label value.
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
@@ -33,8 +33,8 @@ fn note(info: &PanicHookInfo<'_>) {
     tracing::error!(reason = reason.as_str(), place, thread = thread.name(), "panic: please report it");
 }
 
-/// Panics if `bytes` hold `panic-in-` and the name of the point: how tests reach what is to be unreachable. Nothing in
-/// any other build.
+/// Panics if `bytes` contain `panic-in-` and the name of the point, for tests of code that no input makes panic. A no-op in
+/// other builds.
 #[cfg(all(feature = "panic-points", debug_assertions))]
 #[track_caller]
 pub(crate) fn point(name: &str, bytes: &[u8]) {
@@ -42,6 +42,6 @@ pub(crate) fn point(name: &str, bytes: &[u8]) {
     assert!(memchr::memmem::find(bytes, marker.as_bytes()).is_none(), "{marker}");
 }
 
-/// A point at which only builds for tests can be made to panic.
+/// A no-op in builds without panic points.
 #[cfg(not(all(feature = "panic-points", debug_assertions)))]
 pub(crate) const fn point(_: &str, _: &[u8]) {}

@@ -1,4 +1,4 @@
-//! The only door to stdout and stderr for people: data on stdout, everything else on stderr.
+//! Output to stdout and stderr, nowhere else in the crate: data on stdout, everything else on stderr.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,7 +6,7 @@ use owo_colors::{OwoColorize, Style};
 
 use crate::config::Environment;
 
-/// When to colour.
+/// Choice of coloured output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless the environment asks for none.
@@ -14,34 +14,34 @@ pub enum ColorChoice {
     Auto,
     /// Even in a pipe.
     Always,
-    /// Nowhere.
+    /// Never.
     Never,
 }
 
-/// What a piece of text means; colour only repeats it.
+/// Meaning of a piece of text; the text alone conveys it without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// As it is.
+    /// No emphasis.
     Plain,
-    /// It went well.
+    /// Success.
     Good,
-    /// Worth a look.
+    /// Warning.
     Warning,
-    /// It failed.
+    /// Failure.
     Bad,
-    /// Stands out.
+    /// Emphasis.
     Strong,
-    /// Of less weight.
+    /// Secondary.
     Faint,
 }
 
-/// Data that stdout did not take.
+/// Failure to write to stdout.
 #[derive(Debug, thiserror::Error)]
-#[error("stdout takes no data; look at the file or program it leads to")]
+#[error("cannot write to stdout; check the file or program that it is connected to")]
 pub struct StdoutError(#[from] io::Error);
 
 impl StdoutError {
-    /// Whether the reader left (`| head`), which ends a command quietly.
+    /// True if the reader closed the pipe (`| head`), which ends a command without a message.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.kind() == io::ErrorKind::BrokenPipe
@@ -58,15 +58,15 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Decides on colour once: the flag, then `CLICOLOR_FORCE`, `NO_COLOR`, then whether a terminal is there.
+    /// Decides on colour once: by the flag, `NO_COLOR`, `CLICOLOR_FORCE`, then by the presence of a terminal.
     #[must_use]
     pub fn new(choice: ColorChoice, environment: &Environment) -> Self {
-        let asked = |name: &str| environment.get(name).is_some_and(|value| value != "0");
+        let is_set = |name: &str| environment.get(name).is_some_and(|value| value != "0");
         let forced = match choice {
             ColorChoice::Always => Some(true),
             ColorChoice::Never => Some(false),
             ColorChoice::Auto if environment.get("NO_COLOR").is_some() => Some(false),
-            ColorChoice::Auto => asked("CLICOLOR_FORCE").then_some(true),
+            ColorChoice::Auto => is_set("CLICOLOR_FORCE").then_some(true),
         };
         let stdout_is_terminal = io::stdout().is_terminal();
         let stderr_is_terminal = io::stderr().is_terminal();
@@ -78,25 +78,25 @@ impl Terminal {
         }
     }
 
-    /// Whether stdout is a terminal.
+    /// True if stdout is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.stdout_is_terminal
     }
 
-    /// Whether stderr is a terminal.
+    /// True if stderr is a terminal.
     #[must_use]
     pub fn stderr_is_terminal(&self) -> bool {
         self.stderr_is_terminal
     }
 
-    /// Whether what goes to stdout is coloured.
+    /// True if output to stdout is coloured.
     #[must_use]
     pub fn colours_stdout(&self) -> bool {
         self.colour_out
     }
 
-    /// Whether what goes to stderr is coloured.
+    /// True if output to stderr is coloured.
     #[must_use]
     pub fn colours_stderr(&self) -> bool {
         self.colour_err
@@ -117,14 +117,14 @@ impl Terminal {
     /// Writes data to stdout.
     ///
     /// # Errors
-    /// What the write met; [`StdoutError::is_closed`] ends a command quietly, so hand it up with `?`.
+    /// Writing failed; return it with `?`, since [`StdoutError::is_closed`] ends a command without a message.
     pub fn print(&self, text: &str) -> Result<(), StdoutError> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         Ok(out.flush()?)
     }
 
-    /// Writes one line about the work to stderr; where nobody can read it, it is lost.
+    /// Writes one message line to stderr; if stderr is closed, it is lost.
     pub fn say(&self, line: &str) {
         drop(writeln!(io::stderr().lock(), "{line}"));
     }

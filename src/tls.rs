@@ -1,4 +1,4 @@
-//! The TLS side of every client: one crypto provider, the machine's own certificates.
+//! TLS configuration of every client: one crypto provider and the system's trusted certificates.
 
 use std::error::Error;
 use std::io;
@@ -8,22 +8,22 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-/// Why no TLS configuration could be made.
+/// Failure to build a TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The machine trusts nobody.
+    /// The system has no trusted certificate.
     #[error("no trusted certificate found: install ca-certificates or point SSL_CERT_FILE to a bundle{0}")]
     NoRoots(String),
-    /// rustls refused its own defaults.
+    /// rustls rejected its own defaults.
     #[error("TLS could not be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
 
-/// Trust as the machine does: its certificate store, or what `SSL_CERT_FILE`/`SSL_CERT_DIR` name; and `additional`
-/// certificates, in PEM.
+/// Trusts the system's certificate store, or the files of `SSL_CERT_FILE`/`SSL_CERT_DIR`, and `additional` certificates
+/// in PEM.
 ///
 /// # Errors
-/// When not one certificate is trusted.
+/// No certificate is trusted.
 pub fn client_config(additional: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let own = CertificateDer::pem_slice_iter(additional.unwrap_or_default()).filter_map(Result::ok);
@@ -36,10 +36,10 @@ pub fn client_config(additional: Option<&[u8]>) -> Result<ClientConfig, TlsError
     with_roots(roots)
 }
 
-/// Trusts nobody, for clients that only ever speak plain HTTP: no certificate store is read.
+/// Trusts no certificate, for clients of plain HTTP: the certificate store is not read.
 ///
 /// # Errors
-/// When rustls refuses its own defaults.
+/// rustls rejected its own defaults.
 pub fn client_config_without_roots() -> Result<ClientConfig, TlsError> {
     with_roots(RootCertStore::empty())
 }
@@ -53,7 +53,7 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-/// Why a connection failed, when TLS is the reason. Names no address.
+/// TLS failure of a connection, if there is one; without an address.
 #[must_use]
 pub fn failure(error: &(dyn Error + 'static)) -> Option<String> {
     let reason = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
@@ -65,23 +65,23 @@ pub fn failure(error: &(dyn Error + 'static)) -> Option<String> {
 
 fn certificate_reason(why: &CertificateError) -> &'static str {
     match why {
-        CertificateError::UnknownIssuer => "its certificate is signed by nobody this machine trusts",
+        CertificateError::UnknownIssuer => "certificate signed by an unknown authority",
         CertificateError::BadSignature => {
-            "its certificate is signed with another key than that of its trusted namesake"
+            "certificate signature does not match the key of its trusted issuer"
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet"
+            "certificate is not valid yet"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name"
+            "certificate is not valid for the host name"
         }
-        CertificateError::Revoked => "its certificate is revoked",
-        _ => "its certificate was refused",
+        CertificateError::Revoked => "certificate has been revoked",
+        _ => "certificate was rejected",
     }
 }
 
-/// The error and what caused it, from the outside in; an [`io::Error`] hides what it wraps from `source`.
+/// The error and its causes, outermost first; [`io::Error`] does not return the error it wraps as `source`.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -91,7 +91,7 @@ pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a 
     })
 }
 
-/// The innermost cause: it never carries an address.
+/// The innermost cause, which never contains an address.
 pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     causes(error).last().unwrap_or(error)
 }

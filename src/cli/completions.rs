@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Context, Outcome};
 
-/// The shell to complete in.
+/// Arguments of `aurora completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -13,14 +13,14 @@ Examples:
   aurora completions zsh  > ~/.zfunc/_aurora
   aurora completions fish > ~/.config/fish/completions/aurora.fish")]
 pub struct Args {
-    /// The shell that shall complete
+    /// Shell to print the script for
     pub shell: Shell,
 }
 
 /// Prints the script.
 ///
 /// # Errors
-/// When stdout takes no data.
+/// Writing to stdout failed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     context.terminal.print(&script(args.shell))?;
     Ok(Outcome::Fine)

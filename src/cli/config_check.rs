@@ -1,4 +1,4 @@
-//! `aurora config check`: what `serve` would load, what is wrong with it and what follows from it.
+//! `aurora config check`: validation of the configuration, its effective settings and their consequences.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -11,37 +11,37 @@ use crate::metrics::catalog::worst_case::{self, Bounds};
 use crate::table::aligned;
 use crate::terminal::{Terminal, Tone};
 
-/// Flags.
+/// Arguments of `aurora config check`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
-    /// Fail on warnings too
+    /// Fail on warnings as well as errors
     #[arg(long)]
     pub strict: bool,
-    /// Do not fail on this warning; give it once per warning
+    /// Ignore the warning with this ID under --strict (repeatable)
     #[arg(long, value_name = "ID")]
     pub allow: Vec<String>,
-    /// Take variables that are not set for set, and list them
+    /// Treat unset variables as set, and list them
     #[arg(long)]
     pub assume_set: bool,
 }
 
-/// How to print.
+/// Output format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Human-readable text
     #[default]
     Text,
-    /// One document
+    /// One JSON document
     Json,
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// Writing to stdout failed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = config::load(&Sources {
         environment: context.environment.clone(),
@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     Ok(if report.valid { Outcome::Fine } else { Outcome::Failed })
 }
 
-/// The whole answer; its JSON form is stable.
+/// The report; its JSON form is stable.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     schema: u8,
@@ -68,7 +68,7 @@ struct Report<'a> {
     problems: &'a [Problem],
     settings: &'a [EffectiveSetting],
     metrics: Option<Metrics>,
-    /// Names of the callers' keys.
+    /// Names of the client keys.
     keys: Vec<&'a str>,
     providers: Vec<Provider<'a>>,
     routes: Vec<Route<'a>>,
@@ -84,7 +84,7 @@ struct Metrics {
     worst_case: WorstCase,
 }
 
-/// What opens the metrics endpoint.
+/// Credentials that give access to the metrics endpoint.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Auth {
@@ -101,7 +101,7 @@ struct Provider<'a> {
     r#type: &'static str,
     base_url: &'a str,
     key_set: bool,
-    /// Empty asks the upstream, where it has a list.
+    /// Empty: discovered, if the upstream lists its models.
     models: &'a [String],
     #[serde(skip)]
     has_list: bool,
@@ -116,7 +116,7 @@ struct Route<'a> {
     targets: Vec<String>,
 }
 
-/// How large the exposition can get.
+/// Maximum size of the exposition.
 #[derive(Debug, Serialize)]
 struct WorstCase {
     series: u64,
@@ -161,7 +161,7 @@ impl<'a> Report<'a> {
     fn text(&self, terminal: &Terminal) -> String {
         let mut out = String::new();
         for problem in self.problems {
-            let (word, tone) = word_of(problem.severity);
+            let (word, tone) = severity_label(problem.severity);
             out += &format!("{} {problem}\n", terminal.paint(tone, word));
         }
         if !self.problems.is_empty() {
@@ -173,32 +173,35 @@ impl<'a> Report<'a> {
             out += &self.consequences(metrics);
         }
         out.push('\n');
-        out += &self.verdict(terminal);
+        out += &self.conclusion(terminal);
         out
     }
 
     fn consequences(&self, metrics: &Metrics) -> String {
-        let mut rows = vec![vec!["metrics".to_owned(), metrics.sentence()]];
+        let mut rows = vec![vec!["metrics".to_owned(), metrics.describe()]];
         let WorstCase { series, samples } = metrics.worst_case;
-        rows.push(vec!["at worst".to_owned(), format!("{series} series, {samples} samples in one scrape")]);
+        rows.push(vec!["maximum".to_owned(), format!("{series} series, {samples} samples per scrape")]);
         if !self.keys.is_empty() {
-            rows.push(vec!["keys".to_owned(), format!("{}, for all but the metrics", self.keys.join(", "))]);
+            rows.push(vec![
+                "keys".to_owned(),
+                format!("{}, not valid for the metrics endpoint", self.keys.join(", ")),
+            ]);
         }
         rows.extend(
             self.providers
                 .iter()
-                .map(|provider| vec![format!("provider {}", provider.name), provider.sentence()]),
+                .map(|provider| vec![format!("provider {}", provider.name), provider.describe()]),
         );
         if self.providers.is_empty() {
             rows.push(vec!["providers".to_owned(), "none".to_owned()]);
         }
-        let row = |route: &Route<'_>| vec![format!("route {}", route.model), route.sentence()];
+        let row = |route: &Route<'_>| vec![format!("route {}", route.model), route.describe()];
         rows.extend(self.routes.iter().map(row));
         rows.extend(self.needs.iter().map(|name| vec!["needs".to_owned(), format!("{name} at run time")]));
         aligned(&rows, 0..0)
     }
 
-    fn verdict(&self, terminal: &Terminal) -> String {
+    fn conclusion(&self, terminal: &Terminal) -> String {
         let count = |severity| self.problems.iter().filter(|problem| problem.severity == severity).count();
         let (word, tone) = if self.valid { ("valid", Tone::Good) } else { ("not valid", Tone::Bad) };
         let errors = counted(count(Severity::Error), "error");
@@ -208,11 +211,11 @@ impl<'a> Report<'a> {
 }
 
 impl Metrics {
-    fn sentence(&self) -> String {
+    fn describe(&self) -> String {
         let with = match self.auth {
-            _ if !self.enabled => return format!("disabled; {} answers 404", self.url),
-            Auth::None => return format!("{}, readable by whoever reaches it", self.url),
-            Auth::Nobody => return format!("{}, readable by nobody", self.url),
+            _ if !self.enabled => return format!("disabled; {} returns 404", self.url),
+            Auth::None => return format!("{}, readable without authentication", self.url),
+            Auth::Nobody => return format!("{}, not readable with any key", self.url),
             Auth::MasterKey => "the master key",
             Auth::MetricsToken => "the metrics token",
             Auth::MetricsTokenOrMasterKey => "the metrics token or the master key",
@@ -222,10 +225,10 @@ impl Metrics {
 }
 
 impl Provider<'_> {
-    fn sentence(&self) -> String {
+    fn describe(&self) -> String {
         let key = if self.key_set { "key set" } else { "no key" };
         let models = match (self.models.is_empty(), self.has_list) {
-            (true, true) => "models as the upstream lists them".to_owned(),
+            (true, true) => "models as listed by the upstream".to_owned(),
             (true, false) => "no models known".to_owned(),
             (false, _) => format!("models {}", self.models.join(", ")),
         };
@@ -234,10 +237,10 @@ impl Provider<'_> {
 }
 
 impl Route<'_> {
-    fn sentence(&self) -> String {
+    fn describe(&self) -> String {
         match self.strategy {
             Strategy::First => self.targets.join(", then "),
-            Strategy::RoundRobin => format!("in turn {}", self.targets.join(", ")),
+            Strategy::RoundRobin => format!("round robin {}", self.targets.join(", ")),
         }
     }
 }
@@ -278,7 +281,7 @@ fn route(route: &config::Route) -> Route<'_> {
     }
 }
 
-fn word_of(severity: Severity) -> (&'static str, Tone) {
+fn severity_label(severity: Severity) -> (&'static str, Tone) {
     match severity {
         Severity::Error => ("error:", Tone::Bad),
         Severity::Warning => ("warning:", Tone::Warning),

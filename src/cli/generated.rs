@@ -1,4 +1,4 @@
-//! The checked-in files that are made from the code: completions, man pages, the references under `docs/` and the
+//! Checked-in files that are generated from the code: completions, man pages, the references under `docs/` and the
 //! dashboard.
 //!
 //! `cargo run --example generate` rewrites them, a test compares them byte for byte. The clap tree they are made
@@ -18,7 +18,7 @@ pub const FOLDERS: &[&str] = &["completions", "man", "monitoring/grafana/dashboa
 pub struct GeneratedFile {
     /// Path from the root of the repository.
     pub path: String,
-    /// What it holds.
+    /// Contents of the file.
     pub contents: String,
 }
 

@@ -9,23 +9,23 @@ use crate::cli::metrics::probe::{SERVER_ADDRESS, load_settings, say_errors, sett
 use crate::config::Config;
 use crate::probe::{self, Given, Settings, ready};
 
-/// Flags.
+/// Arguments of `aurora health`.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {}
 
-/// A server that is up answers at once; container platforms give a check a few seconds.
+/// A running server responds at once; container platforms allow a check a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks `/health/ready` of the configured address.
+/// Requests `/health/ready` at the configured address.
 ///
 /// # Errors
-/// When the configuration cannot be used.
+/// The configuration is invalid.
 pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
     let url = |config: &Config| config.local_url(&format!("{}/health/ready", config.server.base_path));
     let Some(settings) = settings_of(&loaded, url, |_| SERVER_ADDRESS) else {
         say_errors(&loaded, true, context);
-        bail!("the configuration cannot be used: correct it; `aurora config check` shows it whole");
+        bail!("invalid configuration: correct it; `aurora config check` shows every problem");
     };
     let settings = Settings { credential: None, ..settings };
     let targets = probe::targets(&[], &Given::default(), Some(&settings))?;

@@ -16,13 +16,13 @@ use crate::config::Environment;
 use crate::terminal::{ColorChoice, StdoutError, Terminal, Tone};
 use crate::version;
 
-const ABOUT: &str = "An LLM gateway you can see through: OpenAI API in, any provider out";
+const ABOUT: &str = "LLM gateway: one OpenAI API for any provider, with complete Prometheus metrics";
 
 const EXAMPLES: &str = "\
 Examples:
-  aurora serve --demo     Try it: an embedded upstream, no key, no network
-  aurora config check     Is my configuration right, and what follows from it?
-  aurora metrics probe    Does the metrics endpoint answer? What does it say?";
+  aurora serve --demo     Run with an embedded upstream: no API key, no network
+  aurora config check     Validate the configuration and print its settings
+  aurora metrics probe    Check the metrics endpoint and summarise its metrics";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ pub struct Cli {
     /// Flags that every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do; none is `serve`.
+    /// The command; `serve` if there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -45,7 +45,7 @@ pub struct Global {
     /// File of environment variables [default: .env]
     #[arg(long, global = true, value_name = "PATH", display_order = 901)]
     pub env_file: Option<PathBuf>,
-    /// When to colour: auto, always, never [default: auto]
+    /// Coloured output: auto, always, never [default: auto]
     #[arg(
         long,
         global = true,
@@ -62,35 +62,35 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the gateway in the foreground; the default
+    /// Run the gateway in the foreground (the default command)
     Serve(serve::Args),
-    /// Look at the configuration
+    /// Validate the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at the metrics
+    /// Probe and list metrics; print rules, dashboard and scrape config
     #[command(subcommand)]
     Metrics(MetricsCommand),
-    /// Ask the configured address whether it is ready
+    /// Check whether the gateway at the configured address is ready
     Health(health::Args),
-    /// Print a shell's completion script
+    /// Print a shell completion script
     Completions(completions::Args),
 }
 
 /// `aurora config …`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Validate what `serve` would load and print the effective settings
+    /// Validate the configuration that `serve` loads; print the effective settings
     Check(config_check::Args),
 }
 
 /// `aurora metrics …`
 #[derive(Debug, Subcommand)]
 pub enum MetricsCommand {
-    /// Fetch the metrics endpoint and judge it
+    /// Check that metrics endpoints work; summarise their metrics
     Probe(crate::cli::metrics::probe::Args),
-    /// Print the metric contract
+    /// List every metric: type, unit, labels, buckets, help
     List(crate::cli::metrics::list::Args),
-    /// Print what Prometheus needs to scrape this configuration
+    /// Print the Prometheus scrape configuration of this gateway
     ScrapeConfig(crate::cli::metrics::scrape_config::Args),
     /// Print the recording rules and alerts
     Rules(crate::cli::metrics::rules::Args),
@@ -98,25 +98,25 @@ pub enum MetricsCommand {
     Dashboard(crate::cli::metrics::dashboard::Args),
 }
 
-/// What a command works with: nothing else is read from the process.
+/// Inputs of a command; it reads nothing else from the process.
 #[derive(Debug)]
 pub struct Context {
     /// The process environment, read once.
     pub environment: Environment,
-    /// The door to stdout and stderr.
+    /// Access to stdout and stderr.
     pub terminal: Terminal,
     /// Flags that every command takes.
     pub global: Global,
 }
 
-/// How a command ended.
+/// Result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Fine: exit code 0.
+    /// Success: exit code 0.
     Fine,
-    /// The thing checked or run failed: exit code 1.
+    /// The command or the check failed: exit code 1.
     Failed,
-    /// `serve` refused its configuration: exit code 78 (`EX_CONFIG` of sysexits.h).
+    /// `serve` rejected the configuration: exit code 78 (`EX_CONFIG` of sysexits.h).
     Misconfigured,
 }
 
@@ -141,7 +141,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { global, command } = match parsed {
         Ok(cli) => cli,
-        Err(reply) => return unparsed(&reply, Terminal::new(colour_asked(&arguments), &environment)),
+        Err(output) => return unparsed(&output, Terminal::new(requested_colour(&arguments), &environment)),
     };
     let terminal = Terminal::new(global.color, &environment);
     let command = command.unwrap_or_else(|| Command::Serve(serve::Args::default()));
@@ -169,7 +169,7 @@ fn dispatch(command: &Command, context: &Context) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Says why a command failed, with every cause. A reader who left (`| head`) is no failure.
+/// Prints the error with every cause. A closed stdout (`| head`) is not a failure.
 fn failed(error: &anyhow::Error, terminal: Terminal) -> u8 {
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(StdoutError::is_closed) {
         return Outcome::Fine.code();
@@ -177,15 +177,15 @@ fn failed(error: &anyhow::Error, terminal: Terminal) -> u8 {
     let label = terminal.paint_err(Tone::Bad, "error:");
     terminal.say(&format!("aurora: {label} {error}"));
     for cause in error.chain().skip(1) {
-        terminal.say(&format!("  because: {cause}"));
+        terminal.say(&format!("  caused by: {cause}"));
     }
     Outcome::Failed.code()
 }
 
-/// Prints what clap answers instead of a command: help and version on stdout, wrong usage on stderr with code 2.
-fn unparsed(reply: &clap::Error, terminal: Terminal) -> u8 {
-    let text = |colour| if colour { reply.render().ansi().to_string() } else { reply.render().to_string() };
-    if reply.use_stderr() {
+/// Prints clap's output in place of a command: help and version on stdout, usage errors on stderr with code 2.
+fn unparsed(output: &clap::Error, terminal: Terminal) -> u8 {
+    let text = |colour| if colour { output.render().ansi().to_string() } else { output.render().to_string() };
+    if output.use_stderr() {
         terminal.say(text(terminal.colours_stderr()).trim_end());
         return 2;
     }
@@ -195,8 +195,8 @@ fn unparsed(reply: &clap::Error, terminal: Terminal) -> u8 {
     }
 }
 
-/// `--color` as it stands among arguments that were not accepted.
-fn colour_asked(arguments: &[OsString]) -> ColorChoice {
+/// `--color` among arguments that clap rejected.
+fn requested_colour(arguments: &[OsString]) -> ColorChoice {
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| OsStr::to_str(argument)).collect();
     let separate = texts.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
     let joined = texts.iter().filter_map(|text| text.strip_prefix("--color="));

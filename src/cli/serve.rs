@@ -9,7 +9,7 @@ use crate::gateway::{self, Ended, Gateway};
 use crate::logging;
 use crate::terminal::{Terminal, Tone};
 
-/// What to serve, and where.
+/// Arguments of `aurora serve`.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,22 +17,23 @@ Examples:
   aurora serve --host 127.0.0.1 --port 0
   METRICS_ENABLED=true aurora serve -c /etc/aurora/config.yaml
 
-Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops at once. SIGHUP reads the \
-configuration again, and a file that holds a secret is read again when it changes. A reload with errors, or one that lost \
-a file or the last key, is refused: the active configuration stays, and the files are tried again until they are whole.
-Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.")]
+SIGINT or SIGTERM stops the gateway once the requests in flight are complete; a second signal stops it \
+immediately. SIGHUP reloads the configuration; a change of a secret file reloads it too. A reload is rejected \
+if the configuration has errors, a file is missing or the last key was removed: the active configuration stays, \
+and the reload is retried until it succeeds.
+Exit codes: 0 stopped, 1 failed, 2 invalid usage, 78 invalid configuration.")]
 pub struct Args {
-    /// Address to listen on, over server.host
+    /// Address to listen on; overrides server.host
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// Port to listen on, over server.port; 0 picks a free one
+    /// Port to listen on; overrides server.port; 0 picks a free port
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Serve an embedded upstream: no key, no network, on 127.0.0.1
+    /// Run with an embedded upstream on 127.0.0.1: no API key, no network
     ///
-    /// The only provider is demo with the models demo-chat, demo-fast, demo-embed and the failing demo-429,
-    /// demo-500, demo-slow and demo-cut. config.yaml, .env and provider variables are ignored unless -c or
-    /// --env-file names them; variables that set host, port or metrics still count.
+    /// The only provider is demo. Its models are demo-chat, demo-fast and demo-embed, and demo-429, demo-500,
+    /// demo-slow and demo-cut, which fail on purpose. config.yaml, .env and provider variables are ignored unless -c or
+    /// --env-file names them; variables that set host, port or metrics still apply.
     #[arg(long)]
     pub demo: bool,
 }
@@ -40,7 +41,7 @@ pub struct Args {
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When the address cannot be bound, or the process lacks what serving needs.
+/// The address cannot be bound, or the process lacks a resource such as threads.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let upstream = if args.demo { Some(demo::start()?) } else { None };
     let sources = sources(args, context, upstream.as_ref());
@@ -90,11 +91,11 @@ fn refuse(problems: &[Problem], terminal: Terminal) {
         terminal.say(&format!("{} {problem}", terminal.paint_err(tone, word)));
     }
     terminal.say(
-        "aurora: not started: the configuration has errors; `aurora config check` shows what is in effect",
+        "aurora: not started: invalid configuration; run `aurora config check` to see the effective settings",
     );
 }
 
-/// What a newcomer tries first: a chat, a stream, a probe.
+/// First commands for a new user: a chat completion, a stream, a probe.
 fn next_steps(address: SocketAddr, metrics: &str, has_key: bool) -> String {
     let key = if has_key { " \\\n    -H \"Authorization: Bearer $AURORA_MASTER_KEY\"" } else { "" };
     let chat = |flags: &str, more: &str| {
@@ -104,8 +105,8 @@ fn next_steps(address: SocketAddr, metrics: &str, has_key: bool) -> String {
         )
     };
     format!(
-        "Aurora serves its own demo provider on http://{address}. In another terminal:\n\n\
-         A chat:\n{}\nA stream:\n{}\nThe metrics it left ({metrics}):\n  \
+        "Aurora is running with its demo provider on http://{address}. In another terminal:\n\n\
+         A chat:\n{}\nA stream:\n{}\nThe metrics of these requests ({metrics}):\n  \
          aurora metrics probe {metrics}\n\n",
         chat("", ""),
         chat("-N ", "\"stream\":true,"),

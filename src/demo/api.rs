@@ -13,9 +13,9 @@ use base64::Engine as _;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
-use super::answer::{self, Answer};
+use super::completion::{self, Completion};
 use super::fault::{Refusal, SLOWNESS};
-use super::shape::{Head, Words};
+use super::shape::{Head, TextEndpoint};
 
 /// Between two words of demo-chat: about as fast as one reads.
 const PACE: Duration = Duration::from_millis(50);
@@ -33,10 +33,19 @@ pub(crate) fn router() -> Router {
     Router::new()
         .route("/v1/models", get(async || json_response(&models())))
         .route("/v1/models/{id}", get(async |Path(id): Path<String>| finished(one_model(&id))))
-        .route("/v1/chat/completions", post(async |body: Bytes| finished(words(Words::Chat, &body).await)))
-        .route("/v1/completions", post(async |body: Bytes| finished(words(Words::Completions, &body).await)))
-        .route("/v1/responses", post(async |body: Bytes| finished(words(Words::Responses, &body).await)))
-        .route("/v1/messages", post(async |body: Bytes| finished(words(Words::Messages, &body).await)))
+        .route(
+            "/v1/chat/completions",
+            post(async |body: Bytes| finished(text(TextEndpoint::Chat, &body).await)),
+        )
+        .route(
+            "/v1/completions",
+            post(async |body: Bytes| finished(text(TextEndpoint::Completions, &body).await)),
+        )
+        .route(
+            "/v1/responses",
+            post(async |body: Bytes| finished(text(TextEndpoint::Responses, &body).await)),
+        )
+        .route("/v1/messages", post(async |body: Bytes| finished(text(TextEndpoint::Messages, &body).await)))
         .route("/v1/messages/count_tokens", post(async |body: Bytes| finished(count_tokens(&body).await)))
         .route("/v1/embeddings", post(async |body: Bytes| finished(embeddings(&body).await)))
         .route("/v1/rerank", post(async |body: Bytes| finished(rerank(&body).await)))
@@ -46,8 +55,8 @@ pub(crate) fn router() -> Router {
         .layer(DefaultBodyLimit::disable())
 }
 
-fn finished(answer: Result<Response, Refusal>) -> Response {
-    answer.unwrap_or_else(|refusal| refusal.response())
+fn finished(completion: Result<Response, Refusal>) -> Response {
+    completion.unwrap_or_else(|refusal| refusal.response())
 }
 
 fn models() -> Value {
@@ -67,29 +76,29 @@ fn one_model(id: &str) -> Result<Response, Refusal> {
 async fn admitted(body: &[u8]) -> Result<(Request, &'static str), Refusal> {
     let request: Request = serde_json::from_slice(body)
         .map_err(|error| Refusal::invalid(None, format!("The body is not a JSON object: {error}.")))?;
-    let asked = request.get("model").and_then(Value::as_str);
-    let asked = asked.ok_or_else(|| Refusal::invalid(Some("model"), "you must provide a model parameter"))?;
-    let known = super::MODELS.iter().find(|known| **known == asked);
-    let model = *known.ok_or_else(|| Refusal::unknown_model(asked))?;
+    let name = request.get("model").and_then(Value::as_str);
+    let name = name.ok_or_else(|| Refusal::invalid(Some("model"), "you must provide a model parameter"))?;
+    let known = super::MODELS.iter().find(|known| **known == name);
+    let model = *known.ok_or_else(|| Refusal::unknown_model(name))?;
     if model == "demo-slow" {
         tokio::time::sleep(SLOWNESS).await;
     }
     Refusal::of_model(model).map_or(Ok((request, model)), Err)
 }
 
-async fn words(kind: Words, body: &[u8]) -> Result<Response, Refusal> {
+async fn text(kind: TextEndpoint, body: &[u8]) -> Result<Response, Refusal> {
     let (request, model) = admitted(body).await?;
     if model == "demo-embed" {
-        return Err(Refusal::invalid(Some("model"), "demo-embed makes embeddings; for words ask demo-chat."));
+        return Err(Refusal::invalid(Some("model"), "demo-embed makes embeddings; for text use demo-chat."));
     }
     let prompt = member(&request, kind.prompt())?;
     let limit = kind.limits().iter().find_map(|name| request.get(*name)?.as_u64());
-    let answer = Answer::new(&answer::texts(prompt), limit);
+    let completion = Completion::new(&completion::texts(prompt), limit);
     let head = head(model, wants_usage(&request));
     if request.get("stream") == Some(&Value::Bool(true)) {
-        return Ok(events_response(model, kind.events(&head, &answer)));
+        return Ok(events_response(model, kind.events(&head, &completion)));
     }
-    let whole = kind.whole(&head, &answer);
+    let whole = kind.whole(&head, &completion);
     Ok(if model == "demo-cut" { cut_response(&whole) } else { json_response(&whole) })
 }
 
@@ -107,21 +116,21 @@ async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
     if matches!(model, "demo-chat" | "demo-fast") {
         return Err(Refusal::invalid(
             Some("model"),
-            format!("{model} talks; for embeddings ask demo-embed."),
+            format!("{model} makes text; for embeddings use demo-embed."),
         ));
     }
     let input = member(&request, "input")?;
-    let texts = answer::texts(input);
+    let texts = completion::texts(input);
     let dimensions = request
         .get("dimensions")
         .and_then(Value::as_u64)
-        .map_or(DIMENSIONS.0, |asked| usize::try_from(asked).unwrap_or(DIMENSIONS.1).clamp(1, DIMENSIONS.1));
+        .map_or(DIMENSIONS.0, |size| usize::try_from(size).unwrap_or(DIMENSIONS.1).clamp(1, DIMENSIONS.1));
     let packed = request.get("encoding_format").and_then(Value::as_str) == Some("base64");
     let rows = texts.iter().enumerate().map(|(index, text)| {
-        let vector = answer::embedding(text, dimensions);
+        let vector = completion::embedding(text, dimensions);
         json!({"object": "embedding", "index": index, "embedding": if packed { base64(&vector) } else { json!(vector) }})
     });
-    let tokens = answer::count(&texts);
+    let tokens = completion::count(&texts);
     let whole = json!({
         "object": "list", "data": rows.collect::<Vec<_>>(), "model": model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
@@ -132,11 +141,11 @@ async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
 /// The documents in the order of their likeness to the query, by the words they share.
 async fn rerank(body: &[u8]) -> Result<Response, Refusal> {
     let (request, model) = admitted(body).await?;
-    let query = answer::texts(member(&request, "query")?).join(" ");
-    let documents = answer::texts(member(&request, "documents")?);
-    let query_vector = answer::embedding(&query, DIMENSIONS.0);
+    let query = completion::texts(member(&request, "query")?).join(" ");
+    let documents = completion::texts(member(&request, "documents")?);
+    let query_vector = completion::embedding(&query, DIMENSIONS.0);
     let likeness = |text: &String| {
-        let vector = answer::embedding(text, DIMENSIONS.0);
+        let vector = completion::embedding(text, DIMENSIONS.0);
         query_vector.iter().zip(vector).map(|(one, other)| one * other).sum::<f32>()
     };
     let mut results: Vec<(usize, f32)> = documents.iter().map(likeness).enumerate().collect();
@@ -145,14 +154,14 @@ async fn rerank(body: &[u8]) -> Result<Response, Refusal> {
         results.truncate(usize::try_from(most).unwrap_or(usize::MAX));
     }
     let results = results.into_iter().map(|(index, score)| json!({"index": index, "relevance_score": score}));
-    let tokens = answer::count(&documents) + answer::count(&[query]);
+    let tokens = completion::count(&documents) + completion::count(&[query]);
     let results: Vec<Value> = results.collect();
     Ok(json_response(&json!({"model": model, "results": results, "usage": {"total_tokens": tokens}})))
 }
 
 async fn count_tokens(body: &[u8]) -> Result<Response, Refusal> {
     let (request, _) = admitted(body).await?;
-    let tokens = answer::count(&answer::texts(member(&request, "messages")?));
+    let tokens = completion::count(&completion::texts(member(&request, "messages")?));
     Ok(json_response(&json!({"input_tokens": tokens})))
 }
 

@@ -1,4 +1,4 @@
-//! Requests that the demo refuses, and the models that fail on purpose.
+//! Error responses of the demo, and the models that fail on purpose.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
-/// How long demo-slow thinks.
+/// Delay of demo-slow.
 pub(crate) const SLOWNESS: Duration = Duration::from_secs(5);
 
-/// Seconds that demo-429 asks to wait.
+/// `Retry-After` of demo-429, in seconds.
 const RETRY_AFTER: &str = "2";
 
-/// An error in OpenAI's shape.
+/// An error response in OpenAI's form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -28,12 +28,12 @@ impl Refusal {
         Self { status, kind, code: None, param: None, message: message.into() }
     }
 
-    /// The body is not what the endpoint takes; `param` names the member.
+    /// Invalid request body; `param` names the member.
     pub(crate) fn invalid(param: Option<&'static str>, message: impl Into<String>) -> Self {
         Self { param, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message) }
     }
 
-    /// No such model here.
+    /// Unknown model.
     pub(crate) fn unknown_model(model: &str) -> Self {
         let message =
             format!("The model `{model}` does not exist; the demo has {}.", super::MODELS.join(", "));
@@ -41,13 +41,13 @@ impl Refusal {
         Self { code: Some("model_not_found"), param: Some("model"), ..refusal }
     }
 
-    /// No such path here.
+    /// Unknown path.
     pub(crate) fn unknown_route(method: &str, path: &str) -> Self {
         let message = format!("Unknown request: {method} {path}");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
     }
 
-    /// What the models answer that fail before they start.
+    /// Error of a model that fails before it responds.
     pub(crate) fn of_model(model: &str) -> Option<Self> {
         match model {
             "demo-429" => Some(Self {

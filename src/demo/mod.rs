@@ -1,10 +1,10 @@
-//! The embedded upstream of `serve --demo`: a real HTTP server on a loopback port that speaks the OpenAI API.
+//! Embedded upstream of `serve --demo`: an HTTP server for the OpenAI API on a loopback port.
 //!
-//! The gateway dials it like any other provider, so that a demo shows the real relay and the real metrics. It has a
-//! thread and a runtime of its own.
+//! The gateway connects to it like to any other provider, so a demo uses the real relay and the real metrics. It has its
+//! own thread and runtime.
 
-mod answer;
 mod api;
+mod completion;
 mod fault;
 mod shape;
 
@@ -16,7 +16,7 @@ use axum::serve::ListenerExt as _;
 use tokio::sync::oneshot;
 use url::Url;
 
-/// What it serves. The last four fail, each in the way its name says.
+/// Models of the demo. The last four fail as their names say.
 pub const MODELS: &[&str] =
     &["demo-chat", "demo-fast", "demo-embed", "demo-429", "demo-500", "demo-slow", "demo-cut"];
 
@@ -29,7 +29,7 @@ pub struct DemoUpstream {
 }
 
 impl DemoUpstream {
-    /// Where its API starts: `http://127.0.0.1:PORT/v1`.
+    /// Base URL of its API: `http://127.0.0.1:PORT/v1`.
     #[must_use]
     pub fn base_url(&self) -> Url {
         self.base_url.clone()
@@ -40,7 +40,7 @@ impl Drop for DemoUpstream {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
-            tracing::error!("the demo upstream had panicked");
+            tracing::error!("the demo upstream panicked");
         }
     }
 }
@@ -48,21 +48,21 @@ impl Drop for DemoUpstream {
 /// Starts the upstream on a free loopback port.
 ///
 /// # Errors
-/// When no port or no thread is to be had.
+/// No port or thread is available.
 pub fn start() -> anyhow::Result<DemoUpstream> {
     let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the demo upstream found no free port")?;
-    let address = listener.local_addr().context("the demo upstream has no address")?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the demo upstream cannot bind a port")?;
+    let address = listener.local_addr().context("the demo upstream has no local address")?;
     listener.set_nonblocking(true).context("the demo upstream cannot accept")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the demo upstream has no runtime")?;
+        .context("the demo upstream cannot start its runtime")?;
     let (stop, stopped) = oneshot::channel();
     let thread = thread::Builder::new()
         .name("demo-upstream".to_owned())
         .spawn(move || runtime.block_on(serve(listener, stopped)))
-        .context("the demo upstream has no thread")?;
+        .context("the demo upstream cannot start its thread")?;
     Ok(DemoUpstream { base_url: base_url(address)?, stop: Some(stop), thread: Some(thread) })
 }
 
@@ -85,7 +85,7 @@ async fn serve(listener: TcpListener, stopped: oneshot::Receiver<()>) {
                 tracing::error!(%error, "the demo upstream ended");
             }
         }
-        // An error says that the sender is gone, which is how the owner stops it.
+        // The owner stops the server by dropping the sender.
         _ = stopped => {}
     }
 }

@@ -1,25 +1,25 @@
-//! Answers in the shapes of OpenAI's API and of Anthropic's messages: whole, and as the events of a stream.
+//! Completions in the forms of OpenAI's API and of Anthropic's messages: as one object, and as the events of a stream.
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::completion::Completion;
 
-/// Facts that every object of one answer repeats.
+/// Facts that every object of one completion repeats.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     /// 32 hexadecimal digits, to which each object adds its prefix.
     pub(crate) id: String,
     /// Seconds since 1970.
     pub(crate) created: u64,
-    /// The model as it was asked for.
+    /// The requested model.
     pub(crate) model: String,
-    /// Whether the last event of a chat or completion stream carries the usage.
+    /// True if the last event of a chat or completion stream carries the usage.
     pub(crate) include_usage: bool,
 }
 
-/// The kinds of endpoint that answer in words.
+/// Endpoints that respond with text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Words {
+pub(crate) enum TextEndpoint {
     /// `/v1/chat/completions`
     Chat,
     /// `/v1/completions`
@@ -30,7 +30,7 @@ pub(crate) enum Words {
     Messages,
 }
 
-impl Words {
+impl TextEndpoint {
     /// The member of the request that holds the prompt.
     pub(crate) const fn prompt(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Words {
         }
     }
 
-    /// Members of the request that limit the answer, the first given counts.
+    /// Members of the request that limit the completion, the first given counts.
     pub(crate) const fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
@@ -49,48 +49,47 @@ impl Words {
         }
     }
 
-    /// The whole answer as one object.
-    pub(crate) fn whole(self, head: &Head, answer: &Answer) -> Value {
+    /// The whole completion as one object.
+    pub(crate) fn whole(self, head: &Head, completion: &Completion) -> Value {
         match self {
             Self::Chat => json!({
                 "id": format!("chatcmpl-{}", head.id), "object": "chat.completion",
                 "created": head.created, "model": head.model,
                 "choices": [{
                     "index": 0,
-                    "message": {"role": "assistant", "content": answer.text(), "refusal": null},
+                    "message": {"role": "assistant", "content": completion.text(), "refusal": null},
                     "logprobs": null,
-                    "finish_reason": finish_reason(answer),
+                    "finish_reason": finish_reason(completion),
                 }],
-                "usage": usage(answer),
+                "usage": usage(completion),
             }),
             Self::Completions => json!({
                 "id": format!("cmpl-{}", head.id), "object": "text_completion",
                 "created": head.created, "model": head.model,
                 "choices": [{
-                    "index": 0, "text": answer.text(), "logprobs": null, "finish_reason": finish_reason(answer),
+                    "index": 0, "text": completion.text(), "logprobs": null, "finish_reason": finish_reason(completion),
                 }],
-                "usage": usage(answer),
+                "usage": usage(completion),
             }),
-            Self::Responses => response_object(head, Some(answer)),
+            Self::Responses => response_object(head, Some(completion)),
             Self::Messages => {
-                let content = json!([{"type": "text", "text": answer.text()}]);
-                let usage =
-                    json!({"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens()});
-                message_object(head, &content, &json!(stop_reason(answer)), &usage)
+                let content = json!([{"type": "text", "text": completion.text()}]);
+                let usage = json!({"input_tokens": completion.input_tokens, "output_tokens": completion.output_tokens()});
+                message_object(head, &content, &json!(stop_reason(completion)), &usage)
             }
         }
     }
 
-    /// The answer as server-sent events, in order, each with its empty line.
-    pub(crate) fn events(self, head: &Head, answer: &Answer) -> Vec<String> {
+    /// The completion as server-sent events, in order, each with its empty line.
+    pub(crate) fn events(self, head: &Head, completion: &Completion) -> Vec<String> {
         match self {
-            Self::Chat | Self::Completions => self.chunks(head, answer),
-            Self::Responses => response_events(head, answer),
-            Self::Messages => message_events(head, answer),
+            Self::Chat | Self::Completions => self.chunks(head, completion),
+            Self::Responses => response_events(head, completion),
+            Self::Messages => message_events(head, completion),
         }
     }
 
-    fn chunks(self, head: &Head, answer: &Answer) -> Vec<String> {
+    fn chunks(self, head: &Head, completion: &Completion) -> Vec<String> {
         let start = (self == Self::Chat).then(
             || json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}),
         );
@@ -99,14 +98,16 @@ impl Words {
             _ => json!({"index": 0, "text": token, "logprobs": null, "finish_reason": null}),
         };
         let end = match self {
-            Self::Chat => json!({"index": 0, "delta": {}, "finish_reason": finish_reason(answer)}),
-            _ => json!({"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason(answer)}),
+            Self::Chat => json!({"index": 0, "delta": {}, "finish_reason": finish_reason(completion)}),
+            _ => {
+                json!({"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason(completion)})
+            }
         };
-        let choices = start.into_iter().chain(answer.tokens.iter().map(token)).chain([end]);
+        let choices = start.into_iter().chain(completion.tokens.iter().map(token)).chain([end]);
         let mut events: Vec<String> =
             choices.map(|choice| data(&self.chunk(head, &json!([choice]), &Value::Null))).collect();
         if head.include_usage {
-            events.push(data(&self.chunk(head, &json!([]), &usage(answer))));
+            events.push(data(&self.chunk(head, &json!([]), &usage(completion))));
         }
         events.push("data: [DONE]\n\n".to_owned());
         events
@@ -132,34 +133,34 @@ fn data(value: &Value) -> String {
     format!("data: {value}\n\n")
 }
 
-fn finish_reason(answer: &Answer) -> &'static str {
-    if answer.cut_short { "length" } else { "stop" }
+fn finish_reason(completion: &Completion) -> &'static str {
+    if completion.cut_short { "length" } else { "stop" }
 }
 
-fn usage(answer: &Answer) -> Value {
-    let (input, output) = (answer.input_tokens, answer.output_tokens());
+fn usage(completion: &Completion) -> Value {
+    let (input, output) = (completion.input_tokens, completion.output_tokens());
     json!({
         "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
         "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0},
     })
 }
 
-/// The object of the responses API: without an answer as it is created, with one as it ends.
-fn response_object(head: &Head, answer: Option<&Answer>) -> Value {
-    let status = match answer {
+/// The object of the responses API: without a completion as it is created, with one as it ends.
+fn response_object(head: &Head, completion: Option<&Completion>) -> Value {
+    let status = match completion {
         None => "in_progress",
-        Some(answer) if answer.cut_short => "incomplete",
+        Some(completion) if completion.cut_short => "incomplete",
         Some(_) => "completed",
     };
-    let cut_short = answer.is_some_and(|answer| answer.cut_short);
+    let cut_short = completion.is_some_and(|completion| completion.cut_short);
     json!({
         "id": format!("resp_{}", head.id), "object": "response", "created_at": head.created, "status": status,
         "model": head.model, "error": null, "instructions": null, "metadata": {},
         "incomplete_details": cut_short.then(|| json!({"reason": "max_output_tokens"})),
-        "output": answer.map(|answer| vec![message(head, status, Some(answer))]).unwrap_or_default(),
+        "output": completion.map(|completion| vec![message(head, status, Some(completion))]).unwrap_or_default(),
         "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
-        "usage": answer.map(|answer| {
-            let (input, output) = (answer.input_tokens, answer.output_tokens());
+        "usage": completion.map(|completion| {
+            let (input, output) = (completion.input_tokens, completion.output_tokens());
             json!({
                 "input_tokens": input, "input_tokens_details": {"cached_tokens": 0},
                 "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0},
@@ -169,8 +170,8 @@ fn response_object(head: &Head, answer: Option<&Answer>) -> Value {
     })
 }
 
-fn message(head: &Head, status: &str, answer: Option<&Answer>) -> Value {
-    let content: Vec<Value> = answer.map(|answer| part(&answer.text())).into_iter().collect();
+fn message(head: &Head, status: &str, completion: Option<&Completion>) -> Value {
+    let content: Vec<Value> = completion.map(|completion| part(&completion.text())).into_iter().collect();
     json!({
         "id": format!("msg_{}", head.id), "type": "message", "role": "assistant", "status": status,
         "content": content,
@@ -181,8 +182,8 @@ fn part(text: &str) -> Value {
     json!({"type": "output_text", "text": text, "annotations": []})
 }
 
-fn response_events(head: &Head, answer: &Answer) -> Vec<String> {
-    let end = if answer.cut_short { "incomplete" } else { "completed" };
+fn response_events(head: &Head, completion: &Completion) -> Vec<String> {
+    let end = if completion.cut_short { "incomplete" } else { "completed" };
     let item = format!("msg_{}", head.id);
     let in_part = |kind: &str, member: &str, value: Value| {
         let mut event = json!({
@@ -197,12 +198,12 @@ fn response_events(head: &Head, answer: &Answer) -> Vec<String> {
         json!({"type": "response.output_item.added", "output_index": 0, "item": message(head, "in_progress", None)}),
         in_part("content_part.added", "part", part("")),
     ];
-    events.extend(answer.tokens.iter().map(|token| in_part("output_text.delta", "delta", json!(token))));
+    events.extend(completion.tokens.iter().map(|token| in_part("output_text.delta", "delta", json!(token))));
     events.extend([
-        in_part("output_text.done", "text", json!(answer.text())),
-        in_part("content_part.done", "part", part(&answer.text())),
-        json!({"type": "response.output_item.done", "output_index": 0, "item": message(head, end, Some(answer))}),
-        json!({"type": format!("response.{end}"), "response": response_object(head, Some(answer))}),
+        in_part("output_text.done", "text", json!(completion.text())),
+        in_part("content_part.done", "part", part(&completion.text())),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": message(head, end, Some(completion))}),
+        json!({"type": format!("response.{end}"), "response": response_object(head, Some(completion))}),
     ]);
     events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect()
 }
@@ -225,24 +226,24 @@ fn message_object(head: &Head, content: &Value, stop_reason: &Value, usage: &Val
     })
 }
 
-fn stop_reason(answer: &Answer) -> &'static str {
-    if answer.cut_short { "max_tokens" } else { "end_turn" }
+fn stop_reason(completion: &Completion) -> &'static str {
+    if completion.cut_short { "max_tokens" } else { "end_turn" }
 }
 
-fn message_events(head: &Head, answer: &Answer) -> Vec<String> {
-    let begun = json!({"input_tokens": answer.input_tokens, "output_tokens": 1});
+fn message_events(head: &Head, completion: &Completion) -> Vec<String> {
+    let begun = json!({"input_tokens": completion.input_tokens, "output_tokens": 1});
     let start = message_object(head, &json!([]), &Value::Null, &begun);
     let delta = |token: &String| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": token}});
     let mut events = vec![
         json!({"type": "message_start", "message": start}),
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
     ];
-    events.extend(answer.tokens.iter().map(delta));
+    events.extend(completion.tokens.iter().map(delta));
     events.extend([
         json!({"type": "content_block_stop", "index": 0}),
         json!({
-            "type": "message_delta", "delta": {"stop_reason": stop_reason(answer), "stop_sequence": null},
-            "usage": {"output_tokens": answer.output_tokens()},
+            "type": "message_delta", "delta": {"stop_reason": stop_reason(completion), "stop_sequence": null},
+            "usage": {"output_tokens": completion.output_tokens()},
         }),
         json!({"type": "message_stop"}),
     ]);

@@ -1,4 +1,4 @@
-//! One event as one line.
+//! Formatting of an event as one line.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -10,7 +10,7 @@ use tracing::{Event, Level};
 
 use crate::terminal::{Terminal, Tone};
 
-/// How a line is written.
+/// Format of a line.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
     /// `{"time":"…","level":"INFO","msg":"…","field":…}`.
@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The line of `event`, with its line feed. `time` is written with milliseconds, in UTC.
+    /// Line of `event` with its line feed. `time` is in UTC with milliseconds.
     pub(crate) fn line(self, event: &Event<'_>, time: Timestamp) -> String {
         let mut fields = Fields { form: self, message: String::new(), rest: String::new() };
         event.record(&mut fields);
@@ -54,7 +54,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// Numbers and booleans, which read the same in both forms.
+    /// Numbers and booleans, which look the same in both formats.
     fn bare(&mut self, field: &Field, value: &(impl Serialize + fmt::Display)) {
         match self.form {
             Form::Json => self.append(format_args!(",{}:{}", json(field.name()), json(value))),
@@ -114,12 +114,12 @@ impl Visit for Fields {
     }
 }
 
-/// JSON text of a scalar; a number that JSON has not got is null.
+/// JSON text of a scalar; a number that JSON cannot represent is null.
 fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// `text` with what would move the cursor or turn the reading direction written as `\u{…}`.
+/// `text` with control and bidirectional characters escaped as `\u{…}`.
 fn escaped(text: &str) -> String {
     let harmful = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut safe = String::with_capacity(text.len());
@@ -133,7 +133,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// `text` as a value of `field=value`, in quotes where it would not be one word.
+/// `text` as a value of `field=value`, quoted unless it is one word.
 fn quoted(text: &str) -> String {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\');
     if !text.is_empty() && text.chars().all(plain) {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_for_people() {
+    fn text_lines_are_readable() {
         assert_eq!(
             written(text(ColorChoice::Never), every_kind_of_field),
             "2026-01-02T12:00:00.007Z WARN  request failed endpoint=/metrics status=502 change=-1 seconds=0.25 \
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_logged_can_forge_a_line_or_drive_the_terminal() {
+    fn logged_text_cannot_forge_a_line_or_control_the_terminal() {
         let hostile = || tracing::error!(model = "a\u{1b}[2J\r\n\u{202e}b", "x\ny\u{7f}");
         assert_eq!(
             written(text(ColorChoice::Never), hostile),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_json_has_not_got_is_null() {
+    fn numbers_without_a_json_form_are_null() {
         assert_eq!(
             written(Form::Json, || tracing::info!(ratio = f64::NAN, "")),
             "{\"time\":\"2026-01-02T12:00:00.007Z\",\"level\":\"INFO\",\"msg\":\"\",\"ratio\":null}\n"

@@ -1,4 +1,7 @@
-//! The bounded queue between those who log and the one thread that writes.
+//! Bounded queue of log lines and the one thread that writes them.
+//!
+//! Not tracing-appender: its guard prints to stdout if its queue is full at exit, which is the case of a blocked stderr;
+//! its writer counts no line that stderr refused; and it panics if its thread cannot be started.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -7,19 +10,19 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lines that wait at most: about a megabyte of ordinary ones.
+/// Maximum number of queued lines: about 1 MB of ordinary ones.
 const CAPACITY: usize = 4096;
 
-/// Bytes that one write takes at most, unless a single line is longer.
+/// Maximum bytes of one write, unless a single line is longer.
 const BATCH: usize = 64 * 1024;
 
-/// Patience with a blocked writer when the process ends.
+/// Timeout of the last writes when the process ends.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// `None` ends the writing thread.
+/// A line; `None` ends the writing thread.
 type Entry = Option<String>;
 
-/// Where lines are handed over. It never blocks.
+/// Sender of log lines. It never blocks.
 #[derive(Debug, Clone)]
 pub struct LogQueue {
     entries: SyncSender<Entry>,
@@ -27,7 +30,7 @@ pub struct LogQueue {
 }
 
 impl LogQueue {
-    /// Takes a line, or counts it when the queue is full or its thread has ended.
+    /// Queues a line, or counts it as dropped if the queue is full or the thread has ended.
     pub(crate) fn push(&self, line: String) {
         if self.entries.try_send(Some(line)).is_err() {
             self.dropped.add(1);
@@ -35,12 +38,12 @@ impl LogQueue {
     }
 }
 
-/// Log lines that were dropped: the writer was blocked or closed.
+/// Counter of log lines dropped because the writer was blocked or closed.
 #[derive(Debug, Clone, Default)]
 pub struct DroppedLines(Arc<AtomicU64>);
 
 impl DroppedLines {
-    /// How many, since the start.
+    /// Dropped lines since the start.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -51,7 +54,7 @@ impl DroppedLines {
     }
 }
 
-/// Keeps the log going; its drop waits up to a second for what is queued to be written.
+/// Owner of the log. Its drop waits up to a second until the queued lines are written.
 #[derive(Debug)]
 #[must_use = "the log ends when the guard is dropped"]
 pub struct LogGuard {
@@ -84,7 +87,7 @@ impl Drop for LogGuard {
 /// Starts the thread that writes to `writer`.
 ///
 /// # Errors
-/// When the system has no thread to give.
+/// The thread cannot be started.
 pub fn queue(writer: impl Write + Send + 'static) -> io::Result<(LogQueue, LogGuard)> {
     let (entries, received) = mpsc::sync_channel(CAPACITY);
     let (end, ended) = mpsc::sync_channel(0);
@@ -118,31 +121,31 @@ fn write_lines(writer: impl Write, received: &Receiver<Entry>, dropped: &Dropped
     }
 }
 
-/// The writer, and whether it has the beginning of a line without its end.
+/// The writer; `torn` while it has the beginning of a line without its end.
 struct Output<W> {
     writer: W,
     torn: bool,
 }
 
 impl<W: Write> Output<W> {
-    /// Writes whole lines as far as they are taken, behind the end of one that was not; gives the number of those that
-    /// were not. (A file at its size limit takes a part, and may be truncated later.)
+    /// Writes as many whole lines as the writer accepts and returns the number of the others. After a torn line it first
+    /// ends that one: a file at its size limit accepts part of a line, and may be truncated later.
     fn write(&mut self, lines: &[u8]) -> u64 {
         if self.torn && !matches!(self.writer.write(b"\n"), Ok(1)) {
             return line_ends(lines);
         }
         self.torn = false;
-        let mut left = lines;
-        while !left.is_empty() {
-            match self.writer.write(left) {
-                Ok(taken) if taken > 0 => left = &left[taken..],
+        let mut rest = lines;
+        while !rest.is_empty() {
+            match self.writer.write(rest) {
+                Ok(written) if written > 0 => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(_) | Err(_) => break,
             }
         }
-        let taken = &lines[..lines.len() - left.len()];
-        self.torn = taken.last().is_some_and(|last| *last != b'\n');
-        line_ends(left)
+        let written = &lines[..lines.len() - rest.len()];
+        self.torn = written.last().is_some_and(|last| *last != b'\n');
+        line_ends(rest)
     }
 }
 
@@ -157,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_queued_is_written_before_the_end() {
+    fn queued_lines_are_written_before_exit() {
         let (mut reader, writer) = io::pipe().unwrap();
         let (lines, guard) = queue(writer).unwrap();
         let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_writer_drops_lines_and_holds_nobody() {
+    fn blocked_writer_drops_lines_and_blocks_no_sender() {
         let (reader, writer) = io::pipe().unwrap();
         let (lines, guard) = queue(writer).unwrap();
         let dropped = guard.dropped_lines();
@@ -184,7 +187,7 @@ mod tests {
         drop(reader);
     }
 
-    /// Takes so many bytes, then nothing until it is emptied.
+    /// Accepts `limit` bytes, then nothing until it is emptied.
     struct Full {
         taken: Vec<u8>,
         limit: usize,
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_written_whole_or_counted_and_never_glued_together() {
+    fn lines_are_written_whole_or_counted_and_never_joined() {
         let mut full = Full { taken: Vec::new(), limit: 10 };
         let mut output = Output { writer: &mut full, torn: false };
         assert_eq!(output.write(b"first\nsecond\nthird\n"), 2);

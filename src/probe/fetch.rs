@@ -1,4 +1,4 @@
-//! One GET, bounded in time and size; no redirect is followed, no proxy is asked.
+//! One GET, bounded in time and size, without redirects and proxies.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -22,41 +22,41 @@ pub(crate) struct Limits {
     pub(crate) max_size: usize,
 }
 
-/// Why no answer came.
+/// Reasons for the lack of a response.
 #[derive(Debug)]
 pub(crate) enum Unreachable {
-    /// The name has no address; what the system says.
+    /// The name has no address; the system's message.
     Dns(String),
-    /// Nothing listens.
+    /// Nothing listens at the address.
     Refused,
-    /// Nothing came in time.
+    /// No response in time.
     Timeout(Duration),
     /// The TLS handshake failed, or could not be tried.
     Tls(String),
-    /// Something answered, but not HTTP.
+    /// The response is not HTTP.
     NotHttp,
     /// The connection failed in another way; the innermost cause.
     Broken(String),
 }
 
-/// Why an answer's body did not arrive whole.
+/// Reasons for an incomplete body.
 #[derive(Debug)]
 pub(crate) enum BodyFault {
-    /// It stood still until the time was up.
+    /// The timeout passed.
     Timeout(Duration),
     /// The connection ended too early; the innermost cause.
     Cut(String),
     /// It is larger than the limit, in bytes.
     TooLarge(usize),
-    /// It is encoded in a way that was not asked for.
+    /// Its encoding was not requested.
     Encoding(String),
-    /// It says gzip and is not.
+    /// Declared as gzip but invalid.
     Gzip(String),
 }
 
-/// What came.
+/// A response, complete or not.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Fetched {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<String>,
     pub(crate) encoding: Option<String>,
@@ -71,8 +71,8 @@ pub(crate) struct Answer {
     pub(crate) body: Result<Vec<u8>, BodyFault>,
 }
 
-/// Asks once. Prometheus' text format and gzip are asked for.
-pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Result<Answer, Unreachable> {
+/// Requests `url` once, for the text format of Prometheus and gzip.
+pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Result<Fetched, Unreachable> {
     let start = Instant::now();
     let deadline = start + limits.timeout;
     let late = |_elapsed| Unreachable::Timeout(limits.timeout);
@@ -93,7 +93,7 @@ pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Res
     let received = body.len();
     let whole = receiving.unwrap_or(Err(BodyFault::Timeout(limits.timeout)));
     let encoding = header(&response, CONTENT_ENCODING);
-    Ok(Answer {
+    Ok(Fetched {
         status: response.status(),
         content_type: header(&response, CONTENT_TYPE),
         location: header(&response, LOCATION),
@@ -105,7 +105,7 @@ pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Res
     })
 }
 
-/// Resolved here and not in the client, so that a name without an address is told apart from every other failure.
+/// Addresses of the host. Resolved here and not in the client, to tell a failed resolution from other failures.
 async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Unreachable> {
     let port = url.port_or_known_default().unwrap_or_default();
     match url.host() {

@@ -1,22 +1,22 @@
-//! What an answer means, and what to do about it.
+//! Classification of responses: the reason of a failure, its message and its remedy.
 
 use reqwest::StatusCode;
 
-use super::fetch::{Answer, BodyFault, Unreachable};
+use super::fetch::{BodyFault, Fetched, Unreachable};
 use super::render::seconds;
 use super::require::Checked;
 use super::target::{Origin, Settings, Target, shown};
 use crate::metrics::parser::{Exposition, parse};
 
-/// A verdict in one word.
+/// Result of a probe in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Nothing is wrong.
+    /// Healthy.
     Ok,
     /// No connection could be made or kept.
     Refused,
-    /// No answer in time.
+    /// No response in time.
     Timeout,
     /// The host's name has no address.
     Dns,
@@ -26,9 +26,9 @@ pub enum Reason {
     Unauthorized,
     /// 3xx.
     Redirect,
-    /// An answer, but no exposition.
+    /// A response that is not an exposition.
     NotExposition,
-    /// An exposition with a fault.
+    /// An invalid exposition.
     Malformed,
     /// A requirement does not hold.
     Require,
@@ -53,12 +53,12 @@ impl Reason {
     }
 }
 
-/// Why a probe fails.
+/// Reason and message of a failed probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// In one word.
+    /// Reason in one word.
     pub reason: Reason,
-    /// What is wrong and what to do.
+    /// The problem and its remedy.
     pub message: String,
 }
 
@@ -81,8 +81,8 @@ pub(crate) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
         Unreachable::Timeout(limit) => (
             Reason::Timeout,
             format!(
-                "no answer from {address} within {} ({chosen}); is `aurora serve` running there, does a firewall \
-                 drop the connection?",
+                "no response from {address} within {} ({chosen}); is `aurora serve` running there, or does a \
+                 firewall drop the connection?",
                 seconds(limit.as_secs_f64())
             ),
         ),
@@ -95,14 +95,15 @@ pub(crate) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
         Unreachable::Tls(what) => (
             Reason::Refused,
             format!(
-                "TLS with {address} failed ({chosen}): {what}; use http:// if it speaks plain HTTP, or let \
-                 SSL_CERT_FILE name the CA it is signed by"
+                "TLS with {address} failed ({chosen}): {what}; use http:// if the server expects plain HTTP, or \
+                 set SSL_CERT_FILE to the certificate of its CA"
             ),
         ),
         Unreachable::NotHttp => (
             Reason::NotExposition,
             format!(
-                "what listens at {address} ({chosen}) does not answer in HTTP; is it another program, or https?"
+                "the server at {address} ({chosen}) does not respond in HTTP; is it another program, or does it \
+                 expect https?"
             ),
         ),
         Unreachable::Broken(what) => (
@@ -115,26 +116,26 @@ pub(crate) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
     Finding::new(reason, message)
 }
 
-/// Judges an answer. `body` is the answer's own, redacted.
-pub(crate) fn answer(
+/// Classifies a response; `body` is its body, redacted.
+pub(crate) fn response(
     target: &Target,
-    answer: &Answer,
+    response: &Fetched,
     body: Result<&[u8], &&BodyFault>,
 ) -> Result<Exposition, Finding> {
-    let status = answer.status;
+    let status = response.status;
     match status {
-        StatusCode::OK => exposition(answer, body.map_err(|fault| body_fault(fault))?),
+        StatusCode::OK => exposition(response, body.map_err(|fault| body_fault(fault))?),
         StatusCode::NOT_FOUND => Err(Finding::new(Reason::Disabled, not_found(target))),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Err(Finding::new(Reason::Unauthorized, unauthorized(target, status)))
         }
-        _ if status.is_redirection() && answer.location.is_some() => {
-            Err(Finding::new(Reason::Redirect, redirected(target, status, answer.location.as_deref())))
+        _ if status.is_redirection() && response.location.is_some() => {
+            Err(Finding::new(Reason::Redirect, redirected(target, status, response.location.as_deref())))
         }
         _ => {
-            let first = body.ok().and_then(first_line).map(|line| format!(", it begins {line}"));
+            let first = body.ok().and_then(first_line).map(|line| format!(", and begins with {line}"));
             let message = format!(
-                "the answer is {status}, not 200 OK{}; is a proxy in between?",
+                "the response is {status}, not 200 OK{}; is a proxy in between?",
                 first.unwrap_or_default()
             );
             Err(Finding::new(Reason::NotExposition, message))
@@ -142,28 +143,28 @@ pub(crate) fn answer(
     }
 }
 
-/// The requirements that do not hold, as one finding.
+/// Finding for the requirements that do not hold.
 pub(crate) fn requirements(checked: &[Checked]) -> Option<Finding> {
     let failed = checked.iter().filter(|checked| !checked.ok).map(Checked::explain).collect::<Vec<_>>();
     (!failed.is_empty()).then(|| Finding::new(Reason::Require, failed.join("; ")))
 }
 
-fn exposition(answer: &Answer, body: &[u8]) -> Result<Exposition, Finding> {
-    let got = answer.content_type.as_deref();
+fn exposition(response: &Fetched, body: &[u8]) -> Result<Exposition, Finding> {
+    let got = response.content_type.as_deref();
     let media_type =
         got.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
     let foreign = |what: String| {
         let message = format!("{what}; is a proxy in between, or another program at this address?");
         Err(Finding::new(Reason::NotExposition, message))
     };
-    let Some(first) = first_line(body) else { return foreign("the answer is empty".to_owned()) };
+    let Some(first) = first_line(body) else { return foreign("the response is empty".to_owned()) };
     if media_type.as_deref() != Some("text/plain") {
         let got = got.map_or("no content type".to_owned(), |got| format!("content type {got}"));
-        return foreign(format!("not an exposition: {got}, not text/plain; it begins {first}"));
+        return foreign(format!("not an exposition: {got}, not text/plain; it begins with {first}"));
     }
     match parse(body) {
         Ok(exposition) => Ok(exposition),
-        Err(_) if !has_metadata(body) => foreign(format!("not an exposition: it begins {first}")),
+        Err(_) if !has_metadata(body) => foreign(format!("not an exposition: it begins with {first}")),
         Err(malformed) => Err(Finding::new(
             Reason::Malformed,
             format!("malformed exposition: {malformed}; Prometheus may drop the whole scrape"),
@@ -189,28 +190,30 @@ fn body_fault(fault: &BodyFault) -> Finding {
         BodyFault::Timeout(limit) => Finding::new(
             Reason::Timeout,
             format!(
-                "the answer began but was not complete within {}; pass a longer --timeout, or look at the \
+                "the response began but was not complete within {}; pass a longer --timeout, or check the \
                  network and the load",
                 seconds(limit.as_secs_f64())
             ),
         ),
         BodyFault::Cut(what) => Finding::new(
             Reason::Malformed,
-            format!("the answer is cut off: {what}; was the server or a proxy in between stopped?"),
+            format!("the response is truncated: {what}; was the server or a proxy in between stopped?"),
         ),
         BodyFault::TooLarge(limit) => Finding::new(
             Reason::NotExposition,
-            format!("the answer is larger than {limit} bytes; pass a larger --max-size if that is meant"),
+            format!(
+                "the response is larger than {limit} bytes; pass a larger --max-size if that is expected"
+            ),
         ),
         BodyFault::Encoding(encoding) => Finding::new(
             Reason::NotExposition,
             format!(
-                "the answer is encoded as {encoding}, but only gzip was asked for; is a proxy in between?"
+                "the response is encoded as {encoding}, but only gzip was requested; is a proxy in between?"
             ),
         ),
         BodyFault::Gzip(what) => Finding::new(
             Reason::Malformed,
-            format!("the answer says gzip but cannot be decompressed: {what}; is a proxy in between?"),
+            format!("the response declares gzip but cannot be decompressed: {what}; is a proxy in between?"),
         ),
     }
 }
@@ -218,22 +221,25 @@ fn body_fault(fault: &BodyFault) -> Finding {
 fn not_found(target: &Target) -> String {
     match &target.origin {
         Origin::Configured(Settings { enabled: true, enabled_from, endpoint_from, .. }) => format!(
-            "404 Not Found: config says metrics are enabled ({enabled_from}) at this path ({endpoint_from}), but the \
+            "404 Not Found: the configuration enables metrics ({enabled_from}) at this path ({endpoint_from}), \
+             but the \
              running server has them disabled or elsewhere: restart `aurora serve` with this configuration"
         ),
         Origin::Configured(Settings { enabled_from, url, endpoint_from, .. }) => format!(
             "404 Not Found: metrics are disabled ({enabled_from}): set METRICS_ENABLED=true and restart; or the \
-             endpoint differs: config says {} ({endpoint_from})",
+             path differs: the configuration has {} ({endpoint_from})",
             url.path()
         ),
         Origin::CommandLine(settings) => {
             let differs = match settings {
-                Some(settings) => format!("config says {} ({})", settings.url.path(), settings.endpoint_from),
+                Some(settings) => {
+                    format!("the configuration has {} ({})", settings.url.path(), settings.endpoint_from)
+                }
                 None => "the default is /metrics".to_owned(),
             };
             format!(
-                "404 Not Found: metrics are disabled there (the default): set METRICS_ENABLED=true and restart; or \
-                 the endpoint differs: {differs}"
+                "404 Not Found: metrics are disabled there (the default): set METRICS_ENABLED=true and restart; \
+                 or the path differs: {differs}"
             )
         }
     }
@@ -241,7 +247,7 @@ fn not_found(target: &Target) -> String {
 
 fn unauthorized(target: &Target, status: StatusCode) -> String {
     let sent = match (&target.credential_from, &target.origin) {
-        (Some(from), _) => format!("the credential sent was {from}, and the server has another"),
+        (Some(from), _) => format!("the server rejected the credential {from}"),
         (None, Origin::CommandLine(Some(Settings { credential: Some(_), url, .. }))) => format!(
             "no credential was sent (the configured one goes to {} only)",
             shown(url).trim_end_matches(url.path())
@@ -255,6 +261,9 @@ fn unauthorized(target: &Target, status: StatusCode) -> String {
 
 fn redirected(target: &Target, status: StatusCode, location: Option<&str>) -> String {
     let goal = location.and_then(|location| target.url.join(location).ok());
-    let goal = goal.map_or("an unreadable Location".to_owned(), |url| shown(&url));
-    format!("{status}: redirected to {goal}; point the probe, and Prometheus, there: no redirect is followed")
+    let goal = goal.map_or("an invalid Location".to_owned(), |url| shown(&url));
+    format!(
+        "{status}: redirected to {goal}; use that URL for the probe and for Prometheus: redirects are not \
+             followed"
+    )
 }

@@ -1,5 +1,5 @@
-//! One active check of metrics endpoints: [`fetch`] asks, [`judge`] decides, [`summary`] reads the numbers,
-//! [`render`] says it to people and programs.
+//! The probe of metrics endpoints: [`fetch`] requests the page, [`judge`] classifies the response, [`summary`] reads the
+//! numbers, [`render`] prints the report.
 
 mod fetch;
 mod judge;
@@ -23,49 +23,49 @@ pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
 use crate::metrics::parser::{Exposition, Sample};
 use fetch::Limits;
 
-/// How to probe.
+/// Options of a probe.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// For one fetch, from the name's resolution to the last byte.
+    /// Timeout of one scrape, from name resolution to the last byte.
     pub timeout: Duration,
-    /// Largest page, in bytes, as received and as decompressed.
+    /// Maximum size of the body in bytes, as received and as decompressed.
     pub max_size: usize,
     /// Time between two scrapes; `None` makes one scrape.
     pub over: Option<Duration>,
-    /// What must hold.
+    /// Conditions that must hold.
     pub requirements: Vec<Requirement>,
-    /// Which series are shown; `None` shows none (`raw`: all).
+    /// Series to show; `None` shows none (`raw`: all).
     pub filter: Option<Regex>,
 }
 
-/// What the probe of one target found.
+/// Result of the probe of one target.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Report {
     /// The URL without credentials and query.
     pub url: String,
-    /// Whether the fetch, the exposition's structure and every requirement are fine.
+    /// True if the fetch, the exposition and every requirement passed.
     pub healthy: bool,
-    /// The verdict in one word.
+    /// The result in one word.
     pub reason: Reason,
-    /// What is wrong and what to do; `None` when healthy.
+    /// The problem and its remedy; `None` if healthy.
     pub message: Option<String>,
-    /// What was fetched; `None` when no answer came.
+    /// Facts of the response; `None` without one.
     pub http: Option<Http>,
     /// Seconds between the two scrapes of `--over`; `None` counts since the process started.
     pub window_s: Option<f64>,
     /// The requirements, as given.
     pub requirements: Vec<Checked>,
-    /// What the numbers say; `None` without a valid exposition.
+    /// Numbers of the exposition; `None` without a valid one.
     pub summary: Option<Summary>,
     /// The series that `--filter` chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Vec<Series>>,
-    /// The page itself, for `--format raw`: what `--filter` chose, without the credential that was sent.
+    /// The page itself, for `--format raw`: filtered by `--filter`, without the credential that was sent.
     #[serde(skip)]
     pub page: Option<String>,
 }
 
-/// What was fetched; of two scrapes the second.
+/// Facts of the response; of two scrapes, the second.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Http {
     /// Status code.
@@ -74,13 +74,13 @@ pub struct Http {
     pub content_type: Option<String>,
     /// `Content-Encoding`, as received.
     pub encoding: Option<String>,
-    /// Seconds from the start to the head of the answer.
+    /// Seconds from the start to the head of the response.
     pub first_byte_s: f64,
     /// Seconds from the start to the last byte.
     pub total_s: f64,
     /// Bytes of the body as received.
     pub received_bytes: usize,
-    /// Bytes of the body when decompressed; `None` when it did not arrive whole.
+    /// Bytes of the decompressed body; `None` if it is incomplete.
     pub bytes: Option<usize>,
     /// Families; `None` without a valid exposition.
     pub families: Option<usize>,
@@ -95,11 +95,11 @@ pub struct Http {
 pub struct Series {
     /// Name and labels, as the text format writes them.
     pub series: String,
-    /// Its value; with `--over`, what a counter grew by.
+    /// Its value; with `--over`, the increase of a counter.
     pub value: f64,
 }
 
-/// Probes every target at once; the reports come in the order of the targets.
+/// Probes every target concurrently; reports are in the order of the targets.
 pub async fn probe(targets: &[Target], options: &Options) -> Vec<Report> {
     join_all(targets.iter().map(|target| probe_one(target, options))).await
 }
@@ -114,7 +114,7 @@ async fn probe_one(target: &Target, options: &Options) -> Report {
     second.report(target, options, Some(&first))
 }
 
-/// One fetch, judged.
+/// One classified fetch.
 struct Scrape {
     at: Instant,
     finding: Option<Finding>,
@@ -126,15 +126,15 @@ struct Scrape {
 async fn scrape(target: &Target, options: &Options) -> Scrape {
     let at = Instant::now();
     let limits = Limits { timeout: options.timeout, max_size: options.max_size };
-    let answer = match fetch::fetch(&target.url, &target.headers, limits).await {
-        Ok(answer) => answer,
+    let response = match fetch::fetch(&target.url, &target.headers, limits).await {
+        Ok(response) => response,
         Err(failure) => {
             let finding = Some(judge::unreachable(target, &failure));
             return Scrape { at, finding, http: None, page: None, exposition: None };
         }
     };
-    let body = answer.body.as_ref().map(|body| target.redact(body));
-    let (finding, exposition) = match judge::answer(target, &answer, body.as_deref()) {
+    let body = response.body.as_ref().map(|body| target.redact(body));
+    let (finding, exposition) = match judge::response(target, &response, body.as_deref()) {
         Ok(exposition) => (None, Some(exposition)),
         Err(Finding { reason, message }) => {
             (Some(Finding { reason, message: target.redact_text(&message) }), None)
@@ -143,13 +143,13 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
     let header = |value: &Option<String>| value.as_deref().map(|value| target.redact_text(value));
     let page = body.ok().map(|body| String::from_utf8_lossy(&body).into_owned());
     let http = Some(Http {
-        status: answer.status.as_u16(),
-        content_type: header(&answer.content_type),
-        encoding: header(&answer.encoding),
-        first_byte_s: answer.first_byte.as_secs_f64(),
-        total_s: answer.total.as_secs_f64(),
-        received_bytes: answer.received,
-        bytes: answer.body.as_ref().ok().map(Vec::len),
+        status: response.status.as_u16(),
+        content_type: header(&response.content_type),
+        encoding: header(&response.encoding),
+        first_byte_s: response.first_byte.as_secs_f64(),
+        total_s: response.total.as_secs_f64(),
+        received_bytes: response.received,
+        bytes: response.body.as_ref().ok().map(Vec::len),
         families: exposition.as_ref().map(|found| found.families.len()),
         series: exposition.as_ref().map(Exposition::series),
         samples: exposition.as_ref().map(Exposition::samples),

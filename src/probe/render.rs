@@ -1,4 +1,4 @@
-//! A report for people, for programs, and the page as it came.
+//! Output of the probe: text, JSON, or the page itself.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use crate::metrics::parser::{Exposition, Sample};
 use crate::table::{aligned, printable};
 use crate::terminal::{Terminal, Tone};
 
-/// The reports as text: the verdict, what was fetched and what the numbers say; one row each when there are several.
+/// Reports as text: the result, the response and its numbers; one row per report if there are several.
 #[must_use]
 pub fn text(reports: &[Report], terminal: &Terminal) -> String {
     let mut sections = match reports {
-        [report] => vec![verdict_of_one(report, terminal) + &one(report)],
-        several => vec![verdict_of_all(several, terminal) + &replicas(several)],
+        [report] => vec![result_of_one(report, terminal) + &one(report)],
+        several => vec![result_of_all(several, terminal) + &replicas(several)],
     };
     for report in reports {
         let Some(series) = &report.series else { continue };
@@ -27,10 +27,10 @@ pub fn text(reports: &[Report], terminal: &Terminal) -> String {
     sections.join("\n")
 }
 
-/// The reports as one JSON document: one report as it is, several under `replicas`.
+/// Reports as one JSON document: a single report at the top, several under `replicas`.
 ///
 /// # Errors
-/// None that a report can cause; what the writer says.
+/// Serialisation failed, which no report causes.
 pub fn json(reports: &[Report]) -> serde_json::Result<String> {
     #[derive(serde::Serialize)]
     struct One<'a> {
@@ -56,7 +56,7 @@ pub fn json(reports: &[Report]) -> serde_json::Result<String> {
     document.map(|text| text + "\n")
 }
 
-/// The pages as they came; with several, each after a comment that names its URL.
+/// Pages as received; if there are several, each after a comment with its URL.
 #[must_use]
 pub fn raw(reports: &[Report]) -> String {
     let page = |report: &Report| {
@@ -66,14 +66,14 @@ pub fn raw(reports: &[Report]) -> String {
     reports.iter().map(page).collect()
 }
 
-/// The verdict on one report, without colour.
+/// The result of one report, without colour.
 #[must_use]
-pub fn verdict(report: &Report) -> String {
-    let (word, rest) = verdict_parts(report);
+pub fn result_line(report: &Report) -> String {
+    let (word, rest) = result_parts(report);
     word.to_owned() + &rest
 }
 
-/// The lines of a page that hold wanted samples, and their HELP and TYPE.
+/// Lines of a page with wanted samples, and their HELP and TYPE.
 pub(crate) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Sample) -> bool) -> String {
     let mut families = HashSet::new();
     let mut lines = HashSet::new();
@@ -94,7 +94,7 @@ pub(crate) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Samp
     numbered.filter(|(index, line)| kept(*index, line)).map(|(_, line)| line).collect()
 }
 
-/// A time for people: `10 s`, `1.25 s`, `250 ms`, `0.4 ms`.
+/// Duration for display: `10 s`, `1.25 s`, `250 ms`, `0.4 ms`.
 pub(crate) fn seconds(value: f64) -> String {
     if value >= 1.0 {
         format!("{} s", rounded(value, 100.0))
@@ -103,7 +103,7 @@ pub(crate) fn seconds(value: f64) -> String {
     }
 }
 
-/// The edges of a bucket: `< 10 ms`, `250–500 ms`, `0.5–1 s`, `> 600 s`.
+/// Bounds of a bucket: `< 10 ms`, `250–500 ms`, `0.5–1 s`, `> 600 s`.
 fn edges(Bucket { lower_s, upper_s }: Bucket) -> String {
     match upper_s {
         None => format!("> {}", seconds(lower_s)),
@@ -125,7 +125,7 @@ fn percent(ratio: f64) -> String {
     format!("{} %", rounded(ratio * 100.0, 100.0))
 }
 
-fn verdict_parts(Report { url, message, .. }: &Report) -> (&'static str, String) {
+fn result_parts(Report { url, message, .. }: &Report) -> (&'static str, String) {
     match message {
         None => ("healthy", printable(&format!(": {url}"))),
         Some(message) => ("unhealthy", printable(&format!(": {url}: {message}"))),
@@ -136,12 +136,12 @@ fn tone(healthy: bool) -> Tone {
     if healthy { Tone::Good } else { Tone::Bad }
 }
 
-fn verdict_of_one(report: &Report, terminal: &Terminal) -> String {
-    let (word, rest) = verdict_parts(report);
+fn result_of_one(report: &Report, terminal: &Terminal) -> String {
+    let (word, rest) = result_parts(report);
     format!("{}{rest}\n", terminal.paint(tone(report.healthy), word))
 }
 
-fn verdict_of_all(reports: &[Report], terminal: &Terminal) -> String {
+fn result_of_all(reports: &[Report], terminal: &Terminal) -> String {
     let healthy = reports.iter().filter(|report| report.healthy).count();
     let all = healthy == reports.len();
     let word = if all { "healthy" } else { "unhealthy" };
@@ -157,7 +157,7 @@ fn one(report: &Report) -> String {
         row("encoding", http.encoding.clone().unwrap_or("none".to_owned()));
         row(
             "time",
-            format!("{} to the first byte, {} in all", seconds(http.first_byte_s), seconds(http.total_s)),
+            format!("{} to the first byte, {} in total", seconds(http.first_byte_s), seconds(http.total_s)),
         );
         row("size", size(http));
         if let (Some(families), Some(series), Some(samples)) = (http.families, http.series, http.samples) {
@@ -172,7 +172,7 @@ fn one(report: &Report) -> String {
         }
     }
     for checked in report.requirements.iter().filter(|checked| checked.ok) {
-        row("holds", format!("{} (the sum is {})", checked.expr, checked.value.unwrap_or_default()));
+        row("passed", format!("{} (sum {})", checked.expr, checked.value.unwrap_or_default()));
     }
     let Some(summary) = &report.summary else { return aligned(&rows, 0..0) };
     row("counted", counted(report.window_s, summary.restarted));
@@ -189,7 +189,7 @@ fn counted(window: Option<f64>, restarted: bool) -> String {
         Some(window) => format!("over {}", seconds(window)),
         None => "since the process started".to_owned(),
     };
-    if restarted { window + ", in which the process was started anew" } else { window }
+    if restarted { window + ", during which the process restarted" } else { window }
 }
 
 fn status(code: u16) -> String {
@@ -251,9 +251,9 @@ fn models(summary: &Summary) -> String {
     aligned(&rows, 2..)
 }
 
-/// One row per replica, then what is wrong with each that is unhealthy.
+/// One row per replica, then the message of each unhealthy one.
 fn replicas(reports: &[Report]) -> String {
-    let heading = ["replica", "verdict", "status", "time", "samples", "requests", "errors", "in flight"];
+    let heading = ["replica", "result", "status", "time", "samples", "requests", "errors", "in flight"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     let shown = |value: Option<String>| value.unwrap_or("-".to_owned());
     for report in reports {

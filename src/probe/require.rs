@@ -16,14 +16,14 @@ pub struct Requirement {
     number: f64,
 }
 
-/// A requirement and how it came out.
+/// A requirement and its result.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Checked {
     /// The requirement, as given.
     pub expr: String,
     /// The sum of the matching series; `None` when the family is absent.
     pub value: Option<f64>,
-    /// Whether it holds.
+    /// True if it holds.
     pub ok: bool,
 }
 
@@ -41,15 +41,15 @@ enum Wanted {
     Unlike(Regex),
 }
 
-/// A comparison as written, and what it asks.
+/// A comparison operator and its function.
 type Operator = (&'static str, fn(&f64, &f64) -> bool);
 
-/// The longer ones first, so that `>=` is not read as `>`.
+/// Longer operators first, so that `>=` is not parsed as `>`.
 const OPERATORS: [Operator; 6] =
     [("==", f64::eq), ("!=", f64::ne), (">=", f64::ge), ("<=", f64::le), (">", f64::gt), ("<", f64::lt)];
 
 impl Checked {
-    /// The requirement and what was found instead.
+    /// The requirement and the value found.
     pub(crate) fn explain(&self) -> String {
         match self.value {
             Some(value) => format!("required {}, but the sum is {value}", self.expr),
@@ -111,7 +111,7 @@ impl FromStr for Requirement {
         let name = take_name(&mut rest, ":");
         if name.is_empty() {
             return Err(
-                "it starts with a family: aurora_requests_total{status_type=\"success\"} > 0".to_owned()
+                "expected a family first: aurora_requests_total{status_type=\"success\"} > 0".to_owned()
             );
         }
         let mut matchers = Vec::new();
@@ -119,15 +119,15 @@ impl FromStr for Requirement {
             while !take(&mut rest, "}") {
                 matchers.push(take_matcher(&mut rest)?);
                 if !take(&mut rest, ",") && !rest.starts_with('}') {
-                    return Err("after a matcher comes `,` or `}`".to_owned());
+                    return Err("expected `,` or `}` after a matcher".to_owned());
                 }
             }
         }
         let operator = OPERATORS
             .into_iter()
             .find(|(written, _)| take(&mut rest, written))
-            .ok_or("after the family comes one of == != > >= < <= and a number")?;
-        let number = rest.parse().map_err(|_| format!("after {} comes a number", operator.0))?;
+            .ok_or("expected one of == != > >= < <= and a number after the family")?;
+        let number = rest.parse().map_err(|_| format!("expected a number after {}", operator.0))?;
         Ok(Self { text: text.trim().to_owned(), name, matchers, operator, number })
     }
 }
@@ -149,15 +149,15 @@ fn take_name(rest: &mut &str, also: &str) -> String {
 fn take_matcher(rest: &mut &str) -> Result<Matcher, String> {
     let label = take_name(rest, "");
     if label.is_empty() {
-        return Err("a matcher is label=\"value\", with = != =~ or !~".to_owned());
+        return Err("expected a matcher: label=\"value\", with = != =~ or !~".to_owned());
     }
     let operator = ["=~", "!~", "!=", "="]
         .into_iter()
         .find(|written| take(rest, written))
-        .ok_or_else(|| format!("after {label} comes one of = != =~ !~"))?;
-    let value = take_quoted(rest).ok_or_else(|| format!("the value of {label} stands in quotes"))?;
+        .ok_or_else(|| format!("expected one of = != =~ !~ after {label}"))?;
+    let value = take_quoted(rest).ok_or_else(|| format!("the value of {label} must be quoted"))?;
     let anchored = |value: &str| {
-        Regex::new(&format!("^(?s:{value})$")).map_err(|_| format!("{value:?} is no regular expression"))
+        Regex::new(&format!("^(?s:{value})$")).map_err(|_| format!("{value:?} is not a regular expression"))
     };
     let wanted = match operator {
         "=~" => Wanted::Like(anchored(&value)?),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_of_the_matching_series_is_compared() {
+    fn sum_of_matching_series_is_compared() {
         for (text, expected) in [
             ("r > 5", (Some(6.0), true)),
             ("r>=6", (Some(6.0), true)),
@@ -231,18 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_that_is_not_well_written_is_refused() {
+    fn invalid_conditions_are_rejected() {
         for (text, expected) in [
-            ("", "it starts with a family: aurora_requests_total{status_type=\"success\"} > 0"),
-            ("r", "after the family comes one of == != > >= < <= and a number"),
-            ("r = 1", "after the family comes one of == != > >= < <= and a number"),
-            ("r > many", "after > comes a number"),
-            ("r{ > 1", "a matcher is label=\"value\", with = != =~ or !~"),
-            ("r{m} > 1", "after m comes one of = != =~ !~"),
-            ("r{m=a} > 1", "the value of m stands in quotes"),
-            ("r{m=\"a} > 1", "the value of m stands in quotes"),
-            ("r{m=\"a\" n=\"b\"} > 1", "after a matcher comes `,` or `}`"),
-            ("r{m=~\"(\"} > 1", "\"(\" is no regular expression"),
+            ("", "expected a family first: aurora_requests_total{status_type=\"success\"} > 0"),
+            ("r", "expected one of == != > >= < <= and a number after the family"),
+            ("r = 1", "expected one of == != > >= < <= and a number after the family"),
+            ("r > many", "expected a number after >"),
+            ("r{ > 1", "expected a matcher: label=\"value\", with = != =~ or !~"),
+            ("r{m} > 1", "expected one of = != =~ !~ after m"),
+            ("r{m=a} > 1", "the value of m must be quoted"),
+            ("r{m=\"a} > 1", "the value of m must be quoted"),
+            ("r{m=\"a\" n=\"b\"} > 1", "expected `,` or `}` after a matcher"),
+            ("r{m=~\"(\"} > 1", "\"(\" is not a regular expression"),
         ] {
             assert_eq!(text.parse::<Requirement>().expect_err(text), expected, "{text}");
         }

@@ -1,4 +1,4 @@
-//! What the numbers of an exposition say. Reported, never judged.
+//! Numbers of an exposition. They are reported and never fail a probe.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ pub struct Summary {
     pub errors: Option<f64>,
     /// Failed ones among all; `None` without requests.
     pub error_ratio: Option<f64>,
-    /// Dispatches that run right now; `None` when the family is absent.
+    /// Dispatches in flight; `None` when the family is absent.
     pub in_flight: Option<f64>,
     /// Tokens that upstreams declared; `None` when the family is absent.
     pub tokens: Option<Tokens>,
-    /// How full each family is; empty where the server does not say.
+    /// Label sets of each family; empty if the server does not report them.
     pub label_sets: Vec<LabelSets>,
     /// Models with requests, by provider and name.
     pub models: Vec<Model>,
-    /// Whether the process was started anew between two scrapes.
+    /// True if the process restarted between the two scrapes.
     pub restarted: bool,
 }
 
@@ -30,18 +30,18 @@ pub struct Summary {
 pub struct Tokens {
     /// Tokens of requests.
     pub input: f64,
-    /// Tokens of answers.
+    /// Tokens of responses.
     pub output: f64,
 }
 
-/// How many label sets a family has.
+/// Label sets of a family.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LabelSets {
     /// The family.
     pub family: String,
     /// Its label sets.
     pub used: f64,
-    /// How many it may have before label values are folded.
+    /// Limit beyond which label values become `other`.
     pub limit: f64,
 }
 
@@ -175,7 +175,7 @@ impl Durations {
         }
     }
 
-    /// The bucket that a quantile falls into. Nothing finer is known: a value inside it would be made up.
+    /// The bucket that contains a quantile. A histogram records nothing finer.
     fn quantile(&self, quantile: f64) -> Option<Bucket> {
         let (_, total) = *self.buckets.last()?;
         if total <= 0.0 {
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_is_the_bucket_it_falls_into() {
+    fn quantile_is_the_bucket_that_contains_it() {
         let bucket = |lower_s, upper_s| Some(Bucket { lower_s, upper_s });
         for (counts, quantile, expected) in [
             ([0.0, 0.0, 0.0, 0.0], 0.5, None),

@@ -1,4 +1,4 @@
-//! Which address is asked, with which credential, and who chose them.
+//! Addresses and credentials of a probe, and their sources.
 
 use anyhow::{Context as _, bail};
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -6,21 +6,21 @@ use url::Url;
 
 use crate::config::Secret;
 
-/// A metrics endpoint to ask.
+/// A metrics endpoint to probe.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where it is.
+    /// URL of the endpoint.
     pub url: Url,
-    /// What is sent, the credential included.
+    /// Request headers, with the credential.
     pub headers: HeaderMap,
-    /// Which credential is sent and where it is from, such as `server.master_key (.env:3)`; `None` sends none.
+    /// Name and source of the credential, such as `server.master_key (.env:3)`; `None` sends none.
     pub credential_from: Option<String>,
-    /// Who chose the address.
+    /// Source of the address.
     pub origin: Origin,
     secrets: Vec<Secret>,
 }
 
-/// Who chose the address.
+/// Source of the address.
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// The configuration.
@@ -29,24 +29,24 @@ pub enum Origin {
     CommandLine(Option<Settings>),
 }
 
-/// What the configuration says about its endpoint.
+/// Settings of the configured endpoint.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The endpoint's URL, as seen from this machine.
     pub url: Url,
-    /// The settings that chose host and port, such as `server.host: default, server.port: .env:2`.
+    /// Keys that define host and port, with their sources, such as `server.host: default, server.port: .env:2`.
     pub address_from: String,
-    /// The setting that chose the path, such as `metrics.endpoint: default`.
+    /// Key that defines the path, such as `metrics.endpoint: default`.
     pub endpoint_from: String,
-    /// Whether metrics are on.
+    /// True if metrics are enabled.
     pub enabled: bool,
-    /// The setting that decided it, such as `metrics.enabled: default`.
+    /// Key that enables them, such as `metrics.enabled: default`.
     pub enabled_from: String,
-    /// The credential that opens the endpoint; `None` is open.
+    /// Credential for the endpoint; `None` if it needs none.
     pub credential: Option<Token>,
 }
 
-/// A bearer token and where it is from.
+/// A bearer token and its source.
 #[derive(Debug, Clone)]
 pub struct Token {
     /// The token.
@@ -55,7 +55,7 @@ pub struct Token {
     pub from: String,
 }
 
-/// What the command line says about every request.
+/// Credentials and headers from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     /// `--token-env` or `--token-file`.
@@ -67,7 +67,7 @@ pub struct Given {
 /// Headers whose values are credentials.
 const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
 
-/// Below this length a secret cannot be told from ordinary text, so it is not searched for in answers.
+/// Below this length a secret cannot be told from ordinary text, so it is not searched for in responses.
 const SHORTEST_REDACTED: usize = 8;
 
 /// The targets of a probe: each URL of the command line, or the configured endpoint when there is none.
@@ -75,7 +75,7 @@ const SHORTEST_REDACTED: usize = 8;
 /// The configured credential goes to the configured address only (scheme, host and port are the same).
 ///
 /// # Errors
-/// When there is neither a URL nor a configuration, or a URL or header cannot be used; no message repeats a header.
+/// There is neither a URL nor a configuration, or a URL or header is invalid. No message repeats a header.
 pub fn targets(urls: &[String], given: &Given, settings: Option<&Settings>) -> anyhow::Result<Vec<Target>> {
     if urls.is_empty() {
         let settings = settings.context("no URL given and no configuration to take one from")?.clone();
@@ -99,14 +99,14 @@ pub fn shown(url: &Url) -> String {
 /// Reads a URL; `http://` and the endpoint's path are added where they are missing.
 fn read_url(text: &str, default_path: &str) -> anyhow::Result<Url> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let mut url = Url::parse(&whole)
-        .context("a URL on the command line cannot be read; write http://HOST:PORT/PATH")?;
+    let mut url =
+        Url::parse(&whole).context("invalid URL on the command line; expected http://HOST:PORT/PATH")?;
     if !matches!(url.scheme(), "http" | "https") {
         bail!("{}: only http and https can be probed", shown(&url));
     }
     if !url.username().is_empty() || url.password().is_some() {
         bail!(
-            "{}: the URL carries a credential; send it with --header, --token-env or --token-file",
+            "{}: the URL contains a credential; send it with --header, --token-env or --token-file",
             shown(&url)
         );
     }
@@ -135,7 +135,7 @@ impl Target {
         if let Some(Token { secret, from }) = token {
             let mut value =
                 HeaderValue::from_str(&format!("Bearer {}", secret.expose())).ok().with_context(|| {
-                    format!("{from}: the value cannot be sent in a header; it has control characters")
+                    format!("{from}: the value cannot be sent in a header: it contains control characters")
                 })?;
             value.set_sensitive(true);
             target.headers.insert(AUTHORIZATION, value);
@@ -146,7 +146,7 @@ impl Target {
     }
 
     fn add_header(&mut self, line: &str) -> anyhow::Result<()> {
-        let unreadable = "--header: write 'Name: value'";
+        let unreadable = "--header: expected 'Name: value'";
         let (name, value) = line.split_once(':').context(unreadable)?;
         let name: HeaderName = name.trim().parse().ok().context(unreadable)?;
         let mut parsed = HeaderValue::from_str(value.trim()).ok().context(unreadable)?;
@@ -164,14 +164,14 @@ impl Target {
         Ok(())
     }
 
-    /// The host and port that are dialled.
+    /// Host and port of the connection.
     #[must_use]
     pub fn address(&self) -> String {
         let port = self.url.port_or_known_default().unwrap_or_default();
         format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
-    /// Who chose the address, in words.
+    /// Source of the address, for messages.
     #[must_use]
     pub fn address_from(&self) -> &str {
         match &self.origin {
@@ -180,7 +180,7 @@ impl Target {
         }
     }
 
-    /// What came, without the credentials that were sent, should the answer repeat one.
+    /// `received` without the credentials that were sent, in case the response repeats one.
     #[must_use]
     pub fn redact(&self, received: &[u8]) -> Vec<u8> {
         let mut clean = received.to_vec();
@@ -200,7 +200,7 @@ impl Target {
         clean
     }
 
-    /// As [`Self::redact`], for what came in a header or goes into a message.
+    /// As [`Self::redact`], for the value of a header or a message.
     #[must_use]
     pub fn redact_text(&self, received: &str) -> String {
         String::from_utf8_lossy(&self.redact(received.as_bytes())).into_owned()

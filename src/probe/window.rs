@@ -1,18 +1,19 @@
-//! What counters grew by between two scrapes.
+//! Increase of counters between two scrapes.
 
 use std::collections::HashMap;
 
 use crate::metrics::parser::{Exposition, Family, Kind, Sample};
 
-/// The second of two scrapes, with its counters made to count from the first.
+/// The second of two scrapes, its counters reduced by their values in the first.
 pub(crate) struct Growth {
     /// Gauges and quantiles are as in the second scrape.
     pub(crate) exposition: Exposition,
-    /// Whether the process was started anew in between.
+    /// True if the process restarted in between.
     pub(crate) restarted: bool,
 }
 
-/// A counter that fell, or that belongs to a process started anew, began again at zero: all it shows is growth.
+/// Subtracts the first scrape from the second. A counter that decreased, or whose process restarted, began at zero: its
+/// whole value is the increase.
 pub(crate) fn growth(first: &Exposition, second: &Exposition) -> Growth {
     let restarted = match (start_time(first), start_time(second)) {
         (Some(before), Some(after)) => before < after,
@@ -62,14 +63,14 @@ mod tests {
     }
 
     #[test]
-    fn counters_count_from_the_first_scrape_and_gauges_stand() {
+    fn counters_are_differences_and_gauges_are_kept() {
         let first = "# TYPE a counter\na{x=\"1\"} 5\na{x=\"2\"} 9\n# TYPE g gauge\ng 7\n";
         let second = "# TYPE a counter\na{x=\"1\"} 8\na{x=\"2\"} 4\na{x=\"3\"} 2\n# TYPE g gauge\ng 1\n";
         assert_eq!(grown(first, second), (vec![3.0, 4.0, 2.0, 1.0], false));
     }
 
     #[test]
-    fn after_a_restart_everything_counts_from_zero() {
+    fn counters_start_at_zero_after_a_restart() {
         let first =
             "# TYPE a counter\na 5\n# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 10\n";
         let second =

@@ -19,7 +19,7 @@ fn text(loaded: &Loaded, args: &Args) -> String {
 }
 
 #[test]
-fn text_without_the_settings() {
+fn text_report_has_problems_settings_and_consequences() {
     let loaded = loaded(&[
         ("AURORA_MASTER_KEY", "0123456789abcde"),
         ("METRICS_ENABLED", "true"),
@@ -31,7 +31,7 @@ fn text_without_the_settings() {
         ("AZURE_API_KEY", "k"),
     ]);
     let text = text(&loaded, &Args::default());
-    let (problems, rest) = text.split_once("\n\n").expect("problems, then settings");
+    let (problems, rest) = text.split_once("\n\n").expect("problems before settings");
     assert_eq!(
         problems,
         "warning: environment AZURE_API_KEY: providers.azure: no models, and type azure has no list to ask for, so \
@@ -39,7 +39,7 @@ fn text_without_the_settings() {
          warning: environment AURORA_MASTER_KEY: server.master_key: shorter than 16 characters, so it can be \
          guessed; make one with: openssl rand -hex 32 [short-master-key]"
     );
-    let (settings, rest) = rest.split_once("\n\n").expect("settings, then what follows");
+    let (settings, rest) = rest.split_once("\n\n").expect("settings before consequences");
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let first: Vec<_> = settings.lines().take(2).map(words).collect();
     assert_eq!(
@@ -50,14 +50,14 @@ fn text_without_the_settings() {
         ]
     );
     let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
-    let worst = format!("at worst         {series} series, {samples} samples in one scrape\n");
+    let worst = format!("maximum          {series} series, {samples} samples per scrape\n");
     assert!(rest.contains(&worst), "{rest}");
     assert_eq!(
         rest.replace(&worst, ""),
         "metrics          http://127.0.0.1:8080/gw/metrics, readable with the master key\n\
          provider azure   azure at https://a.example, key set, no models known\n\
          provider ollama  ollama at http://localhost:1/v1, no key, models a, b\n\
-         provider openai  openai at https://api.openai.com/v1, key set, models as the upstream lists them\n\n\
+         provider openai  openai at https://api.openai.com/v1, key set, models as listed by the upstream\n\n\
          valid: 0 errors, 2 warnings\n"
     );
 }
@@ -89,28 +89,28 @@ fn loaded_whole(variables: &[(&str, &str)]) -> Loaded {
 }
 
 #[test]
-fn what_follows_from_keys_and_routes() {
+fn text_report_lists_keys_and_routes() {
     let loaded = loaded_whole(&[]);
     let text = text(&loaded, &Args::default());
     let rest =
         text.rsplit_once("SOURCE\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("settings").1;
     let kept: String =
-        rest.lines().filter(|line| !line.starts_with("at worst")).map(|l| format!("{l}\n")).collect();
+        rest.lines().filter(|line| !line.starts_with("maximum")).map(|l| format!("{l}\n")).collect();
     assert_eq!(
         kept,
         "metrics     http://127.0.0.1:9090/metrics, readable with the metrics token\n\
-         keys        ci, batch, for all but the metrics\n\
+         keys        ci, batch, not valid for the metrics endpoint\n\
          provider a  ollama at http://localhost:11434/v1, no key, models x\n\
          provider b  ollama at http://localhost:11434/v1, no key, models y\n\
          route fast  a/x, then b/y\n\
-         route pool  in turn a/x, b/y\n\n\
+         route pool  round robin a/x, b/y\n\n\
          valid: 0 errors, 0 warnings\n"
     );
     assert!(!text.contains("of-the-tests"));
 }
 
 #[test]
-fn json_of_keys_and_routes() {
+fn json_report_lists_keys_and_routes() {
     let of = |variables: &[(&str, &str)]| {
         serde_json::to_value(Report::new(&loaded_whole(variables), &Args::default())).expect("JSON")
     };
@@ -143,20 +143,20 @@ fn json_of_keys_and_routes() {
 
 #[test]
 fn strict_fails_on_warnings_that_are_not_allowed() {
-    let verdict = |variables: &[(&str, &str)], strict: bool, allow: &[&str]| {
+    let valid = |variables: &[(&str, &str)], strict: bool, allow: &[&str]| {
         let allow = allow.iter().map(|id| (*id).to_owned()).collect();
         Report::new(&loaded(variables), &Args { strict, allow, ..Args::default() }).valid
     };
     let both = ["no-master-key", "no-provider"];
-    assert!(verdict(&[], false, &[]));
-    assert!(!verdict(&[], true, &[]));
-    assert!(!verdict(&[], true, &both[..1]));
-    assert!(verdict(&[], true, &both));
-    assert!(!verdict(&[("PORT", "http")], false, &["bad-value"]));
+    assert!(valid(&[], false, &[]));
+    assert!(!valid(&[], true, &[]));
+    assert!(!valid(&[], true, &both[..1]));
+    assert!(valid(&[], true, &both));
+    assert!(!valid(&[("PORT", "http")], false, &["bad-value"]));
 }
 
 #[test]
-fn json_but_for_the_settings() {
+fn json_report_of_an_invalid_configuration() {
     let loaded = loaded(&[("AURORA_MASTER_KEY", "0123456789abcdef"), ("PORT", "0"), ("JINA_API_KEY", "k")]);
     let mut value = serde_json::to_value(Report::new(&loaded, &Args::default())).expect("JSON");
     let settings = value.as_object_mut().and_then(|report| report.remove("settings")).expect("settings");

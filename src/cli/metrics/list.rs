@@ -1,4 +1,4 @@
-//! `aurora metrics list`: the metric contract, as a table or as JSON.
+//! `aurora metrics list`: every metric family, as a table or as JSON.
 
 use serde::Serialize;
 
@@ -9,31 +9,31 @@ use crate::metrics::catalog::worst_case::{self, Bounds};
 use crate::table::aligned;
 use crate::terminal::{Terminal, Tone};
 
-/// How the contract is shown.
+/// Arguments of `aurora metrics list`.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
   aurora metrics list
   aurora metrics list --format json | jq -r '.families[].name'
 
-SERIES is the most that a family can grow to with the default limits.")]
+SERIES is the maximum number of series of a family under the default limits.")]
 pub struct Args {
-    /// text or json
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     pub format: Format,
 }
 
-/// Form of the list.
+/// Output format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Aligned, for people.
+    /// Aligned columns.
     #[default]
     Text,
-    /// One document.
+    /// One JSON document.
     Json,
 }
 
-/// The limits that SERIES is computed with: one provider, one caller, the routes of Aurora, the default limits.
+/// Limits behind the SERIES column: one provider, one caller, the routes of Aurora, the default limits.
 fn defaults() -> Bounds {
     Bounds {
         providers: 1,
@@ -48,7 +48,7 @@ fn defaults() -> Bounds {
 /// Lists every family.
 ///
 /// # Errors
-/// When stdout takes no data.
+/// Writing to stdout failed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let rows: Vec<Row> = FAMILIES.iter().map(|family| Row::of(family, defaults())).collect();
     let text = match args.format {
@@ -145,7 +145,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_table_is_aligned() {
+    fn columns_are_aligned() {
         let terminal = Terminal::new(ColorChoice::Never, &Environment::default());
         assert_eq!(
             table(&ROWS, terminal),
@@ -161,7 +161,7 @@ aurora_y_seconds  histogram  seconds     202  provider model
     }
 
     #[test]
-    fn the_document_is_stable() {
+    fn json_document_is_stable() {
         assert_eq!(
             serde_json::to_string(&Document { schema: 1, families: &ROWS[1..] }).unwrap(),
             r#"{"schema":1,"families":[{"name":"aurora_y_seconds","type":"histogram","unit":"seconds","labels":["provider","model"],"buckets":[0.5,10.0],"worst_case_series":202,"help":"Time."}]}"#

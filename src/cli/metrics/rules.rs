@@ -3,7 +3,7 @@
 use crate::cli::{Context, Outcome};
 use crate::metrics::monitoring;
 
-/// How the rules are printed.
+/// Arguments of `aurora metrics rules`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -12,19 +12,19 @@ Examples:
 
 monitoring/RUNBOOK.md has a section for each alert.")]
 pub struct Args {
-    /// Name of the scrape job
+    /// Job name in the scrape configuration
     #[arg(long, default_value = monitoring::JOB, value_parser = job, value_name = "NAME")]
     job: String,
-    /// prometheus: a rule file; prometheusrule: a manifest of the Prometheus Operator
+    /// Output format: prometheus (rule file) or prometheusrule (manifest of the Prometheus Operator)
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     format: Format,
 }
 
-/// Form of the rules.
+/// Output format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "lower")]
 enum Format {
-    /// As `rule_files` of Prometheus names it.
+    /// A file for `rule_files` of Prometheus.
     #[default]
     Prometheus,
     /// A `PrometheusRule`.
@@ -34,7 +34,7 @@ enum Format {
 /// Prints them.
 ///
 /// # Errors
-/// When stdout takes no data.
+/// Writing to stdout failed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let text = match args.format {
         Format::Prometheus => monitoring::rules(&args.job),
@@ -48,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 fn job(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./: ".contains(c);
     if text.is_empty() || !text.chars().all(plain) {
-        return Err("write letters, digits, spaces and _ - . / : only".to_owned());
+        return Err("use only letters, digits, spaces and _ - . / :".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! `aurora metrics scrape-config`: what Prometheus needs to scrape this configuration.
+//! `aurora metrics scrape-config`: the scrape configuration for Prometheus.
 
 use std::path::{Path, PathBuf, absolute};
 
@@ -10,19 +10,19 @@ use crate::config::{CLOSED_METRICS, Config, Key, Loaded};
 use crate::metrics::monitoring::{Access, Scrape};
 use crate::terminal::Tone;
 
-/// Flags.
+/// Arguments of `aurora metrics scrape-config`.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
   aurora metrics scrape-config > /etc/prometheus/scrape/aurora.yml
   aurora metrics scrape-config --token-file /etc/prometheus/aurora-key
 
-Name that folder once in prometheus.yml: `scrape_config_files: [scrape/*.yml]`.
+List that folder once in prometheus.yml: `scrape_config_files: [scrape/*.yml]`.
 
-The key itself is never printed. Without a file that holds it, the lines that name one \
-are comments, with the command that writes it.")]
+The key itself is never printed. If no file holds it, the lines that refer to a file are commented out, with \
+the command that creates it.")]
 pub struct Args {
-    /// File in which Prometheus finds the credential
+    /// File from which Prometheus reads the credential
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
 }
@@ -30,19 +30,19 @@ pub struct Args {
 /// Prints the stanza.
 ///
 /// # Errors
-/// When the configuration cannot be used, opens the endpoint to nobody, or leaves the port open.
+/// The configuration is invalid, gives no key access to the metrics endpoint, or has no fixed port.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
     let Some(config) = &loaded.config else {
         say_errors(&loaded, true, context);
-        bail!("the configuration cannot be used: correct it; `aurora config check` shows it whole");
+        bail!("invalid configuration: correct it; `aurora config check` shows every problem");
     };
     if !config.metrics.enabled {
         let label = context.terminal.paint_err(Tone::Warning, "warning:");
         context.terminal.say(&format!("aurora: {label} metrics are disabled: set METRICS_ENABLED=true"));
     }
     if config.metrics_address().1 == 0 {
-        bail!("metrics.listen takes any free port: name one, so that Prometheus finds it");
+        bail!("metrics.listen has port 0, which is any free port; set a fixed port for Prometheus");
     }
     if config.metrics_are_closed() {
         let (what, fix) = CLOSED_METRICS;
@@ -58,10 +58,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// How the endpoint is opened: the token before the master key, which opens more than it has to.
+/// Credential of the endpoint: the token before the master key, which gives access to more than the metrics.
 fn access(args: &Args, loaded: &Loaded, config: &Config) -> anyhow::Result<Access> {
     if let Some(path) = &args.token_file {
-        return named(path).map(Access::File);
+        return absolute_path(path).map(Access::File);
     }
     let credentials = [
         (Key::MetricsToken, "METRICS_TOKEN", &config.metrics.token),
@@ -70,7 +70,7 @@ fn access(args: &Args, loaded: &Loaded, config: &Config) -> anyhow::Result<Acces
     let found = credentials.into_iter().find(|(_, _, secret)| secret.is_some());
     let Some((key, variable, _)) = found else { return Ok(Access::Open) };
     if let Some(path) = loaded.secret_file_of(key) {
-        return named(path).map(Access::File);
+        return absolute_path(path).map(Access::File);
     }
     let source = loaded.source_of(key).unwrap_or("default");
     let in_environment = source == format!("environment {variable}");
@@ -80,7 +80,7 @@ fn access(args: &Args, loaded: &Loaded, config: &Config) -> anyhow::Result<Acces
     })
 }
 
-/// The path as Prometheus can read it, whatever folder it starts in.
-fn named(path: &Path) -> anyhow::Result<PathBuf> {
-    absolute(path).with_context(|| format!("{} is no path", path.display()))
+/// Absolute path, since Prometheus may start in another folder.
+fn absolute_path(path: &Path) -> anyhow::Result<PathBuf> {
+    absolute(path).with_context(|| format!("{} is not a valid path", path.display()))
 }

@@ -20,29 +20,29 @@ fn ran(command: &mut Command) -> (i32, String, String) {
 }
 
 const HELP: &str = "\
-An LLM gateway you can see through: OpenAI API in, any provider out
+LLM gateway: one OpenAI API for any provider, with complete Prometheus metrics
 
 Usage: aurora [OPTIONS] [COMMAND]
 
 Commands:
-  serve        Run the gateway in the foreground; the default
-  config       Look at the configuration
-  metrics      Look at the metrics
-  health       Ask the configured address whether it is ready
-  completions  Print a shell's completion script
+  serve        Run the gateway in the foreground (the default command)
+  config       Validate the configuration
+  metrics      Probe and list metrics; print rules, dashboard and scrape config
+  health       Check whether the gateway at the configured address is ready
+  completions  Print a shell completion script
   help         Print this message or the help of the given subcommand(s)
 
 Options:
   -c, --config <PATH>    Configuration file [default: config.yaml]
       --env-file <PATH>  File of environment variables [default: .env]
-      --color <WHEN>     When to colour: auto, always, never [default: auto]
+      --color <WHEN>     Coloured output: auto, always, never [default: auto]
   -h, --help             Print help
   -V, --version          Print version
 
 Examples:
-  aurora serve --demo     Try it: an embedded upstream, no key, no network
-  aurora config check     Is my configuration right, and what follows from it?
-  aurora metrics probe    Does the metrics endpoint answer? What does it say?
+  aurora serve --demo     Run with an embedded upstream: no API key, no network
+  aurora config check     Validate the configuration and print its settings
+  aurora metrics probe    Check the metrics endpoint and summarise its metrics
 ";
 
 #[test]
@@ -77,7 +77,10 @@ fn wrong_usage_is_code_2_on_stderr() {
     let (code, stdout, stderr) = ran(&mut aurora(&["metrics"]));
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert!(
-        stderr.starts_with("Look at the metrics\n\nUsage: aurora metrics [OPTIONS] <COMMAND>\n"),
+        stderr.starts_with(
+            "Probe and list metrics; print rules, dashboard and scrape config\n\nUsage: aurora \
+                            metrics [OPTIONS] <COMMAND>\n"
+        ),
         "{stderr}"
     );
 }
@@ -96,8 +99,8 @@ fn a_closed_stdout_is_no_failure() {
 fn a_full_stdout_is_a_failure() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let (code, _, stderr) = ran(aurora(&["completions", "bash"]).stdout(full).stderr(Stdio::piped()));
-    let expected = "aurora: error: stdout takes no data; look at the file or program it leads to\n  \
-                    because: No space left on device (os error 28)\n";
+    let expected = "aurora: error: cannot write to stdout; check the file or program that it is connected to\n  \
+                    caused by: No space left on device (os error 28)\n";
     assert_eq!((code, stderr.as_str()), (1, expected));
 }
 
@@ -156,22 +159,22 @@ fn the_metric_list_is_one_document_with_every_family() {
 #[test]
 fn paragraphs_of_a_help_are_wrapped_once() {
     let scrape = "\
-Name that folder once in prometheus.yml: `scrape_config_files: [scrape/*.yml]`.
+List that folder once in prometheus.yml: `scrape_config_files: [scrape/*.yml]`.
 
-The key itself is never printed. Without a file that holds it, the lines that
-name one are comments, with the command that writes it.
+The key itself is never printed. If no file holds it, the lines that refer to a
+file are commented out, with the command that creates it.
 ";
     let dashboard = "
-Or import the output in Grafana under Dashboards, New, Import. Panels of
-availability read the recording rules of `aurora metrics rules`.
+The output can also be imported in Grafana: Dashboards, New, Import. The
+availability panels use the recording rules of `aurora metrics rules`.
 ";
     let serve = "
-Stops on SIGINT or SIGTERM once requests in flight are done; a second one stops
-at once. SIGHUP reads the configuration again, and a file that holds a secret is
-read again when it changes. A reload with errors, or one that lost a file or the
-last key, is refused: the active configuration stays, and the files are tried
-again until they are whole.
-Exit codes: 0 stopped, 1 failed, 2 wrong usage, 78 configuration refused.
+SIGINT or SIGTERM stops the gateway once the requests in flight are complete; a
+second signal stops it immediately. SIGHUP reloads the configuration; a change
+of a secret file reloads it too. A reload is rejected if the configuration has
+errors, a file is missing or the last key was removed: the active configuration
+stays, and the reload is retried until it succeeds.
+Exit codes: 0 stopped, 1 failed, 2 invalid usage, 78 invalid configuration.
 ";
     for (command, end) in [
         (&["metrics", "scrape-config"][..], scrape),
@@ -188,7 +191,8 @@ fn a_scrape_config_without_a_usable_key_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = "server: {keys: [{name: ci, key: a-key-of-the-tests-1}]}\nmetrics: {enabled: true}\n";
     std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
-    let refused = "aurora: error: the metrics endpoint is closed to everyone, as server.keys open the API alone; set \
+    let refused = "aurora: error: the metrics endpoint is closed to everyone, as server.keys open the API \
+                   alone; set \
                    METRICS_TOKEN or AURORA_MASTER_KEY\n";
     let scrape_config = || {
         let mut command = aurora(&["metrics", "scrape-config"]);

@@ -29,21 +29,21 @@ fn health_prints_one_line_about_readiness() {
         (ok, Ok("ready: URL")),
         (
             response("503 Service Unavailable", "", r#"{"status":"draining"}"#),
-            Err("not ready: URL: 503 Service Unavailable: it is draining"),
+            Err("not ready: URL: 503 Service Unavailable: draining"),
         ),
         (
             response("200 OK", "", "<html>"),
-            Err("not ready: URL: 200 OK, but not Aurora's answer; does another program listen there?"),
+            Err("not ready: URL: 200 OK, but not a response of Aurora; is another program listening there?"),
         ),
         (
             response("404 Not Found", "", ""),
-            Err("not ready: URL: 404 Not Found; does another program listen there?"),
+            Err("not ready: URL: 404 Not Found; is another program listening there?"),
         ),
         (
             Script::Stall(Vec::new()),
             Err(
-                "not ready: URL: no answer from HOST:PORT within 500 ms (server.host: default, server.port: \
-                 default); is `aurora serve` running there, does a firewall drop the connection?",
+                "not ready: URL: no response from HOST:PORT within 500 ms (server.host: default, server.port: \
+                 default); is `aurora serve` running there, or does a firewall drop the connection?",
             ),
         ),
     ];

@@ -110,7 +110,7 @@ fn a_healthy_endpoint_is_reported_in_full() {
 status        200 OK
 content type  text/plain; version=0.0.4
 encoding      gzip
-time          1 ms to the first byte, 2 ms in all
+time          1 ms to the first byte, 2 ms in total
 size          {} bytes, {} as received
 exposition    4 families, 8 series, 16 samples
 counted       since the process started
@@ -148,7 +148,7 @@ fn each_status_is_explained() {
             response("404 Not Found", "", ""),
             "disabled",
             "404 Not Found: metrics are disabled (metrics.enabled: default): set METRICS_ENABLED=true and restart; \
-             or the endpoint differs: config says /metrics (metrics.endpoint: default)",
+             or the path differs: the configuration has /metrics (metrics.endpoint: default)",
         ),
         (
             response("401 Unauthorized", "", ""),
@@ -165,13 +165,14 @@ fn each_status_is_explained() {
         (
             response("302 Found", "location: /internal/metrics?token=hush\r\n", ""),
             "redirect",
-            "302 Found: redirected to http://HOST:PORT/internal/metrics?…; point the probe, and Prometheus, there: \
-             no redirect is followed",
+            "302 Found: redirected to http://HOST:PORT/internal/metrics?…; use that URL for the probe and for \
+             Prometheus: redirects are not followed",
         ),
         (
             response("502 Bad Gateway", HTML, "<h1>nginx</h1>"),
             "not_exposition",
-            "the answer is 502 Bad Gateway, not 200 OK, it begins \"<h1>nginx</h1>\"; is a proxy in between?",
+            "the response is 502 Bad Gateway, not 200 OK, and begins with \"<h1>nginx</h1>\"; is a proxy in \
+             between?",
         ),
     ]);
 }
@@ -182,25 +183,26 @@ fn a_page_that_is_no_exposition_is_reported_with_its_first_line() {
         (
             response("200 OK", HTML, "\n<!doctype html>\n<p>"),
             "not_exposition",
-            "not an exposition: content type text/html; charset=utf-8, not text/plain; it begins \
+            "not an exposition: content type text/html; charset=utf-8, not text/plain; it begins with \
              \"<!doctype html>\"; is a proxy in between, or another program at this address?",
         ),
         (
             response("200 OK", "", "a 1\n"),
             "not_exposition",
-            "not an exposition: no content type, not text/plain; it begins \"a 1\"; is a proxy in between, or \
+            "not an exposition: no content type, not text/plain; it begins with \"a 1\"; is a proxy in between, or \
              another program at this address?",
         ),
         (
             response("200 OK", PLAIN, "\u{1b}[2Jhello\n"),
             "not_exposition",
-            "not an exposition: it begins \"\\u{1b}[2Jhello\"; is a proxy in between, or another program at this \
+            "not an exposition: it begins with \"\\u{1b}[2Jhello\"; is a proxy in between, or another program \
+             at this \
              address?",
         ),
         (
             response("200 OK", PLAIN, ""),
             "not_exposition",
-            "the answer is empty; is a proxy in between, or another program at this address?",
+            "the response is empty; is a proxy in between, or another program at this address?",
         ),
     ]);
 }
@@ -219,24 +221,24 @@ fn a_damaged_response_is_reported_with_its_damage() {
                 format!("HTTP/1.1 200 OK\r\n{PLAIN}content-length: 9\r\n\r\na 1\n").into_bytes(),
             ),
             "malformed",
-            "the answer is cut off: end of file before message length reached; was the server or a proxy in \
+            "the response is truncated: end of file before message length reached; was the server or a proxy in \
              between stopped?",
         ),
         (
             response("200 OK", "content-type: text/plain\r\ncontent-encoding: br\r\n", "?"),
             "not_exposition",
-            "the answer is encoded as br, but only gzip was asked for; is a proxy in between?",
+            "the response is encoded as br, but only gzip was requested; is a proxy in between?",
         ),
         (
             response("200 OK", GZIPPED, "a 1 and no gzip\n"),
             "malformed",
-            "the answer says gzip but cannot be decompressed: invalid gzip header; is a proxy in between?",
+            "the response declares gzip but cannot be decompressed: invalid gzip header; is a proxy in between?",
         ),
         (
             Script::Response(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
             "not_exposition",
-            "what listens at HOST:PORT (server.host: default, server.port: .env:1) does not answer in HTTP; is it \
-             another program, or https?",
+            "the server at HOST:PORT (server.host: default, server.port: .env:1) does not respond in HTTP; is \
+             it another program, or does it expect https?",
         ),
         (
             Script::Response(Vec::new()),
@@ -268,7 +270,8 @@ fn an_unresolvable_host_is_reported_as_such() {
     let what = ("nowhere.invalid", 80).to_socket_addrs().expect_err("reserved, RFC 2606").to_string();
     let report = run(&["nowhere.invalid"], &Given::default(), None, &options()).remove(0);
     let message = format!(
-        "the name in nowhere.invalid:80 cannot be resolved (given on the command line): {what}; correct the name or \
+        "the name in nowhere.invalid:80 cannot be resolved (given on the command line): {what}; correct the \
+         name or \
          the resolver"
     );
     assert_eq!((report.reason.word(), report.message), ("dns", Some(message)));
@@ -280,15 +283,15 @@ fn timeout_applies_before_and_within_the_body() {
     let quick = Options { timeout: Duration::from_millis(300), ..options() };
     let silent = RawServer::start([Script::Stall(Vec::new())]);
     let report = run(&[&silent.url("")], &Given::default(), None, &quick).remove(0);
-    let expected = "no answer from HOST:PORT within 300 ms (given on the command line); is `aurora serve` running \
-                    there, does a firewall drop the connection?";
+    let expected = "no response from HOST:PORT within 300 ms (given on the command line); is `aurora serve` \
+                    running there, or does a firewall drop the connection?";
     assert_eq!(finding(&report, &silent), ("timeout".to_owned(), expected.to_owned()));
 
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\na 1\n";
     let stalled = RawServer::start([Script::Stall(head.to_vec())]);
     let report = run(&[&stalled.url("")], &Given::default(), None, &quick).remove(0);
-    let expected = "the answer began but was not complete within 300 ms; pass a longer --timeout, or look at the \
-                    network and the load";
+    let expected = "the response began but was not complete within 300 ms; pass a longer --timeout, or check \
+                    the network and the load";
     assert_eq!(finding(&report, &stalled), ("timeout".to_owned(), expected.to_owned()));
     let http = report.http.expect("a head came");
     assert_eq!((http.status, http.received_bytes, http.bytes), (200, 4, None));
@@ -302,7 +305,7 @@ fn bodies_over_the_size_limit_are_refused_also_when_compressed() {
     for script in [page(PAGE), response("200 OK", GZIPPED, bomb)] {
         let server = RawServer::start([script]);
         let report = run(&[&server.url("")], &Given::default(), None, &small).remove(0);
-        let expected = "the answer is larger than 1000 bytes; pass a larger --max-size if that is meant";
+        let expected = "the response is larger than 1000 bytes; pass a larger --max-size if that is expected";
         assert_eq!(finding(&report, &server), ("not_exposition".to_owned(), expected.to_owned()));
     }
 }
@@ -319,7 +322,7 @@ fn the_configured_credential_goes_to_the_configured_address_only() {
     let authorization =
         |server: &RawServer| server.heads()[0].contains("authorization: Bearer canary-secret-key\r\n");
     assert_eq!((authorization(&home), authorization(&other)), (true, false));
-    let sent = "401 Unauthorized: the credential sent was server.master_key (.env:2), and the server has another; pass \
+    let sent = "401 Unauthorized: the server rejected the credential server.master_key (.env:2); pass \
                 --token-env AURORA_MASTER_KEY or --token-file PATH with the key of that server";
     assert_eq!(finding(&reports[0], &home), ("unauthorized".to_owned(), sent.to_owned()));
     let kept = "401 Unauthorized: no credential was sent (the configured one goes to http://HOST:PORT only); pass \
@@ -359,8 +362,8 @@ fn headers_of_the_command_line_are_sent_and_never_printed() {
     let headers = "content-type: canary-cookie\r\nlocation: /canary-token-1\r\n";
     let server = RawServer::start([response("307 Temporary Redirect", headers, "")]);
     let report = run(&[&server.url("")], &given, None, &all).remove(0);
-    let expected = "307 Temporary Redirect: redirected to http://HOST:PORT/[redacted]; point the probe, and \
-                    Prometheus, there: no redirect is followed";
+    let expected = "307 Temporary Redirect: redirected to http://HOST:PORT/[redacted]; use that URL for the \
+                    probe and for Prometheus: redirects are not followed";
     assert_eq!(finding(&report, &server), ("redirect".to_owned(), expected.to_owned()));
     assert_eq!(report.http.and_then(|http| http.content_type).as_deref(), Some("[redacted]"));
 }
@@ -376,17 +379,13 @@ fn invalid_urls_and_headers_are_refused_without_printing_secrets() {
         (
             "http://me:canary@host/metrics",
             "",
-            "http://host/metrics: the URL carries a credential; send it with --header, --token-env or --token-file",
+            "http://host/metrics: the URL contains a credential; send it with --header, --token-env or --token-file",
         ),
         ("ftp://host/?key=canary", "", "ftp://host/?…: only http and https can be probed"),
-        (
-            "http://:canary",
-            "",
-            "a URL on the command line cannot be read; write http://HOST:PORT/PATH: empty host",
-        ),
-        ("http://host", "canary", "--header: write 'Name: value'"),
-        ("http://host", "a b: canary", "--header: write 'Name: value'"),
-        ("http://host", "a: canary\u{7f}", "--header: write 'Name: value'"),
+        ("http://:canary", "", "invalid URL on the command line; expected http://HOST:PORT/PATH: empty host"),
+        ("http://host", "canary", "--header: expected 'Name: value'"),
+        ("http://host", "a b: canary", "--header: expected 'Name: value'"),
+        ("http://host", "a: canary\u{7f}", "--header: expected 'Name: value'"),
     ] {
         assert_eq!(refusal(url, header), expected, "{url} {header}");
     }
@@ -414,8 +413,7 @@ fn a_restart_between_two_scrapes_is_detected() {
         let summary = report.summary.clone().expect("valid");
         assert_eq!((summary.requests, summary.restarted, report.healthy), (Some(5.0), restarted, true));
         assert!(report.window_s.is_some_and(|window| window >= 0.02));
-        let counted =
-            if restarted { "over 30 s, in which the process was started anew" } else { "over 30 s" };
+        let counted = if restarted { "over 30 s, during which the process restarted" } else { "over 30 s" };
         let line = format!("counted       {counted}");
         assert_eq!(text(&[report]).lines().find(|found| found.starts_with("counted")), Some(line.as_str()));
     }
@@ -427,7 +425,8 @@ fn requirements_apply_to_sums_over_replicas() {
     let wanted = ["a >= 3", "a{x=\"1\"} > 1", "b == 0"].map(|text| text.parse().expect(text)).to_vec();
     let options = Options { requirements: wanted, ..options() };
     let report = run(&[&server.url("")], &Given::default(), None, &options).remove(0);
-    let message = "required a{x=\"1\"} > 1, but the sum is 1; required b == 0, but the exposition has no such family; a \
+    let message = "required a{x=\"1\"} > 1, but the sum is 1; required b == 0, but the exposition has no such \
+                   family; a \
                    histogram is named with _count, _sum or _bucket";
     assert_eq!(finding(&report, &server), ("require".to_owned(), message.to_owned()));
     assert_eq!(
@@ -437,10 +436,10 @@ fn requirements_apply_to_sums_over_replicas() {
 status        200 OK
 content type  text/plain; version=0.0.4; charset=utf-8
 encoding      none
-time          1 ms to the first byte, 2 ms in all
+time          1 ms to the first byte, 2 ms in total
 size          39 bytes
 exposition    1 family, 2 series, 2 samples
-holds         a >= 3 (the sum is 3)
+passed        a >= 3 (sum 3)
 counted       since the process started
 requests      none reported: there is no aurora_requests_total
 ",
@@ -476,12 +475,12 @@ fn several_replicas_get_one_row_each() {
     let width = first.len().max(second.len());
     let expected = format!(
         "unhealthy: 1 of 2 replicas are healthy
-{:width$}  verdict   status  time  samples  requests  errors  in flight
+{:width$}  result    status  time  samples  requests  errors  in flight
 {first:width$}  ok        200     2 ms       16        10    10 %          2
 {second:width$}  disabled  404     2 ms        -         -       -          -
 
-{second}: 404 Not Found: metrics are disabled there (the default): set METRICS_ENABLED=true and restart; or the endpoint \
-         differs: the default is /metrics
+{second}: 404 Not Found: metrics are disabled there (the default): set METRICS_ENABLED=true and restart; or the \
+         path differs: the default is /metrics
 ",
         "replica"
     );

@@ -57,8 +57,9 @@ fn without_a_url_the_configured_endpoint_is_probed_with_the_configured_key() {
 
     let (code, stdout, _) = ran(folder.path(), &[], &probe[..2]);
     let expected = format!(
-        "unhealthy: {url}: 404 Not Found: config says metrics are enabled (metrics.enabled: config.yaml:4) at this \
-         path (metrics.endpoint: config.yaml:5), but the running server has them disabled or elsewhere: restart \
+        "unhealthy: {url}: 404 Not Found: the configuration enables metrics (metrics.enabled: config.yaml:4) at \
+         this path (metrics.endpoint: config.yaml:5), but the running server has them disabled or elsewhere: \
+         restart \
          `aurora serve` with this configuration"
     );
     assert_eq!((code, stdout.lines().next()), (1, Some(expected.as_str())));
@@ -90,12 +91,12 @@ fn a_token_comes_from_a_variable_or_a_file() {
     ]) {
         assert!(head.contains(sent), "{head}");
     }
-    let missing =
-        "aurora: error: --token-env ABSENT: no such variable in the environment, or it is empty: export it\n";
+    let missing = "aurora: error: --token-env ABSENT: the variable is not set or empty; export it\n";
     assert_eq!(run(&["--token-env", "ABSENT"]), (1, missing.to_owned()));
-    let empty = "aurora: error: --token-file empty: it is empty: put the token there\n";
+    let empty = "aurora: error: --token-file empty: empty; write the token to it\n";
     assert_eq!(run(&["--token-file", "empty"]), (1, empty.to_owned()));
-    let unreadable = "aurora: error: --token-file absent: it cannot be read\n  because: No such file or directory (os \
+    let unreadable = "aurora: error: --token-file absent: cannot be read\n  caused by: No such file or \
+                      directory (os \
                       error 2)\n";
     assert_eq!(run(&["--token-file", "absent"]), (1, unreadable.to_owned()));
     assert_eq!(heads.len(), 3);
@@ -105,7 +106,8 @@ fn a_token_comes_from_a_variable_or_a_file() {
 fn a_broken_configuration_matters_only_without_a_url() {
     let server = RawServer::start([page(PAGE)]);
     let folder = folder(&[]);
-    let problem = "environment PORT: server.port: a wrong value (got \"x\", expected a port from 1 to 65535); write for \
+    let problem = "environment PORT: server.port: a wrong value (got \"x\", expected a port from 1 to 65535); \
+                   write for \
                    example 8080 [bad-value]";
     let run = |arguments: &[&str]| ran(folder.path(), &[("PORT", "x")], arguments);
 
@@ -114,14 +116,13 @@ fn a_broken_configuration_matters_only_without_a_url() {
     assert_eq!((code, stdout.as_str(), stderr), (0, PAGE, verdict));
 
     let refusal = format!(
-        "aurora: error: {problem}\naurora: error: the configuration cannot be used: correct it, or pass the URL to \
-         probe\n"
+        "aurora: error: {problem}\naurora: error: invalid configuration: correct it, or pass the URL to probe\n"
     );
     assert_eq!(run(&["metrics", "probe"]), (1, String::new(), refusal));
 
     let refusal = format!(
-        "aurora: error: {problem}\naurora: error: the configuration cannot be used: correct it; `aurora config check` \
-         shows it whole\n"
+        "aurora: error: {problem}\naurora: error: invalid configuration: correct it; `aurora config check` \
+         shows every problem\n"
     );
     assert_eq!(run(&["health"]), (1, String::new(), refusal));
 }
@@ -130,10 +131,10 @@ fn a_broken_configuration_matters_only_without_a_url() {
 fn wrong_usage_is_reported_with_a_correction() {
     let folder = folder(&[]);
     for (flag, value, expected) in [
-        ("--require <EXPR>", "a", "after the family comes one of == != > >= < <= and a number"),
-        ("--over <DURATION>", "0s", "write a time of up to a day, such as 10s, 500ms or 1m30s"),
-        ("--timeout <DURATION>", "soon", "write a time of up to a day, such as 10s, 500ms or 1m30s"),
-        ("--max-size <SIZE>", "5T", "write a size in bytes, such as 512K, 10M or 1G"),
+        ("--require <EXPR>", "a", "expected one of == != > >= < <= and a number after the family"),
+        ("--over <DURATION>", "0s", "expected a duration of up to one day, such as 10s, 500ms or 1m30s"),
+        ("--timeout <DURATION>", "soon", "expected a duration of up to one day, such as 10s, 500ms or 1m30s"),
+        ("--max-size <SIZE>", "5T", "expected a size, such as 512K, 10M or 1G"),
     ] {
         let name = flag.split(' ').next().unwrap_or_default();
         let expected = format!(
@@ -153,7 +154,7 @@ fn health_uses_the_base_path_and_sends_no_key() {
     let folder = folder(&[]);
     let url = server.url("/gateway/health/ready");
     assert_eq!(ran(folder.path(), &variables, &["health"]), (0, format!("ready: {url}\n"), String::new()));
-    let draining = format!("not ready: {url}: 503 Service Unavailable: it is draining\n");
+    let draining = format!("not ready: {url}: 503 Service Unavailable: draining\n");
     assert_eq!(ran(folder.path(), &variables, &["health"]), (1, draining, String::new()));
     for head in server.heads() {
         assert!(head.starts_with("GET /gateway/health/ready HTTP/1.1\r\n"), "{head}");
@@ -234,8 +235,8 @@ fn https_is_probed_when_its_certificate_is_trusted() {
 
     let failure = |url: &str, address: &str, what: &str| {
         format!(
-            "unhealthy: {url}: TLS with {address} failed (given on the command line): {what}; use http:// if it \
-             speaks plain HTTP, or let SSL_CERT_FILE name the CA it is signed by\n"
+            "unhealthy: {url}: TLS with {address} failed (given on the command line): {what}; use http:// if \
+             the server expects plain HTTP, or set SSL_CERT_FILE to the certificate of its CA\n"
         )
     };
     let address = format!("localhost:{port}");

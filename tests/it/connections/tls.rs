@@ -25,7 +25,8 @@ use crate::support::async_client::call;
 use crate::support::aurora::{Aurora, Setup};
 
 pub(crate) const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"tls-model","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
-pub(crate) const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n\
+pub(crate) const STREAM: &str = "data: \
+                      {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n\
                       data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
                       data: [DONE]\n\n";
 const MODELS: &str = r#"{"object":"list","data":[{"id":"tls-model","object":"model"}]}"#;
@@ -94,7 +95,8 @@ async fn response(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, I
 /// An instance whose only provider is `upstream`; it trusts `trusted` and nobody else.
 fn aurora(upstream: SocketAddr, trusted: &Authority, models: &str) -> Aurora {
     let yaml = format!(
-        "http:\n  connect_timeout: 400ms\nresilience:\n  retry: {{max_retries: 0}}\nproviders:\n  secure:\n    type: openai_compatible\n    \
+        "http:\n  connect_timeout: 400ms\nresilience:\n  retry: {{max_retries: 0}}\nproviders:\n  secure:\n    \
+         type: openai_compatible\n    \
          api_key: sk-upstream\n    base_url: https://{upstream}/v1\n    {models}\n"
     );
     let setup = Setup::new().yaml(&yaml).file("trusted.pem", &trusted.as_ref().pem());
@@ -131,15 +133,11 @@ async fn an_untrusted_certificate_is_a_502_with_its_reason() {
     let elsewhere = CertificateParams::new(["elsewhere.example".to_owned()]).unwrap();
     let (stranger, namesake) = (authority("Stranger"), authority("Trusted"));
     let cases = [
-        (certificate(), &stranger, "its certificate is signed by nobody this machine trusts"),
-        (
-            certificate(),
-            &namesake,
-            "its certificate is signed with another key than that of its trusted namesake",
-        ),
-        (expired, &trusted, "its certificate has expired"),
-        (early, &trusted, "its certificate is not valid yet"),
-        (elsewhere, &trusted, "its certificate is for another name"),
+        (certificate(), &stranger, "certificate signed by an unknown authority"),
+        (certificate(), &namesake, "certificate signature does not match the key of its trusted issuer"),
+        (expired, &trusted, "certificate has expired"),
+        (early, &trusted, "certificate is not valid yet"),
+        (elsewhere, &trusted, "certificate is not valid for the host name"),
     ];
     for (certificate, issuer, why) in cases {
         let aurora = aurora(upstream(&certificate, issuer), &trusted, LISTED);
@@ -183,5 +181,5 @@ async fn discovery_logs_why_an_untrusted_upstream_has_no_models() {
     let aurora = aurora(upstream(&certificate(), &authority("Stranger")), &authority("Trusted"), "");
     let line = aurora.line("models could not be discovered");
     assert_eq!(line["retry_in_s"], 60);
-    assert_eq!(line["error"], "TLS failed: its certificate is signed by nobody this machine trusts");
+    assert_eq!(line["error"], "TLS failed: certificate signed by an unknown authority");
 }

@@ -122,7 +122,8 @@ fn the_scrape_config_follows_the_configuration() {
         |name: &str| format!("{HERE}    authorization:\n      credentials_file: \"FOLDER/{name}\"\n");
     let by_hand = |setting: &str, shell: &str| {
         format!(
-            "{HERE}    # The endpoint wants {setting}. Prometheus reads it from a file; write one, then take away the #:\n    \
+            "{HERE}    # The endpoint wants {setting}. Prometheus reads it from a file; write one, then take \
+             away the #:\n    \
              #   printf %s \"{shell}\" > /etc/prometheus/aurora-key\n    # authorization:\n    \
              #   credentials_file: /etc/prometheus/aurora-key\n"
         )
@@ -171,7 +172,7 @@ fn a_scrape_config_with_disabled_metrics_warns() {
 
     let any_port = [("METRICS_ENABLED", "true"), ("METRICS_LISTEN", "127.0.0.1:0")];
     let refused =
-        "aurora: error: metrics.listen takes any free port: name one, so that Prometheus finds it\n";
+        "aurora: error: metrics.listen has port 0, which is any free port; set a fixed port for Prometheus\n";
     assert_eq!(
         printed(folder.path(), &any_port, &["scrape-config"]),
         (Some(1), String::new(), refused.to_owned())
@@ -179,5 +180,11 @@ fn a_scrape_config_with_disabled_metrics_warns() {
 
     let (code, stanza, output_text) = printed(folder.path(), &[("PORT", "0")], &["scrape-config"]);
     assert_eq!((code, stanza.as_str()), (Some(1), ""));
-    assert!(output_text.ends_with("aurora: error: the configuration cannot be used: correct it; `aurora config check` shows it whole\n"), "{output_text}");
+    assert!(
+        output_text.ends_with(
+            "aurora: error: invalid configuration: correct it; `aurora config check` \
+                                   shows every problem\n"
+        ),
+        "{output_text}"
+    );
 }

@@ -1,29 +1,29 @@
-//! What the demo models say, and how many tokens that is.
+//! Output of the demo models and its token counts.
 
 use serde_json::Value;
 
-/// Words of the prompt that an answer repeats at most.
+/// Maximum number of words of the prompt that a completion repeats.
 const ECHO: usize = 30;
 
-/// An answer, and the two counts that a usage object is made of.
+/// A completion, and the two counts that a usage object is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// The text in pieces, one token each; joined they are the answer.
+pub(crate) struct Completion {
+    /// The text in pieces, one token each; joined they are the completion.
     pub(crate) tokens: Vec<String>,
-    /// Words of everything that was asked.
+    /// Words of the whole prompt.
     pub(crate) input_tokens: usize,
-    /// Whether the caller's limit ended it.
+    /// True if the client's limit ended it.
     pub(crate) cut_short: bool,
 }
 
-impl Answer {
-    /// Answers the last of `texts`, in at most `limit` tokens.
+impl Completion {
+    /// Completes the last of `texts`, in at most `limit` tokens.
     pub(crate) fn new(texts: &[String], limit: Option<u64>) -> Self {
-        let asked = texts.last().map_or("", String::as_str);
-        let text = match asked.split_whitespace().count() {
+        let prompt = texts.last().map_or("", String::as_str);
+        let text = match prompt.split_whitespace().count() {
             0 => "Hello! You sent no words, and this is still counted: look at the metrics endpoint."
                 .to_owned(),
-            words => format!("Hello! You asked: \"{}\" {}", echo(asked, words), REMARK),
+            words => format!("Hello! You asked: \"{}\" {}", echo(prompt, words), REMARK),
         };
         let mut tokens = tokens(&text);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
@@ -44,8 +44,8 @@ impl Answer {
 const REMARK: &str = "I am a demo inside Aurora: every word of this answer is a token, \
                       and you find each of them on the metrics endpoint.";
 
-fn echo(asked: &str, words: usize) -> String {
-    let first: Vec<&str> = asked.split_whitespace().take(ECHO).collect();
+fn echo(prompt: &str, words: usize) -> String {
+    let first: Vec<&str> = prompt.split_whitespace().take(ECHO).collect();
     format!("{}{}", first.join(" "), if words > ECHO { " …" } else { "" })
 }
 
@@ -56,7 +56,7 @@ fn tokens(text: &str) -> Vec<String> {
     first.into_iter().chain(words.map(|word| format!(" {word}"))).collect()
 }
 
-/// Words of all texts: what the demo takes for tokens.
+/// Words of all texts, which the demo counts as tokens.
 pub(crate) fn count(texts: &[String]) -> usize {
     texts.iter().map(|text| text.split_whitespace().count()).sum()
 }
@@ -78,7 +78,7 @@ pub(crate) fn texts(prompt: &Value) -> Vec<String> {
     }
 }
 
-/// A direction in `dimensions` that depends on the words alone, of length 1.
+/// Unit vector in `dimensions` that depends only on the words.
 pub(crate) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
     let mut vector = vec![0.0_f32; dimensions];
     for word in text.split_whitespace() {
@@ -106,33 +106,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_relates_to_the_last_message_and_counts_all() {
+    fn completion_quotes_the_last_message_and_counts_all() {
         let messages = json!([
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": [{"type": "text", "text": "Say"}, {"type": "text", "text": "hi"}]},
         ]);
-        let answer = Answer::new(&texts(&messages), None);
-        assert_eq!(answer.input_tokens, 4);
-        assert!(answer.text().starts_with("Hello! You asked: \"Say hi\" I am a demo"), "{}", answer.text());
-        assert_eq!(answer.output_tokens(), answer.text().split_whitespace().count());
-        assert!(!answer.cut_short);
+        let completion = Completion::new(&texts(&messages), None);
+        assert_eq!(completion.input_tokens, 4);
+        assert!(
+            completion.text().starts_with("Hello! You asked: \"Say hi\" I am a demo"),
+            "{}",
+            completion.text()
+        );
+        assert_eq!(completion.output_tokens(), completion.text().split_whitespace().count());
+        assert!(!completion.cut_short);
     }
 
     #[test]
-    fn the_limit_of_the_caller_ends_it() {
-        let answer = Answer::new(&["Hi".to_owned()], Some(2));
-        assert_eq!((answer.text().as_str(), answer.cut_short), ("Hello! You", true));
+    fn token_limit_truncates_the_completion() {
+        let completion = Completion::new(&["Hi".to_owned()], Some(2));
+        assert_eq!((completion.text().as_str(), completion.cut_short), ("Hello! You", true));
     }
 
     #[test]
-    fn a_long_prompt_is_echoed_in_part_only() {
-        let answer = Answer::new(&["ping ".repeat(1000)], None);
-        assert_eq!(answer.input_tokens, 1000);
-        assert_eq!(answer.text().matches("ping ").count(), ECHO);
+    fn long_prompt_is_echoed_in_part() {
+        let completion = Completion::new(&["ping ".repeat(1000)], None);
+        assert_eq!(completion.input_tokens, 1000);
+        assert_eq!(completion.text().matches("ping ").count(), ECHO);
     }
 
     #[test]
-    fn embeddings_have_length_one_and_tell_words_apart() {
+    fn embeddings_have_length_one_and_differ_by_word() {
         let (one, other) = (embedding("cat", 8), embedding("dog", 8));
         assert_eq!(one, embedding("cat", 8));
         assert_ne!(one, other);

@@ -1,5 +1,5 @@
 //! Which form of the exposition a scraper gets: its format by `Accept`, its encoding by `Accept-Encoding` (RFC 9110,
-//! 12.5).
+//! 12.5). Our own, since the `version` parameter decides between offers of the same media type.
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName};

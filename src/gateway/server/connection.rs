@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tower::Service as _;
+use tower_service::Service as _;
 
 use super::deadlines::DeadlineStream;
 use super::listener;

@@ -1,5 +1,6 @@
 //! A circuit breaker: after enough failed requests in a row no request passes for a while, then one probe after another
-//! until enough of them succeed.
+//! until enough of them succeed. Our own, since all workers share it at the cost of two loads per request and tower has
+//! none.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};

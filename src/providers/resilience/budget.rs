@@ -1,4 +1,5 @@
 //! How many retries a provider may be sent: retries help against a few failures and add to an outage.
+//! Our own, since the larger of a minimum and a share of the requests is allowed; tower's budget adds the two up.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

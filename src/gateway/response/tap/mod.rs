@@ -1,6 +1,7 @@
 //! Reads along with a stream of server-sent events, and touches none of its bytes: when the first token came, whether
 //! the stream reached its end, and what it declares to have used. Where Aurora itself asked for that declaration, the
 //! event that makes it is withheld; nothing else is, and nothing else waits.
+//! Our own, since it reads the relayed bytes in place; event-stream crates build a copy of each event.
 
 mod events;
 mod excerpt;

@@ -1,4 +1,4 @@
-//! Aurora, an LLM gateway you can see through: one binary that speaks the OpenAI API to callers, forwards to any
+//! Aurora, an LLM gateway you can see through: one binary that speaks the OpenAI API to clients, forwards to any
 //! configured provider, and exposes Prometheus metrics that are true on streams, bounded in size and practically free.
 //!
 //! # The path of one request
@@ -6,12 +6,45 @@
 //! ```text
 //! client ── accept ───── route ──── auth ──── body ──── read ─────── targets ─── dispatch ─── relay ── client
 //!           server::     handlers:: http::    http::    request::    request::   dispatch::   response::
-//!           connection   routes     auth      body      operation    targets     attempts     relay_body, tap
+//!           connection   serve      auth      body      operation    targets     call         relay_body, tap
 //! ```
 //!
 //! All of it is in [`gateway`]. The body passes as received in both directions; what Aurora wants to know it reads on
-//! the side. Two observers of [`metrics`], one for the exchange with the caller and one for the call to the provider,
-//! move along into the response body and record once, when they are dropped, whatever happened.
+//! the side. One record keeps the facts of the request; it moves into the response body, and when it is dropped, whatever
+//! happened, metrics and request log read it.
+//!
+//! The functions of a streamed chat in their order, by file of `src/`:
+//!
+//! | file | functions | step |
+//! |---|---|---|
+//! | `gateway/server/accept.rs` | `accept`, `take_in` | a connection is accepted, within its limits |
+//! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it, with its deadlines |
+//! | `gateway/handlers/routes.rs` | `router` | the route is found |
+//! | `gateway/handlers/serve.rs` | `serve`, `admit`, `handle`, `enter` | head and credential are checked, the record begins, a place in flight is taken |
+//! | `gateway/handlers/model_call.rs` | `call`, `body` | the body is read and parsed, the targets are found |
+//! | `gateway/http/body.rs` | `read` | the body arrives, within its limits |
+//! | `gateway/request/operation.rs` | `of_model_call`, `new` | model and stream are read of it; they make an operation |
+//! | `gateway/state/worker.rs` | `targets` | the targets of the model, with their handles to metrics |
+//! | `gateway/dispatch/call.rs` | `dispatch`, `run` | the operation is dispatched to a target; where it fails, to the next |
+//! | `gateway/dispatch/call.rs` | `attempt`, `send`, `retry` | an attempt at the target, and its retries |
+//! | `gateway/request/operation.rs` | `request_to` | the request to the upstream |
+//! | `gateway/dispatch/upstream_response.rs` | `read`, `hold` | the upstream's response is read until it is known to be valid |
+//! | `gateway/dispatch/classify.rs` | `of`, `of_error_status`, `of_fault` | the outcome is classified: retry (of a 429, for one), fallback, breaker, attempt, ending |
+//! | `gateway/dispatch/upstream_response.rs` | `into_response` | the response to the client |
+//! | `gateway/handlers/serve.rs` | `respond` | its status is decided; the record moves into its body |
+//! | `gateway/response/recorded_body.rs` | `wrap`, `poll_frame` | hyper polls the body |
+//! | `gateway/response/relay_body.rs` | `poll_bytes`, `poll_upstream`, `pass` | bytes of the upstream go on, within its timeout |
+//! | `gateway/response/body_reader.rs` | `read`, `note_stream` | the tap reads them on the side: events, first token, usage |
+//! | `gateway/observe/record.rs` | `first_token` | the time of the first token is taken |
+//! | `gateway/response/relay_body.rs` | `finish`, `end` | the stream ends; one that broke gets an error event |
+//! | `gateway/response/recorded_body.rs` | `drop` | hyper drops the body: at its end, or because the client disconnected |
+//! | `gateway/observe/record.rs` | `finish_when_sent` | the dispatch is recorded; the connection keeps the record |
+//! | `gateway/observe/dispatch_record.rs` | `record_dispatch` | the facts of the dispatch |
+//! | `metrics/observers/dispatch.rs` | `record_dispatch` | its metrics |
+//! | `gateway/state/connection_state.rs` | `sent`, `closed` | the kernel has accepted the last byte, or never will |
+//! | `gateway/observe/record.rs` | `drop` | the last drop: the record is read by its sinks |
+//! | `metrics/observers/http.rs` | `record_request` | metrics |
+//! | `gateway/observe/log.rs` | `write` | request log |
 //!
 //! # Modules
 //!

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aurora::metrics::{
-    self, Answer, Attempts, Build, CallFacts, Configured, DispatchFacts, Ending, Endpoint, HttpMethod,
+    self, Attempts, Build, CallFacts, CallOutcome, Configured, DispatchFacts, Ending, Endpoint, HttpMethod,
     HttpOutcome, Listing, Live, Mark, Marks, Metrics, ModelMetrics, Pricing, RequestFacts, Setup, Stream,
     TokenKind, Tokens, UsageSource, WorkerMetrics, nanos_between,
 };
@@ -75,7 +75,7 @@ impl Ours {
             model_route: None,
             caller: None,
             tokens: Some(&tokens),
-            answer: Answer::Ok,
+            outcome: CallOutcome::Ok,
             marks: &marks,
             has_first_token: false,
         };
@@ -83,7 +83,7 @@ impl Ours {
             route: 1,
             method: HttpMethod::Post,
             status: Some(200),
-            outcome: HttpOutcome::Ok,
+            transfer: HttpOutcome::Ok,
             sent: 1024,
             took: nanos_between(started, Instant::now()),
             call: Some(call),

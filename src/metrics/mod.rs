@@ -34,9 +34,9 @@ use crate::metrics::series::table::{Extent, SeriesTable};
 use presence::Presence;
 
 pub use crate::metrics::catalog::labels::{
-    Answer, Attempt, AuthFailure, BreakerState, DisconnectStage, Endpoint, Format, HttpMethod, HttpOutcome,
-    Phase, Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind, Tokens,
-    UsageSource,
+    Attempt, AuthFailure, BreakerState, CallOutcome, DisconnectStage, Endpoint, Format, HttpMethod,
+    HttpOutcome, Phase, Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind,
+    Tokens, UsageSource,
 };
 pub use crate::metrics::catalog::reference::reference;
 pub use crate::metrics::observers::dispatch::{
@@ -186,9 +186,9 @@ impl Metrics {
             self.hot.cost.appear(&[Label::of_name(provider), Label::of_name(model)]);
         }
         for model_route in configured.model_routes {
-            appear(&self.hot.answers, &[Label::of_name(model_route)], Answer::ALL);
+            appear(&self.hot.answers, &[Label::of_name(model_route)], CallOutcome::ALL);
         }
-        appear(&self.hot.answers, &[UNKNOWN], Answer::ALL);
+        appear(&self.hot.answers, &[UNKNOWN], CallOutcome::ALL);
         for caller in configured.callers {
             let caller = Label::of_name(caller);
             self.hot.caller_requests.appear(std::slice::from_ref(&caller));
@@ -212,7 +212,7 @@ impl Metrics {
         }
         appear(&self.hot.attempts, pair, Attempt::ALL);
         appear(&self.hot.streams, pair, StreamOutcome::ALL);
-        appear(&self.hot.answers, std::slice::from_ref(model), Answer::ALL);
+        appear(&self.hot.answers, std::slice::from_ref(model), CallOutcome::ALL);
     }
 
     /// The cells of one worker. Call it once per worker: two holders of one worker would lose counts.
@@ -232,7 +232,7 @@ impl Metrics {
                 overheads: crate::metrics::observers::http::OverheadHandles::default(),
                 model_routes: Mutex::default(),
                 callers: Mutex::default(),
-                unknown_answers: Outcomes::default(),
+                unknown_calls: Outcomes::default(),
             }),
             presence: self.presence,
         }
@@ -268,7 +268,7 @@ pub struct Shard {
     overheads: crate::metrics::observers::http::OverheadHandles,
     model_routes: Mutex<HashMap<String, ModelRouteMetrics>>,
     callers: Mutex<HashMap<String, CallerMetrics>>,
-    unknown_answers: Outcomes<{ Answer::COUNT }>,
+    unknown_calls: Outcomes<{ CallOutcome::COUNT }>,
 }
 
 impl WorkerMetrics {

@@ -17,7 +17,7 @@ use crate::gateway::request::operation::{Operation, unaddressable};
 use crate::gateway::request::targets::{ModelTarget, Targets};
 use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::{Answer, Attempt, RetryReason};
+use crate::metrics::{Attempt, CallOutcome, RetryReason};
 use crate::providers::{self, Connection, Permit, RequestBody, Reuse, UpstreamBody, UpstreamError};
 
 /// Number of the SDK's own retries so far, as the SDKs of OpenAI and Anthropic send it.
@@ -56,10 +56,10 @@ pub(crate) async fn dispatch(
             }
         };
         let mut response = response.into_response(&call, record);
-        if response.answer == Answer::Ok && falls_back {
-            response.answer = Answer::OkAfterFallback;
-        } else if response.answer == Answer::Ok && retries > 0 {
-            response.answer = Answer::OkAfterRetry;
+        if response.outcome == CallOutcome::Ok && falls_back {
+            response.outcome = CallOutcome::OkAfterFallback;
+        } else if response.outcome == CallOutcome::Ok && retries > 0 {
+            response.outcome = CallOutcome::OkAfterRetry;
         }
         return Ok(response);
     }
@@ -197,7 +197,7 @@ impl Call<'_> {
     fn no_response(&self, error: &UpstreamError) -> GatewayError {
         let provider = self.provider();
         tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
-        GatewayError::no_answer(provider, error)
+        GatewayError::no_response(provider, error)
     }
 
     /// Reason and pause of a retry, if there is to be one.

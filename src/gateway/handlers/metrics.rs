@@ -8,26 +8,26 @@ use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::negotiation::Form;
 use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
-use crate::metrics::Answer;
+use crate::metrics::CallOutcome;
 
 /// Answers an authorised scrape.
 pub(crate) async fn scrape(worker: &WorkerState, headers: &HeaderMap) -> Response {
     let Some(metrics) = &worker.app.metrics else { return GatewayError::NO_SUCH_ROUTE.into_response() };
     let form = Form::of(headers);
     let response = match worker.app.renders.ask(metrics, form).await {
-        Some(exposition) => answer(form, exposition),
+        Some(exposition) => respond(form, exposition),
         None => GatewayError::Internal.into_response(),
     };
     metrics.scraped(form.format, response.status.as_u16());
     response
 }
 
-fn answer(form: Form, exposition: Bytes) -> Response {
+fn respond(form: Form, exposition: Bytes) -> Response {
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type));
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
     if form.gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    Response::full(StatusCode::OK, headers, exposition, Answer::Ok)
+    Response::full(StatusCode::OK, headers, exposition, CallOutcome::Ok)
 }

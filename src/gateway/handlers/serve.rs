@@ -187,8 +187,8 @@ impl Route {
 }
 
 fn respond(response: Response, mut record: RequestRecord, request_id: HeaderValue) -> http::Response<Body> {
-    let Response { status, headers, body, answer } = response;
-    record.responded(status.as_u16(), answer);
+    let Response { status, headers, body, outcome } = response;
+    record.responded(status.as_u16(), outcome);
     // The place in flight is not held while an unread body is waited for.
     if matches!(body, ResponseBody::Full(_)) {
         record.release();

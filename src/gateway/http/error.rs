@@ -1,4 +1,4 @@
-//! What a caller is told when there is no answer to relay: OpenAI's error envelope.
+//! Errors of ours, in OpenAI's envelope.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::metrics::{Answer, Rejection};
+use crate::metrics::{CallOutcome, Rejection};
 use crate::providers::{BreakerScope, Refused, UpstreamError};
 
-/// Why a request got no answer of its own.
+/// Reason for which there is no response to relay.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GatewayError {
     /// The request cannot be served as it is; the message says what to change.
@@ -29,10 +29,10 @@ pub(crate) enum GatewayError {
     /// Aurora cannot take the request now.
     #[error("{message}")]
     Unavailable { message: &'static str, code: &'static str },
-    /// There was no usable answer from the provider.
+    /// There was no valid response from the provider.
     #[error("provider `{provider}`: {message}")]
     Upstream { provider: String, message: String, fault: Fault },
-    /// The connection ended inside the request; whoever may still read is told so.
+    /// The connection ended inside the request.
     #[error("The body could not be read to its end.")]
     ClientDisconnected,
     /// A defect of ours.
@@ -40,20 +40,20 @@ pub(crate) enum GatewayError {
     Internal,
 }
 
-/// What kept a provider from answering.
+/// Reason for which a provider gave no valid response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// There was no connection.
     Unreachable,
     /// There was no connection in time.
     ConnectTimeout,
-    /// The connection broke before the head of an answer was here: the request may have been carried out.
+    /// The connection broke before the head of a response arrived: the request may have been carried out.
     Broken,
     /// The connection broke inside a response of which nothing was relayed.
     CutShort,
-    /// Our patience ended.
+    /// Our timeout passed.
     TimedOut,
-    /// A 2xx that is no answer, or a redirect.
+    /// An invalid 2xx, or a redirect.
     InvalidResponse,
     /// It refused our credential.
     Credentials,
@@ -165,13 +165,13 @@ impl GatewayError {
         code: "unknown_route",
     };
 
-    /// There is no answer of a provider, for this reason.
+    /// There is no response of a provider, for this reason.
     pub(crate) fn upstream(provider: &str, fault: Fault, message: impl Into<String>) -> Self {
         Self::Upstream { provider: provider.to_owned(), message: message.into(), fault }
     }
 
     /// No status line from the provider.
-    pub(crate) fn no_answer(provider: &str, error: &UpstreamError) -> Self {
+    pub(crate) fn no_response(provider: &str, error: &UpstreamError) -> Self {
         let fault = match error {
             UpstreamError::OutOfDescriptors => return Self::OUT_OF_DESCRIPTORS,
             UpstreamError::ConnectTimeout(_) => Fault::ConnectTimeout,
@@ -242,12 +242,14 @@ impl GatewayError {
         }
     }
 
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn outcome(&self) -> CallOutcome {
         match self {
-            Self::Refused { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. } => Answer::CallerError,
-            Self::ClientDisconnected => Answer::Cancelled,
-            Self::Unavailable { .. } | Self::Internal => Answer::GatewayError,
-            Self::Upstream { .. } => Answer::UpstreamError,
+            Self::Refused { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. } => {
+                CallOutcome::CallerError
+            }
+            Self::ClientDisconnected => CallOutcome::Cancelled,
+            Self::Unavailable { .. } | Self::Internal => CallOutcome::GatewayError,
+            Self::Upstream { .. } => CallOutcome::UpstreamError,
         }
     }
 

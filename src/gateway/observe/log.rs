@@ -27,7 +27,7 @@ impl RequestLog {
 
     /// Writes the line of a request that took so many nanoseconds.
     pub(super) fn write(&self, record: &RequestRecord, took: u64) {
-        let outcome = record.answer.after(record.transfer);
+        let outcome = record.outcome.after(record.transfer);
         let fine = outcome.is_fine();
         if fine && self.errors_only || is_keyless_refusal(record) && !REFUSAL_LINES.admit() {
             return;

@@ -20,8 +20,8 @@ use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::lifecycle::InFlight;
 use crate::gateway::state::worker::{Caller, WorkerState};
 use crate::metrics::{
-    self, Answer, CallFacts, Endpoint, HttpMethod, HttpOutcome, Mark, Marks, ModelRouteMetrics, RequestFacts,
-    Tokens, WorkerMetrics, nanos_between,
+    self, CallFacts, CallOutcome, Endpoint, HttpMethod, HttpOutcome, Mark, Marks, ModelRouteMetrics,
+    RequestFacts, Tokens, WorkerMetrics, nanos_between,
 };
 
 /// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to a
@@ -56,7 +56,7 @@ pub(crate) struct RequestRecord {
     /// Status of our response.
     pub(super) status: Option<u16>,
     /// Meaning of our response, if it is received whole.
-    pub(super) answer: Answer,
+    pub(super) outcome: CallOutcome,
     /// End of our response's transfer.
     pub(super) transfer: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
@@ -113,7 +113,7 @@ impl RequestRecord {
             attempts: 0,
             upstream_status: None,
             status: None,
-            answer: Answer::GatewayError,
+            outcome: CallOutcome::GatewayError,
             transfer: HttpOutcome::Cancelled,
             tokens: None,
             first_token: None,
@@ -203,10 +203,10 @@ impl RequestRecord {
     }
 
     /// Our status is decided, and what the response means.
-    pub(crate) fn responded(&mut self, status: u16, answer: Answer) {
+    pub(crate) fn responded(&mut self, status: u16, outcome: CallOutcome) {
         self.status = Some(status);
         self.marks.responded = self.mark();
-        self.answer = answer;
+        self.outcome = outcome;
         // The response to HEAD has no body whose end could be seen.
         if self.method == HttpMethod::Head {
             self.ended(HttpOutcome::Ok);
@@ -258,7 +258,7 @@ impl RequestRecord {
             model_route: self.model_route.as_ref(),
             caller: self.caller.as_ref().and_then(|caller| caller.metrics.as_ref()),
             tokens: self.tokens.as_ref(),
-            answer: self.answer,
+            outcome: self.outcome,
             marks: &self.marks,
             has_first_token: self.first_token.is_some(),
         });
@@ -266,7 +266,7 @@ impl RequestRecord {
             route: self.route,
             method: self.method,
             status: self.status,
-            outcome: self.transfer,
+            transfer: self.transfer,
             sent: self.sent,
             took,
             call,

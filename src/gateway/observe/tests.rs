@@ -10,7 +10,7 @@ use super::record::RequestRecord;
 use crate::config::{self, Environment, Sources};
 use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
-use crate::metrics::{Answer, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
+use crate::metrics::{CallOutcome, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
 use crate::providers::Client;
 
 fn worker(metrics: &str, log: &str) -> WorkerState {
@@ -44,7 +44,7 @@ fn reads(metrics: &str, log: &str) -> u32 {
     record.upstream_responded(200);
     record.received();
     record.streaming();
-    record.responded(200, Answer::Ok);
+    record.responded(200, CallOutcome::Ok);
     for _ in 0..3 {
         record.progress();
         record.first_token();

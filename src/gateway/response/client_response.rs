@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::recorded_body::ResponseBody;
 use super::relay_body::RelayBody;
 use crate::gateway::http::error::{Fault, GatewayError};
-use crate::metrics::Answer;
+use crate::metrics::CallOutcome;
 
 /// `Retry-After` of a refusal of ours that has nothing to do with the request.
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
@@ -19,39 +19,39 @@ pub(crate) struct Response {
     pub(crate) headers: HeaderMap,
     pub(crate) body: ResponseBody,
     /// Its meaning for the client of a model.
-    pub(crate) answer: Answer,
+    pub(crate) outcome: CallOutcome,
 }
 
 impl Response {
     /// A response that is complete in memory.
-    pub(crate) fn full(status: StatusCode, headers: HeaderMap, bytes: Bytes, answer: Answer) -> Self {
-        Self { status, headers, body: ResponseBody::Full(bytes), answer }
+    pub(crate) fn full(status: StatusCode, headers: HeaderMap, bytes: Bytes, outcome: CallOutcome) -> Self {
+        Self { status, headers, body: ResponseBody::Full(bytes), outcome }
     }
 
     /// 200 with JSON of our own.
     pub(crate) fn json(json: impl Into<Bytes>) -> Self {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        Self::full(StatusCode::OK, headers, json.into(), Answer::Ok)
+        Self::full(StatusCode::OK, headers, json.into(), CallOutcome::Ok)
     }
 
     /// An upstream's response that is complete in memory.
     pub(crate) fn held(status: StatusCode, headers: HeaderMap, bytes: Bytes) -> Self {
-        Self::full(status, headers, bytes, answer_of(status))
+        Self::full(status, headers, bytes, outcome_of(status))
     }
 
     /// An upstream's response whose body is relayed as it arrives.
     pub(crate) fn relayed(status: StatusCode, headers: HeaderMap, body: RelayBody) -> Self {
-        Self { status, headers, body: ResponseBody::Relay(Box::new(body)), answer: answer_of(status) }
+        Self { status, headers, body: ResponseBody::Relay(Box::new(body)), outcome: outcome_of(status) }
     }
 }
 
 /// Meaning of an upstream's status for the client.
-fn answer_of(status: StatusCode) -> Answer {
+fn outcome_of(status: StatusCode) -> CallOutcome {
     match status.as_u16() {
-        0..400 => Answer::Ok,
-        429 => Answer::RateLimited,
-        400..500 => Answer::CallerError,
-        _ => Answer::UpstreamError,
+        0..400 => CallOutcome::Ok,
+        429 => CallOutcome::RateLimited,
+        400..500 => CallOutcome::CallerError,
+        _ => CallOutcome::UpstreamError,
     }
 }
 
@@ -78,6 +78,6 @@ impl GatewayError {
             | Self::ClientDisconnected
             | Self::Internal => {}
         }
-        Response::full(self.status(), headers, Bytes::from(self.envelope()), self.answer())
+        Response::full(self.status(), headers, Bytes::from(self.envelope()), self.outcome())
     }
 }

@@ -133,8 +133,8 @@ label_set! {
 }
 
 label_set! {
-    /// How an authenticated model call ended for its caller.
-    Answer {
+    /// End of an authenticated model call, for its client.
+    CallOutcome {
         /// Complete, at the first attempt.
         Ok = "ok",
         /// Complete, after a retry of the same target.
@@ -156,8 +156,8 @@ label_set! {
     }
 }
 
-impl Answer {
-    /// What an answer comes to once it is known how its transfer ended.
+impl CallOutcome {
+    /// The outcome once it is known how the transfer of the response ended.
     #[must_use]
     pub const fn after(self, transfer: HttpOutcome) -> Self {
         match transfer {

@@ -2,7 +2,7 @@
 
 use super::families::{self, Family};
 use super::labels::{
-    Answer, Attempt, AuthFailure, BreakerState, ConnectionState, Direction, DisconnectStage, Endpoint,
+    Attempt, AuthFailure, BreakerState, CallOutcome, ConnectionState, Direction, DisconnectStage, Endpoint,
     Format, HttpMethod, HttpOutcome, Overflow, Phase, Rejection, RetryReason, StatusClass, StatusType,
     Stream, StreamOutcome, Surface, TokenKind, Unpriced, UsageSource,
 };
@@ -40,7 +40,7 @@ pub(crate) fn words(family: &Family, label: &str) -> Option<&'static [&'static s
 
 fn outcomes(family: &Family) -> Option<&'static [&'static str]> {
     Some(match family {
-        family if is(family, &families::ANSWERS) => Answer::WORDS,
+        family if is(family, &families::ANSWERS) => CallOutcome::WORDS,
         family if is(family, &families::ATTEMPTS) => Attempt::WORDS,
         family if is(family, &families::FALLBACKS) => StatusType::WORDS,
         family if is(family, &families::HTTP_REQUESTS) => HttpOutcome::WORDS,

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::dispatch::nanos_between;
 use crate::metrics::catalog::labels::{
-    Answer, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Label, Phase, StatusClass, Stream, Tokens,
-    UNKNOWN,
+    CallOutcome, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Label, Phase, StatusClass, Stream,
+    Tokens, UNKNOWN,
 };
 use crate::metrics::series::cells::{Counter, Histogram};
 use crate::metrics::series::handles::{CallerMetrics, Handle, ModelMetrics, ModelRouteMetrics};
@@ -46,8 +46,8 @@ pub struct RequestFacts<'a> {
     pub method: HttpMethod,
     /// Status of our response; `None` where the client disconnected before there was one.
     pub status: Option<u16>,
-    /// How the transfer of the response ended.
-    pub outcome: HttpOutcome,
+    /// End of the response's transfer.
+    pub transfer: HttpOutcome,
     /// Bytes of the response's body that were sent.
     pub sent: usize,
     /// Nanoseconds from its head to its end.
@@ -71,8 +71,8 @@ pub struct CallFacts<'a> {
     pub caller: Option<&'a CallerMetrics>,
     /// Tokens that the provider declared.
     pub tokens: Option<&'a Tokens>,
-    /// How it ended.
-    pub answer: Answer,
+    /// Meaning of the response, if it is received whole.
+    pub outcome: CallOutcome,
     /// Times at which its phases ended.
     pub marks: &'a Marks,
     /// The first token of a stream was sent.
@@ -126,7 +126,7 @@ impl WorkerMetrics {
     /// Records a request that is over: the metrics sink of its record.
     pub fn record_request(&self, facts: &RequestFacts) {
         let status = facts.status.unwrap_or(CLIENT_CLOSED_REQUEST);
-        self.count_request(facts.route, facts.method, status, facts.outcome);
+        self.count_request(facts.route, facts.method, status, facts.transfer);
         self.request_took(facts.route, status, facts.took);
         if facts.status.is_some() {
             self.response_sent(facts.route, facts.sent);
@@ -137,14 +137,14 @@ impl WorkerMetrics {
     }
 
     fn record_call(&self, request: &RequestFacts, call: &CallFacts) {
-        let answer = call.answer.after(request.outcome);
-        let fine = answer.is_fine();
+        let outcome = call.outcome.after(request.transfer);
+        let fine = outcome.is_fine();
         match (call.model_route, call.model) {
-            (Some(model_route), _) => model_route.answer(answer),
-            (None, Some(model)) => model.settled(fine).handles().answer(answer),
-            (None, None) => self.unknown_answer(answer),
+            (Some(model_route), _) => model_route.ended(outcome),
+            (None, Some(model)) => model.settled(fine).handles().ended(outcome),
+            (None, None) => self.unknown_call(outcome),
         }
-        if request.outcome == HttpOutcome::Cancelled {
+        if request.transfer == HttpOutcome::Cancelled {
             self.metrics.disconnected(call.endpoint, disconnect_stage(request, call));
         }
         if let Some(caller) = call.caller {
@@ -232,8 +232,8 @@ impl Shard {
         self.overheads.0[endpoint as usize][stream as usize].get_or_init(series)
     }
 
-    fn unknown_answer(&self, answer: Answer) {
-        self.unknown_answers.of(answer as usize, || self.answers(&UNKNOWN, answer)).add(1);
+    fn unknown_call(&self, outcome: CallOutcome) {
+        self.unknown_calls.of(outcome as usize, || self.answers(&UNKNOWN, outcome)).add(1);
     }
 
     fn phase(&self, endpoint: Endpoint, phase: Phase, fine: bool, stream: Stream) -> &Series<Histogram> {

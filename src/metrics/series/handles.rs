@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use super::cells::{Amounts, Counter};
 use super::model_handles::ModelHandles;
 use super::table::Series;
-use crate::metrics::catalog::labels::{Answer, Direction, Label, TokenKind, Tokens, Unpriced, UsageSource};
+use crate::metrics::catalog::labels::{
+    CallOutcome, Direction, Label, TokenKind, Tokens, Unpriced, UsageSource,
+};
 use crate::metrics::{Listing, Shard, WorkerMetrics};
 
 /// A series that is resolved at its first use.
@@ -129,7 +131,7 @@ pub struct ModelRouteMetrics(Arc<ModelRouteHandles>);
 struct ModelRouteHandles {
     worker: WorkerMetrics,
     name: Label,
-    answers: Outcomes<{ Answer::COUNT }>,
+    answers: Outcomes<{ CallOutcome::COUNT }>,
 }
 
 impl ModelRouteMetrics {
@@ -137,9 +139,9 @@ impl ModelRouteMetrics {
         Self(Arc::new(ModelRouteHandles { worker, name: Label::of_name(name), answers: Outcomes::default() }))
     }
 
-    pub(crate) fn answer(&self, answer: Answer) {
+    pub(crate) fn ended(&self, outcome: CallOutcome) {
         let handles = &self.0;
-        handles.answers.of(answer as usize, || handles.worker.answers(&handles.name, answer)).add(1);
+        handles.answers.of(outcome as usize, || handles.worker.answers(&handles.name, outcome)).add(1);
     }
 }
 
@@ -178,7 +180,7 @@ impl CallerMetrics {
 }
 
 impl Shard {
-    pub(crate) fn answers(&self, model: &Label, answer: Answer) -> Series<Counter> {
-        self.metrics.hot.answers.series(self.worker, &[model.clone(), answer.into()])
+    pub(crate) fn answers(&self, model: &Label, outcome: CallOutcome) -> Series<Counter> {
+        self.metrics.hot.answers.series(self.worker, &[model.clone(), outcome.into()])
     }
 }

@@ -9,7 +9,8 @@ use super::handles::{Handle, Outcomes};
 use super::table::{Series, SeriesTable};
 use crate::metrics::WorkerMetrics;
 use crate::metrics::catalog::labels::{
-    Answer, Attempt, Endpoint, Label, StatusType, Stream, StreamOutcome, TokenKind, Unpriced, UsageSource,
+    Attempt, CallOutcome, Endpoint, Label, StatusType, Stream, StreamOutcome, TokenKind, Unpriced,
+    UsageSource,
 };
 
 /// What a part of the pair's calls needs, made at the first of them: most pairs are asked in one way only.
@@ -28,7 +29,7 @@ pub(crate) struct ModelHandles {
     cost: Handle<Amounts>,
     unpriced: [Handle<Counter>; Unpriced::COUNT],
     attempts: Outcomes<{ Attempt::COUNT }>,
-    answers: Outcomes<{ Answer::COUNT }>,
+    answers: Outcomes<{ CallOutcome::COUNT }>,
 }
 
 /// Handles of one endpoint of a pair.
@@ -204,7 +205,7 @@ impl ModelHandles {
         self.cost.get_or_init(|| self.of_pair(&self.worker.metrics.hot.cost, None)).add(picodollars);
     }
 
-    pub(crate) fn answer(&self, answer: Answer) {
-        self.answers.of(answer as usize, || self.worker.answers(&self.model, answer)).add(1);
+    pub(crate) fn ended(&self, outcome: CallOutcome) {
+        self.answers.of(outcome as usize, || self.worker.answers(&self.model, outcome)).add(1);
     }
 }

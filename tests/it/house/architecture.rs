@@ -167,3 +167,25 @@ fn every_folder_holds_at_most_ten_files() {
         assert!(count <= ROOM_SIZE, "{} holds {count} files", folder.display());
     }
 }
+
+/// A row of the path in `lib.rs`: a file and its functions.
+static ROW: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^//! \| `([\w/]+\.rs)` \| (`.+?`) \|").expect("a pattern"));
+
+#[test]
+fn every_function_on_the_path_of_a_request_is_in_its_file() {
+    let text = fs::read_to_string(root().join("lib.rs")).unwrap();
+    let (mut functions, mut missing) = (0, Vec::new());
+    for row in ROW.captures_iter(&text) {
+        let source = fs::read_to_string(root().join(&row[1])).unwrap_or_default();
+        for function in row[2].split(", ").map(|name| name.trim_matches('`')) {
+            functions += 1;
+            let definition = Regex::new(&format!(r"\bfn {function}[(<]")).unwrap();
+            if !definition.is_match(&source) {
+                missing.push(format!("{}: {function}", &row[1]));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(functions >= 40, "{functions}");
+}

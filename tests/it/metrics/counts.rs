@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::parser;
 use aurora::metrics::{
-    Answer, Attempt, AuthFailure, Endpoint, Rejection, RetryReason, StreamOutcome, UsageSource,
+    Attempt, AuthFailure, CallOutcome, Endpoint, Rejection, RetryReason, StreamOutcome, UsageSource,
 };
 use aurora::version::{REVISION, RUSTC, VERSION};
 
@@ -52,7 +52,7 @@ fn zeros_of_models(models: &[&str]) -> Vec<String> {
                 r#"aurora_requests_total{{{pair},endpoint="/chat/completions",status_code="200",status_type="success",stream="{stream}"}} 0"#
             ));
         }
-        let (answers, attempts, streams) = (Answer::WORDS, Attempt::WORDS, StreamOutcome::WORDS);
+        let (answers, attempts, streams) = (CallOutcome::WORDS, Attempt::WORDS, StreamOutcome::WORDS);
         expected.extend(zeros("aurora_answers_total", &format!(r#"model="{model}""#), "outcome", answers));
         expected.extend(zeros("aurora_upstream_attempts_total", &pair, "outcome", attempts));
         expected.extend(zeros("aurora_streams_total", &pair, "outcome", streams));

@@ -8,6 +8,7 @@
 
 pub mod catalog;
 mod exposition;
+mod live;
 pub mod monitoring;
 mod observers;
 pub mod parser;
@@ -15,6 +16,7 @@ mod presence;
 mod process;
 mod registry;
 mod series;
+mod setup;
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -50,88 +52,8 @@ pub use crate::metrics::series::handles::{
     CallerMetrics, ModelMetrics, ModelRouteMetrics, Pricing, TokenPrices,
 };
 pub use exposition::gzip;
-
-/// Why there can be no metrics.
-#[derive(Debug, thiserror::Error)]
-pub enum MetricsError {
-    /// This is the baseline that `bench/disabled_cost` compares with.
-    #[error(
-        "metrics are enabled, but this build has none (--cfg aurora_without_metrics): set METRICS_ENABLED=false or \
-         build without that flag"
-    )]
-    Absent,
-    /// The family table contradicts itself.
-    #[error("the table of metric families contradicts itself")]
-    Families(#[from] prometheus::Error),
-}
-
-/// The facts of this build, for `aurora_build_info`.
-#[derive(Debug, Clone, Copy)]
-pub struct Build {
-    /// Version of the package.
-    pub version: &'static str,
-    /// Commit it was built from.
-    pub revision: &'static str,
-    /// Compiler it was built with.
-    pub rustc: &'static str,
-}
-
-/// What is read at each scrape from those who keep count of it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Live {
-    /// Requests being served.
-    pub in_flight: usize,
-    /// How many may be.
-    pub in_flight_limit: usize,
-    /// Connections with a request.
-    pub active_connections: usize,
-    /// Connections without one.
-    pub idle_connections: usize,
-    /// Log lines that stderr did not take, since the start.
-    pub log_lines_dropped: u64,
-    /// Panics since the start.
-    pub panics: u64,
-}
-
-/// Reads the facts of this moment.
-pub type LiveFacts = Box<dyn Fn() -> Live + Send + Sync>;
-
-/// What the metrics of a process are made for.
-pub struct Setup<'a> {
-    /// How many workers record.
-    pub workers: usize,
-    /// Routes by their template, in the order of the gateway's route table.
-    pub routes: &'a [&'a str],
-    /// Most pairs with a label value of their own.
-    pub max_models: usize,
-    /// Most names of a provider that get one although nobody lists them.
-    pub max_unlisted_models: usize,
-    /// Label sets of one family from which on names fold into `other`.
-    pub max_series: usize,
-    /// The build.
-    pub build: Build,
-    /// What a scrape asks for.
-    pub live: LiveFacts,
-    /// What the configuration names.
-    pub configured: Configured<'a>,
-}
-
-/// What a configuration names.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Configured<'a> {
-    /// Providers by name, with their type.
-    pub providers: &'a [(&'a str, &'a str)],
-    /// (provider, model) pairs, in file order: the providers' models, then the routes' targets.
-    pub models: &'a [(&'a str, &'a str)],
-    /// (provider, model) pairs that have prices.
-    pub priced: &'a [(&'a str, &'a str)],
-    /// Names of routes.
-    pub model_routes: &'a [&'a str],
-    /// Names of callers.
-    pub callers: &'a [&'a str],
-    /// Digest of the configuration without its secrets.
-    pub hash: &'a str,
-}
+pub use live::{Live, LiveFacts};
+pub use setup::{Build, Configured, MetricsError, Setup};
 
 /// Every series of the process.
 #[derive(Debug)]
@@ -166,7 +88,7 @@ impl Metrics {
         Ok(Arc::new(metrics))
     }
 
-    /// Takes over what a configuration names: at the start, and whenever another one takes effect. Its models are
+    /// Takes over the names of a configuration: at the start, and whenever another one becomes active. Its models are
     /// admitted, and counters appear before their first event: `rate()` cannot see the step from nothing to one.
     pub fn configure(&self, configured: &Configured) {
         self.cold.configure(configured);
@@ -257,7 +179,7 @@ impl Deref for WorkerMetrics {
 /// Provider and label of a model; one may be called what stands in for others, so the limit that it is due to counts too.
 type PairKey = (String, String, Option<Overflow>);
 
-/// What a [`WorkerMetrics`] points to.
+/// Cells and handles of one worker, which [`WorkerMetrics`] points to.
 #[derive(Debug)]
 pub struct Shard {
     metrics: Arc<Metrics>,

@@ -1,4 +1,4 @@
-//! Whether this build has metrics at all.
+//! Presence of metrics in this build.
 
 /// Part of everything that exists only while metrics are enabled.
 #[derive(Debug, Clone, Copy)]

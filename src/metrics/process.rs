@@ -122,7 +122,7 @@ impl Stat {
     }
 }
 
-/// When the process started, in Unix seconds: boot time and ticks since.
+/// Start of the process in Unix seconds: boot time and ticks since.
 fn start_time(stat: &File) -> io::Result<f64> {
     let kernel = fs::read_to_string("/proc/stat")?;
     let boot = kernel.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());

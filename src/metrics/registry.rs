@@ -1,18 +1,18 @@
-//! What happens too rarely to need a cell per worker: counted in the `prometheus` crate's own families, process-wide.
+//! The cold families: events too rare to need a cell per worker, counted in the `prometheus` crate's own metrics.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::core::Collector;
+use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use super::{Build, Configured, Live, LiveFacts, Metrics};
+use super::live::LiveCollector;
+use super::{Build, Configured, LiveFacts, Metrics};
 use crate::metrics::catalog::families::{self, Family};
 use crate::metrics::catalog::labels::{
-    AuthFailure, BreakerState, ConnectionState, DisconnectStage, Endpoint, Format, Label, Rejection,
-    RetryReason, StatusType, Surface,
+    AuthFailure, BreakerState, DisconnectStage, Endpoint, Format, Label, Rejection, RetryReason, StatusType,
+    Surface,
 };
 
 /// The cold families.
@@ -35,7 +35,7 @@ pub(crate) struct Cold {
     named: Mutex<Named>,
 }
 
-/// What the configuration in effect names.
+/// Names of the active configuration.
 #[derive(Debug, Default)]
 struct Named {
     /// Each provider with its type.
@@ -45,7 +45,8 @@ struct Named {
     hash: String,
 }
 
-fn opts(family: &Family) -> Opts {
+/// Name and help of a family.
+pub(crate) fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
 }
 
@@ -119,8 +120,8 @@ impl Cold {
         }
     }
 
-    /// What the configuration names, in place of what an earlier one did. Counters stay, facts of providers that left
-    /// go, and a provider that is new begins with a closed breaker.
+    /// Replaces the names of an earlier configuration. Counters stay, facts of removed providers go, and a new provider
+    /// begins with a closed breaker.
     pub(crate) fn configure(&self, configured: &Configured) {
         let mut named = self.named.lock();
         let providers: BTreeMap<String, String> = configured
@@ -156,7 +157,7 @@ impl Cold {
         self.reload_time.set(unix_seconds(SystemTime::now()));
     }
 
-    /// Removes the facts about what was named and no longer is. (An error would say that there are none.)
+    /// Removes the facts about names that are gone. (An error would say that there are none.)
     fn forget(&self, before: &Named, now: &Named) {
         for (provider, kind) in &before.providers {
             let still = now.providers.get(provider);
@@ -192,7 +193,7 @@ impl Metrics {
         self.cold.auth_failures.with_label_values(&[surface.as_str(), reason.as_str()]).inc();
     }
 
-    /// Counts a request that was turned away before any provider was asked.
+    /// Counts a request that was rejected before dispatch.
     pub fn rejected(&self, reason: Rejection) {
         self.cold.rejected.with_label_values(&[reason.as_str()]).inc();
     }
@@ -205,12 +206,12 @@ impl Metrics {
         self.cold.retries.with_label_values(&[provider, reason.as_str()]).inc();
     }
 
-    /// Counts a request that went on to another provider, once it is known how that ended.
+    /// Counts a fallback to another provider, once its outcome is known.
     pub fn fell_back(&self, from: &str, to: &str, outcome: StatusType) {
         self.cold.fallbacks.with_label_values(&[from, to, outcome.as_str()]).inc();
     }
 
-    /// A circuit breaker changed its state; `model` is empty for the provider's own. One whose provider is not configured
+    /// Records a new state of a circuit breaker; `model` is empty for the provider's own. One whose provider is not configured
     /// any more, or whose model was not admitted, has no state to show.
     pub fn breaker(&self, provider: &str, model: &str, state: BreakerState) {
         self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
@@ -230,7 +231,7 @@ impl Metrics {
         }
     }
 
-    /// A provider and its models have other circuit breakers, which are closed.
+    /// Replaces the circuit breakers of a provider and its models by new ones, which are closed.
     pub fn breakers_anew(&self, provider: &str) {
         let mut named = self.cold.named.lock();
         for ((of, model), state) in &mut named.breakers {
@@ -241,7 +242,7 @@ impl Metrics {
         }
     }
 
-    /// A provider listed its models.
+    /// Records that a provider listed its models.
     pub fn discovered(&self, provider: &str, at: SystemTime) {
         let named = self.cold.named.lock();
         if named.providers.contains_key(provider) {
@@ -249,12 +250,12 @@ impl Metrics {
         }
     }
 
-    /// A configuration was refused; the one before stays.
+    /// Records that a configuration was refused; the active one stays.
     pub fn reload_refused(&self) {
         self.cold.reload_successful.set(0);
     }
 
-    /// An authorised scrape was answered.
+    /// Counts an authorized scrape.
     pub fn scraped(&self, format: Format, status: u16) {
         self.cold.scrapes.with_label_values(&[format.as_str(), &status.to_string()]).inc();
     }
@@ -265,86 +266,9 @@ fn unix_seconds(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_millis() as f64 / 1e3)
 }
 
-/// Reads, at each scrape, what others keep count of.
-struct LiveCollector {
-    descriptors: Vec<Desc>,
-    facts: LiveFacts,
-    in_flight: IntGauge,
-    limit: IntGauge,
-    connections: IntGaugeVec,
-    /// Counted elsewhere; the lock keeps two scrapes from adding the same events twice.
-    counted: Mutex<Counted>,
-}
-
-struct Counted {
-    log_lines_dropped: IntCounter,
-    panics: IntCounter,
-}
-
-impl LiveCollector {
-    fn new(facts: LiveFacts) -> Result<Self, prometheus::Error> {
-        let in_flight = IntGauge::with_opts(opts(&families::HTTP_IN_FLIGHT))?;
-        let limit = IntGauge::with_opts(opts(&families::HTTP_IN_FLIGHT_LIMIT))?;
-        let connections =
-            IntGaugeVec::new(opts(&families::HTTP_CONNECTIONS), families::HTTP_CONNECTIONS.labels)?;
-        let counted = Counted {
-            log_lines_dropped: IntCounter::with_opts(opts(&families::LOG_LINES_DROPPED))?,
-            panics: IntCounter::with_opts(opts(&families::PANICS))?,
-        };
-        let descriptors = [
-            in_flight.desc(),
-            limit.desc(),
-            connections.desc(),
-            counted.log_lines_dropped.desc(),
-            counted.panics.desc(),
-        ];
-        let descriptors = descriptors.into_iter().flatten().cloned().collect();
-        Ok(Self { descriptors, facts, in_flight, limit, connections, counted: Mutex::new(counted) })
-    }
-}
-
-impl Counted {
-    fn collect(&self, log_lines_dropped: u64, panics: u64) -> Vec<MetricFamily> {
-        self.log_lines_dropped.inc_by(log_lines_dropped.saturating_sub(self.log_lines_dropped.get()));
-        self.panics.inc_by(panics.saturating_sub(self.panics.get()));
-        [self.log_lines_dropped.collect(), self.panics.collect()].concat()
-    }
-}
-
-impl Collector for LiveCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptors.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let Live {
-            in_flight,
-            in_flight_limit,
-            active_connections,
-            idle_connections,
-            log_lines_dropped,
-            panics,
-        } = (self.facts)();
-        self.in_flight.set(signed(in_flight));
-        self.limit.set(signed(in_flight_limit));
-        for (state, count) in
-            [(ConnectionState::Active, active_connections), (ConnectionState::Idle, idle_connections)]
-        {
-            self.connections.with_label_values(&[state.as_str()]).set(signed(count));
-        }
-        let counted = self.counted.lock();
-        let counted = counted.collect(log_lines_dropped, panics);
-        [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), counted].concat()
-    }
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Setup;
+    use super::super::{Live, Setup};
     use super::*;
 
     /// Lines about providers and the configuration that are not zero, but for the time it was loaded.
@@ -357,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_of_providers_that_leave_go_and_counters_stay() {
+    fn facts_of_removed_providers_go_and_counters_stay() {
         let with = |providers, hash| Configured { providers, hash, ..Configured::default() };
         let metrics = Metrics::new(Setup {
             workers: 1,

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 128;
 pub(crate) const UNKNOWN: Label = Label::Static(&"unknown");
 /// Model of a request once the cap on models is reached.
 pub(crate) const OTHER: Label = Label::Static(&"other");
-/// Model of a request once the cap on unlisted models is reached: reads as [`UNKNOWN`], but is told apart by its address.
+/// Model of a request once the cap on unlisted models is reached: reads as [`UNKNOWN`], but has its own address.
 pub(crate) const UNLISTED: Label = Label::Static(&UNLISTED_WORD);
 static UNLISTED_WORD: &str = "unknown";
 
@@ -38,7 +38,7 @@ impl Label {
         Self::Shared(Arc::from(&clean[..end]))
     }
 
-    /// The cap for whose sake it stands in for a name; `None` where it is itself a name, or there was none.
+    /// The limit that replaced a name by this label; `None` where it is itself a name, or there was none.
     pub(crate) fn folded_by(&self) -> Option<Overflow> {
         match self {
             Self::Static(word) if std::ptr::eq(*word, &raw const UNLISTED_WORD) => {
@@ -103,13 +103,13 @@ into_label!(Endpoint);
 into_label!(TokenKind);
 
 label_set! {
-    /// Whether a caller asked for a stream.
+    /// Streaming, as the client requests it.
     Stream {
-        /// It did not.
+        /// No stream.
         No = "false",
-        /// It did.
+        /// A stream.
         Yes = "true",
-        /// The body is not read yet.
+        /// Not known: the body is not read yet.
         Unknown = "unknown",
     }
 }
@@ -121,13 +121,13 @@ impl From<bool> for Stream {
 }
 
 label_set! {
-    /// How a dispatch ended, in one word.
+    /// Outcome of a dispatch in one word.
     StatusType {
-        /// A complete answer with a status below 400.
+        /// A complete response with a status below 400.
         Success = "success",
-        /// Anything else that is not the caller's leaving.
+        /// Any other end but a disconnect of the client.
         Error = "error",
-        /// The caller left.
+        /// The client disconnected.
         Cancelled = "cancelled",
     }
 }
@@ -141,9 +141,9 @@ label_set! {
         OkAfterRetry = "ok_after_retry",
         /// Complete, from a later target of the route.
         OkAfterFallback = "ok_after_fallback",
-        /// The request was refused for what it said.
+        /// The request was invalid.
         CallerError = "caller_error",
-        /// The provider asked to slow down.
+        /// The provider limited the rate.
         RateLimited = "rate_limited",
         /// The provider failed.
         UpstreamError = "upstream_error",
@@ -151,7 +151,7 @@ label_set! {
         GatewayError = "gateway_error",
         /// A stream or body that broke after its headers.
         BrokenStream = "broken_stream",
-        /// The caller left.
+        /// The client disconnected.
         Cancelled = "cancelled",
     }
 }
@@ -167,7 +167,7 @@ impl CallOutcome {
         }
     }
 
-    /// Whether the caller got what it asked for.
+    /// True for a complete and successful response.
     #[must_use]
     pub const fn is_fine(self) -> bool {
         matches!(self, Self::Ok | Self::OkAfterRetry | Self::OkAfterFallback)
@@ -191,31 +191,31 @@ label_set! {
 }
 
 label_set! {
-    /// How an HTTP exchange ended on the wire.
+    /// Outcome of an HTTP request on the wire.
     HttpOutcome {
         /// The response was complete.
         Ok = "ok",
         /// The response broke off on our side.
         Broken = "broken",
-        /// The caller left.
+        /// The client disconnected.
         Cancelled = "cancelled",
     }
 }
 
 label_set! {
-    /// How far an answer had come when its caller left.
+    /// Progress of a response when its client disconnected.
     DisconnectStage {
         /// Nothing was sent yet.
         BeforeHeaders = "before_headers",
-        /// Headers, but no token of a stream.
+        /// After the headers, before the first token of a stream.
         BeforeFirstToken = "before_first_token",
-        /// Part of the answer.
+        /// After part of the response.
         MidStream = "mid_stream",
     }
 }
 
 label_set! {
-    /// Why a request was turned away before any provider was asked.
+    /// Reason to reject a request before dispatch.
     Rejection {
         /// Too many requests in flight or connections open.
         Concurrency = "concurrency",
@@ -225,41 +225,41 @@ label_set! {
         BodyTooLarge = "body_too_large",
         /// The request cannot be understood.
         InvalidRequest = "invalid_request",
-        /// Nobody serves the model.
+        /// No provider has the model.
         ModelNotFound = "model_not_found",
-        /// There is nobody to ask.
+        /// There is no provider.
         NoProvider = "no_provider",
     }
 }
 
 label_set! {
-    /// How one attempt at a provider ended.
+    /// Outcome of one attempt at a provider.
     Attempt {
-        /// A complete answer with a status below 400.
+        /// A complete response with a status below 400.
         Success = "success",
-        /// A status from 400 that is the caller's doing.
+        /// Any other status from 400 to 499.
         ClientError = "client_error",
         /// 401 or 403: our credential.
         Unauthorized = "unauthorized",
-        /// 402, or a 429 for want of quota.
+        /// 402, or a 429 for lack of quota.
         Quota = "quota",
         /// 429 for too many requests.
         RateLimited = "rate_limited",
-        /// A status from 500, or an answer that is none.
+        /// A status from 500, or an invalid response.
         ServerError = "server_error",
-        /// Our patience ended.
+        /// A timeout.
         Timeout = "timeout",
         /// No connection.
         ConnectError = "connect_error",
-        /// The caller left.
+        /// The client disconnected.
         Cancelled = "cancelled",
-        /// Not made: the breaker is open.
+        /// Not made: the circuit breaker is open.
         BreakerOpen = "breaker_open",
     }
 }
 
 impl Attempt {
-    /// What a final status says of its attempt.
+    /// Outcome of an attempt by its final status.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
@@ -274,17 +274,17 @@ impl Attempt {
 }
 
 label_set! {
-    /// How a stream ended.
+    /// Outcome of a stream.
     StreamOutcome {
         /// At its end.
         Completed = "completed",
-        /// The caller left.
+        /// The client disconnected.
         ClientDisconnect = "client_disconnect",
         /// The provider reported an error inside it.
         UpstreamError = "upstream_error",
         /// It broke off.
         UpstreamTruncated = "upstream_truncated",
-        /// The provider fell silent.
+        /// The provider sent nothing for too long.
         Timeout = "timeout",
         /// The gateway stopped, or met a defect of its own.
         Shutdown = "shutdown",
@@ -292,19 +292,19 @@ label_set! {
 }
 
 label_set! {
-    /// Where the token counts of an answer come from.
+    /// Source of the token counts of a response.
     UsageSource {
-        /// The provider declared them, unasked or because the caller asked.
+        /// The provider declared them, by itself or on the client's request.
         Native = "native",
-        /// The provider declared them because we asked.
+        /// The provider declared them because Aurora requested it.
         Injected = "injected",
-        /// Nobody declared them.
+        /// None declared.
         Missing = "missing",
     }
 }
 
 label_set! {
-    /// Why an answer has no price.
+    /// Reason for a response without a cost.
     Unpriced {
         /// Its model has none in the configuration.
         NoPrice = "no_price",
@@ -314,9 +314,9 @@ label_set! {
 }
 
 label_set! {
-    /// Why the same target was asked again.
+    /// Reason for a retry of the same target.
     RetryReason {
-        /// No connection, or one that broke before an answer.
+        /// No connection, or one that broke before a response.
         ConnectError = "connect_error",
         /// 429.
         RateLimited = "rate_limited",
@@ -332,27 +332,27 @@ label_set! {
     BreakerState {
         /// Requests pass.
         Closed = "closed",
-        /// None does.
+        /// No request passes.
         Open = "open",
-        /// One at a time does, as a probe.
+        /// One request at a time passes, as a probe.
         HalfOpen = "half_open",
     }
 }
 
 label_set! {
-    /// Why an observation counts under `other`, or under `unknown` although its name has earned a label.
+    /// Limit for which an observation counts under `other`, or under `unknown` although its name has earned a label.
     Overflow {
         /// `metrics.max_models` pairs have a label value of their own.
         MaxModels = "max_models",
         /// The family has `metrics.max_series` label sets.
         MaxSeries = "max_series",
-        /// `metrics.max_unlisted_models` names of the provider have a label value although nobody lists them.
+        /// `metrics.max_unlisted_models` names of the provider have a label value although they are unlisted.
         MaxUnlistedModels = "max_unlisted_models",
     }
 }
 
 label_set! {
-    /// How an exposition is written.
+    /// Format of an exposition.
     Format {
         /// Prometheus' text format, 0.0.4.
         Text = "text",
@@ -362,9 +362,9 @@ label_set! {
 }
 
 label_set! {
-    /// What an open connection of a caller is doing.
+    /// State of an open client connection.
     ConnectionState {
-        /// A request is being read or answered.
+        /// A request is in flight.
         Active = "active",
         /// It waits for the next request.
         Idle = "idle",
@@ -388,7 +388,7 @@ label_set! {
         Delete = "DELETE",
         /// OPTIONS
         Options = "OPTIONS",
-        /// Whatever else a caller sends.
+        /// Any other method.
         Other = "other",
     }
 }
@@ -430,7 +430,7 @@ impl StatusClass {
 }
 
 label_set! {
-    /// What a refused credential was meant to open.
+    /// Part of the server that a refused credential was for.
     Surface {
         /// The API.
         Api = "api",
@@ -440,13 +440,13 @@ label_set! {
 }
 
 label_set! {
-    /// Why a credential was refused.
+    /// Reason for refusing a credential.
     AuthFailure {
-        /// There was none.
+        /// No credential.
         Missing = "missing",
-        /// It was not of a form that can hold a key.
+        /// Not in a form that can contain a key.
         Malformed = "malformed",
-        /// It was another key.
+        /// Another key.
         Invalid = "invalid",
     }
 }

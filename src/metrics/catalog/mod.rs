@@ -1,5 +1,6 @@
 //! The contract as data: families, buckets, label values, worst case, reference.
 
+pub mod buckets;
 pub mod families;
 pub mod labels;
 pub(crate) mod reference;

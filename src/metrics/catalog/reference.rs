@@ -13,9 +13,9 @@ Names, labels, types and bucket edges change in a minor release only, with a lin
 
 ## Families
 
-A family is shown once it has a series. Counters of few label values are there from the start with zeros, so that `rate()`
-sees their first event; histograms come with their first observation, those of callers with `server.keys`, and the cost with
-configured prices. Over replicas, counters and histograms add up, and so do gauges that do not say otherwise.
+A family is exposed once it has a series. Counters of few label values start at zero, so that `rate()` sees their first event;
+histograms come with their first observation, families by client with `server.keys`, and the cost with configured prices. Over
+replicas, counters and histograms add up, and so do gauges that do not say otherwise.
 
 ";
 
@@ -30,13 +30,13 @@ match `le` literally.
 const NAMES: &str = "
 ## Label values
 
-A value that a caller chooses becomes a label value only once it is admitted, so the number of series is bounded.
+A value that a client chooses becomes a label value only once it is admitted, so the number of series is bounded.
 
 - `provider` is the configured name.
 - `model` is the name sent upstream, without control characters and cut to 128 bytes. Configured models count under their own
-  name from the start, others once the provider lists them or answers them with success, the latter at most
-  `metrics.max_unlisted_models` per provider; before that, and beyond that limit, they count as `unknown`. In `aurora_answers_total` it is the name that was asked for: a configured route's, else
-  the model's.
+  name from the start, others once the provider lists them or responds to them with success, the latter at most
+  `metrics.max_unlisted_models` per provider; before that, and beyond that limit, they count as `unknown`. In
+  `aurora_answers_total` it is the requested name: that of a configured route, else of the model.
 - Past `metrics.max_models` (provider, model) pairs a model counts as `other`.
 - A family with a `model` that has `metrics.max_series` label sets counts what is new under the model `other`, and where that is
   new too under the provider `other`. All other labels stay as they are, so sums and error ratios stay exact.
@@ -44,10 +44,10 @@ A value that a caller chooses becomes a label value only once it is admitted, so
   `aurora_metrics_label_sets` and `aurora_metrics_label_sets_limit` say how near a family is. Without a `model` the
   configuration alone bounds a family, and it has no limit.
 - In `aurora_circuit_breaker_state` `model` is empty for the provider's own breaker, which counts failures to connect; that of a
-  model counts its failed and missing responses, and is shown from the start where the model is configured, otherwise once it
-  is admitted and asked for.
-- `status_code` is the upstream's status, `network_error` when there was none, `504` when Aurora's patience ended, `503` when
-  the breaker was open, `499` when the caller left. In the families of HTTP it is the status that the caller got.
+  model counts its failed and missing responses, and is exposed from the start where the model is configured, otherwise once it
+  is admitted and requested.
+- `status_code` is the upstream's status, `network_error` when there was none, `504` after a timeout of Aurora, `503` when
+  the breaker was open, `499` when the client disconnected. In the families of HTTP it is the status that the client received.
 - `route` is the path of the route, `unmatched` for any other path.
 - `caller` is the configured name of the key, `master` for the master key.
 - `version`, `revision` and `rustc` are facts of the build, `hash` one of the configuration, `type` the provider's, and `family`
@@ -57,7 +57,7 @@ These labels take no other values:
 
 ";
 
-/// The whole page, in Markdown.
+/// The page in Markdown.
 #[must_use]
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();

@@ -1,4 +1,4 @@
-//! Which labels take their values from a closed set, and from which.
+//! Closed sets that labels take their values from.
 
 use super::families::{self, Family};
 use super::labels::{
@@ -7,9 +7,9 @@ use super::labels::{
     Stream, StreamOutcome, Surface, TokenKind, Unpriced, UsageSource,
 };
 
-/// What `status` says of a phase.
+/// Values of `status` of a phase.
 const PHASE_STATUSES: &[&str] = &["success", "error"];
-/// What an authorised scrape is answered with.
+/// Status codes of an authorized scrape.
 const SCRAPE_CODES: &[&str] = &["200", "500"];
 
 /// Every value that a label of a family takes; `None` where the values are names, status codes or facts.

@@ -1,4 +1,4 @@
-//! How many series the families can grow to.
+//! Most series that the families can grow to.
 
 use super::families::{BREAKER_STATE, FAMILIES, Family, LABEL_SETS};
 use super::labels::TokenKind;
@@ -7,11 +7,11 @@ use super::vocabulary::words;
 /// Final status codes that are registered: 18 below 400, 41 from there on.
 const CODES: (u64, u64) = (18, 41);
 
-/// Ways one dispatch ends: below 400 well or badly, above badly, or without a status: `network_error`, or 499 when
-/// the caller left.
+/// Outcomes of one dispatch: success or error below 400, error above, or none: `network_error`, or 499 when
+/// the client disconnected.
 const DISPATCH_ENDINGS: u64 = 2 * CODES.0 + CODES.1 + 2;
 
-/// What a configuration bounds.
+/// Bounds that a configuration sets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// Configured providers.
@@ -20,7 +20,7 @@ pub struct Bounds {
     pub models: u64,
     /// Configured routes of models.
     pub model_routes: u64,
-    /// Names of callers: 0 without `server.keys`, else the keys and the master key.
+    /// Names of clients: 0 without `server.keys`, else the keys and the master key.
     pub callers: u64,
     /// Routes of the gateway, `unmatched` included.
     pub routes: u64,
@@ -52,7 +52,7 @@ fn combinations<'a>(family: &Family, labels: impl Iterator<Item = &'a str>, boun
     labels.map(|label| values(label, family, bounds)).product()
 }
 
-/// How many values a label takes for each combination of those that are counted elsewhere.
+/// Number of values of a label for each combination of those that are counted elsewhere.
 fn values(label: &str, family: &Family, bounds: Bounds) -> u64 {
     let with = |other: &str| family.labels.contains(&other);
     match label {
@@ -76,7 +76,7 @@ fn values(label: &str, family: &Family, bounds: Bounds) -> u64 {
     }
 }
 
-/// Whether a family about families speaks of this one.
+/// True when a family about families counts this one.
 fn counts(family: &Family, counted: &Family) -> bool {
     if family.name == LABEL_SETS.name { !counted.labels.is_empty() } else { counted.folds() }
 }

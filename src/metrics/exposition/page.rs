@@ -1,4 +1,4 @@
-//! How an exposition is written: Prometheus' text format 0.0.4 and OpenMetrics 1.0.0.
+//! The writer of an exposition: Prometheus' text format 0.0.4 and OpenMetrics 1.0.0.
 //!
 //! They differ in little. OpenMetrics names a counter without `_total` in its head, states units, writes bucket edges
 //! canonically and ends with `# EOF`.
@@ -14,7 +14,7 @@ pub(crate) struct Page {
     format: Format,
     /// Labels of the series that is being written.
     labels: String,
-    /// What the lines of its buckets begin with.
+    /// Beginning of the lines of its buckets.
     bucket: String,
 }
 
@@ -174,6 +174,7 @@ impl Number for Scaled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::catalog::buckets;
     use crate::metrics::catalog::families::{self, Kind};
 
     const HISTOGRAM: Family = Family {
@@ -181,7 +182,7 @@ mod tests {
         kind: Kind::Histogram,
         unit: "seconds",
         labels: &["model"],
-        buckets: Some(&families::GAP),
+        buckets: Some(&buckets::GAP),
         help: "Time.",
     };
 
@@ -203,7 +204,7 @@ mod tests {
     }
 
     /// With the edges that OpenMetrics writes otherwise.
-    const TEXT: &str = r#"# HELP aurora_cost_usd_total What the declared tokens cost at the configured prices.
+    const TEXT: &str = r#"# HELP aurora_cost_usd_total Cost in US dollars of the declared tokens at the configured prices.
 # TYPE aurora_cost_usd_total counter
 aurora_cost_usd_total{provider="p",model="a\\\"b"} 1.020000000000
 # HELP aurora_x_seconds Time.
@@ -223,7 +224,7 @@ aurora_x_seconds_bucket{model="m",le="300"} 3
 aurora_x_seconds_bucket{model="m",le="+Inf"} 4
 aurora_x_seconds_sum{model="m"} 1.000000007
 aurora_x_seconds_count{model="m"} 4
-# HELP process_max_fds Most file descriptors the process may open.
+# HELP process_max_fds Maximum number of open file descriptors.
 # TYPE process_max_fds gauge
 process_max_fds +Inf
 "#;

@@ -13,7 +13,7 @@ pub fn dashboard() -> String {
     let document = json!({
         "uid": "aurora-gateway",
         "title": "Aurora",
-        "description": "The LLM gateway: what callers get, what providers do, what it costs.",
+        "description": "The LLM gateway: responses to clients, calls to providers, cost.",
         "tags": ["aurora", "llm"],
         "schemaVersion": 39,
         "version": 1,
@@ -57,7 +57,7 @@ fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
-/// Rows and panels, each where it comes to lie: left to right, then the next line.
+/// Rows and panels with their positions: left to right, then the next line.
 fn panels() -> Vec<Value> {
     let mut placed = Vec::new();
     let mut top = 0;
@@ -128,7 +128,7 @@ impl View {
         }
     }
 
-    /// How fields are drawn.
+    /// Drawing of fields.
     fn custom(self) -> Value {
         let fill = if self == Self::Stack { 30 } else { 0 };
         let stacking = if self == Self::Stack { "normal" } else { "none" };

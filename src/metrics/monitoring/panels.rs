@@ -15,13 +15,13 @@ pub(crate) struct Panel {
     pub(crate) title: &'static str,
     /// Unit by Grafana's name.
     pub(crate) unit: &'static str,
-    /// What it shows, for people.
+    /// Its description.
     pub(crate) about: &'static str,
     /// Legend and expression of each query.
     pub(crate) queries: &'static [(&'static str, &'static str)],
 }
 
-/// How a panel shows its values.
+/// Visualization of a panel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     /// The latest value, large.
@@ -67,7 +67,7 @@ const SERVICE_LEVEL: &[Panel] = &[
         Stat,
         "Availability, last hour",
         "percentunit",
-        "Share of answers that callers got as they should; their own mistakes, and callers who left, do not count. \
+        "Share of successful responses; errors of the client and disconnects do not count. \
          From the recording rules.",
         &[("{{job}}", "job:aurora_availability:ratio_1h{@job}")],
     ),
@@ -75,7 +75,7 @@ const SERVICE_LEVEL: &[Panel] = &[
         Stat,
         "Error budget burn, last hour",
         "none",
-        "1 spends the budget of the objective exactly; 14.4 spends a month's in two days and wakes somebody.",
+        "1 spends the budget of the objective exactly; 14.4 spends that of a month in two days and pages.",
         &[(
             "{{job}}",
             "(1 - job:aurora_availability:ratio_1h{@job}) / (1 - scalar(aurora:availability:objective))",
@@ -92,21 +92,21 @@ const SERVICE_LEVEL: &[Panel] = &[
         Stat,
         "Requests in flight",
         "none",
-        "Received and not completely answered, all replicas together.",
+        "Received without a complete response yet, all replicas together.",
         &[("", "sum(aurora_http_requests_in_flight{@job})")],
     ),
     panel(
         Lines,
         "Availability by model",
         "percentunit",
-        "As above, over five minutes, by the model that callers asked for.",
+        "As above, over five minutes, by requested model.",
         &[("{{model}}", r#"job_model:aurora_availability:ratio_5m{@job, model=~"$model"}"#)],
     ),
     panel(
         Stack,
-        "Answers by outcome",
+        "Responses by outcome",
         "reqps",
-        "Each authenticated model call by how it ended for its caller.",
+        "Each authenticated model call by its outcome for the client.",
         &[(
             "{{outcome}}",
             r#"sum by (outcome) (rate(aurora_answers_total{@job, model=~"$model"}[$__rate_interval]))"#,
@@ -119,7 +119,7 @@ const TRAFFIC: &[Panel] = &[
         Stack,
         "HTTP requests by route",
         "reqps",
-        "Everything received but health checks and scrapes.",
+        "All requests received, without health checks and scrapes.",
         &[("{{route}}", "sum by (route) (rate(aurora_http_requests_total{@job}[$__rate_interval]))")],
     ),
     panel(
@@ -138,7 +138,7 @@ const TRAFFIC: &[Panel] = &[
     ),
     panel(
         Stack,
-        "Requests by caller",
+        "Requests by client",
         "reqps",
         "By the name of the key that was sent; empty as long as no keys have names.",
         &[("{{caller}}", "sum by (caller) (rate(aurora_caller_requests_total{@job}[$__rate_interval]))")],
@@ -147,7 +147,7 @@ const TRAFFIC: &[Panel] = &[
         Lines,
         "In flight",
         "none",
-        "At the limit a replica answers 503.",
+        "At the limit a replica responds with 503.",
         &[
             ("received", "sum(aurora_http_requests_in_flight{@job})"),
             ("limit", "sum(aurora_http_requests_in_flight_limit{@job})"),
@@ -158,7 +158,7 @@ const TRAFFIC: &[Panel] = &[
         Stack,
         "Connections",
         "none",
-        "Open connections of callers.",
+        "Open client connections.",
         &[("{{state}}", "sum by (state) (aurora_http_connections{@job})")],
     ),
 ];
@@ -168,7 +168,7 @@ const ERRORS: &[Panel] = &[
         Lines,
         "Error share by provider",
         "percentunit",
-        "Dispatched requests that failed; callers who left are not among them.",
+        "Dispatched requests that failed, without client disconnects.",
         &[(
             "{{provider}}",
             r#"1 - sum by (provider) (rate(aurora_requests_total{@model, status_type="success"}[$__rate_interval])) / sum by (provider) (rate(aurora_requests_total{@model, status_type!="cancelled"}[$__rate_interval]))"#,
@@ -189,7 +189,7 @@ const ERRORS: &[Panel] = &[
         Stack,
         "HTTP responses by status",
         "reqps",
-        "What callers received.",
+        "Responses as clients received them.",
         &[(
             "{{status_code}}",
             "sum by (status_code) (rate(aurora_http_requests_total{@job}[$__rate_interval]))",
@@ -199,14 +199,14 @@ const ERRORS: &[Panel] = &[
         Stack,
         "Rejected before dispatch",
         "reqps",
-        "Requests that no provider saw, by reason.",
+        "Requests that were not dispatched, by reason.",
         &[("{{reason}}", "sum by (reason) (rate(aurora_rejected_requests_total{@job}[$__rate_interval]))")],
     ),
     panel(
         Stack,
         "Refused credentials",
         "reqps",
-        "Of callers (api) and of scrapers (metrics).",
+        "Of clients (api) and of scrapers (metrics).",
         &[(
             "{{surface}} {{reason}}",
             "sum by (surface, reason) (rate(aurora_auth_failures_total{@job}[$__rate_interval]))",
@@ -214,9 +214,9 @@ const ERRORS: &[Panel] = &[
     ),
     panel(
         Stack,
-        "Callers who left",
+        "Client disconnects",
         "reqps",
-        "By how far their answer had come.",
+        "By the stage of the response.",
         &[("{{stage}}", "sum by (stage) (rate(aurora_client_disconnects_total{@job}[$__rate_interval]))")],
     ),
 ];
@@ -224,7 +224,7 @@ const ERRORS: &[Panel] = &[
 const LATENCY: &[Panel] = &[
     panel(
         Lines,
-        "Duration of answers",
+        "Duration of responses",
         "s",
         "Dispatch to last byte, successes only.",
         &[
@@ -244,9 +244,9 @@ const LATENCY: &[Panel] = &[
     ),
     panel(
         Lines,
-        "Duration of answers by model, p95",
+        "Duration of responses by model, p95",
         "s",
-        "Dispatch to last byte, successes only; streams (true) last as long as their answer is long.",
+        "Dispatch to last byte, successes only; streams (true) last until their last event.",
         &[(
             "{{model}} stream={{stream}}",
             r#"histogram_quantile(0.95, sum by (model, stream, le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
@@ -256,7 +256,7 @@ const LATENCY: &[Panel] = &[
         Heatmap,
         "Durations",
         "s",
-        "How many answers took how long.",
+        "Number of responses by duration.",
         &[(
             "{{le}}",
             "sum by (le) (increase(aurora_request_duration_seconds_bucket{@model}[$__rate_interval]))",
@@ -266,7 +266,7 @@ const LATENCY: &[Panel] = &[
         Lines,
         "Duration by route, p95",
         "s",
-        "As callers see it: from the request's head to the last byte.",
+        "As clients see it: from the request headers to the last byte.",
         &[(
             "{{route}}",
             "histogram_quantile(0.95, sum by (route, le) (rate(aurora_http_request_duration_seconds_bucket{@job}[$__rate_interval])))",
@@ -309,7 +309,7 @@ const STREAMS: &[Panel] = &[
         Stack,
         "Streams by outcome",
         "reqps",
-        "Decided at the last byte.",
+        "Known at the last byte.",
         &[("{{outcome}}", "sum by (outcome) (rate(aurora_streams_total{@model}[$__rate_interval]))")],
     ),
     panel(
@@ -324,9 +324,9 @@ const STREAMS: &[Panel] = &[
     ),
     panel(
         Lines,
-        "Longest silence by model, p95",
+        "Longest gap by model, p95",
         "s",
-        "The longest gap inside a stream.",
+        "Longest time between two events of a stream.",
         &[(
             "{{provider}}/{{model}}",
             "histogram_quantile(0.95, sum by (provider, model, le) (rate(aurora_stream_max_gap_seconds_bucket{@model}[$__rate_interval])))",
@@ -383,7 +383,7 @@ const TOKENS: &[Panel] = &[
         Stack,
         "Usage reports by source",
         "reqps",
-        "native: declared unasked; injected: asked for by Aurora; missing: these answers' tokens are not counted.",
+        "native: declared without Aurora's request; injected: requested by Aurora; missing: the tokens of these responses are not counted.",
         &[("{{source}}", "sum by (source) (rate(aurora_usage_reports_total{@provider}[$__rate_interval]))")],
     ),
     panel(
@@ -410,7 +410,7 @@ const UPSTREAMS: &[Panel] = &[
         Stack,
         "Attempts by outcome",
         "reqps",
-        "Each try of each request.",
+        "Every attempt of every request.",
         &[(
             "{{outcome}}",
             "sum by (outcome) (rate(aurora_upstream_attempts_total{@model}[$__rate_interval]))",
@@ -420,7 +420,7 @@ const UPSTREAMS: &[Panel] = &[
         Stack,
         "Retries",
         "reqps",
-        "The same target again, by what the try before ended in.",
+        "Retries of the same target, by reason.",
         &[(
             "{{provider}} {{reason}}",
             "sum by (provider, reason) (rate(aurora_retries_total{@provider}[$__rate_interval]))",
@@ -430,7 +430,7 @@ const UPSTREAMS: &[Panel] = &[
         Stack,
         "Fallbacks",
         "reqps",
-        "The next target of a route, by whether it could answer.",
+        "Fallbacks to the next target of a route, by outcome there.",
         &[(
             "{{from_provider}} → {{to_provider}} {{outcome}}",
             r#"sum by (from_provider, to_provider, outcome) (rate(aurora_fallbacks_total{@job, from_provider=~"$provider"}[$__rate_interval]))"#,
@@ -473,7 +473,7 @@ const UPSTREAMS: &[Panel] = &[
         Lines,
         "Age of the model lists",
         "s",
-        "Since a provider last told its models, the oldest replica; providers with configured models are not asked.",
+        "Time since a provider last listed its models, the oldest replica; not for providers with configured models.",
         &[(
             "{{provider}}",
             "time() - min by (provider) (aurora_provider_discovery_last_success_timestamp_seconds{@provider} > 0)",
@@ -484,9 +484,9 @@ const UPSTREAMS: &[Panel] = &[
 const OVERHEAD: &[Panel] = &[
     panel(
         Lines,
-        "What Aurora itself costs",
+        "Overhead of Aurora",
         "s",
-        "Reading, resolving and passing on, without the waiting for callers and providers.",
+        "Reading, resolving and relaying, without waiting for clients and providers.",
         &[
             (
                 "p50",
@@ -516,7 +516,7 @@ const OVERHEAD: &[Panel] = &[
         Lines,
         "Size of responses by route, p95",
         "bytes",
-        "What callers received.",
+        "Responses as clients received them.",
         &[(
             "{{route}}",
             "histogram_quantile(0.95, sum by (route, le) (rate(aurora_http_response_size_bytes_bucket{@job}[$__rate_interval])))",
@@ -586,7 +586,7 @@ const PROCESS: &[Panel] = &[
         Lines,
         "File descriptors",
         "percentunit",
-        "Open, of those that may be.",
+        "Open, and their maximum.",
         &[(
             "{{instance}}",
             "process_open_fds{@job} / process_max_fds{@job} and on (job, instance) aurora_build_info",

@@ -4,23 +4,23 @@ use std::path::PathBuf;
 
 use super::JOB;
 
-/// Where the commands that write a credential for Prometheus put it.
+/// Default path of the file that holds Prometheus' credential.
 const CREDENTIAL_FILE: &str = "/etc/prometheus/aurora-key";
 
-/// What Prometheus has to know.
+/// Facts of a scrape stanza.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scrape {
     /// Host and port.
     pub target: String,
-    /// Whether it listens on every interface, so that the host is only this machine's view.
+    /// True when it listens on every interface, so that the host is only this machine's view.
     pub every_interface: bool,
     /// Path of the metrics endpoint.
     pub path: String,
-    /// How the endpoint is opened.
+    /// Credential of the endpoint.
     pub access: Access,
 }
 
-/// How the endpoint is opened.
+/// Credential of the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// It is open.
@@ -31,7 +31,7 @@ pub enum Access {
     Elsewhere {
         /// The setting that holds it and where that was set, such as `metrics.token (config.yaml:3)`.
         setting: String,
-        /// What a shell writes for it: a variable, or words that stand for the value.
+        /// Its form in a shell: a variable, or words in place of the value.
         shell: String,
     },
 }

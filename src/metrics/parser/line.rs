@@ -1,4 +1,4 @@
-//! How one line of the text format is written.
+//! Syntax of one line of the text format.
 
 use std::borrow::Cow;
 
@@ -38,7 +38,7 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// Writes a label value as it stands between quotes.
+/// Writes a label value as it is written between quotes.
 #[must_use]
 pub fn escape_label_value(value: &str) -> Cow<'_, str> {
     if memchr::memchr3(b'\\', b'"', b'\n', value.as_bytes()).is_none() {
@@ -47,7 +47,7 @@ pub fn escape_label_value(value: &str) -> Cow<'_, str> {
     Cow::Owned(value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"))
 }
 
-/// Reads a label value as it stands between quotes.
+/// Reads a label value as it is written between quotes.
 ///
 /// # Errors
 /// When a backslash is followed by anything but `\`, `"` or `n`.

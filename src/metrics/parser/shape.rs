@@ -1,11 +1,11 @@
-//! What the samples of a family must hold together.
+//! Rules for the samples of a family.
 
 use std::collections::HashMap;
 
 use super::line::{quoted, read_float};
 use super::{Family, Kind, Malformed, Sample};
 
-/// Whether a sample of this name belongs to the family.
+/// True when a sample of this name belongs to the family.
 pub(crate) fn holds(family: &Family, sample: &str) -> bool {
     let Some(suffix) = sample.strip_prefix(family.name.as_str()) else { return false };
     match family.kind {

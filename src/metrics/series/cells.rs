@@ -5,21 +5,19 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use crate::metrics::catalog::families::{Buckets, DURATION, Family};
+use crate::metrics::catalog::buckets::{Buckets, DURATION, MAX_EDGES};
+use crate::metrics::catalog::families::Family;
 
-/// Most edges a histogram has; `families.rs` checks its tables against it.
-pub(crate) const MAX_EDGES: usize = 21;
-
-/// What a family measures with, at one series and worker.
+/// Storage of one series at one worker.
 pub(crate) trait Cell {
-    /// A cell that nothing was observed with.
+    /// A cell without observations.
     fn new(family: &Family) -> Self;
 
-    /// How often something was observed.
+    /// Number of observations.
     fn observations(&self) -> u64;
 }
 
-/// How often something happened.
+/// Number of events.
 #[derive(Debug)]
 pub(crate) struct Counter(AtomicU64);
 

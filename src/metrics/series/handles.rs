@@ -1,4 +1,4 @@
-//! Handles to series, resolved once per worker and kept with what they are about: a target, a route, a caller's key.
+//! Handles to series, resolved once per worker and kept with their subject: a target, a route, a client's key.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -41,10 +41,10 @@ impl<const N: usize> Outcomes<N> {
 /// Picodollars (10⁻¹² USD) per token, by [`TokenKind`].
 pub type TokenPrices = [u64; TokenKind::COUNT];
 
-/// What the tokens of a target cost.
+/// Prices of the tokens of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pricing {
-    /// Nobody asked: no price stands in the configuration.
+    /// The configuration has no prices.
     Off,
     /// Other models have prices, this one has none.
     NoPrice,
@@ -73,19 +73,19 @@ impl ModelMetrics {
         &self.0.handles
     }
 
-    /// Whether the name has a label value, so that these handles stay right.
+    /// True when the name has a label value, so that these handles stay right.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         self.0.candidate.is_none()
     }
 
-    /// Whether the name is a label value of its own, and not folded into another.
+    /// True when the name is a label value of its own, and not folded into another.
     #[must_use]
     pub fn has_label(&self) -> bool {
         self.0.handles.has_label()
     }
 
-    /// The metrics under which a call ends whose name was not admitted when it came: a 2xx earns the name its place.
+    /// The metrics under which a call ends whose name was not admitted when it came: a 2xx earns the name a label value.
     pub(crate) fn settled(&self, earned: bool) -> Cow<'_, Self> {
         let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return Cow::Borrowed(self) };
         let (worker, provider) = (&handles.worker, handles.provider.as_str());
@@ -145,7 +145,7 @@ impl ModelRouteMetrics {
     }
 }
 
-/// The metrics of one caller's key at one worker.
+/// The metrics of one client's key at one worker.
 #[derive(Debug, Clone)]
 pub struct CallerMetrics(Arc<CallerHandles>);
 

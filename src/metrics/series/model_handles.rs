@@ -13,7 +13,7 @@ use crate::metrics::catalog::labels::{
     UsageSource,
 };
 
-/// What a part of the pair's calls needs, made at the first of them: most pairs are asked in one way only.
+/// Handles of a part of the pair's calls, made at the first of them: most pairs have calls of one kind only.
 type Part<T> = OnceLock<Box<T>>;
 
 /// Handles of one pair.
@@ -35,7 +35,7 @@ pub(crate) struct ModelHandles {
 /// Handles of one endpoint of a pair.
 #[derive(Debug, Default)]
 struct EndpointHandles {
-    /// Whole answers, and streams.
+    /// Whole responses, and streams.
     calls: [Part<CallHandles>; 2],
     first_token: Handle<Histogram>,
 }
@@ -78,7 +78,7 @@ impl ModelHandles {
         }
     }
 
-    /// Whether the model counts under its own name.
+    /// True when the model counts under its own name.
     pub(crate) fn has_label(&self) -> bool {
         matches!(self.model, Label::Shared(_))
     }

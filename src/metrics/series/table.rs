@@ -13,10 +13,10 @@ use crate::metrics::catalog::labels::{Label, OTHER, Overflow, UNKNOWN};
 /// as many again for each [`Overflow`], so that what was folded is counted without a word on the request path.
 type Cells<C> = Arc<[OnceLock<Arc<C>>]>;
 
-/// How far a table reaches.
+/// Bounds of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
-    /// How many workers record.
+    /// Number of workers.
     pub(crate) workers: usize,
     /// Label sets from which on names fold.
     pub(crate) max_series: usize,
@@ -30,7 +30,7 @@ pub(crate) struct SeriesTable<C> {
     series: Mutex<BTreeMap<Arc<[Label]>, Cells<C>>>,
 }
 
-/// A family's series as they stand, by label values. Later observations show through the shared cells.
+/// A family's series at a scrape, by label values. Later observations show through the shared cells.
 #[derive(Debug)]
 pub(crate) struct Snapshot<C> {
     pub(crate) series: Vec<(Arc<[Label]>, Cells<C>)>,
@@ -70,7 +70,7 @@ impl<C: Cell> SeriesTable<C> {
         Self { family, extent, series: Mutex::default() }
     }
 
-    /// What `worker` records a label set with.
+    /// The series of a label set at one worker.
     pub(crate) fn series(&self, worker: usize, labels: &[Label]) -> Series<C> {
         let (cells, overflow) = self.cells(labels);
         let group = overflow.map_or(0, |reason| 1 + reason as usize);
@@ -128,7 +128,7 @@ impl<C: Cell> SeriesTable<C> {
 }
 
 impl<C: Cell> Snapshot<C> {
-    /// Observations whose name a cap replaced, by [`Overflow`].
+    /// Observations whose name a limit replaced, by [`Overflow`].
     pub(crate) fn overflow(&self) -> [u64; Overflow::COUNT] {
         let mut folded = [0; Overflow::COUNT];
         for (_, cells) in &self.series {

@@ -138,7 +138,7 @@ fn get_with(aurora: &Aurora, path: &str, key: &str) -> Response {
 fn assert_exposition(response: &Response) {
     assert_eq!(response.status, 200, "{}", response.body);
     assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let first = "# HELP aurora_answers_total Authenticated model calls by requested model and by how they ended for the caller.\n\
+    let first = "# HELP aurora_answers_total Authenticated model calls by requested model and outcome for the client.\n\
                  # TYPE aurora_answers_total counter\n";
     assert!(response.body.starts_with(first), "{}", response.body);
 }

@@ -1,5 +1,5 @@
 //! The Prometheus text exposition (0.0.4), read strictly: what Prometheus or promtool would refuse, and what the
-//! format asks of histograms, is an error that names its line.
+//! format requires of histograms, is an error that names its line.
 //!
 //! [`line`] knows how one line is written, [`shape`] what a family must hold; this file puts lines together to
 //! families. OpenMetrics differs in lines and shapes, not in [`Exposition`]. Our own, since the probe reports every fault
@@ -26,7 +26,7 @@ pub struct Exposition {
 pub struct Family {
     /// Name as in `# TYPE`, without `_bucket`, `_sum` or `_count`.
     pub name: String,
-    /// What the samples mean.
+    /// Meaning of the samples.
     pub kind: Kind,
     /// Text of `# HELP`, unescaped.
     pub help: Option<String>,
@@ -66,13 +66,13 @@ pub enum Kind {
     Untyped,
 }
 
-/// Why a text is no exposition, and where.
+/// Syntax error of an exposition, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct Malformed {
     /// Line, from 1.
     pub line: usize,
-    /// What is wrong; foreign text in it is quoted and escaped.
+    /// The error; foreign text in it is quoted and escaped.
     pub what: String,
 }
 

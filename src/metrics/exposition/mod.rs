@@ -3,6 +3,7 @@
 //! Our own writer ([`page`]) instead of the `prometheus` crate's `TextEncoder`: series go from the cells to text
 //! without a copy of every number in between (`benches/exposition.rs` has the two side by side).
 
+mod label_sets;
 mod page;
 
 use std::io::{self, Write as _};
@@ -14,22 +15,22 @@ use flate2::write::GzEncoder;
 use prometheus::proto;
 
 use super::Metrics;
-use crate::metrics::catalog::families::{self, FAMILIES, Family, Kind};
+use crate::metrics::catalog::families::{FAMILIES, Family, Kind};
 use crate::metrics::catalog::labels::{Format, Label, Overflow};
 use crate::metrics::series::cells::Totals;
 use crate::metrics::series::hot::HotSnapshot;
 use page::{Page, Scaled};
 
-/// How many make a dollar.
+/// Picodollars of a US dollar.
 const PICODOLLARS: u64 = 1_000_000_000_000;
 
-/// A family as it stands.
+/// A family with its numbers.
 struct Shown {
     family: &'static Family,
     numbers: Numbers,
 }
 
-/// Where a family's numbers are.
+/// Numbers of a family by their source.
 enum Numbers {
     Hot(HotSnapshot),
     Facts(Vec<(Vec<Label>, f64)>),
@@ -64,40 +65,8 @@ impl Metrics {
     }
 }
 
-impl Metrics {
-    /// How many label sets the families with labels have, how many those may have that fold, and what was folded.
-    fn families_about_families(&self, shown: &[Shown]) -> [Shown; 3] {
-        let numbers = |family: &Family| {
-            shown.iter().find(|shown| shown.family.name == family.name).map(|shown| &shown.numbers)
-        };
-        let name = |family: &'static Family| Label::Static(&family.name);
-        let folding = || FAMILIES.iter().filter(|family| family.folds());
-        let limits: Vec<_> = folding().map(|family| (vec![name(family)], self.max_series as u64)).collect();
-        let overflow: Vec<_> = folding()
-            .flat_map(|family| {
-                let folded = numbers(family).map_or([0; Overflow::COUNT], Numbers::overflow);
-                let row = |(reason, count): (&Overflow, u64)| (vec![name(family), (*reason).into()], count);
-                Overflow::ALL.iter().zip(folded).map(row).collect::<Vec<_>>()
-            })
-            .collect();
-        let labelled: Vec<_> = FAMILIES.iter().filter(|family| !family.labels.is_empty()).collect();
-        let sets = |family: &Family| match family.name {
-            own if own == families::LABEL_SETS.name => labelled.len(),
-            own if own == families::LABEL_SETS_LIMIT.name => limits.len(),
-            own if own == families::LABEL_OVERFLOW.name => overflow.len(),
-            _ => numbers(family).map_or(0, Numbers::series),
-        };
-        let sets = labelled.iter().map(|family| (vec![name(family)], sets(family) as u64)).collect();
-        [
-            Shown { family: &families::LABEL_SETS, numbers: Numbers::Counts(sets) },
-            Shown { family: &families::LABEL_SETS_LIMIT, numbers: Numbers::Counts(limits) },
-            Shown { family: &families::LABEL_OVERFLOW, numbers: Numbers::Counts(overflow) },
-        ]
-    }
-}
-
 impl Numbers {
-    /// How many label sets there are.
+    /// Number of label sets.
     fn series(&self) -> usize {
         match self {
             Self::Hot(snapshot) => snapshot.series(),
@@ -106,7 +75,7 @@ impl Numbers {
         }
     }
 
-    /// Observations whose name a cap replaced.
+    /// Observations whose name a limit replaced.
     fn overflow(&self) -> [u64; Overflow::COUNT] {
         match self {
             Self::Hot(snapshot) => snapshot.overflow(),
@@ -159,7 +128,7 @@ pub fn gzip(text: &str) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// A family of the `prometheus` registry. One that is not in the table is not shown; a test sees to it that there is none.
+/// A family of the `prometheus` registry. One that is not in the table is not exposed; a test ensures that there is none.
 fn cold_family(proto: &proto::MetricFamily) -> Option<Shown> {
     let family = FAMILIES.iter().find(|family| family.name == proto.name())?;
     let value = |metric: &proto::Metric| match family.kind {

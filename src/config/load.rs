@@ -63,7 +63,7 @@ pub fn load(sources: &Sources) -> Loaded {
         settings: &mut effective,
     };
     entries.read(raw, &mut config);
-    // Whatever seems to be missing may stand in a file that could not be read.
+    // A setting that seems to be missing may be in a file that could not be read.
     if is_known {
         warnings::check(&config, &facts, &mut problems);
     }
@@ -96,7 +96,7 @@ fn looked_at(sources: &Sources, path: Option<PathBuf>, config: &Config) -> Vec<P
     files
 }
 
-/// What the rows of the settings table came to.
+/// Result of reading the rows of the settings table.
 struct Applied {
     config: Config,
     effective: Vec<EffectiveSetting>,
@@ -134,7 +134,7 @@ fn check_ca_file(
     }
 }
 
-/// What reading keys, providers and routes works with.
+/// Input and output of reading keys, providers and routes.
 struct Entries<'a, 'f> {
     sources: &'a Sources,
     variables: &'a Variables,
@@ -167,7 +167,7 @@ impl Entries<'_, '_> {
     }
 }
 
-/// The file that counts: by flag, by variable, or the first that exists.
+/// The configuration file: named by flag or variable, else the first that exists.
 fn config_path(sources: &Sources, variables: &Variables) -> Option<PathBuf> {
     let named = sources.config_file.clone();
     if sources.demo.is_some() {
@@ -201,7 +201,7 @@ fn file_place(text: &Text) -> Place {
     Place::new(Layer::File, text.path.display().to_string())
 }
 
-/// What the file says; `None` when it is no YAML.
+/// Content of the file; `None` when it is not YAML.
 fn parse(
     text: &Text,
     sources: &Sources,
@@ -222,7 +222,7 @@ fn parse(
 }
 
 impl Loaded {
-    /// Where a setting's value came from, such as `environment PORT`.
+    /// Source of a setting's value, such as `environment PORT`.
     #[must_use]
     pub fn source_of(&self, key: Key) -> Option<&str> {
         self.settings

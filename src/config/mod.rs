@@ -40,7 +40,7 @@ pub use schema::{
     Server, ServerTimeouts, Shutdown,
 };
 
-/// What [`load`] found.
+/// Result of [`load`].
 #[derive(Debug)]
 pub struct Loaded {
     /// The configuration; `None` when a problem is an error.
@@ -55,11 +55,11 @@ pub struct Loaded {
     pub texts: Texts,
     /// Every file that was read or looked for.
     pub files: Vec<PathBuf>,
-    /// The files of secret settings such as `metrics.token`, where a file is what stands.
+    /// The files of secret settings such as `metrics.token`, where the value is read from a file.
     secret_files: BTreeMap<Key, PathBuf>,
 }
 
-/// One setting as it stands after all layers.
+/// The effective value of one setting.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct EffectiveSetting {
     /// Dotted path.

@@ -1,10 +1,10 @@
-//! What is wrong with a configuration, and where.
+//! Problems of a configuration, each with its place.
 
 use std::fmt;
 
 use super::Key;
 
-/// Whether a problem stops the start.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -14,10 +14,10 @@ pub enum Severity {
     Warning,
 }
 
-/// One problem, with its place and its cure.
+/// One problem, with its place and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
-    /// Whether it stops the start.
+    /// Its severity; an error prevents the start.
     pub severity: Severity,
     /// Stable name, for `config check --allow`, such as `unknown-key`.
     pub id: &'static str,
@@ -29,9 +29,9 @@ pub struct Problem {
     pub column: Option<usize>,
     /// Dotted path of the setting, such as `metrics.endpoint`.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub fix: String,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a value's layer is; a later one wins.
+/// Layer that gives a value; a later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Layer {
     Default,
@@ -59,7 +59,7 @@ pub(crate) enum Layer {
     Flag,
 }
 
-/// Where a value stands.
+/// Place of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) layer: Layer,
@@ -87,7 +87,7 @@ impl Place {
     }
 }
 
-/// What is wrong and what to do, before its place is known.
+/// A problem and its remedy, before its place is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) id: &'static str,
@@ -129,13 +129,13 @@ impl Problems {
         self.0.push((place.layer, problem));
     }
 
-    /// Whether a value of this setting was refused.
+    /// True when a value of this setting was refused.
     pub(crate) fn refused(&self, key: Key) -> bool {
         let key = Some(key.as_str());
         self.0.iter().any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == key)
     }
 
-    /// Whether a value of this section was refused.
+    /// True when a value of this section was refused.
     pub(crate) fn refused_below(&self, section: &str) -> bool {
         let is_below = |key: &str| {
             key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -145,7 +145,7 @@ impl Problems {
         })
     }
 
-    /// How many there are.
+    /// Number of problems.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

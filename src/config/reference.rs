@@ -21,7 +21,7 @@ Sizes are bytes or carry `K`, `M` or `G`, which count in 1024. Durations are sec
 Files are read where they are regular files, links followed; `/dev/null` is an empty one. In a key, `$NAME` and
 `os.environ/NAME` are errors: write `${NAME}`.
 
-SIGHUP loads everything anew; a file that holds a secret is read again when it changes, and nothing else then. Some settings keep
+SIGHUP reloads everything; a file that holds a secret is read again when it changes, and nothing else then. Some settings keep
 their values until the next start, and the log names those that changed: `server.host`, `server.port`, `server.base_path`,
 `server.workers`, `log.format`, and every `metrics.` setting but `metrics.token`.
 
@@ -38,8 +38,8 @@ A type's variables alone make a provider: `OPENAI_API_KEY` is enough for `openai
 `OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` are the provider `openai-east`. Beside a file, variables overlay the provider
 of their name, or without a suffix the only provider of their type.
 
-Only the endpoints of a type are asked of its providers; `/p/NAME/` passes anything. That of a `gemini` provider leads to the
-root of its API, with `x-goog-api-key`: `/p/NAME/v1beta/models/MODEL:generateContent`; the API that is compatible with OpenAI's
+Requests go only to providers whose type supports the endpoint; `/p/NAME/` passes anything. For a `gemini` provider it leads to
+the root of its API, with `x-goog-api-key`: `/p/NAME/v1beta/models/MODEL:generateContent`; the API that is compatible with OpenAI's
 is at `/p/NAME/v1beta/openai/…` and at `/p/NAME/v1/chat/completions`. Azure's `base_url` is the resource, with or
 without `/openai`: then models are deployments, `/openai/deployments/MODEL/chat/completions?api-version=VERSION`. With any other
 path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is, and `/openai/v1` is sent no dated version.

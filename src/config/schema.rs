@@ -18,15 +18,15 @@ pub struct Config {
     pub server: Server,
     /// The Prometheus endpoint.
     pub metrics: Metrics,
-    /// What is written to stderr.
+    /// Log on stderr.
     pub log: Log,
-    /// How upstreams are called.
+    /// Requests to upstreams: timeouts, proxies, trusted certificates.
     pub http: Http,
-    /// What a failing upstream leads to, where its provider does not say otherwise.
+    /// Retries and circuit breakers of providers without their own.
     pub resilience: Resilience,
     /// Providers, in the order that decides ambiguous models: YAML order, then discovered ones by name.
     pub providers: Vec<Arc<Provider>>,
-    /// Routes: names that callers may ask for, and what serves them.
+    /// Model routes: names that clients may request, with their targets.
     pub routes: Vec<Route>,
     /// Every file that a secret was read from.
     pub secret_files: Vec<PathBuf>,
@@ -72,19 +72,19 @@ impl Config {
         format!("http://{}{path}", paths::dial_authority(&self.server.host, self.server.port))
     }
 
-    /// Whether only this machine can reach the listener.
+    /// True when only this machine can reach the listener.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         paths::is_loopback(&self.server.host)
     }
 
-    /// Whether the metrics endpoint is served on every interface.
+    /// True when the metrics endpoint is served on every interface.
     #[must_use]
     pub fn metrics_on_every_interface(&self) -> bool {
         paths::is_wildcard(self.metrics_address().0)
     }
 
-    /// Whether nobody may read the metrics endpoint: there are keys, and none of them opens it.
+    /// True when no key is valid for the metrics endpoint although `server.keys` exist.
     #[must_use]
     pub fn metrics_are_closed(&self) -> bool {
         let server = &self.server;
@@ -113,9 +113,9 @@ pub struct Server {
     pub port: u16,
     /// Prefix of every route: empty, or `/prefix` without a trailing slash.
     pub base_path: String,
-    /// The key that opens everything; `None` leaves the gateway open.
+    /// Key for everything; `None` leaves the gateway open.
     pub master_key: Option<Secret>,
-    /// Keys that open the API and nothing else, all valid at once.
+    /// Keys for the API only, all valid at once.
     pub keys: Vec<NamedKey>,
     /// Worker threads, each with its own runtime and listener.
     pub workers: NonZeroUsize,
@@ -129,20 +129,20 @@ pub struct Server {
     pub max_in_flight: Option<usize>,
     /// Deadlines of a connection.
     pub timeouts: ServerTimeouts,
-    /// How the server stops.
+    /// Graceful shutdown.
     pub shutdown: Shutdown,
 }
 
-/// A key of the API with the name its use is counted under.
+/// A key of the API with the name of its client.
 #[derive(Debug, Clone)]
 pub struct NamedKey {
-    /// Name of the caller.
+    /// Name of the client in metrics and logs.
     pub name: String,
     /// The key.
     pub key: Secret,
 }
 
-/// Deadlines of a caller's connection.
+/// Deadlines of a client's connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerTimeouts {
     /// From accept to the first byte.
@@ -157,10 +157,10 @@ pub struct ServerTimeouts {
     pub write: Duration,
 }
 
-/// How the server stops.
+/// Graceful shutdown.
 #[derive(Debug, Clone, Copy)]
 pub struct Shutdown {
-    /// Served as ever, but not ready, for this long.
+    /// Time of serving while not ready, before the drain begins.
     pub delay: Duration,
     /// Time for requests in flight to finish.
     pub grace: Duration,
@@ -169,30 +169,30 @@ pub struct Shutdown {
 /// The Prometheus endpoint.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Whether anything is collected at all.
+    /// Collects and exposes metrics.
     pub enabled: bool,
     /// Path of the endpoint, as configured: a leading slash, no trailing one, without the base path.
     pub endpoint: String,
     /// Own listener of the endpoint, host and port; then it is served there only, without the base path.
     pub listen: Option<(String, u16)>,
-    /// A credential that opens the endpoint and nothing else.
+    /// Credential for the endpoint only.
     pub token: Option<Secret>,
     /// (provider, model) pairs that get a label value of their own.
     pub max_models: usize,
-    /// Names per provider that get one by a good answer although nobody lists them.
+    /// Unlisted names per provider that get one after a successful response.
     pub max_unlisted_models: usize,
     /// Label sets of one family before names fold into `other`.
     pub max_series: usize,
 }
 
-/// What is written to stderr.
+/// Log on stderr.
 #[derive(Debug, Clone, Copy)]
 pub struct Log {
     /// Line format.
     pub format: LogFormat,
     /// Least level that is written.
     pub level: tracing::Level,
-    /// Which requests get a line.
+    /// Requests that get a line.
     pub requests: LogRequests,
 }
 
@@ -207,27 +207,27 @@ pub enum LogFormat {
     Text,
 }
 
-/// Which requests get a log line.
+/// Requests that get a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogRequests {
     /// Every one.
     All,
-    /// Those that did not end well.
+    /// Those that failed.
     Errors,
     /// None.
     Off,
 }
 
-/// How upstreams are called.
+/// Requests to upstreams: timeouts, proxies, trusted certificates.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// The whole dispatch of a request that does not stream.
+    /// Timeout of a whole dispatch that does not stream.
     pub timeout: Duration,
     /// TCP connect and TLS handshake.
     pub connect_timeout: Duration,
-    /// From dispatch to the first event of a stream.
+    /// Timeout from dispatch to the first event of a stream.
     pub stream_first_event: Duration,
-    /// Silence inside a stream.
+    /// Timeout between two events of a stream.
     pub stream_idle: Duration,
     /// Proxies on the way to upstreams.
     pub proxy: Proxy,
@@ -246,16 +246,16 @@ pub struct Proxy {
     pub no_proxy: Vec<String>,
 }
 
-/// What a failing upstream leads to.
+/// Retries and circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resilience {
-    /// The same target again.
+    /// Retries of the same target.
     pub retry: Retry,
-    /// No more calls for a while.
+    /// Circuit breaker.
     pub circuit_breaker: CircuitBreaker,
 }
 
-/// When the same target is asked again.
+/// Retries of the same target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retry {
     /// Attempts after the first; 0 is none.
@@ -264,18 +264,18 @@ pub struct Retry {
     pub initial_backoff: Duration,
     /// Longest pause.
     pub max_backoff: Duration,
-    /// What each pause is multiplied with for the next, at least 1.
+    /// Factor from one pause to the next, at least 1.
     pub backoff_factor: f64,
     /// Share of a pause that is random, 0 to 1.
     pub jitter_factor: f64,
 }
 
-/// When a provider is not called any more.
+/// Circuit breaker of a model, or of a provider that cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircuitBreaker {
-    /// Failed requests in a row that open it; 0 never does.
+    /// Consecutive failures that open it; 0 disables it.
     pub failure_threshold: u32,
-    /// Successful probes in a row that close it.
+    /// Consecutive successful probes that close it.
     pub success_threshold: u32,
     /// From opening to the first probe.
     pub timeout: Duration,

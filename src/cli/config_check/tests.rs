@@ -34,10 +34,9 @@ fn text_report_has_problems_settings_and_consequences() {
     let (problems, rest) = text.split_once("\n\n").expect("problems before settings");
     assert_eq!(
         problems,
-        "warning: environment AZURE_API_KEY: providers.azure: no models, and type azure has no list to ask for, so \
-         none of them is known; list them in models or AZURE_MODELS [no-models]\n\
+        "warning: environment AZURE_API_KEY: providers.azure: no models, and type azure has no list of models, so none is known; list them in models or AZURE_MODELS [no-models]\n\
          warning: environment AURORA_MASTER_KEY: server.master_key: shorter than 16 characters, so it can be \
-         guessed; make one with: openssl rand -hex 32 [short-master-key]"
+         guessed; generate one with: openssl rand -hex 32 [short-master-key]"
     );
     let (settings, rest) = rest.split_once("\n\n").expect("settings before consequences");
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -176,7 +175,7 @@ fn json_report_of_an_invalid_configuration() {
                 "line": null,
                 "column": null,
                 "key": "server.port",
-                "message": "a wrong value (got \"0\", expected a port from 1 to 65535)",
+                "message": "invalid value (got \"0\", expected a port from 1 to 65535)",
                 "fix": "write for example 8080",
             }],
             "metrics": null,

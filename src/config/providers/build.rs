@@ -14,9 +14,9 @@ use crate::config::sources::variables::Variables;
 use crate::config::values::{base_url, names, secrets, units};
 use crate::config::{Config, EffectiveSetting, Key, Provider, Secret};
 
-/// What checking providers works with.
+/// Input and output of checking providers.
 pub(crate) struct Builder<'a, 'f> {
-    /// What is read of it already: everything but providers and routes.
+    /// Everything but providers and routes, which is read already.
     pub(crate) config: &'a Config,
     pub(crate) files: &'a mut SecretFiles<'f>,
     pub(crate) assume_set: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Builder<'a, 'f> {
     pub(crate) settings: &'a mut Vec<EffectiveSetting>,
 }
 
-/// What came of the drafts.
+/// Result of checking the drafts.
 pub(crate) struct Built {
     /// Those that are complete, in the order of the file, then by name.
     pub(crate) providers: Vec<Arc<Provider>>,
@@ -83,7 +83,7 @@ impl Builder<'_, '_> {
         Some(provider)
     }
 
-    /// What is missing: an error in the file, otherwise a warning and the provider is left out.
+    /// Reports a missing field: an error in the file, otherwise a warning, and the provider is left out.
     fn incomplete(&mut self, draft: &Draft, id: &'static str, what: &str, field: &str) {
         let entry = &draft.entry;
         if entry.refused.contains(field) {
@@ -149,14 +149,14 @@ impl Builder<'_, '_> {
             return None;
         }
         let secret = entry.secret("api_key", self.files, self.problems)?;
-        let fix = "write the key that the provider gave out";
+        let fix = "write the key that the provider issued";
         if let Some(fault) = secret.as_ref().and_then(|secret| secrets::placeholder(secret, fix)) {
             let given = entry.fields.get("api_key").or_else(|| entry.fields.get("api_key_file"));
             let place = given.map_or(&entry.place, |given| &given.place);
             self.problems.warn(place, entry.path("api_key"), fault);
         }
         if secret.is_none() && draft.kind.needs_key {
-            let what = format!("no key, which type {} needs", draft.kind.name);
+            let what = format!("no key, which type {} requires", draft.kind.name);
             self.incomplete(draft, "no-key", &what, "api_key");
             return None;
         }
@@ -211,11 +211,10 @@ impl Builder<'_, '_> {
         models
     }
 
-    /// A type that cannot be asked for its models, and none are given.
+    /// Warns of a provider without models whose type has no list of models.
     fn unlisted(&mut self, draft: &Draft) {
         let Draft { entry, kind, .. } = draft;
-        let what =
-            format!("no models, and type {} has no list to ask for, so none of them is known", kind.name);
+        let what = format!("no models, and type {} has no list of models, so none is known", kind.name);
         let fix = format!("list them in models or {}", draft.variable("models"));
         self.problems.warn(&entry.place, &entry.key, Fault::new("no-models", what, fix));
     }

@@ -4,7 +4,7 @@ use crate::config::Provider;
 use crate::config::problem::Fault;
 
 impl Provider {
-    /// Whether its models are deployments: Azure's `base_url` is the resource, with or without `/openai`. With any other
+    /// True when its models are deployments: Azure's `base_url` is the resource, with or without `/openai`. With any other
     /// path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is.
     #[must_use]
     pub fn has_deployments(&self) -> bool {
@@ -12,7 +12,7 @@ impl Provider {
         self.kind.default_api_version.is_some() && (path.is_empty() || path.ends_with("/openai"))
     }
 
-    /// Checks the name of a model that it is to be asked for.
+    /// Checks the name of a model for requests to this provider.
     ///
     /// # Errors
     /// A name that no deployment of it can have.
@@ -28,7 +28,7 @@ impl Provider {
     }
 }
 
-/// Whether a model can be the name of a deployment, which stands in a path as it is.
+/// True when a model can be the name of a deployment, which goes into a path unescaped.
 #[must_use]
 pub fn is_deployment(model: &str) -> bool {
     model.starts_with(|first: char| first.is_ascii_alphanumeric())

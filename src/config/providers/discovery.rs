@@ -10,10 +10,10 @@ use crate::config::sources::variables::Variables;
 use crate::config::table::setting::{Setting, Shape, Slot};
 use crate::config::table::settings::SETTINGS;
 
-/// What variables say about one provider.
+/// A provider as variables describe it.
 pub(crate) struct Discovered {
     pub(crate) kind: &'static ProviderType,
-    /// Whether its variables carry a suffix, as in `OPENAI_EAST_API_KEY`.
+    /// True when its variables have a suffix, as in `OPENAI_EAST_API_KEY`.
     pub(crate) is_named: bool,
     /// `PREFIX` or `PREFIX_SUFFIX` of its variables.
     pub(crate) prefix: String,

@@ -12,7 +12,7 @@ use crate::config::values::names;
 pub(crate) struct Draft {
     pub(crate) entry: RawEntry,
     pub(crate) kind: &'static ProviderType,
-    /// Whether the file names it; then it must be complete.
+    /// True when the file names it; then it must be complete.
     pub(crate) in_file: bool,
 }
 
@@ -65,7 +65,7 @@ fn kind(entry: &RawEntry, problems: &mut Problems) -> Option<&'static ProviderTy
     let kind = provider_type(name);
     if kind.is_none() {
         let what = format!("unknown provider type (got {name:?}, expected one of {})", types());
-        let fix = "for any other OpenAI-shaped API write openai_compatible and its base_url";
+        let fix = "for any other OpenAI-compatible API write openai_compatible and its base_url";
         problems.error(place, entry.path("type"), Fault::new("unknown-provider-type", what, fix));
     }
     kind
@@ -84,7 +84,8 @@ fn overlay(
     let namesake = yaml.iter().position(|draft| draft.entry.name == name);
     let of_type: Vec<usize> = (0..in_file).filter(|index| same_type(&yaml[*index])).collect();
     let mut ignore = |what: String| {
-        let fix = format!("write ${{{}_API_KEY}} and the like where it belongs", found.prefix);
+        let fix =
+            format!("write ${{{}_API_KEY}} and the like in the provider that it belongs to", found.prefix);
         problems.warn(&found.place, "", Fault::new("ambiguous-variables", what, fix));
     };
     let target = match (namesake, of_type.as_slice()) {

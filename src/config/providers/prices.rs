@@ -1,4 +1,4 @@
-//! What the models of a provider cost.
+//! Prices of a provider's models.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::config::raw::given::RawEntry;
 use crate::config::values::{names, units};
 use crate::config::{EffectiveSetting, Key, Prices};
 
-/// Reads the prices of a provider; `models` are all it serves, or empty where it is asked.
+/// Reads the prices of a provider; `models` are those of the configuration, or empty.
 pub(crate) fn read(
     entry: &RawEntry,
     models: &[String],
@@ -26,7 +26,7 @@ pub(crate) fn read(
             problems.error(&place, &key, fault);
         }
         if !models.is_empty() && !models.iter().any(|listed| listed == model) {
-            let what = format!("{model:?} is none of the provider's models, so its prices are not used");
+            let what = format!("{model:?} is not one of the provider's models, so its prices are not used");
             problems.warn(&place, &key, Fault::new("unused-price", what, "write it as models has it"));
         }
         if let Some(price) = of_model(entry, model, &place, problems) {
@@ -37,7 +37,7 @@ pub(crate) fn read(
     prices
 }
 
-/// Where the prices of a model begin.
+/// Place at which the prices of a model begin.
 fn place(entry: &RawEntry, model: &str) -> Place {
     let fields = PRICES.iter().filter_map(|(name, _)| entry.fields.get(&field(model, name)));
     fields
@@ -58,7 +58,7 @@ fn field(model: &str, name: &str) -> String {
     format!("prices.{model}.{name}")
 }
 
-/// `None` where a price is wrong or missing, which is then said.
+/// `None` where a price is wrong or missing, which is then reported.
 fn of_model(entry: &RawEntry, model: &str, place: &Place, problems: &mut Problems) -> Option<Prices> {
     let [input, output, cache_read, cache_write] =
         PRICES.map(|(name, key)| entry.read(&field(model, name), key, units::price, problems));

@@ -12,9 +12,9 @@ use crate::config::{Resilience, Secret};
 pub struct Provider {
     /// Its name: `[a-z0-9][a-z0-9._-]{0,63}`.
     pub name: String,
-    /// The row of the provider table.
+    /// Its row of the provider table.
     pub kind: &'static ProviderType,
-    /// Where its API starts, without a trailing slash.
+    /// Base URL of its API, without a trailing slash.
     pub base_url: Url,
     /// Its credential; `None` where the type needs none.
     pub api_key: Option<Secret>,
@@ -24,17 +24,17 @@ pub struct Provider {
     pub organization: Option<String>,
     /// `openai-project` of every request, visible ASCII.
     pub project: Option<String>,
-    /// The models it serves; empty asks the provider.
+    /// Its models; when empty, the provider's own list is fetched.
     pub models: Vec<String>,
-    /// Whether streams are asked to declare their usage where the caller did not ask.
+    /// Requests usage of streams where the client does not.
     pub inject_usage: bool,
-    /// What its failures lead to.
+    /// Retries and circuit breaker.
     pub resilience: Resilience,
     /// Prices by model.
     pub prices: BTreeMap<String, Prices>,
 }
 
-/// What a model costs, in picodollars (10⁻¹² USD) per token: a USD per million tokens is 1,000,000 of them.
+/// Prices of a model in picodollars (10⁻¹² USD) per token: 1 USD per million tokens is 1,000,000 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prices {
     /// Input that no cache served.
@@ -47,7 +47,7 @@ pub struct Prices {
     pub cache_write: u64,
 }
 
-/// How a provider wants its credential.
+/// Header that carries the credential of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// `Authorization: Bearer KEY`.
@@ -67,11 +67,11 @@ pub struct ProviderType {
     pub name: &'static str,
     /// Prefix of its environment variables, `OPENAI` of `OPENAI_API_KEY`.
     pub env_prefix: &'static str,
-    /// Where its API starts; `None` makes `base_url` required.
+    /// Base URL of its API; `None` makes `base_url` required.
     pub default_base_url: Option<&'static str>,
-    /// Whether it refuses calls without a key.
+    /// True when requests need a key.
     pub needs_key: bool,
-    /// Where the credential goes.
+    /// Header of the credential.
     pub credential: Credential,
     /// Default `api-version` query parameter; the types that have one have deployments in their paths (Azure).
     pub default_api_version: Option<&'static str>,

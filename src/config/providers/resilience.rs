@@ -1,4 +1,4 @@
-//! What a provider has of its own in `resilience`, and what must hold of any.
+//! `resilience` of one provider, and the rules for any.
 
 use crate::config::problem::{Fault, Problems};
 use crate::config::raw::given::{Content, RawEntry};
@@ -6,7 +6,7 @@ use crate::config::table::settings;
 use crate::config::values::units;
 use crate::config::{EffectiveSetting, Key, Resilience, Retry};
 
-/// What stands for a provider.
+/// Resilience of a provider, with the settings that are its own.
 pub(crate) struct OfProvider {
     pub(crate) stands: Resilience,
     /// Those that are its own.

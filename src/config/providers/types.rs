@@ -127,7 +127,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     declaring_usage(row("openai", "OPENAI", "https://api.openai.com/v1", OPENAI)),
     ProviderType {
         credential: Credential::Anthropic,
-        // Its pages hold 20 models unless asked for more.
+        // Its pages hold 20 models by default.
         models_path: Some("/models?limit=1000"),
         ..declaring_usage(row("anthropic", "ANTHROPIC", "https://api.anthropic.com/v1", ANTHROPIC))
     },
@@ -168,7 +168,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     *OPENAI_COMPATIBLE,
 ];
 
-/// What most of them are: a public API behind a bearer key.
+/// A public API behind a bearer key, as most of them are.
 const fn row(
     name: &'static str,
     env_prefix: &'static str,

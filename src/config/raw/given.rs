@@ -1,4 +1,4 @@
-//! What the YAML file says before anything is checked; nothing here leaves this module's parent.
+//! Content of the YAML file before it is checked; nothing here leaves `config`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,14 @@ use crate::config::table::setting::Setting;
 use crate::config::values::secrets;
 use crate::config::{Key, Secret};
 
-/// What a file says.
+/// Content of a file.
 #[derive(Default)]
 pub(crate) struct RawConfig {
     pub(crate) settings: Vec<(&'static Setting, Given)>,
     pub(crate) providers: Vec<RawEntry>,
     pub(crate) keys: Vec<RawEntry>,
     pub(crate) routes: Vec<RawEntry>,
-    /// Whether a key stands in the file itself.
+    /// True when the file itself contains a key.
     pub(crate) has_inline_key: bool,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct RawEntry {
     pub(crate) place: Place,
     /// By their path within the entry, such as `base_url` or `prices.MODEL.input`.
     pub(crate) fields: BTreeMap<String, Given>,
-    /// Fields that are given but wrong, which is already said.
+    /// Fields that are given but invalid, which is already reported.
     pub(crate) refused: BTreeSet<String>,
 }
 
@@ -43,7 +43,7 @@ impl RawEntry {
         format!("{}.{field}", self.key)
     }
 
-    /// Whether a field is given, rightly or not.
+    /// True when a field is given, valid or not.
     pub(crate) fn has(&self, field: &str) -> bool {
         self.fields.contains_key(field) || self.refused.contains(field)
     }
@@ -55,7 +55,7 @@ impl RawEntry {
         }
     }
 
-    /// Reads a field, or says what its row of the table expects.
+    /// Reads a field, or reports what its row of the table expects.
     pub(crate) fn read<T>(
         &self,
         field: &str,
@@ -101,7 +101,7 @@ impl RawEntry {
         secret.map_err(|fault| problems.error(place, self.path(field), fault)).ok()
     }
 
-    /// The variables that a field names and nobody sets.
+    /// The unset variables that a field names.
     pub(crate) fn missing(&self, field: &str) -> Option<(&[String], &Place)> {
         match self.fields.get(field) {
             Some(Given { content: Content::Missing(names), place }) => Some((names, place)),

@@ -1,4 +1,4 @@
-//! What each layer says about a setting, and which one stands.
+//! The layers of a setting: a later one wins.
 
 use super::given::{Content, Given, RawConfig};
 use crate::config::problem::{Fault, Layer, Place, Problems};
@@ -21,7 +21,7 @@ pub(crate) struct Layers<'a, 'f> {
 }
 
 impl Layers<'_, '_> {
-    /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported. Returns what stands, as it is shown,
+    /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported. Returns the effective value, as it is shown,
     /// and its place.
     pub(crate) fn apply(&mut self, setting: &'static Setting, config: &mut Config) -> (String, Place) {
         let mut value = match setting.default {
@@ -72,7 +72,7 @@ impl Layers<'_, '_> {
         given
     }
 
-    /// What the file says.
+    /// Values of the file.
     pub(crate) fn in_file(&self, key: Key) -> Vec<Given> {
         let in_file = self.raw.settings.iter().filter(|(row, _)| row.key == key);
         in_file.map(|(_, given)| given.clone()).collect()
@@ -112,7 +112,7 @@ impl Layers<'_, '_> {
     }
 }
 
-/// What a setting is without its layers, in words; the row of what it follows from stands above its own.
+/// Default of a setting in words. The row that it is derived from comes before its own.
 fn derived(setting: &Setting, config: &mut Config) -> String {
     match (setting.key, &setting.default) {
         (Key::ServerWorkers, _) => config.server.workers.to_string(),

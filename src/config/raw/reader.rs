@@ -13,7 +13,7 @@ use crate::config::table::settings::{self, SETTINGS};
 use crate::config::values::names;
 use crate::config::values::secrets;
 
-/// Sections of upstream Aurora that this build has not got.
+/// Sections of other editions of Aurora, which are ignored.
 const UNSUPPORTED: &[&str] = &[
     "admin",
     "budgets",
@@ -38,7 +38,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) raw: RawConfig,
 }
 
-/// What has entries that are named by their owner.
+/// Sections whose entries have names of the owner's choice.
 #[derive(Clone, Copy)]
 enum List {
     Providers,
@@ -58,7 +58,7 @@ impl List {
     }
 }
 
-/// A path as people read it and as the settings table has it, where names are `NAME`, `MODEL` and `[]`.
+/// A path as it is shown and as the settings table has it, where names are `NAME`, `MODEL` and `[]`.
 #[derive(Clone, Default)]
 struct Path {
     shown: String,
@@ -127,7 +127,7 @@ impl Reader<'_> {
             Value::Map(entries) => entries,
             Value::Null => return,
             other => {
-                let what = format!("the wrong type (got {}, expected a section)", other.noun());
+                let what = format!("wrong type (got {}, expected a section)", other.noun());
                 let fix = "write the settings below it, indented";
                 return self.problems.error(
                     &self.place(node),
@@ -150,7 +150,7 @@ impl Reader<'_> {
             };
             let child = path.child(&name);
             if let Some(line) = seen.get(&name) {
-                let what = format!("set twice (first on line {line})");
+                let what = format!("is given twice (first on line {line})");
                 self.problems.error(
                     &place,
                     &child.shown,
@@ -201,7 +201,7 @@ impl Reader<'_> {
             }
             Value::Null => {}
             other => {
-                let what = format!("the wrong type (got {}, expected a list)", other.noun());
+                let what = format!("wrong type (got {}, expected a list)", other.noun());
                 let fix = "write one `- name: …` for each, and what belongs to it below";
                 self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
             }
@@ -254,7 +254,7 @@ impl Reader<'_> {
     /// One scalar, substituted; `None` when it is refused or empty.
     fn scalar(&mut self, setting: &'static Setting, node: &Node, path: &Path) -> Option<Content> {
         let Some(text) = text_of(&node.value, &setting.slot) else {
-            let what = format!("the wrong type (got {}, expected {})", node.value.noun(), setting.expected());
+            let what = format!("wrong type (got {}, expected {})", node.value.noun(), setting.expected());
             let fix = match node.value {
                 Value::Null => "write a value, or remove the line",
                 Value::Map(_) | Value::List(_) => "write one value",
@@ -286,7 +286,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A provider's key may be missing: `providers.rs` then leaves the provider out.
+    /// A provider's key may be missing: the provider is then left out.
     fn missing(
         &mut self,
         setting: &Setting,

@@ -1,4 +1,4 @@
-//! What `serve --demo` puts in the place of files and provider variables.
+//! Configuration of `serve --demo`, in place of files and provider variables.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(crate) fn default(key: Key) -> Option<&'static str> {
     }
 }
 
-/// The only provider. It fails on purpose, so it is neither asked again nor given up.
+/// The only provider. It fails on purpose, so it has neither retries nor a circuit breaker.
 pub(crate) fn provider(demo: &Demo, settings: &mut Vec<EffectiveSetting>) -> Provider {
     let kind = types::OPENAI_COMPATIBLE;
     let resilience = settings::NO_RESILIENCE;

@@ -1,4 +1,4 @@
-//! A digest by which replicas can be told apart.
+//! A digest that differs between replicas with different configurations.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `server.keys`: the callers' own keys, all valid at once.
+//! `server.keys`: the clients' own keys, all valid at once.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use crate::config::sources::files::SecretFiles;
 use crate::config::values::{names, secrets};
 use crate::config::{Config, EffectiveSetting, Key, NamedKey};
 
-/// Most keys; each is compared with what a caller presents.
+/// Most keys; each is compared with the client's.
 const MAX_KEYS: usize = 1000;
 
-/// The name that the master key's use is counted under.
+/// Client name of the master key in metrics and logs.
 pub const MASTER: &str = "master";
 
-/// What reading keys works with.
+/// Input and output of reading keys.
 pub(crate) struct KeyReader<'a, 'f> {
     pub(crate) config: &'a Config,
     pub(crate) files: &'a mut SecretFiles<'f>,
@@ -23,11 +23,11 @@ pub(crate) struct KeyReader<'a, 'f> {
 }
 
 impl KeyReader<'_, '_> {
-    /// Every key that is right, in the order of the file.
+    /// Every valid key, in the order of the file.
     pub(crate) fn read(mut self, raw: &[RawEntry]) -> Vec<NamedKey> {
         if let Some(entry) = raw.get(MAX_KEYS) {
             let what = format!("{} keys (expected {MAX_KEYS} or fewer)", raw.len());
-            let fix = "remove those that nobody uses";
+            let fix = "remove those that are not used";
             self.problems.error(&entry.place, "server.keys", Fault::new("too-many-keys", what, fix));
         }
         let mut names = BTreeMap::new();
@@ -82,7 +82,7 @@ impl KeyReader<'_, '_> {
     fn name(&mut self, entry: &RawEntry, names: &mut BTreeMap<String, Option<usize>>) -> Option<String> {
         let Some((name, place)) = entry.text("name") else {
             if !entry.has("name") {
-                let fault = Fault::new("no-name", "no name", "add a name, such as the caller's");
+                let fault = Fault::new("no-name", "no name", "add a name, such as that of the client");
                 self.problems.error(&entry.place, &entry.key, fault);
             }
             return None;
@@ -94,7 +94,7 @@ impl KeyReader<'_, '_> {
             Fault::new("bad-key-name", "master is the name of server.master_key", "write another name")
         } else if let Some(line) = names.insert(name.to_owned(), place.line) {
             let line = line.map(|line| format!(" (first on line {line})")).unwrap_or_default();
-            let what = format!("{name} names two keys{line}");
+            let what = format!("{name} is given twice{line}");
             Fault::new("duplicate-key-name", what, "give each a name of its own")
         } else {
             return Some(name.to_owned());

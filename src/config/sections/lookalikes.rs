@@ -24,7 +24,7 @@ pub(crate) fn check(variables: &Variables, texts: &Texts, problems: &mut Problem
             continue;
         }
         if let Some(meant) = meant(name, &known) {
-            let what = format!("{name} is no variable of Aurora");
+            let what = format!("{name} is not a variable of Aurora");
             let fault = Fault::new("unknown-variable", what, format!("did you mean {meant}?"));
             problems.warn(place, "", fault);
         }
@@ -47,7 +47,7 @@ fn known() -> BTreeSet<String> {
 }
 
 /// Addresses that Kubernetes and Docker put into the environment for a service named like a prefix of ours, and the
-/// model that programs which call a provider are told to ask for.
+/// model that other programs request of a provider.
 fn is_of_others(name: &str, value: &str, place: &Place) -> bool {
     let is_service_link = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
     is_service_link || place.layer == Layer::Environment && name.ends_with("_MODEL")

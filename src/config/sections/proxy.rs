@@ -10,7 +10,7 @@ use crate::config::raw::layers::Layers;
 use crate::config::sources::variables::Variables;
 use crate::config::{Config, Key, Proxy};
 
-/// What a variable of the setting means; in lower case it wins over its upper case.
+/// Meaning of a variable of the setting; its lower case wins over its upper case.
 pub(crate) fn meaning(variable: &str) -> &'static str {
     match variable {
         "NO_PROXY" | "no_proxy" => {
@@ -21,7 +21,7 @@ pub(crate) fn meaning(variable: &str) -> &'static str {
     }
 }
 
-/// Reads the setting from every layer; returns what stands, as it is shown, and its place.
+/// Reads the setting from every layer; returns the effective value, as it is shown, and its place.
 pub(crate) fn read(layers: &mut Layers<'_, '_>, config: &mut Config) -> (String, Place) {
     if layers.sources.demo.is_some() {
         return ("none".to_owned(), Place::new(Layer::Default, "--demo"));
@@ -80,7 +80,7 @@ fn url(text: &str) -> Result<Url, Fault> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&whole).map_err(|error| fault(&format!("not a URL ({error})")))?;
     if url.scheme() != "http" {
-        let what = format!("a proxy that is not spoken to by http (its scheme is {:?})", url.scheme());
+        let what = format!("not an http proxy (its scheme is {:?})", url.scheme());
         return Err(fault(&what));
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
@@ -130,8 +130,8 @@ mod tests {
             ("http://10.0.0.1:3128/", Ok("http://10.0.0.1:3128")),
             ("http://[::1]:3128", Ok("http://[::1]:3128")),
             ("http://user:password@proxy", Ok("http://…@proxy")),
-            ("https://proxy", Err("a proxy that is not spoken to by http (its scheme is \"https\")")),
-            ("socks5://proxy", Err("a proxy that is not spoken to by http (its scheme is \"socks5\")")),
+            ("https://proxy", Err("not an http proxy (its scheme is \"https\")")),
+            ("socks5://proxy", Err("not an http proxy (its scheme is \"socks5\")")),
             ("http://proxy/path", Err("more than a host and a port")),
             ("http://", Err("not a URL (empty host)")),
         ] {

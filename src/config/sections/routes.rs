@@ -1,4 +1,4 @@
-//! `routes`: names that callers may ask for, and the targets that serve them.
+//! `routes`: model names that clients may request, with their targets.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,14 +9,14 @@ use crate::config::raw::given::{Content, Given, RawEntry};
 use crate::config::values::names;
 use crate::config::{EffectiveSetting, Key, Provider};
 
-/// A name that callers may ask for, and what serves it.
+/// A model route: a name that clients may request, with its targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The model as callers name it.
+    /// Model name in the client's request.
     pub model: String,
     /// In the order of preference; never empty.
     pub targets: Vec<RouteTarget>,
-    /// Which target is asked first.
+    /// Choice of the first target.
     pub strategy: Strategy,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for RouteTarget {
     }
 }
 
-/// Which target of a route is asked first.
+/// Choice of the first target of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
@@ -56,7 +56,7 @@ impl Strategy {
     }
 }
 
-/// What reading routes works with.
+/// Input and output of reading routes.
 pub(crate) struct RouteReader<'a> {
     pub(crate) built: &'a Built,
     pub(crate) problems: &'a mut Problems,
@@ -100,7 +100,8 @@ impl<'a> RouteReader<'a> {
                 }
                 Some(target) => {
                     if routes.contains(text.as_str()) {
-                        let what = format!("{text} is a route too, but a target is asked of its provider");
+                        let what =
+                            format!("{text} is also a route, but a target is always a model of a provider");
                         let fix = "list the targets of that route here, or rename it";
                         self.problems.warn(place, &entry.key, Fault::new("target-is-route", what, fix));
                     }
@@ -123,7 +124,7 @@ impl<'a> RouteReader<'a> {
     /// `provider/model`: the provider ends at the first slash. `None` is already a problem.
     fn target(&mut self, text: &str, entry: &RawEntry, place: &Place) -> Option<RouteTarget> {
         if text == entry.name {
-            let what = format!("names itself (got {text:?}, expected the targets that serve it)");
+            let what = format!("is its own target (got {text:?}, expected provider/model)");
             let fix = "list other targets, or remove the route: provider/model works without one";
             self.problems.error(place, &entry.key, Fault::new("route-to-itself", what, fix));
             return None;
@@ -144,13 +145,13 @@ impl<'a> RouteReader<'a> {
         };
         let provider = self.provider(name, text, entry, place)?;
         if !provider.models.is_empty() && !provider.models.iter().any(|listed| listed == model) {
-            let what = format!("{text}: the models of provider {name} leave it out");
+            let what = format!("{text}: not among the models of provider {name}");
             let fix = format!("add {model} to providers.{name}.models, or correct the target");
             self.problems.error(place, &entry.key, Fault::new("unlisted-target", what, fix));
             return None;
         }
         if let Err(fault) = provider.check_deployment(model) {
-            // Its own list says so already.
+            // Already reported for its own list.
             if provider.models.is_empty() {
                 self.problems.error(place, &entry.key, fault);
             }
@@ -166,8 +167,8 @@ impl<'a> RouteReader<'a> {
         }
         if left_out.iter().any(|left_out| left_out == name) {
             if !self.problems.refused_below(&format!("providers.{name}")) {
-                let what = format!("{text} is left out, as its provider is");
-                let fix = format!("see what is said of provider {name}");
+                let what = format!("{text} is left out because its provider is");
+                let fix = format!("see the problem of provider {name}");
                 self.problems.warn(place, &entry.key, Fault::new("target-left-out", what, fix));
             }
             return None;

@@ -1,4 +1,4 @@
-//! What is allowed but worth a word, and what only shows once everything is read.
+//! Warnings, and errors that show only once everything is read.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,20 @@ use crate::config::{Config, Key};
 /// File descriptors kept for everything that is neither a connection nor a request in flight.
 pub(crate) const OTHER_FILES: usize = 64;
 
-/// What is wrong where nobody may read the metrics endpoint, and what to do.
-pub const CLOSED_METRICS: (&str, &str) =
-    ("closed to everyone, as server.keys open the API alone", "set METRICS_TOKEN or AURORA_MASTER_KEY");
+/// Problem and remedy of a metrics endpoint for which no key is valid.
+pub const CLOSED_METRICS: (&str, &str) = (
+    "closed to everyone, because server.keys are for the API only",
+    "set METRICS_TOKEN or AURORA_MASTER_KEY",
+);
 
-/// What is known beside the configuration itself.
+/// Facts beside the configuration itself.
 pub(crate) struct Facts<'a> {
-    /// Where the value of each setting came from.
+    /// Place of the value of each setting.
     pub(crate) places: &'a BTreeMap<Key, Place>,
     pub(crate) environment: &'a Environment,
     /// File descriptors that the process may open, where that is known and limited.
     pub(crate) file_limit: Option<u64>,
-    /// The file, when it holds a key and everyone may read it.
+    /// The configuration file, when it contains a key and is world-readable.
     pub(crate) readable_key_file: Option<Place>,
 }
 
@@ -32,7 +34,7 @@ impl Facts<'_> {
     }
 }
 
-/// Checks the whole.
+/// Checks the whole configuration.
 pub(crate) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     check_access(config, facts, problems);
     check_metrics(config, facts, problems);
@@ -41,7 +43,7 @@ pub(crate) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
     check_body_memory(config, facts, problems);
     check_caps(config, facts, problems);
     if let Some(file) = &facts.readable_key_file {
-        let what = "holds a key and can be read by every user of this machine";
+        let what = "contains a key and is readable by every user of this machine";
         problems.warn(
             file,
             "",
@@ -62,7 +64,7 @@ pub(crate) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
         );
     }
     if config.providers.is_empty() {
-        let what = "no provider, so every model request is answered 503";
+        let what = "no provider, so every model request gets 503";
         let fix = "set a key such as OPENAI_API_KEY, or add a provider to the configuration file";
         problems.warn(&Place::default_value(), "providers", Fault::new("no-provider", what, fix));
     }
@@ -72,7 +74,7 @@ fn check_access(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     let server = &config.server;
     let refused = problems.refused(Key::ServerMasterKey) || problems.refused_below("server.keys");
     if server.master_key.is_none() && server.keys.is_empty() && !refused {
-        let what = "not set, so whoever reaches the address may use the gateway";
+        let what = "not set, so anyone who can reach the address can use the gateway";
         problems.warn(
             &facts.place(Key::ServerMasterKey),
             Key::ServerMasterKey,
@@ -114,7 +116,7 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
             Fault::new("closed-metrics", what, fix),
         );
     } else if metrics.enabled && unlocked && !keys_refused && !paths::is_loopback(host) {
-        let what = format!("open to whoever reaches {}", paths::authority(host, port));
+        let what = format!("open to anyone who can reach {}", paths::authority(host, port));
         let fix = match metrics.listen {
             Some(_) => "set METRICS_TOKEN or AURORA_MASTER_KEY, or bind 127.0.0.1 with METRICS_LISTEN",
             None => "set METRICS_TOKEN or AURORA_MASTER_KEY, or bind 127.0.0.1 with AURORA_HOST",
@@ -127,7 +129,7 @@ fn check_metrics(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
     }
     let is_master = metrics.token.is_some() && metrics.token == server.master_key;
     if is_master && metrics.token != Some(secrets::assumed()) && !keys_refused {
-        let what = "the same as server.master_key, so whoever reads metrics may use the gateway";
+        let what = "the same as server.master_key, so anyone who reads metrics can use the gateway";
         problems.warn(
             &facts.place(Key::MetricsToken),
             Key::MetricsToken,
@@ -148,7 +150,7 @@ fn check_body_memory(config: &Config, facts: &Facts<'_>, problems: &mut Problems
     let server = &config.server;
     let Some(memory) = server.body_memory.filter(|memory| *memory < server.body_size_limit) else { return };
     let what = format!(
-        "less than server.body_size_limit (got {}, expected {} or more), so that larger bodies are always answered 503",
+        "less than server.body_size_limit (got {}, expected {} or more), so larger bodies always get 503",
         units::show_size(memory as u64),
         units::show_size(server.body_size_limit as u64),
     );

@@ -76,7 +76,7 @@ fn quoted_value(text: &str, name: &str, value_at: usize, quote: char, line_end: 
     Logical { len, quoted: Some(format!("{name}\"{content}\"\n")) }
 }
 
-/// Where the quote closes; a backslash hides the next character inside double quotes.
+/// Position of the closing quote; a backslash escapes the next character inside double quotes.
 fn closing(inside: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     for (index, c) in inside.char_indices() {

@@ -1,4 +1,4 @@
-//! Where settings come from.
+//! Sources of settings: the process environment, files, flags.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,12 +47,12 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// What [`crate::config::load`] reads.
+/// Input of [`crate::config::load`].
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The process environment.
     pub environment: Environment,
-    /// Where relative paths start; empty is the working directory.
+    /// Directory of relative paths; empty is the working directory.
     pub directory: PathBuf,
     /// `--config`; `AURORA_CONFIG_PATH` is looked up in `environment`.
     pub config_file: Option<PathBuf>,
@@ -77,15 +77,15 @@ pub struct Flag {
     pub name: &'static str,
     /// The setting.
     pub key: Key,
-    /// What was given.
+    /// Its value.
     pub value: String,
 }
 
-/// The embedded upstream of `serve --demo`: the only provider, whatever the files say.
+/// The embedded upstream of `serve --demo`: the only provider, regardless of the files.
 #[derive(Debug, Clone)]
 pub struct Demo {
-    /// Where it listens.
+    /// Its base URL.
     pub base_url: Url,
-    /// What it serves.
+    /// Its models.
     pub models: Vec<String>,
 }

@@ -16,10 +16,10 @@ use crate::config::problem::{Fault, Place};
 /// Largest configuration file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Where a configuration is looked for when nobody names one.
+/// Paths of the configuration file when none is named.
 pub(crate) const SEARCH: [&str; 3] = ["config.yaml", "config/config.yaml", "configs/config.yaml"];
 
-/// Why a file could not be read, and where.
+/// Fault of a file that could not be read, with its place.
 pub(crate) type Misread = Box<(Place, Fault)>;
 
 /// The first configuration file that exists below `directory`, readable or not.
@@ -27,7 +27,7 @@ pub(crate) fn find(directory: &Path) -> Option<PathBuf> {
     SEARCH.iter().map(PathBuf::from).find(|path| !is_absent(&directory.join(path)))
 }
 
-/// Whether there is nothing at all; a link that leads nowhere is something.
+/// True when the path does not exist; a dangling link does exist.
 fn is_absent(path: &Path) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
     path.symlink_metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
@@ -107,9 +107,9 @@ fn place_of(place: &Place, before: &[u8]) -> Place {
 
 /// Files that hold a secret.
 pub(crate) struct SecretFiles<'a> {
-    /// Where relative paths start.
+    /// Directory of relative paths.
     pub(crate) directory: &'a Path,
-    /// Every file that was asked for, with the place that names it.
+    /// Every file that was requested, with the place that names it.
     pub(crate) read: Vec<(Place, PathBuf)>,
 }
 
@@ -187,7 +187,7 @@ pub(crate) fn check_certificates(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether every user of the machine may read it.
+/// True when every user of the machine may read it.
 pub(crate) fn is_world_readable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)

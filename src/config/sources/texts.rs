@@ -12,7 +12,7 @@ pub struct Texts {
     pub(crate) env: Option<Text>,
 }
 
-/// A file and what it says.
+/// A file with its text.
 #[derive(Clone)]
 pub(crate) struct Text {
     /// As it is named or found, relative to the directory of the sources.
@@ -28,7 +28,7 @@ impl fmt::Debug for Texts {
 }
 
 impl Texts {
-    /// Files of `before` that are gone, unreadable or empty now, each as a sentence that says what to do.
+    /// Files of `before` that are gone, unreadable or empty now, each as a sentence with its remedy.
     ///
     /// `directory` is where relative paths start.
     #[must_use]
@@ -74,7 +74,7 @@ fn loss(before: &Text, now: Option<&Text>, directory: &Path) -> Option<String> {
     Some(format!("{shown} was read before and {what}; restore it, or restart to run without it"))
 }
 
-/// Whether nothing but comments and white space is left, in YAML as in `.env`.
+/// True for nothing but comments and white space, in YAML as in `.env`.
 fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }

@@ -38,7 +38,7 @@ pub(crate) fn dotenv_text(sources: &Sources, problems: &mut Problems) -> Option<
 pub(crate) struct Variables(BTreeMap<String, (String, Place)>);
 
 impl Variables {
-    /// Lays the environment over what `.env` says.
+    /// Lays the environment over the variables of `.env`.
     pub(crate) fn new(sources: &Sources, dotenv: Option<&Text>, problems: &mut Problems) -> Self {
         let mut variables = Self::default();
         if let Some(dotenv) = dotenv {

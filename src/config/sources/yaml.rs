@@ -38,7 +38,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// What it is, for people.
+    /// Its type in words.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -115,7 +115,7 @@ impl Node {
     }
 }
 
-/// Where a node stands; of a mapping, keys and values alternate.
+/// Position of a node; in a mapping, keys and values alternate.
 #[derive(Debug, Default)]
 struct Mark {
     line: usize,
@@ -174,7 +174,7 @@ impl Outline {
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
                 if self.open.len() == MAX_DEPTH {
-                    let what = format!("more than {MAX_DEPTH} sections and lists within each other");
+                    let what = format!("more than {MAX_DEPTH} nested sections and lists");
                     return refuse("yaml-depth", &what, "write it flatter");
                 }
                 self.open.push(mark(*anchor, 1));
@@ -187,11 +187,7 @@ impl Outline {
             Event::Scalar(_, _, anchor, _) => return self.close(mark(*anchor, 1)),
             Event::Alias(anchor) => {
                 let Some(size) = self.sizes.get(anchor).copied() else {
-                    return refuse(
-                        "yaml-bomb",
-                        "an alias of something that contains it",
-                        "write the value out",
-                    );
+                    return refuse("yaml-bomb", "an alias that contains itself", "write the value out");
                 };
                 return self.close(mark(0, size));
             }
@@ -210,7 +206,7 @@ impl Outline {
         };
         parent.size = parent.size.saturating_add(mark.size);
         if parent.size > MAX_NODES {
-            let what = format!("more than {MAX_NODES} values once its aliases are followed");
+            let what = format!("more than {MAX_NODES} values after its aliases are expanded");
             let fault = Fault::new("yaml-bomb", what, "write the values out");
             return Err(Refused::At(mark.line, mark.column, fault));
         }

@@ -17,15 +17,15 @@ pub(crate) struct Setting {
     pub(crate) help: &'static str,
 }
 
-/// What a setting is when no layer gives it.
+/// Value of a setting that no layer gives.
 pub(crate) enum Default {
     /// This text, read like any other.
     Text(&'static str),
-    /// What [`super::settings::blank`] holds; the words say what that is.
+    /// The value of [`super::settings::blank`], described in words.
     Derived(&'static str),
 }
 
-/// How a value is written and where it goes.
+/// Syntax of a value and the field that stores it.
 pub(crate) enum Slot {
     Text {
         expected: &'static str,
@@ -61,11 +61,11 @@ pub(crate) enum Slot {
     Choice(&'static [Word]),
     /// A URL in the file and six variables, read in `proxy.rs`.
     Proxy,
-    /// A value of an entry that is named by its owner (a provider, a route, a caller's key), read with the entry.
+    /// A value of an entry that is named by its owner (a provider, a route, a client's key), read with the entry.
     Entry(Shape),
 }
 
-/// How a value of an entry is written.
+/// Syntax of a value of an entry.
 #[derive(Clone, Copy)]
 pub(crate) enum Shape {
     Text,
@@ -82,12 +82,12 @@ pub(crate) enum Shape {
 /// One word of a [`Slot::Choice`]: its spellings, the first is shown.
 pub(crate) struct Word(pub(crate) &'static [&'static str], pub(crate) fn(&mut Config));
 
-/// A value as it was taken.
+/// A value as it was stored.
 #[derive(Debug)]
 pub(crate) struct Stored {
     /// As `config check` shows it.
     pub(crate) shown: String,
-    /// What was changed about it.
+    /// Notice of what was changed about it.
     pub(crate) notice: Option<Fault>,
 }
 
@@ -96,7 +96,7 @@ impl Setting {
         matches!(self.slot, Slot::Secret(_) | Slot::Entry(Shape::Secret))
     }
 
-    /// What may be written, for people.
+    /// Accepted values in words.
     pub(crate) fn expected(&self) -> String {
         match &self.slot {
             Slot::Text { expected, .. } => (*expected).to_owned(),
@@ -188,7 +188,7 @@ impl Setting {
         shown.map(|shown| Stored { shown, notice: None }).ok_or_else(|| self.refuse(text))
     }
 
-    /// That `text` is no value of this setting.
+    /// The fault of a text that is not a value of this setting.
     pub(crate) fn refuse(&self, text: &str) -> Fault {
         let got: String = text.chars().take(64).collect();
         let example = match (&self.default, &self.slot) {
@@ -201,7 +201,7 @@ impl Setting {
         };
         Fault::new(
             "bad-value",
-            format!("a wrong value (got {got:?}, expected {})", self.expected()),
+            format!("invalid value (got {got:?}, expected {})", self.expected()),
             format!("write for example {example}"),
         )
     }

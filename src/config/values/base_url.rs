@@ -1,4 +1,4 @@
-//! What a provider's `base_url` may be.
+//! Checks of a provider's `base_url`.
 
 use url::Url;
 
@@ -29,7 +29,7 @@ pub(crate) fn read(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
-/// Whether it leads back here, which cannot be meant, or elsewhere without TLS.
+/// Fault of a URL that leads back to Aurora itself, or to another host without TLS.
 pub(crate) fn judge(url: &Url, config: &Config) -> Option<(Severity, Fault)> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let near = paths::is_loopback(host) || paths::is_wildcard(host);
@@ -44,7 +44,7 @@ pub(crate) fn judge(url: &Url, config: &Config) -> Option<(Severity, Fault)> {
         return Some((Severity::Error, Fault::new("own-listener", what, fix)));
     }
     (url.scheme() == "http" && !near).then(|| {
-        let what = "keys and prompts travel to another host without TLS";
+        let what = "keys and prompts are sent to another host without TLS";
         (Severity::Warning, Fault::new("insecure-base-url", what, "write https"))
     })
 }

@@ -1,4 +1,4 @@
-//! What providers, callers and models may be called.
+//! Names of providers, clients and models.
 
 use crate::config::problem::Fault;
 

@@ -109,7 +109,7 @@ pub(crate) fn address(text: &str) -> Result<(String, u16), Fault> {
     };
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let Some(port) = port.parse().ok().filter(|_| digits) else {
-        return Err(bad("its port is no number from 0 to 65535", "write for example 0.0.0.0:9090"));
+        return Err(bad("the port is not a number from 0 to 65535", "write for example 0.0.0.0:9090"));
     };
     if name.is_empty() {
         return Err(bad("has no host", &format!("write 0.0.0.0:{port} for every interface")));

@@ -28,16 +28,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Shortest key that is not guessed, in characters.
+/// Shortest key that cannot be guessed, in characters.
 const MIN_KEY: usize = 16;
 
 /// Placeholders of other gateways' documentation, in lower case.
 const PLACEHOLDERS: [&str; 4] = ["changeme", "change-me", "change_me", "sk-1234"];
-/// How others begin: `your-api-key`, `sk-your-key`.
+/// Beginnings of others: `your-api-key`, `sk-your-key`.
 const PLACEHOLDER_STARTS: [&str; 3] = ["your-", "your_", "sk-your"];
 
-/// What to do about a key that will not do.
-pub(crate) const MAKE_ONE: &str = "make one with: openssl rand -hex 32";
+/// Remedy for a key that is not acceptable.
+pub(crate) const MAKE_ONE: &str = "generate one with: openssl rand -hex 32";
 
 /// A key that a header can carry; an empty one is none.
 ///
@@ -66,13 +66,13 @@ pub(crate) fn weakness(secret: &Secret, short_id: &'static str) -> Option<Fault>
     placeholder(secret, MAKE_ONE).or_else(|| is_short.then(|| Fault::new(short_id, what, MAKE_ONE)))
 }
 
-/// A key as documentation prints it, which loads so that its examples can be tried; `fix` says what to do.
+/// Fault of a key as documentation prints it; a warning, so that its examples can be tried.
 pub(crate) fn placeholder(secret: &Secret, fix: &str) -> Option<Fault> {
     let text = secret.expose().to_ascii_lowercase();
     let is_one = text.starts_with('<') && text.ends_with('>')
         || PLACEHOLDERS.contains(&text.as_str())
         || PLACEHOLDER_STARTS.iter().any(|start| text.starts_with(start));
-    let what = "a placeholder that everybody knows, not a key";
+    let what = "a placeholder from documentation, not a key";
     is_one.then(|| Fault::new("placeholder-key", what, fix))
 }
 

@@ -1,4 +1,4 @@
-//! How a value is written: booleans, numbers, sizes and durations.
+//! Syntax of values: booleans, numbers, sizes and durations.
 
 use std::time::Duration;
 

@@ -191,8 +191,8 @@ fn a_scrape_config_without_a_usable_key_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = "server: {keys: [{name: ci, key: a-key-of-the-tests-1}]}\nmetrics: {enabled: true}\n";
     std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
-    let refused = "aurora: error: the metrics endpoint is closed to everyone, as server.keys open the API \
-                   alone; set \
+    let refused = "aurora: error: the metrics endpoint is closed to everyone, \
+                   because server.keys are for the API only; set \
                    METRICS_TOKEN or AURORA_MASTER_KEY\n";
     let scrape_config = || {
         let mut command = aurora(&["metrics", "scrape-config"]);

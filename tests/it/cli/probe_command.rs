@@ -106,7 +106,7 @@ fn a_token_comes_from_a_variable_or_a_file() {
 fn a_broken_configuration_matters_only_without_a_url() {
     let server = RawServer::start([page(PAGE)]);
     let folder = folder(&[]);
-    let problem = "environment PORT: server.port: a wrong value (got \"x\", expected a port from 1 to 65535); \
+    let problem = "environment PORT: server.port: invalid value (got \"x\", expected a port from 1 to 65535); \
                    write for \
                    example 8080 [bad-value]";
     let run = |arguments: &[&str]| ran(folder.path(), &[("PORT", "x")], arguments);

@@ -112,7 +112,7 @@ fn yaml_aliases_of_large_lists_are_refused() {
     let text = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(5000), "*a,".repeat(5000));
     let place = 5 + 3 * 9;
     let expected = format!(
-        "error: config.yaml:2:{place}: more than 50000 values once its aliases are followed; write the values out [yaml-bomb]\n"
+        "error: config.yaml:2:{place}: more than 50000 values after its aliases are expanded; write the values out [yaml-bomb]\n"
     );
     assert_eq!(problems(&Folder::new(&[("config.yaml", &text)]).load(&QUIET)), expected);
 }
@@ -319,8 +319,7 @@ fn provider_types_without_a_model_list_require_models() {
     assert_eq!(
         problems.iter().filter(|problem| problem.contains("[no-models]")).collect::<Vec<_>>(),
         [
-            "config.yaml:2:3: providers.az: no models, and type azure has no list to ask for, so none of them is \
-          known; list them in models or AZURE_MODELS [no-models]"
+            "config.yaml:2:3: providers.az: no models, and type azure has no list of models, so none is known; list them in models or AZURE_MODELS [no-models]"
         ]
     );
     assert_eq!(settings(&loaded, "providers.az.models"), ["providers.az.models = none is known (default)"]);
@@ -408,7 +407,7 @@ fn demo_ignores_providers_unless_a_file_is_named() {
     let loaded = load(&named);
     assert_eq!(summary(&loaded), ("127.0.0.1".to_owned(), 1, false, "/metrics".to_owned()));
     let warning = "warning: config.yaml:4:3: providers.a: ignored by --demo; drop --demo to use it [demo-provider-only]\n\
-                   warning: config.yaml:6:6: routes.r: a/x is left out, as its provider is; see what is said of provider a \
+                   warning: config.yaml:6:6: routes.r: a/x is left out because its provider is; see the problem of provider a \
                    [target-left-out]\n";
     assert_eq!(problems(&loaded), warning);
     assert_eq!(settings(&loaded, "routes.r.targets"), ["routes.r.targets = demo/demo-fast (config.yaml:6)"]);
@@ -481,8 +480,7 @@ fn more_than_a_thousand_keys_are_refused() {
     };
     let loaded = Folder::new(&[("config.yaml", &yaml(1000))]).load(&QUIET);
     assert_eq!((problems(&loaded).as_str(), config(&loaded).server.keys.len()), ("", 1000));
-    let expected = "error: config.yaml:1003:5: server.keys: 1001 keys (expected 1000 or fewer); remove those that \
-                    nobody uses [too-many-keys]\n";
+    let expected = "error: config.yaml:1003:5: server.keys: 1001 keys (expected 1000 or fewer); remove those that are not used [too-many-keys]\n";
     assert_eq!(problems(&Folder::new(&[("config.yaml", &yaml(1001))]).load(&QUIET)), expected);
 }
 
@@ -490,7 +488,7 @@ fn more_than_a_thousand_keys_are_refused() {
 fn named_keys_alone_require_authentication_for_api_and_metrics() {
     let yaml = "server:\n  keys: [{name: ci, key: a-key-of-the-tests-1}]\nmetrics: {enabled: true}\n";
     let folder = Folder::new(&[("config.yaml", yaml)]);
-    let expected = "warning: config.yaml:3:20: metrics.endpoint: closed to everyone, as server.keys open the API alone; \
+    let expected = "warning: config.yaml:3:20: metrics.endpoint: closed to everyone, because server.keys are for the API only; \
                     set METRICS_TOKEN or AURORA_MASTER_KEY [closed-metrics]\n";
     assert_eq!(problems(&folder.load(&[QUIET[1]])), expected);
     assert_eq!(problems(&folder.load(&[QUIET[1], ("METRICS_TOKEN", "a-token-of-the-tests")])), "");
@@ -572,9 +570,9 @@ fn routes_keep_the_order_of_targets() {
     let loaded = Folder::new(&[("config.yaml", yaml)]).load(&QUIET);
     assert_eq!(
         problems(&loaded),
-        "warning: config.yaml:6:8: routes.one: a/x is a route too, but a target is asked of its provider; list the \
+        "warning: config.yaml:6:8: routes.one: a/x is also a route, but a target is always a model of a provider; list the \
          targets of that route here, or rename it [target-is-route]\n\
-         warning: config.yaml:7:9: routes.both: a/x is a route too, but a target is asked of its provider; list the \
+         warning: config.yaml:7:9: routes.both: a/x is also a route, but a target is always a model of a provider; list the \
          targets of that route here, or rename it [target-is-route]\n"
     );
     assert_eq!(
@@ -699,7 +697,7 @@ fn an_inline_key_in_a_world_readable_file_is_warned_of() {
     let path = folder.0.path().join("config.yaml");
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("permissions");
     let loaded = folder.load(&[QUIET[1]]);
-    let expected = "warning: config.yaml: holds a key and can be read by every user of this machine; \
+    let expected = "warning: config.yaml: contains a key and is readable by every user of this machine; \
                     chmod 600 it, or write ${VAR} instead of the key [readable-key]\n";
     assert_eq!(problems(&loaded), expected);
     assert!(!format!("{loaded:?}").contains(key));
@@ -735,7 +733,7 @@ fn listen_addresses_become_dialable_urls() {
 #[test]
 fn demoted_problems_are_warnings() {
     let loaded = Folder::new(&[]).load(&[QUIET[0], QUIET[1], ("PORT", "http")]).demoted();
-    let expected = "warning: environment PORT: server.port: a wrong value (got \"http\", expected a port from 1 to \
+    let expected = "warning: environment PORT: server.port: invalid value (got \"http\", expected a port from 1 to \
                     65535); write for example 8080 [bad-value]\n";
     assert_eq!(problems(&loaded), expected);
 }

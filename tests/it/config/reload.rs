@@ -130,7 +130,7 @@ fn an_invalid_configuration_is_refused_and_the_active_one_stays() {
         .map(|line| line["problem"].clone())
         .collect();
     let expected = [
-        "config.yaml:1:62: server.port: a wrong value (got \"high\", expected a port from 1 to 65535); write for example 8080 \
+        "config.yaml:1:62: server.port: invalid value (got \"high\", expected a port from 1 to 65535); write for example 8080 \
          [bad-value]",
         "config.yaml:3:13: routes.a: none/m: there is no provider none; known here: up [dangling-target]",
     ];

@@ -51,10 +51,9 @@ fn serve_prints_the_warnings_of_config_check() {
         variables.iter().fold(Setup::new().yaml(&yaml), |setup, (name, value)| setup.variable(name, value));
     let aurora = setup.file(".env", "AURORA_MASTERKEY=canary-value\n").start();
     let expected = [
-        ".env:1: AURORA_MASTERKEY is no variable of Aurora; did you mean AURORA_MASTER_KEY? [unknown-variable]",
-        "environment AURORA_MASTER_KEY: server.master_key: a placeholder that everybody knows, not a key; make one with: \
-         openssl rand -hex 32 [placeholder-key]",
-        "environment METRICS_ENABLE: METRICS_ENABLE is no variable of Aurora; did you mean METRICS_ENABLED? [unknown-variable]",
+        ".env:1: AURORA_MASTERKEY is not a variable of Aurora; did you mean AURORA_MASTER_KEY? [unknown-variable]",
+        "environment AURORA_MASTER_KEY: server.master_key: a placeholder from documentation, not a key; generate one with: openssl rand -hex 32 [placeholder-key]",
+        "environment METRICS_ENABLE: METRICS_ENABLE is not a variable of Aurora; did you mean METRICS_ENABLED? [unknown-variable]",
     ];
     assert_eq!(logged(&aurora), expected);
     assert_eq!(checked(aurora.folder(), "", &variables), expected);

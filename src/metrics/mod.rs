@@ -29,9 +29,10 @@ use crate::metrics::catalog::labels::{Direction, Label, Overflow, UNKNOWN, Unpri
 use crate::metrics::registry::Cold;
 use crate::metrics::series::cardinality::AdmittedModels;
 use crate::metrics::series::cells::Cell;
-use crate::metrics::series::handles::Outcomes;
+
 use crate::metrics::series::hot::HotFamilies;
 use crate::metrics::series::model_handles::ModelHandles;
+use crate::metrics::series::outcomes::Outcomes;
 use crate::metrics::series::table::{Extent, SeriesTable};
 use presence::Presence;
 

@@ -124,7 +124,7 @@ impl StreamFacts {
 pub struct DispatchFacts<'a> {
     /// Endpoint of the call.
     pub endpoint: Endpoint,
-    /// Whether the client asked for a stream.
+    /// True when the client requests a stream.
     pub stream: bool,
     /// Time at which it began.
     pub started: Instant,

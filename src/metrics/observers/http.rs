@@ -12,7 +12,8 @@ use crate::metrics::catalog::labels::{
     Tokens, UNKNOWN,
 };
 use crate::metrics::series::cells::{Counter, Histogram};
-use crate::metrics::series::handles::{CallerMetrics, Handle, ModelMetrics, ModelRouteMetrics};
+use crate::metrics::series::handles::{CallerMetrics, ModelMetrics, ModelRouteMetrics};
+use crate::metrics::series::outcomes::Handle;
 use crate::metrics::series::table::Series;
 use crate::metrics::{Shard, WorkerMetrics};
 
@@ -61,7 +62,7 @@ pub struct RequestFacts<'a> {
 pub struct CallFacts<'a> {
     /// Its endpoint.
     pub endpoint: Endpoint,
-    /// Whether the client asked for a stream.
+    /// True when the client requests a stream.
     pub stream: Stream,
     /// Target of the last dispatch.
     pub model: Option<&'a ModelMetrics>,

@@ -5,4 +5,5 @@ pub(crate) mod cells;
 pub(crate) mod handles;
 pub(crate) mod hot;
 pub(crate) mod model_handles;
+pub(crate) mod outcomes;
 pub(crate) mod table;

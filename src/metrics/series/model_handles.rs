@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 
 use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
-use super::handles::{Handle, Outcomes};
+use super::outcomes::{Handle, Outcomes};
 use super::table::{Series, SeriesTable};
 use crate::metrics::WorkerMetrics;
 use crate::metrics::catalog::labels::{

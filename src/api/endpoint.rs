@@ -43,6 +43,8 @@ pub enum Body {
     Json,
     /// A form (multipart/form-data) that names the model.
     Form,
+    /// Either of them, by its content type.
+    FormOrJson,
     /// Any bytes, or none, passed as they are: the `provider` query parameter chooses, or there is only one.
     AsIs,
 }
@@ -132,6 +134,21 @@ endpoints! {
         below: &[json("/responses/{id}/cancel", "POST"), json("/responses/{id}/input_items", "GET")],
         stream: StreamFormat::Responses, ..STORED
     }
+    /// Tokens a response would take in.
+    InputTokens = "/responses/input_tokens" { usage: Usage::Nothing, ..MODEL_CALL }
+    /// A shorter form of a conversation.
+    Compact = "/responses/compact" { usage: Usage::Expected, ..MODEL_CALL }
+    /// Conversations.
+    Conversations = "/conversations" { ..STORED }
+    /// One conversation and its items.
+    Conversation = "/conversations/{id}" {
+        methods: "GET,POST,DELETE",
+        below: &[
+            json("/conversations/{id}/items", "GET,POST"),
+            json("/conversations/{id}/items/{item_id}", "GET,DELETE"),
+        ],
+        ..STORED
+    }
     /// Embeddings.
     Embeddings = "/embeddings" { usage: Usage::Expected, of_deployment: true, ..MODEL_CALL }
     /// Reranking.
@@ -140,20 +157,65 @@ endpoints! {
     Messages = "/messages" { stream: StreamFormat::Messages, usage: Usage::Expected, ..MODEL_CALL }
     /// Tokens a message would have.
     CountTokens = "/messages/count_tokens" { usage: Usage::Nothing, ..MODEL_CALL }
+    /// Batches of messages.
+    MessageBatches = "/messages/batches" { methods: "GET,POST", ..STORED }
+    /// One batch of messages, its cancellation and its results.
+    MessageBatch = "/messages/batches/{id}" {
+        methods: "GET,DELETE",
+        below: &[json("/messages/batches/{id}/cancel", "POST"), download("/messages/batches/{id}/results")],
+        ..STORED
+    }
     /// Moderations.
     Moderations = "/moderations" { ..MODEL_CALL }
     /// Images from text.
     ImageGenerations = "/images/generations" { of_deployment: true, ..MODEL_CALL }
+    /// Images from images and text.
+    ImageEdits = "/images/edits" { body: Body::FormOrJson, of_deployment: true, ..MODEL_CALL }
+    /// Variations of an image.
+    ImageVariations = "/images/variations" { body: Body::Form, ..MODEL_CALL }
     /// Speech from text.
     Speech = "/audio/speech" { content: Content::NoPage, of_deployment: true, ..MODEL_CALL }
     /// Text from speech.
     Transcriptions = "/audio/transcriptions" {
         body: Body::Form, content: Content::NoPage, of_deployment: true, ..MODEL_CALL
     }
+    /// English text from speech.
+    Translations = "/audio/translations" {
+        body: Body::Form, content: Content::NoPage, of_deployment: true, ..MODEL_CALL
+    }
     /// Uploaded files.
     Files = "/files" { methods: "GET,POST", ..STORED }
     /// One file and its content.
     File = "/files/{id}" { methods: "GET,DELETE", below: &[download("/files/{id}/content")], ..STORED }
+    /// Uploads of files in parts.
+    Uploads = "/uploads" { ..STORED }
+    /// One upload: its parts, its completion, its cancellation.
+    Upload = "/uploads/{id}" {
+        methods: "",
+        below: &[
+            json("/uploads/{id}/parts", "POST"),
+            json("/uploads/{id}/complete", "POST"),
+            json("/uploads/{id}/cancel", "POST"),
+        ],
+        ..STORED
+    }
+    /// Vector stores.
+    VectorStores = "/vector_stores" { methods: "GET,POST", ..STORED }
+    /// One vector store, its files and a search in it.
+    VectorStore = "/vector_stores/{id}" {
+        methods: "GET,POST,DELETE",
+        below: &[
+            json("/vector_stores/{id}/search", "POST"),
+            json("/vector_stores/{id}/files", "GET,POST"),
+            json("/vector_stores/{id}/files/{file_id}", "GET,POST,DELETE"),
+            json("/vector_stores/{id}/files/{file_id}/content", "GET"),
+            json("/vector_stores/{id}/file_batches", "POST"),
+            json("/vector_stores/{id}/file_batches/{batch_id}", "GET"),
+            json("/vector_stores/{id}/file_batches/{batch_id}/cancel", "POST"),
+            json("/vector_stores/{id}/file_batches/{batch_id}/files", "GET"),
+        ],
+        ..STORED
+    }
     /// Batches.
     Batches = "/batches" { methods: "GET,POST", ..STORED }
     /// One batch and its cancellation.
@@ -209,6 +271,16 @@ impl Endpoint {
         }
     }
 
+    /// Usage that its responses declare, in a word.
+    #[must_use]
+    pub const fn usage_word(self) -> &'static str {
+        match self.row().usage {
+            Usage::Expected => "declared",
+            Usage::Possible => "optional",
+            Usage::Nothing => "none",
+        }
+    }
+
     /// Whether its responses declare the tokens they used, so that one without them counts as missing.
     #[must_use]
     pub const fn bears_tokens(self) -> bool {
@@ -231,6 +303,15 @@ impl Endpoint {
     #[must_use]
     pub const fn is_bearer_at_anthropic(self) -> bool {
         self.row().bearer_at_anthropic
+    }
+
+    /// Model and endpoint of a path below Azure's `/deployments/`; a model may hold slashes.
+    #[must_use]
+    pub fn of_deployment_path(path: &str) -> Option<(&str, Self)> {
+        let deployed = Self::ALL.iter().filter(|endpoint| endpoint.is_of_deployment());
+        let split = deployed.filter_map(|endpoint| Some((path.strip_suffix(endpoint.as_str())?, *endpoint)));
+        let (model, endpoint) = split.min_by_key(|(model, _)| model.len())?;
+        (!model.is_empty()).then_some((model, endpoint))
     }
 
     /// The endpoint of a path below a provider's base URL. Below an id any path counts with it.
@@ -274,6 +355,9 @@ mod tests {
             ("GET", "/responses", Endpoint::Other),
             ("GET", "/responses/r/x/y", Endpoint::Response),
             ("POST", "/messages/count_tokens", Endpoint::CountTokens),
+            ("POST", "/messages/batches", Endpoint::MessageBatches),
+            ("GET", "/messages/batches/b/results", Endpoint::MessageBatch),
+            ("POST", "/responses/compact", Endpoint::Compact),
             ("GET", "/files", Endpoint::Files),
             ("POST", "/files/", Endpoint::File),
             ("GET", "/files/f/content", Endpoint::File),
@@ -285,6 +369,17 @@ mod tests {
             ("POST", "/files/{id}", Endpoint::File),
         ] {
             assert_eq!(Endpoint::of_path(method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_stands_before_its_endpoint() {
+        let of = Endpoint::of_deployment_path;
+        assert_eq!(of("m/chat/completions"), Some(("m", Endpoint::ChatCompletions)));
+        assert_eq!(of("up/m/completions"), Some(("up/m", Endpoint::Completions)));
+        assert_eq!(of("m/images/edits"), Some(("m", Endpoint::ImageEdits)));
+        for path in ["", "m", "/chat/completions", "m/responses", "m/files", "m/chat/completions/x"] {
+            assert_eq!(of(path), None, "{path}");
         }
     }
 

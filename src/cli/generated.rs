@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::{Generator, Shell};
 use clap_mangen::Man;
 
-use super::{Cli, completions};
+use super::{Cli, completions, endpoint_page};
 
 /// Folders that hold generated files and nothing else.
 pub const FOLDERS: &[&str] = &["completions", "man", "monitoring/grafana/dashboards"];
@@ -31,6 +31,7 @@ pub fn files() -> Vec<GeneratedFile> {
         Shell::value_variants().iter().map(|shell| completion(*shell)).collect();
     man_pages(&root, &mut files);
     files.push(GeneratedFile { path: "docs/configuration.md".into(), contents: crate::config::reference() });
+    files.push(GeneratedFile { path: "docs/endpoints.md".into(), contents: endpoint_page::page() });
     files.push(GeneratedFile { path: "docs/metrics.md".into(), contents: crate::metrics::reference() });
     files.push(GeneratedFile {
         path: "monitoring/grafana/dashboards/aurora.json".into(),

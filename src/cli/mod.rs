@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod config_check;
+mod endpoint_page;
 pub mod generated;
 pub mod health;
 pub mod metrics;

@@ -140,10 +140,10 @@ pub fn form(data: &[u8]) {
     let at = data.iter().position(|byte| *byte == b'\n').unwrap_or(0);
     let Ok(content_type) = HeaderValue::from_bytes(&data[..at]) else { return };
     let body = Bytes::copy_from_slice(&data[at..]);
-    let Ok(form) = Form::of(Some(&content_type), &body) else { return };
+    let Ok(form) = Form::of(Some(&content_type), &body, None) else { return };
     assert_eq!(sent(form.body_for(&form.model, body.clone())), body, "nothing was to change");
     let edited = sent(form.body_for("another-model", body.clone()));
-    let again = Form::of(Some(&content_type), &edited).unwrap_or_else(|error| panic!("{error}"));
+    let again = Form::of(Some(&content_type), &edited, None).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((again.model.as_str(), again.stream), ("another-model", form.stream));
     assert_eq!(sent(again.body_for(&form.model, edited)), body, "the rest of the form changed");
 }

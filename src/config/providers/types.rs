@@ -9,19 +9,37 @@ const OPENAI: &[Endpoint] = &[
     Endpoint::Completions,
     Endpoint::Responses,
     Endpoint::Response,
+    Endpoint::InputTokens,
+    Endpoint::Compact,
+    Endpoint::Conversations,
+    Endpoint::Conversation,
     Endpoint::Embeddings,
     Endpoint::Moderations,
     Endpoint::ImageGenerations,
+    Endpoint::ImageEdits,
+    Endpoint::ImageVariations,
     Endpoint::Speech,
     Endpoint::Transcriptions,
+    Endpoint::Translations,
     Endpoint::Files,
     Endpoint::File,
+    Endpoint::Uploads,
+    Endpoint::Upload,
+    Endpoint::VectorStores,
+    Endpoint::VectorStore,
     Endpoint::Batches,
     Endpoint::Batch,
 ];
 
-const ANTHROPIC: &[Endpoint] =
-    &[Endpoint::ChatCompletions, Endpoint::Messages, Endpoint::CountTokens, Endpoint::Files, Endpoint::File];
+const ANTHROPIC: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Messages,
+    Endpoint::CountTokens,
+    Endpoint::MessageBatches,
+    Endpoint::MessageBatch,
+    Endpoint::Files,
+    Endpoint::File,
+];
 
 const GEMINI: &[Endpoint] = &[
     Endpoint::ChatCompletions,
@@ -36,6 +54,7 @@ const GROQ: &[Endpoint] = &[
     Endpoint::Responses,
     Endpoint::Speech,
     Endpoint::Transcriptions,
+    Endpoint::Translations,
     Endpoint::Files,
     Endpoint::File,
     Endpoint::Batches,
@@ -61,6 +80,7 @@ const XAI: &[Endpoint] = &[
     Endpoint::Embeddings,
     Endpoint::Messages,
     Endpoint::ImageGenerations,
+    Endpoint::ImageEdits,
     Endpoint::Files,
     Endpoint::File,
     Endpoint::Batches,
@@ -88,6 +108,7 @@ const VLLM: &[Endpoint] = &[
     Endpoint::Messages,
     Endpoint::CountTokens,
     Endpoint::Transcriptions,
+    Endpoint::Translations,
 ];
 
 const AZURE: &[Endpoint] = &[
@@ -97,16 +118,31 @@ const AZURE: &[Endpoint] = &[
     Endpoint::Response,
     Endpoint::Embeddings,
     Endpoint::ImageGenerations,
+    Endpoint::ImageEdits,
     Endpoint::Speech,
     Endpoint::Transcriptions,
+    Endpoint::Translations,
     Endpoint::Files,
     Endpoint::File,
+    Endpoint::Uploads,
+    Endpoint::Upload,
+    Endpoint::VectorStores,
+    Endpoint::VectorStore,
     Endpoint::Batches,
     Endpoint::Batch,
 ];
 
-const ORACLE: &[Endpoint] =
-    &[Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::Response, Endpoint::Files, Endpoint::File];
+const ORACLE: &[Endpoint] = &[
+    Endpoint::ChatCompletions,
+    Endpoint::Responses,
+    Endpoint::Response,
+    Endpoint::Conversations,
+    Endpoint::Conversation,
+    Endpoint::Files,
+    Endpoint::File,
+    Endpoint::VectorStores,
+    Endpoint::VectorStore,
+];
 
 /// Any other upstream with the OpenAI API. Its endpoints are not known, so none is refused; many need no key.
 pub(crate) const OPENAI_COMPATIBLE: &ProviderType = &ProviderType {

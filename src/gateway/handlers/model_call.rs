@@ -1,10 +1,12 @@
 //! A model call from its body to its response.
 
 use axum::body::Body;
+use axum::extract::{FromRequestParts as _, Path};
 use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::{Parts, Request};
 
+use super::routes::Prefix;
 use crate::api::Endpoint;
 use crate::gateway::dispatch::call::dispatch;
 use crate::gateway::http::body_memory::Reservation;
@@ -17,20 +19,22 @@ use crate::gateway::state::worker::WorkerState;
 
 /// A request whose body is not read yet.
 pub(crate) struct Received {
+    prefix: Prefix,
     pub(crate) head: Parts,
     pub(crate) request_id: HeaderValue,
     pub(crate) body: Body,
 }
 
-/// Relays one call: reads its body, finds its targets, carries it out.
+/// Relays one call: reads its body, finds its targets, carries it out. `named` is the model where the path names it.
 pub(crate) async fn call(
     worker: &WorkerState,
     endpoint: Endpoint,
+    named: Option<String>,
     mut received: Received,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
     let body = received.body(worker, record).await?;
-    let payload = Payload::of_model_call(endpoint, &received.head.headers, body).await?;
+    let payload = Payload::of_model_call(endpoint, &received.head.headers, body, named).await?;
     let operation = received.operation(OperationKind::Model, endpoint, payload);
     record.decoded(operation.stream);
 
@@ -39,20 +43,40 @@ pub(crate) async fn call(
 }
 
 impl Received {
-    pub(crate) fn new(request: Request<Body>, request_id: &HeaderValue) -> Self {
+    pub(crate) fn new(prefix: Prefix, request: Request<Body>, request_id: &HeaderValue) -> Self {
         let (head, body) = request.into_parts();
-        Self { head, request_id: request_id.clone(), body }
+        Self { prefix, head, request_id: request_id.clone(), body }
+    }
+
+    /// Model and endpoint that the path of a deployment names.
+    pub(crate) async fn deployment(
+        &mut self,
+        worker: &WorkerState,
+    ) -> Result<(String, Endpoint), GatewayError> {
+        let Path(path) = Path::<String>::from_request_parts(&mut self.head, &())
+            .await
+            .map_err(|_| GatewayError::NO_SUCH_ROUTE)?;
+        let (model, endpoint) = Endpoint::of_deployment_path(&path).ok_or(GatewayError::NO_SUCH_ROUTE)?;
+        // An escaped slash is part of the model alone.
+        if !self.path_below(worker).ends_with(endpoint.as_str()) {
+            return Err(GatewayError::NO_SUCH_ROUTE);
+        }
+        if model.chars().any(char::is_control) {
+            return Err(GatewayError::unknown_model(model));
+        }
+        Ok((model.to_owned(), endpoint))
     }
 
     /// The operation of a call whose body was read.
     pub(crate) fn operation(self, kind: OperationKind, endpoint: Endpoint, payload: Payload) -> Operation {
-        Operation::new(kind, endpoint, self.head, self.request_id, payload)
+        let is_azure = self.prefix.is_azure();
+        Operation::new(kind, endpoint, self.head, self.request_id, payload).by_azure_path(is_azure)
     }
 
-    /// The path behind the base path and `prefix`, both of which the route has shown to be there.
-    pub(crate) fn path_below(&self, worker: &WorkerState, prefix: &str) -> &str {
+    /// The path behind the base path and the prefix of the route, both of which it is known to begin with.
+    pub(crate) fn path_below(&self, worker: &WorkerState) -> &str {
         let path = self.head.uri.path();
-        path.get(worker.app.config.server.base_path.len() + prefix.len()..).unwrap_or_default()
+        path.get(worker.app.config.server.base_path.len() + self.prefix.as_str().len()..).unwrap_or_default()
     }
 
     /// The whole body, within the limits of the server; it must not be encoded.

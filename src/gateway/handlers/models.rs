@@ -1,9 +1,7 @@
 //! `GET /v1/models`: what all providers serve, in OpenAI's form.
 
-use axum::RequestExt as _;
-use axum::body::Body;
-use axum::extract::Path;
-use http::Request;
+use axum::extract::{FromRequestParts as _, Path};
+use http::request::Parts;
 use serde::Serialize;
 
 use crate::gateway::http::error::GatewayError;
@@ -49,8 +47,8 @@ pub(crate) fn list(worker: &WorkerState) -> Response {
 }
 
 /// One model by any of its ids; SDKs write the slash between provider and model as `%2F`.
-pub(crate) async fn show(worker: &WorkerState, mut request: Request<Body>) -> Result<Response, GatewayError> {
-    let id = request.extract_parts::<Path<String>>().await.map_or_else(|_| String::new(), |Path(id)| id);
+pub(crate) async fn show(worker: &WorkerState, mut head: Parts) -> Result<Response, GatewayError> {
+    let id = Path::from_request_parts(&mut head, &()).await.map_or_else(|_| String::new(), |Path(id)| id);
     let providers = &worker.app.providers;
     if providers.model_routes().contains(&id.as_str()) {
         return Ok(json(&model(id, OURS)));

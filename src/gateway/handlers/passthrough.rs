@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::gemini::{self, ModelCall};
 use super::model_call::Received;
+use super::routes::Prefix;
 use crate::api::Endpoint;
 use crate::api::endpoint::Content;
 use crate::api::usage::Declaration;
@@ -21,9 +22,6 @@ use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 use crate::providers::Upstream;
 
-/// What stands before the provider's name.
-const PREFIX: &str = "/p/";
-
 /// Relays one call as it is.
 pub(crate) async fn call(
     worker: &WorkerState,
@@ -31,7 +29,7 @@ pub(crate) async fn call(
     mut received: Received,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
-    let below = received.path_below(worker, PREFIX).to_owned();
+    let below = received.path_below(worker).to_owned();
     let place = Place::of(worker, &received.head.method, &below).ok_or(GatewayError::NO_SUCH_ROUTE)?;
     let (path, native_call) = (place.path, place.native_call);
     let providers = &worker.app.providers;
@@ -57,12 +55,12 @@ pub(crate) async fn call(
 
 /// The endpoint that a request is for, as far as it is one that is known.
 pub(crate) fn endpoint(worker: &WorkerState, method: &Method, uri: &Uri) -> Endpoint {
-    let base = worker.app.config.server.base_path.len() + PREFIX.len();
+    let base = worker.app.config.server.base_path.len() + Prefix::Passthrough.as_str().len();
     let below = uri.path().get(base..).unwrap_or_default();
     Place::of(worker, method, below).map_or(Endpoint::Other, |place| place.endpoint)
 }
 
-/// Where a path below [`PREFIX`] leads.
+/// Destination of a path below `/p/`.
 struct Place<'a> {
     /// `None` where no provider has the name.
     upstream: Option<&'a Arc<Upstream>>,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use super::model_call::Received;
-use super::routes::VERSION;
 use crate::api::Endpoint;
 use crate::api::endpoint::Content;
 use crate::gateway::dispatch::call::dispatch;
@@ -31,7 +30,7 @@ pub(crate) async fn call(
     mut received: Received,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
-    let path = received.path_below(worker, VERSION).to_owned();
+    let path = received.path_below(worker).to_owned();
     if !path.split('/').skip(1).all(path::is_id) {
         let message = "The id in the path holds what no id can: send it as the provider gave it.";
         return Err(GatewayError::invalid(message, Some("id"), "invalid_id"));

@@ -43,6 +43,40 @@ pub(crate) enum Page {
     Metrics,
 }
 
+/// Beginning of a route's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prefix {
+    /// OpenAI's API.
+    OpenAi,
+    /// The same as Azure has it, without a date.
+    AzureUndated,
+    /// The same as Azure has it, with a date in `api-version`.
+    AzureDated,
+    /// Azure's deployments.
+    AzureDeployments,
+    /// A provider by its name.
+    Passthrough,
+    /// Anything else.
+    None,
+}
+
+impl Prefix {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => paths::API,
+            Self::AzureUndated => "/openai/v1",
+            Self::AzureDated => paths::AZURE,
+            Self::AzureDeployments => "/openai/deployments/",
+            Self::Passthrough => "/p/",
+            Self::None => "",
+        }
+    }
+
+    pub(crate) const fn is_azure(self) -> bool {
+        matches!(self, Self::AzureUndated | Self::AzureDated | Self::AzureDeployments)
+    }
+}
+
 /// Kind of a request that has a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestKind {
@@ -50,6 +84,8 @@ pub(crate) enum RequestKind {
     Unmatched,
     /// A call of the model that the body names.
     ModelCall(Endpoint),
+    /// A call of the model that the path names, as Azure's clients make it.
+    Deployment,
     /// A call about what a provider keeps, and the content of its response.
     Stored(Endpoint, Content),
     /// Anything that a provider has.
@@ -65,7 +101,8 @@ pub(crate) enum RequestKind {
 pub(crate) struct Route {
     /// Its path in metrics and logs.
     pub(crate) template: Cow<'static, str>,
-    /// Its path for the router.
+    prefix: Prefix,
+    /// Its path for the router, behind the prefix.
     path: Cow<'static, str>,
     /// Methods, as an `Allow` header lists them.
     pub(crate) allow: &'static str,
@@ -80,18 +117,28 @@ impl Route {
     }
 
     const fn page(template: &'static str, path: &'static str, lock: Lock, page: Page) -> Self {
-        let (template, path) = (Cow::Borrowed(template), Cow::Borrowed(path));
-        Self { template, path, allow: "GET,HEAD", lock, action: Action::Page(page) }
+        let (template, path, allow) = (Cow::Borrowed(template), Cow::Borrowed(path), "GET,HEAD");
+        Self { template, prefix: Prefix::None, path, allow, lock, action: Action::Page(page) }
     }
 
     const fn request(
         template: &'static str,
-        path: &'static str,
+        (prefix, path): (Prefix, &'static str),
         allow: &'static str,
         kind: RequestKind,
     ) -> Self {
         let (template, path) = (Cow::Borrowed(template), Cow::Borrowed(path));
-        Self { template, path, allow, lock: Lock::Key, action: Action::Request(kind) }
+        Self { template, prefix, path, allow, lock: Lock::Key, action: Action::Request(kind) }
+    }
+
+    /// The prefixes under which it is found. Azure's clients have their own for the whole API.
+    fn prefixes(&self) -> &'static [Prefix] {
+        match self.prefix {
+            Prefix::OpenAi => &[Prefix::OpenAi, Prefix::AzureUndated, Prefix::AzureDated],
+            Prefix::AzureDeployments => &[Prefix::AzureDeployments],
+            Prefix::Passthrough => &[Prefix::Passthrough],
+            Prefix::AzureUndated | Prefix::AzureDated | Prefix::None => &[Prefix::None],
+        }
     }
 }
 
@@ -102,21 +149,34 @@ const METRICS: usize = 1;
 /// Methods that pass through.
 const ANY: &str = "GET,HEAD,POST,PUT,PATCH,DELETE";
 
-/// Prefix of the API's paths.
-pub(crate) const VERSION: &str = paths::API;
-
 /// Every route. The first two have no fixed path.
 pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let unmatched = Route::request("unmatched", "", "", RequestKind::Unmatched);
+    let unmatched = Route::request("unmatched", (Prefix::None, ""), "", RequestKind::Unmatched);
     let mut routes = vec![
         Route { lock: Lock::Open, ..unmatched },
         Route::page("metrics", "", Lock::MetricsKey, Page::Metrics),
     ];
     routes.extend(Endpoint::ALL.iter().flat_map(|endpoint| routes_of(*endpoint)));
     routes.extend([
-        Route::request("/v1/models", "/v1/models", "GET,HEAD", RequestKind::ListModels),
-        Route::request("/v1/models/{id}", "/v1/models/{*id}", "GET,HEAD", RequestKind::ShowModel),
-        Route::request("/p/{provider}/{rest}", "/p/{provider}/{*rest}", ANY, RequestKind::Passthrough),
+        Route::request("/v1/models", (Prefix::OpenAi, "/models"), "GET,HEAD", RequestKind::ListModels),
+        Route::request(
+            "/v1/models/{id}",
+            (Prefix::OpenAi, "/models/{*id}"),
+            "GET,HEAD",
+            RequestKind::ShowModel,
+        ),
+        Route::request(
+            "/openai/deployments/{model}/{rest}",
+            (Prefix::AzureDeployments, "{*rest}"),
+            "POST",
+            RequestKind::Deployment,
+        ),
+        Route::request(
+            "/p/{provider}/{rest}",
+            (Prefix::Passthrough, "{provider}/{*rest}"),
+            ANY,
+            RequestKind::Passthrough,
+        ),
         Route::page("/health", "/health", Lock::Open, Page::Health),
         Route::page("/health/ready", "/health/ready", Lock::Open, Page::Ready),
     ]);
@@ -127,11 +187,11 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
 fn routes_of(endpoint: Endpoint) -> impl Iterator<Item = Route> {
     endpoint.paths().map(move |at| {
         let kind = match endpoint.body() {
-            Body::Json | Body::Form => RequestKind::ModelCall(endpoint),
+            Body::Json | Body::Form | Body::FormOrJson => RequestKind::ModelCall(endpoint),
             Body::AsIs => RequestKind::Stored(endpoint, at.content),
         };
-        let path: Cow<'static, str> = Cow::Owned(format!("{VERSION}{}", at.path));
-        Route { template: path.clone(), path, ..Route::request("", "", at.methods, kind) }
+        let template = Cow::Owned(format!("{}{}", Prefix::OpenAi.as_str(), at.path));
+        Route { template, ..Route::request("", (Prefix::OpenAi, at.path), at.methods, kind) }
     })
 }
 
@@ -159,7 +219,10 @@ pub(crate) fn router(worker: &Arc<WorkerState>) -> Router {
     let base = &config.server.base_path;
     let mut router = Router::new();
     for (index, route) in ROUTES.iter().enumerate().skip(METRICS + 1) {
-        router = router.route(&format!("{base}{}", route.path), methods(worker, index));
+        for prefix in route.prefixes() {
+            let path = format!("{base}{}{}", prefix.as_str(), route.path);
+            router = router.route(&path, methods(worker, index, *prefix));
+        }
     }
     if worker.metrics.is_some() && config.metrics.listen.is_none() {
         router = with_metrics(router, worker);
@@ -172,7 +235,7 @@ pub(crate) fn metrics_router(worker: &Arc<WorkerState>) -> Router {
     let mut router = Router::new();
     for (index, route) in ROUTES.iter().enumerate() {
         if matches!(route.action, Action::Page(Page::Health | Page::Ready)) {
-            router = router.route(&route.path, methods(worker, index));
+            router = router.route(&route.path, methods(worker, index, Prefix::None));
         }
     }
     with_fallback(with_metrics(router, worker), worker)
@@ -180,19 +243,20 @@ pub(crate) fn metrics_router(worker: &Arc<WorkerState>) -> Router {
 
 fn with_metrics(router: Router, worker: &Arc<WorkerState>) -> Router {
     let path = worker.app.config.metrics_path();
-    router.route(&path, methods(worker, METRICS)).route(&format!("{path}/"), methods(worker, METRICS))
+    let metrics = || methods(worker, METRICS, Prefix::None);
+    router.route(&path, metrics()).route(&format!("{path}/"), metrics())
 }
 
 fn with_fallback(router: Router, worker: &Arc<WorkerState>) -> Router {
     let worker = Arc::clone(worker);
-    let unmatched = Routed::new(UNMATCHED);
+    let unmatched = Routed::new(UNMATCHED, Prefix::None);
     router.fallback(move |request| serve(Arc::clone(&worker), unmatched, request))
 }
 
 /// Every method, so that the response to a wrong one is ours.
-fn methods(worker: &Arc<WorkerState>, index: usize) -> MethodRouter {
+fn methods(worker: &Arc<WorkerState>, index: usize, prefix: Prefix) -> MethodRouter {
     let worker = Arc::clone(worker);
-    let routed = Routed::new(index);
+    let routed = Routed::new(index, prefix);
     any(move |request| serve(Arc::clone(&worker), routed, request))
 }
 
@@ -202,10 +266,12 @@ pub(crate) struct Routed {
     /// Its place in the table, as metrics count it.
     pub(crate) index: usize,
     pub(crate) route: &'static Route,
+    /// The prefix under which it was found.
+    pub(crate) prefix: Prefix,
 }
 
 impl Routed {
-    fn new(index: usize) -> Self {
-        Self { index, route: &ROUTES[index] }
+    fn new(index: usize, prefix: Prefix) -> Self {
+        Self { index, route: &ROUTES[index], prefix }
     }
 }

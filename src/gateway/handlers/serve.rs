@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::header::ALLOW;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
 use super::model_call::Received;
@@ -28,7 +29,7 @@ pub(crate) async fn serve(
     routed: Routed,
     request: Request<Body>,
 ) -> http::Response<Body> {
-    let Routed { index, route } = routed;
+    let Routed { index, route, prefix } = routed;
     let request_id = headers::request_id(request.headers());
     let admitted = admit(&worker, route, &request);
     let kind = match (route.action, &admitted) {
@@ -44,7 +45,8 @@ pub(crate) async fn serve(
     let outcome = match admitted {
         Err(refusal) => Err(refusal),
         Ok(caller) => {
-            let handled = handle(&worker, kind, request, &request_id, caller, &mut record);
+            let handled =
+                handle(&worker, kind, Received::new(prefix, request, &request_id), caller, &mut record);
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             handled.unwrap_or_else(|_| {
                 record.end_dispatch(Ending::Panicked);
@@ -107,36 +109,41 @@ async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Respon
 async fn handle(
     worker: &WorkerState,
     kind: RequestKind,
-    request: Request<Body>,
-    request_id: &HeaderValue,
+    mut received: Received,
     caller: Option<CallerIndex>,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
     match kind {
         RequestKind::Unmatched => not_draining(worker).and(Err(GatewayError::NO_SUCH_ROUTE)),
         RequestKind::ListModels => {
-            enter(worker, &request, caller, record)?;
+            enter(worker, &received.head, caller, record)?;
             Ok(models::list(worker))
         }
         RequestKind::ShowModel => {
-            enter(worker, &request, caller, record)?;
-            models::show(worker, request).await
+            enter(worker, &received.head, caller, record)?;
+            models::show(worker, received.head).await
         }
         RequestKind::ModelCall(endpoint) => {
             record.model_call(endpoint);
-            enter(worker, &request, caller, record)?;
-            model_call::call(worker, endpoint, Received::new(request, request_id), record).await
+            enter(worker, &received.head, caller, record)?;
+            model_call::call(worker, endpoint, None, received, record).await
+        }
+        RequestKind::Deployment => {
+            let (model, endpoint) = received.deployment(worker).await?;
+            record.model_call(endpoint);
+            enter(worker, &received.head, caller, record)?;
+            model_call::call(worker, endpoint, Some(model), received, record).await
         }
         RequestKind::Stored(endpoint, content) => {
             record.model_call(endpoint);
-            enter(worker, &request, caller, record)?;
-            resources::call(worker, endpoint, content, Received::new(request, request_id), record).await
+            enter(worker, &received.head, caller, record)?;
+            resources::call(worker, endpoint, content, received, record).await
         }
         RequestKind::Passthrough => {
-            let endpoint = passthrough::endpoint(worker, request.method(), request.uri());
+            let endpoint = passthrough::endpoint(worker, &received.head.method, &received.head.uri);
             record.model_call(endpoint);
-            enter(worker, &request, caller, record)?;
-            passthrough::call(worker, endpoint, Received::new(request, request_id), record).await
+            enter(worker, &received.head, caller, record)?;
+            passthrough::call(worker, endpoint, received, record).await
         }
     }
 }
@@ -144,7 +151,7 @@ async fn handle(
 /// Records the caller and takes a place in flight; refused while the gateway stops or is full.
 fn enter(
     worker: &WorkerState,
-    request: &Request<Body>,
+    head: &Parts,
     caller: Option<CallerIndex>,
     record: &mut RequestRecord,
 ) -> Result<(), GatewayError> {
@@ -152,12 +159,12 @@ fn enter(
         record.caller(worker, caller);
     }
     not_draining(worker)?;
-    if request.extensions().get::<BeyondCap>().is_some() {
+    if head.extensions.get::<BeyondCap>().is_some() {
         return Err(GatewayError::TOO_MANY_CONNECTIONS);
     }
     let in_flight = worker.app.lifecycle.enter(worker.app.limits.in_flight);
     record.hold(in_flight.ok_or(GatewayError::OVERLOADED)?);
-    panics::point("handler", request.uri().path().as_bytes());
+    panics::point("handler", head.uri.path().as_bytes());
     Ok(())
 }
 

@@ -20,8 +20,12 @@ pub(crate) struct Peek {
     pub(crate) model: String,
     /// Whether the answer is to be streamed.
     pub(crate) stream: bool,
-    /// Where the model's JSON string stands in the body, quotes included.
+    /// Place of the model's JSON value in the body, or of a member that names it.
     model_at: Range<usize>,
+    /// Text in which the value becomes that member; empty where the body has it.
+    member: [&'static str; 2],
+    /// Whether the body names the model as requested.
+    is_in_body: bool,
     /// What makes a stream declare its use, where the body does not ask for it.
     usage: Option<Splice>,
 }
@@ -36,6 +40,11 @@ struct Splice {
 impl Peek {
     /// Reads a body. It must be one JSON object; what is not read is still checked to be JSON.
     pub(crate) fn of(body: &[u8]) -> Result<Self, GatewayError> {
+        Self::read(body, None)
+    }
+
+    /// Reads a body; where the path names the model, that is the requested one, whatever the body says.
+    pub(crate) fn read(body: &[u8], named: Option<&str>) -> Result<Self, GatewayError> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             GatewayError::invalid(format!("The body is not UTF-8 (byte {at})."), None, "invalid_json")
@@ -47,16 +56,22 @@ impl Peek {
             let message = format!("`{twice}` stands twice in the body; send it once.");
             return Err(GatewayError::invalid(message, Some(twice), "duplicate_member"));
         }
-        let raw = members.model.ok_or_else(|| {
-            GatewayError::invalid(
-                "`model` is missing: name the model to use.",
-                Some("model"),
-                "missing_model",
-            )
-        })?;
-        let model = serde_json::from_str::<Cow<str>>(raw.get()).map_err(|_| {
-            GatewayError::invalid("`model` must be a string.", Some("model"), "invalid_model")
-        })?;
+        let written = members.model.map(|raw| serde_json::from_str::<Cow<str>>(raw.get()));
+        let model = match (named, written) {
+            (Some(named), written) => {
+                let is_in_body = written.is_some_and(|written| written.is_ok_and(|written| written == named));
+                (named.to_owned(), is_in_body)
+            }
+            (None, Some(Ok(written))) => (written.into_owned(), true),
+            (None, Some(Err(_))) => {
+                return Err(GatewayError::invalid(
+                    "`model` must be a string.",
+                    Some("model"),
+                    "invalid_model",
+                ));
+            }
+            (None, None) => return Err(GatewayError::missing_model()),
+        };
         let stream = match members.stream.map(RawValue::get) {
             Some("true") => true,
             Some("false" | "null") | None => false,
@@ -66,7 +81,12 @@ impl Peek {
             }
         };
         let usage = if stream { include_usage(text, members.stream_options) } else { None };
-        Ok(Self { model: model.into_owned(), stream, model_at: place(text, raw), usage })
+        let (model, is_in_body) = model;
+        let (model_at, member) = match members.model {
+            Some(raw) => (place(text, raw), ["", ""]),
+            None => new_member(text),
+        };
+        Ok(Self { model, stream, model_at, member, is_in_body, usage })
     }
 
     /// Whether the answer is a stream of an endpoint that declares its use only when asked, and this body does not ask.
@@ -78,9 +98,11 @@ impl Peek {
     /// for the question for usage where it is to be asked and is not.
     pub(crate) fn body_for(&self, upstream_model: &str, inject_usage: bool, body: Bytes) -> RequestBody {
         let nothing = body.len()..body.len();
-        let model = (upstream_model != self.model).then(|| {
-            let name = serde_json::Value::from(upstream_model).to_string();
-            (self.model_at.clone(), Bytes::from(name))
+        let is_other = upstream_model != self.model || !self.is_in_body;
+        let model = is_other.then(|| {
+            let name = serde_json::Value::from(upstream_model);
+            let [before, after] = self.member;
+            (self.model_at.clone(), Bytes::from(format!("{before}{name}{after}")))
         });
         let usage = self.usage.as_ref().filter(|_| inject_usage);
         let usage = usage.map(|splice| (splice.at.clone(), Bytes::from_static(splice.text.as_bytes())));
@@ -89,12 +111,20 @@ impl Peek {
             (Some(one), None) | (None, Some(one)) => {
                 RequestBody::replaced(body, one, (nothing, Bytes::new()))
             }
-            (Some(model), Some(usage)) if model.0.start < usage.0.start => {
+            // Both may be new members at the same place.
+            (Some(model), Some(usage)) if model.0.start <= usage.0.start => {
                 RequestBody::replaced(body, model, usage)
             }
             (Some(model), Some(usage)) => RequestBody::replaced(body, usage, model),
         }
     }
+}
+
+/// Place of a first member of an object, and the text around its value.
+fn new_member(text: &str) -> (Range<usize>, [&'static str; 2]) {
+    let at = text.find('{').map_or(0, |brace| brace + 1);
+    let is_empty = text[at..].trim_ascii_start().starts_with('}');
+    (at..at, [r#""model":"#, if is_empty { "" } else { "," }])
 }
 
 /// Where a value stands in the text that it was borrowed from.
@@ -284,6 +314,26 @@ mod tests {
         let body = br#"{"model":"m","stream":true}"#;
         assert!(!Peek::of(body).unwrap().lacks_usage(Endpoint::Responses));
         assert_eq!(sent(&Peek::of(body).unwrap(), "m", false, body), &body[..]);
+    }
+
+    #[test]
+    fn a_model_in_the_path_is_written_into_the_body() {
+        for (body, expected) in [
+            ("{ }", r#"{"model":"m" }"#),
+            (r#" {"stream":false}"#, r#" {"model":"m","stream":false}"#),
+            (r#"{"a":1,"model":null}"#, r#"{"a":1,"model":"m"}"#),
+            (r#"{"model":"other"}"#, r#"{"model":"m"}"#),
+            (r#"{"model":"named"}"#, r#"{"model":"m"}"#),
+            (r#"{"stream":true}"#, r#"{"model":"m","stream_options":{"include_usage":true},"stream":true}"#),
+        ] {
+            let peek = Peek::read(body.as_bytes(), Some("named")).unwrap();
+            assert_eq!(peek.model, "named");
+            assert_eq!(sent(&peek, "m", true, body.as_bytes()), expected, "{body}");
+            serde_json::from_str::<serde_json::Value>(expected).unwrap();
+        }
+        let same = r#"{"model":"named"}"#;
+        let peek = Peek::read(same.as_bytes(), Some("named")).unwrap();
+        assert_eq!(sent(&peek, "named", true, same.as_bytes()), same);
     }
 
     #[test]

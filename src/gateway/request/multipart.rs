@@ -24,13 +24,22 @@ pub(crate) struct Form {
     pub(crate) model: String,
     /// Whether the answer is to be streamed.
     pub(crate) stream: bool,
-    /// Where the model's value stands in the body.
+    /// Place of the model's value in the body, or of a part that names it.
     model_at: Range<usize>,
+    /// Text in which the value becomes that part; empty where the body has it.
+    part: [String; 2],
+    /// Whether the body names the model as requested.
+    is_in_body: bool,
 }
 
 impl Form {
-    /// Reads a body by the boundary that its content type names.
-    pub(crate) fn of(content_type: Option<&HeaderValue>, body: &[u8]) -> Result<Self, GatewayError> {
+    /// Reads a body by the boundary that its content type names; where the path names the model, that is the requested
+    /// one, whatever the body says.
+    pub(crate) fn of(
+        content_type: Option<&HeaderValue>,
+        body: &[u8],
+        named: Option<&str>,
+    ) -> Result<Self, GatewayError> {
         let delimiter = content_type.ok_or(NO_FORM).and_then(delimiter).map_err(invalid)?;
         let (mut model_at, mut stream) = (None, None);
         for part in Parts::of(body, &delimiter)? {
@@ -45,13 +54,19 @@ impl Form {
                 return Err(GatewayError::invalid(message, Some(field.1), "duplicate_member"));
             }
         }
-        let model_at = model_at.ok_or_else(|| {
-            let message = "`model` is missing: name the model to use.";
-            GatewayError::invalid(message, Some("model"), "missing_model")
-        })?;
-        let model = std::str::from_utf8(&body[model_at.clone()]).map_err(|_| {
-            GatewayError::invalid("`model` must be a string.", Some("model"), "invalid_model")
-        })?;
+        let written = model_at.clone().map(|at| std::str::from_utf8(&body[at]));
+        let (model, is_in_body) = match (named, written) {
+            (Some(named), written) => (named, written == Some(Ok(named))),
+            (None, Some(Ok(written))) => (written, true),
+            (None, Some(Err(_))) => {
+                return Err(GatewayError::invalid(
+                    "`model` must be a string.",
+                    Some("model"),
+                    "invalid_model",
+                ));
+            }
+            (None, None) => return Err(GatewayError::missing_model()),
+        };
         let stream = match stream.map(|at| &body[at]) {
             None => false,
             Some(value) if value.eq_ignore_ascii_case(b"true") => true,
@@ -61,18 +76,33 @@ impl Form {
                 return Err(GatewayError::invalid(message, Some("stream"), "invalid_stream"));
             }
         };
-        Ok(Self { model: model.to_owned(), stream, model_at })
+        let (model_at, part) = match model_at {
+            Some(at) => (at, [String::new(), String::new()]),
+            None => new_part(body, &delimiter),
+        };
+        Ok(Self { model: model.to_owned(), stream, model_at, part, is_in_body })
     }
 
     /// The body as it goes upstream: as received, but for the model where the provider knows it by another name.
     pub(crate) fn body_for(&self, upstream_model: &str, body: Bytes) -> RequestBody {
-        if upstream_model == self.model {
+        if upstream_model == self.model && self.is_in_body {
             return body.into();
         }
-        let model = Bytes::copy_from_slice(upstream_model.as_bytes());
+        let [before, after] = &self.part;
+        let model = Bytes::from([before, upstream_model, after].concat());
         let end = body.len();
         RequestBody::replaced(body, (self.model_at.clone(), model), (end..end, Bytes::new()))
     }
+}
+
+/// Place of a first part of a body, and the text around its contents.
+fn new_part(body: &[u8], delimiter: &str) -> (Range<usize>, [String; 2]) {
+    let boundary = delimiter.trim_start();
+    let line_break = delimiter.len() - boundary.len();
+    let later = || memmem::find(body, delimiter.as_bytes()).map_or(0, |at| at + line_break);
+    let at = if body.starts_with(boundary.as_bytes()) { 0 } else { later() };
+    let head = format!("{boundary}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
+    (at..at, [head, "\r\n".to_owned()])
 }
 
 /// A part's name, if it has one, and where its contents stand.
@@ -218,7 +248,7 @@ mod tests {
 
     fn form(kind: &str, body: impl AsRef<[u8]>) -> Result<Form, String> {
         let kind = HeaderValue::from_str(kind).unwrap();
-        Form::of(Some(&kind), body.as_ref()).map_err(|error| error.to_string())
+        Form::of(Some(&kind), body.as_ref(), None).map_err(|error| error.to_string())
     }
 
     fn sent(form: &Form, model: &str, body: impl AsRef<[u8]>) -> Bytes {
@@ -252,6 +282,25 @@ mod tests {
         }
         let read = form(TYPE, field("model", "") + "--xx \t\r\n\r\nno name\r\n--xx--").unwrap();
         assert_eq!(sent(&read, "m", field("model", "")), field("model", "m"));
+    }
+
+    #[test]
+    fn a_model_in_the_path_is_written_into_the_form() {
+        let kind = HeaderValue::from_static(TYPE);
+        let file = field("file", "x");
+        let expected = field("model", "m");
+        for (body, expected) in [
+            (format!("{file}--xx--"), format!("{expected}{file}--xx--")),
+            (format!("preamble\r\n{file}--xx--"), format!("preamble\r\n{expected}{file}--xx--")),
+            (format!("{}{file}--xx--", field("model", "other")), format!("{expected}{file}--xx--")),
+        ] {
+            let read = Form::of(Some(&kind), body.as_bytes(), Some("named")).unwrap();
+            assert_eq!(read.model, "named");
+            let sent = sent(&read, "m", &body);
+            assert_eq!(sent.to_ascii_lowercase(), expected.to_ascii_lowercase().as_bytes());
+            let again = Form::of(Some(&kind), &sent, None).unwrap();
+            assert_eq!(again.model, "m");
+        }
     }
 
     #[test]
@@ -330,7 +379,7 @@ mod tests {
             let read = form(TYPE, &body).unwrap();
             prop_assert_eq!(&read.model, &model);
             let sent = sent(&read, "other", &body);
-            let back = Form::of(Some(&HeaderValue::from_static(TYPE)), &sent).unwrap();
+            let back = Form::of(Some(&HeaderValue::from_static(TYPE)), &sent, None).unwrap();
             prop_assert_eq!(self::sent(&back, &model, &sent), body);
         }
     }

@@ -18,6 +18,9 @@ use crate::gateway::http::{headers, path};
 use crate::panics;
 use crate::providers::RequestBody;
 
+/// The query parameter that names a version of Azure's API.
+const API_VERSION: &str = "api-version";
+
 /// A body above this size is parsed off the worker.
 const PARSED_ELSEWHERE: usize = 256 << 10;
 
@@ -32,7 +35,9 @@ pub(crate) struct Operation {
     /// Below a provider's base URL, with its leading slash; encoded as it is to be sent.
     pub(crate) path: Cow<'static, str>,
     /// Without its question mark.
-    pub(crate) query: Option<String>,
+    query: Option<String>,
+    /// Whether the client used Azure's paths, whose `api-version` no other API has.
+    is_azure: bool,
     /// As the caller sent them.
     pub(crate) headers: HeaderMap,
     pub(crate) request_id: HeaderValue,
@@ -66,16 +71,28 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    /// Reads what a model call says of itself, large bodies off the worker.
+    /// Reads the fields of a model call, large bodies off the worker; `named` is the model where the path names it.
     pub(crate) async fn of_model_call(
         endpoint: Endpoint,
         headers: &HeaderMap,
         body: Bytes,
+        named: Option<String>,
     ) -> Result<Self, GatewayError> {
-        let form_type = (endpoint.body() == Body::Form).then(|| headers.get(CONTENT_TYPE).cloned());
+        let is_form = match endpoint.body() {
+            Body::Form => true,
+            Body::FormOrJson => !headers::is_json(headers),
+            Body::Json | Body::AsIs => false,
+        };
+        let form_type = is_form.then(|| headers.get(CONTENT_TYPE).cloned());
         parsed(body, move |body| match form_type {
-            Some(kind) => Form::of(kind.as_ref(), &body).map(|form| Self::Form { form, body }),
-            None => Peek::of(&body).map(|peek| Self::Json { peek, body }),
+            Some(kind) => {
+                let form = Form::of(kind.as_ref(), &body, named.as_deref())?;
+                Ok(Self::Form { form, body })
+            }
+            None => {
+                let peek = Peek::read(&body, named.as_deref())?;
+                Ok(Self::Json { peek, body })
+            }
         })
         .await
     }
@@ -126,6 +143,7 @@ impl Operation {
             method: head.method,
             path: endpoint.as_str().into(),
             query: None,
+            is_azure: false,
             headers: head.headers,
             request_id,
             stream: payload.stream(),
@@ -138,6 +156,20 @@ impl Operation {
     /// The same at another path, with the content of a 2xx response there.
     pub(crate) fn at(self, path: String, content: Content) -> Self {
         Self { path: path.into(), content, ..self }
+    }
+
+    /// The same by one of Azure's paths, or not.
+    pub(crate) fn by_azure_path(self, is_azure: bool) -> Self {
+        Self { is_azure, ..self }
+    }
+
+    /// The query as it goes to a target: with the client's `api-version` only where models are deployments.
+    fn query_to(&self, target: &ModelTarget) -> Option<Cow<'_, str>> {
+        let query = self.query.as_deref()?;
+        if self.is_azure && !target.upstream.provider.has_deployments() {
+            return path::take_parameter(query, API_VERSION).1.map(Cow::Owned);
+        }
+        Some(Cow::Borrowed(query))
     }
 
     /// The same with another query. That of a model call is for the provider alone.
@@ -189,8 +221,12 @@ impl Operation {
     /// The request as it goes to a target.
     pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<Request<RequestBody>, GatewayError> {
         let upstream = &target.upstream;
-        let address =
-            upstream.address(self.endpoint, &self.path, self.query.as_deref(), target.model.as_deref());
+        let address = upstream.address(
+            self.endpoint,
+            &self.path,
+            self.query_to(target).as_deref(),
+            target.model.as_deref(),
+        );
         let body = self.payload.body_for(target, self.injects_usage(target));
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();

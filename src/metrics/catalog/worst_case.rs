@@ -89,6 +89,7 @@ const fn count(length: usize) -> u64 {
 mod tests {
     use super::*;
 
+    const ENDPOINTS: u64 = crate::api::Endpoint::COUNT as u64;
     const BOUNDS: Bounds =
         Bounds { providers: 2, models: 10, model_routes: 3, callers: 4, routes: 5, max_series: 100_000 };
 
@@ -100,8 +101,8 @@ mod tests {
     #[test]
     fn labels_multiply_and_pairs_are_bounded_as_pairs() {
         for (name, expected) in [
-            ("aurora_requests_total", 14 * 18 * 79 * 2),
-            ("aurora_requests_in_flight", 2 * 18 * 2),
+            ("aurora_requests_total", 14 * ENDPOINTS * 79 * 2),
+            ("aurora_requests_in_flight", 2 * ENDPOINTS * 2),
             ("aurora_tokens_total", 14 * 7),
             ("aurora_answers_total", 15 * 9),
             ("aurora_caller_tokens_total", 4 * 2),
@@ -115,14 +116,14 @@ mod tests {
         ] {
             assert_eq!(of(name, BOUNDS), (expected, expected), "{name}");
         }
-        let duration = 14 * 18 * 2 * 3;
+        let duration = 14 * ENDPOINTS * 2 * 3;
         assert_eq!(of("aurora_request_duration_seconds", BOUNDS), (duration, duration * (17 + 3)));
     }
 
     #[test]
     fn names_fold_and_the_rest_does_not() {
         let bounds = Bounds { max_series: 100, ..BOUNDS };
-        let rest = 18 * 2 * 3;
+        let rest = ENDPOINTS * 2 * 3;
         assert_eq!(of("aurora_request_duration_seconds", bounds), (100 + rest, (100 + rest) * (17 + 3)));
         assert_eq!(of("aurora_tokens_total", bounds), (14 * 7, 14 * 7));
         assert_eq!(of("aurora_tokens_total", Bounds { max_series: 10, ..BOUNDS }), (10 + 7, 10 + 7));

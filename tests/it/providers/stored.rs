@@ -25,28 +25,57 @@ fn several(one: &Upstream, two: &Upstream) -> Aurora {
     Setup::new().yaml(&text).start()
 }
 
+/// Requests about stored resources: method, path, body.
+const RESOURCES: [(&str, &str, &str); 38] = [
+    ("GET", "/v1/responses/resp_a-1.b:c=", ""),
+    ("DELETE", "/v1/responses/resp_1", ""),
+    ("POST", "/v1/responses/resp_1/cancel", "{}"),
+    ("GET", "/v1/responses/resp_1/input_items?limit=2&after=%41", ""),
+    ("GET", "/v1/files?purpose=batch", ""),
+    ("GET", "/v1/files/file-1", ""),
+    ("DELETE", "/v1/files/file-1", ""),
+    ("POST", "/v1/batches", "{ \"input_file_id\": \"file-1\" }"),
+    ("GET", "/v1/batches?after=x&limit=1", ""),
+    ("GET", "/v1/batches/batch_1", ""),
+    ("POST", "/v1/batches/batch_1/cancel", ""),
+    ("POST", "/v1/conversations", "{ \"items\" : [] }"),
+    ("GET", "/v1/conversations/conv_1", ""),
+    ("POST", "/v1/conversations/conv_1", "{ \"metadata\" : {} }"),
+    ("DELETE", "/v1/conversations/conv_1", ""),
+    ("GET", "/v1/conversations/conv_1/items?limit=1", ""),
+    ("POST", "/v1/conversations/conv_1/items", "{ \"items\" : [] }"),
+    ("GET", "/v1/conversations/conv_1/items/msg_1", ""),
+    ("DELETE", "/v1/conversations/conv_1/items/msg_1", ""),
+    ("POST", "/v1/uploads", "{ \"bytes\" : 1 }"),
+    ("POST", "/v1/uploads/upload_1/parts", "--x\r\n\0\u{7f}\r\n--x--"),
+    ("POST", "/v1/uploads/upload_1/complete", "{ \"part_ids\" : [] }"),
+    ("POST", "/v1/uploads/upload_1/cancel", ""),
+    ("GET", "/v1/vector_stores?limit=1", ""),
+    ("POST", "/v1/vector_stores", "{ }"),
+    ("GET", "/v1/vector_stores/vs_1", ""),
+    ("POST", "/v1/vector_stores/vs_1", "{ \"name\" : \"n\" }"),
+    ("DELETE", "/v1/vector_stores/vs_1", ""),
+    ("POST", "/v1/vector_stores/vs_1/search", "{ \"query\" : \"q\" }"),
+    ("GET", "/v1/vector_stores/vs_1/files", ""),
+    ("POST", "/v1/vector_stores/vs_1/files", "{ }"),
+    ("POST", "/v1/vector_stores/vs_1/files/file-1", "{ }"),
+    ("DELETE", "/v1/vector_stores/vs_1/files/file-1", ""),
+    ("GET", "/v1/vector_stores/vs_1/files/file-1/content", ""),
+    ("POST", "/v1/vector_stores/vs_1/file_batches", "{ }"),
+    ("GET", "/v1/vector_stores/vs_1/file_batches/b_1", ""),
+    ("POST", "/v1/vector_stores/vs_1/file_batches/b_1/cancel", ""),
+    ("GET", "/v1/vector_stores/vs_1/file_batches/b_1/files", ""),
+];
+
 #[test]
 fn resource_paths_are_forwarded_to_the_only_provider() {
     let object = "{ \"id\" : \"x\" }\n";
     let mut upstream = Upstream::start();
-    let paths = [
-        ("GET", "/v1/responses/resp_a-1.b:c=", ""),
-        ("DELETE", "/v1/responses/resp_1", ""),
-        ("POST", "/v1/responses/resp_1/cancel", "{}"),
-        ("GET", "/v1/responses/resp_1/input_items?limit=2&after=%41", ""),
-        ("GET", "/v1/files?purpose=batch", ""),
-        ("GET", "/v1/files/file-1", ""),
-        ("DELETE", "/v1/files/file-1", ""),
-        ("POST", "/v1/batches", "{ \"input_file_id\": \"file-1\" }"),
-        ("GET", "/v1/batches?after=x&limit=1", ""),
-        ("GET", "/v1/batches/batch_1", ""),
-        ("POST", "/v1/batches/batch_1/cancel", ""),
-    ];
-    for (_, path, _) in paths {
+    for (_, path, _) in RESOURCES {
         upstream = upstream.on(path, json(object));
     }
     let aurora = gateway(&upstream, "", "");
-    for (method, path, body) in paths {
+    for (method, path, body) in RESOURCES {
         let response = aurora.send(request(method, path, &format!("{}x-request-id: r\r\n", key()), body));
         assert_eq!(response.status_and_text(), (200, object), "{method} {path}");
         // The list of models is requested at any time.
@@ -69,13 +98,76 @@ fn resource_paths_are_forwarded_to_the_only_provider() {
         &[
             "up unknown /batches 200 success false 2",
             "up unknown /batches/{id} 200 success false 2",
+            "up unknown /conversations 200 success false 1",
+            "up unknown /conversations/{id} 200 success false 7",
             "up unknown /files 200 success false 1",
             "up unknown /files/{id} 200 success false 2",
             "up unknown /responses/{id} 200 success false 4",
+            "up unknown /uploads 200 success false 1",
+            "up unknown /uploads/{id} 200 success false 3",
+            "up unknown /vector_stores 200 success false 2",
+            "up unknown /vector_stores/{id} 200 success false 13",
         ],
     );
-    aurora.settles("aurora_answers_total", &["unknown ok 11"]);
+    aurora.settles("aurora_answers_total", &["unknown ok 38"]);
     aurora.settles("aurora_usage_reports_total", &[]);
+}
+
+#[test]
+fn batches_of_messages_go_to_anthropic_as_its_own_api_wants_it() {
+    let batch = r#"{"id":"msgbatch_1","type":"message_batch","usage":{"input_tokens":7,"output_tokens":1}}"#;
+    let lines = "{\"custom_id\":\"a\",\"result\":{}}\n{\"custom_id\":\"b\",\"result\":{}}\n";
+    let upstream = Upstream::start()
+        .on("claude", json("{}"))
+        .on("/v1/messages/batches", json(batch))
+        .on("/v1/messages/batches?limit=2", json(batch))
+        .on("/v1/messages/batches/msgbatch_1", json(batch))
+        .on("/v1/messages/batches/msgbatch_1/cancel", json(batch))
+        .on(
+            "/v1/messages/batches/msgbatch_1/results",
+            response("200 OK", "content-type: application/x-jsonl\r\n", lines),
+        );
+    let text = yaml(&upstream, "", "").replace("type: openai_compatible", "type: anthropic");
+    let aurora = Setup::new().yaml(&text).start();
+    let requests =
+        r#"{ "requests": [{"custom_id":"a","params":{"model":"claude","max_tokens":1,"messages":[]}}] }"#;
+    for (method, path, body, expected) in [
+        ("POST", "/v1/messages/batches", requests, batch),
+        ("GET", "/v1/messages/batches?limit=2", "", batch),
+        ("GET", "/v1/messages/batches/msgbatch_1", "", batch),
+        ("DELETE", "/v1/messages/batches/msgbatch_1", "", batch),
+        ("POST", "/v1/messages/batches/msgbatch_1/cancel", "", batch),
+        ("GET", "/v1/messages/batches/msgbatch_1/results", "", lines),
+    ] {
+        let headers = format!("{}x-request-id: r\r\nanthropic-beta: a\r\n", key());
+        assert_eq!(
+            aurora.send(request(method, path, &headers, body)).status_and_text(),
+            (200, expected),
+            "{method} {path}"
+        );
+        let call = upstream.calls().pop().expect("a call");
+        assert_eq!((line(&call), &*call.body), (&*format!("{method} {path} HTTP/1.1"), body.as_bytes()));
+        let expected = [
+            "accept-encoding: identity".to_owned(),
+            "anthropic-beta: a".to_owned(),
+            "anthropic-version: 2023-06-01".to_owned(),
+            format!("host: {}", upstream.address),
+            format!("x-api-key: {PROVIDER_KEY}"),
+            "x-request-id: r".to_owned(),
+        ];
+        let headers: Vec<_> =
+            call.headers().into_iter().filter(|line| !line.starts_with("content-length: ")).collect();
+        assert_eq!(headers, expected, "{method} {path}");
+    }
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up unknown /messages/batches 200 success false 2",
+            "up unknown /messages/batches/{id} 200 success false 4",
+        ],
+    );
+    // The tokens of a batch are not those of looking at it.
+    aurora.settles("aurora_tokens_total", &[]);
 }
 
 #[test]

@@ -9,31 +9,42 @@ const TYPES: &str = "openai anthropic gemini groq deepseek openrouter xai zai mi
                      openai_compatible";
 
 /// Endpoints that name a model, and the types that have them, in the order above.
-const SPOKEN: [(&str, &str); 11] = [
+const SPOKEN: [(&str, &str); 16] = [
     (
         "/chat/completions",
         "openai anthropic gemini groq deepseek openrouter xai zai minimax ollama vllm azure oracle openai_compatible",
     ),
     ("/completions", "openai deepseek openrouter xai ollama vllm azure openai_compatible"),
     ("/responses", "openai groq openrouter xai ollama vllm azure oracle openai_compatible"),
+    ("/responses/input_tokens", "openai openai_compatible"),
+    ("/responses/compact", "openai openai_compatible"),
     ("/embeddings", "openai gemini openrouter xai ollama vllm azure jina openai_compatible"),
     ("/rerank", "openrouter vllm jina openai_compatible"),
     ("/messages", "anthropic openrouter xai ollama vllm openai_compatible"),
     ("/messages/count_tokens", "anthropic vllm openai_compatible"),
     ("/moderations", "openai openai_compatible"),
     ("/images/generations", "openai gemini xai zai ollama azure openai_compatible"),
+    ("/images/edits", "openai xai azure openai_compatible"),
+    ("/images/variations", "openai openai_compatible"),
     ("/audio/speech", "openai groq openrouter ollama azure openai_compatible"),
     ("/audio/transcriptions", "openai groq openrouter zai ollama vllm azure openai_compatible"),
+    ("/audio/translations", "openai groq vllm azure openai_compatible"),
 ];
 
-const DEPLOYED: [&str; 6] = [
+const DEPLOYED: [&str; 8] = [
     "/chat/completions",
     "/completions",
     "/embeddings",
     "/images/generations",
+    "/images/edits",
     "/audio/speech",
     "/audio/transcriptions",
+    "/audio/translations",
 ];
+
+/// Endpoints that are sent a form.
+const FORMS: [&str; 4] =
+    ["/images/edits", "/images/variations", "/audio/transcriptions", "/audio/translations"];
 
 /// Where a type is requested `m` when its base URL is `/TYPE/v1`, or for Azure the host alone.
 fn target(kind: &str, endpoint: &str) -> String {
@@ -48,7 +59,7 @@ fn target(kind: &str, endpoint: &str) -> String {
 
 fn call_of(endpoint: &str, model: &str) -> Vec<u8> {
     let path = format!("/v1{endpoint}");
-    if endpoint == "/audio/transcriptions" {
+    if FORMS.contains(&endpoint) {
         let form = format!("--x\r\ncontent-disposition: form-data; name=model\r\n\r\n{model}\r\n--x--\r\n");
         return request(
             "POST",
@@ -80,7 +91,9 @@ fn line(call: &Call) -> &str {
 fn every_provider_type_gets_requests_at_its_urls_with_its_authentication() {
     let mut upstream = Upstream::start().on("m", json("{}"));
     for kind in TYPES.split(' ') {
-        upstream = upstream.on(&target(kind, "/audio/transcriptions"), json("{}"));
+        for endpoint in FORMS {
+            upstream = upstream.on(&target(kind, endpoint), json("{}"));
+        }
     }
     let provider = |kind: &str| {
         let base = if kind == "azure" { String::new() } else { format!("/{kind}/v1") };

@@ -1,5 +1,6 @@
 //! Requests: HTTP routes, methods, bodies, forms, malformed requests.
 
+pub(crate) mod azure_client;
 pub(crate) mod body_memory;
 pub(crate) mod http_surface;
 pub(crate) mod invalid;

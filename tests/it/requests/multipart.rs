@@ -68,6 +68,75 @@ fn a_form_field_selects_streaming() {
 }
 
 #[test]
+fn forms_of_images_and_translations_pass_and_their_tokens_count() {
+    let usage = r#"{"data":[],"usage":{"input_tokens":9,"output_tokens":4,"total_tokens":13}}"#;
+    let upstream = Upstream::start().on("m", json(usage));
+    let aurora = gateway(&upstream, "", "");
+    for (path, calls) in
+        [("/v1/images/edits", 1), ("/v1/images/variations", 2), ("/v1/audio/translations", 3)]
+    {
+        let body = form("up/m", &sound(70_000), &field("prompt", "a tower"));
+        let sent = request("POST", path, &format!("{}content-type: {KIND}\r\n", key()), body);
+        assert_eq!(aurora.send(sent).status_and_text(), (200, usage), "{path}");
+        let call = upstream.calls().pop().expect("a call");
+        assert!(call.head.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{}", call.head);
+        assert!(call.headers().contains(&&*format!("content-type: {KIND}")), "{}", call.head);
+        assert!(call.body == form("m", &sound(70_000), &field("prompt", "a tower")), "{path}");
+        let tokens =
+            [format!("up m input uncached {}", 9 * calls), format!("up m output text {}", 4 * calls)];
+        aurora.settles("aurora_tokens_total", &tokens.each_ref().map(String::as_str));
+    }
+    let endpoints = ["/audio/translations", "/images/edits", "/images/variations"]
+        .map(|endpoint| format!("up m {endpoint} 200 success false 1"));
+    aurora.settles("aurora_requests_total", &endpoints.each_ref().map(String::as_str));
+    aurora.settles("aurora_answers_total", &["m ok 3"]);
+}
+
+#[test]
+fn edits_of_images_may_be_json_and_may_be_streamed() {
+    let done = "event: image_edit.completed\ndata: {\"type\":\"image_edit.completed\",\"usage\":\
+                {\"input_tokens\":9,\"output_tokens\":4}}\n\n";
+    let upstream = Upstream::start().on("m", stream(&[done]));
+    let aurora = gateway(&upstream, "", "");
+    let path = "/v1/images/edits";
+    let edit = post(path, r#"{"model":"up/m","stream":true,"images":[]}"#);
+    assert_eq!(aurora.send(edit).status_and_text(), (200, done));
+    let call = upstream.calls().pop().expect("a call");
+    assert_eq!(call.body, br#"{"model":"m","stream":true,"images":[]}"#);
+    let body = form("m", b"x", &field("stream", "true"));
+    let edit = request("POST", path, &format!("{}content-type: {KIND}\r\n", key()), body);
+    assert_eq!(aurora.send(edit).status_and_text(), (200, done));
+    aurora.settles("aurora_requests_total", &["up m /images/edits 200 success true 2"]);
+    aurora.settles("aurora_tokens_total", &["up m input uncached 18", "up m output text 8"]);
+    aurora.settles("aurora_streams_total", &["up m completed 2"]);
+}
+
+#[test]
+fn compaction_declares_tokens_and_counting_them_does_not() {
+    let compacted = r#"{"id":"c","object":"response.compaction","output":[],"usage":{"input_tokens":9,"output_tokens":4}}"#;
+    let counted = r#"{"object":"response.input_tokens","input_tokens":11}"#;
+    let upstream = Upstream::start().on("compacted", json(compacted)).on("counted", json(counted));
+    let aurora = gateway(&upstream, "", "");
+    let compact = post("/v1/responses/compact", r#"{"model":"up/compacted","input":"x"}"#);
+    assert_eq!(aurora.send(compact).status_and_text(), (200, compacted));
+    let count = post("/v1/responses/input_tokens", r#"{"model":"counted","input":"x"}"#);
+    assert_eq!(aurora.send(count).status_and_text(), (200, counted));
+    let heads =
+        upstream.calls().iter().map(|call| call.head.lines().next().map(str::to_owned)).collect::<Vec<_>>();
+    let expected = ["POST /v1/responses/compact HTTP/1.1", "POST /v1/responses/input_tokens HTTP/1.1"];
+    assert_eq!(heads, expected.map(|line| Some(line.to_owned())));
+    aurora.settles(
+        "aurora_requests_total",
+        &[
+            "up compacted /responses/compact 200 success false 1",
+            "up counted /responses/input_tokens 200 success false 1",
+        ],
+    );
+    aurora.settles("aurora_tokens_total", &["up compacted input uncached 9", "up compacted output text 4"]);
+    aurora.settles("aurora_usage_reports_total", &["up native 1"]);
+}
+
+#[test]
 fn forms_without_a_usable_model_are_refused() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "body_size_limit: 10K", "");

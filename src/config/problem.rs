@@ -63,7 +63,7 @@ pub(crate) enum Layer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) layer: Layer,
-    pub(crate) source: String,
+    source: String,
     pub(crate) line: Option<usize>,
     pub(crate) column: Option<usize>,
 }
@@ -90,7 +90,7 @@ impl Place {
 /// A problem and its remedy, before its place is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) id: &'static str,
+    id: &'static str,
     pub(crate) message: String,
     pub(crate) fix: String,
 }

@@ -209,7 +209,7 @@ impl WorkerMetrics {
     }
 
     /// The handles of an unlisted model to which its provider responded with a 2xx.
-    pub(crate) fn served_model(&self, provider: &str, model: &str, pricing: Pricing) -> ModelMetrics {
+    fn served_model(&self, provider: &str, model: &str, pricing: Pricing) -> ModelMetrics {
         let label = self.metrics.models.admit_unlisted(provider, model);
         self.model_with(provider, model, label, pricing)
     }

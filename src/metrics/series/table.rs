@@ -25,7 +25,7 @@ pub(crate) struct Extent {
 /// A family's series. Looked up when a handle is resolved, never per request.
 #[derive(Debug)]
 pub(crate) struct SeriesTable<C> {
-    pub(crate) family: &'static Family,
+    family: &'static Family,
     extent: Extent,
     series: Mutex<BTreeMap<Arc<[Label]>, Cells<C>>>,
 }

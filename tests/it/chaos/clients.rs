@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::provider::{self, HELLO, ROLE, TOKENS};
 use crate::support::aurora::Aurora;
-use crate::support::client::{self, MASTER_KEY, Response, request};
+use crate::support::client::{self, Response, request};
+use crate::support::fixtures::MASTER_KEY;
 use crate::support::upstream::Upstream;
 
 const CHAT: &str = "/v1/chat/completions";

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use aurora::metrics::parser::Exposition;
 
 use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
-use crate::support::client::{MASTER_KEY, request};
+use crate::support::client::request;
+use crate::support::fixtures::MASTER_KEY;
 use crate::support::totals::{sum, sums, watch};
 use crate::support::upstream::Upstream;
 use clients::{ChaosClient, Ledger, Turns, rotating_key};

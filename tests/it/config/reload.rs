@@ -8,14 +8,10 @@ use std::time::Instant;
 use serde_json::{Value, json as value};
 
 use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
-use crate::support::client::{Client, MASTER_KEY, Response, chat_of, key, request};
+use crate::support::client::{Client, Response, chat_of, key, request};
+use crate::support::fixtures::{DONE, HELLO, MASTER_KEY, NEXT_KEY, OK};
 use crate::support::raw_server::{RawServer, response};
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening};
-
-const OK: &str = r#"{"choices":[]}"#;
-const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
-const NEXT_KEY: &str = "canary-next-key-0123456789abcdef";
 
 fn yaml(upstream: &Upstream, server: &str, models: &str, rest: &str) -> String {
     format!(

@@ -7,12 +7,10 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{MASTER_KEY, request};
+use crate::support::client::request;
+use crate::support::fixtures::{MASTER_KEY, METRICS_TOKEN, NEXT_KEY, OK};
 use crate::support::upstream::{Upstream, json};
 
-const OK: &str = r#"{"choices":[]}"#;
-const NEXT_KEY: &str = "canary-next-key-0123456789abcdef";
-const TOKEN: &str = "canary-metrics-token-0123456789";
 const REFUSED: &str = "configuration refused; the one before stays in force";
 const RELOADED: &str = "configuration reloaded";
 
@@ -230,7 +228,8 @@ fn an_incomplete_secret_file_keeps_the_old_secret() {
     let upstream = Upstream::start().on("m", json(OK));
     let keys = "server: {keys: [{name: a, key_file: a.key}]}\n";
     let yaml = yaml(&upstream, "m", &format!("{keys}log: {{level: info}}\n"));
-    let setup = Setup::new().variable("AURORA_MASTER_KEY_FILE", "master").variable("METRICS_TOKEN", TOKEN);
+    let setup =
+        Setup::new().variable("AURORA_MASTER_KEY_FILE", "master").variable("METRICS_TOKEN", METRICS_TOKEN);
     let aurora = setup.yaml(&yaml).file("a.key", NEXT_KEY).file("master", MASTER_KEY).start();
     let damages = [Damage::Gone, Damage::Empty, Damage::Directory, Damage::Fifo, Damage::DanglingLink];
     for (round, damage) in damages.into_iter().enumerate() {
@@ -250,12 +249,12 @@ fn an_incomplete_secret_file_keeps_the_old_secret() {
         let problem =
             format!("environment AURORA_MASTER_KEY_FILE: server.master_key: master {what} [secret-file]");
         assert_eq!(problems(&aurora).last(), Some(&problem), "{damage:?}");
-        assert_eq!(gauge(&aurora, TOKEN), "0", "{damage:?}");
+        assert_eq!(gauge(&aurora, METRICS_TOKEN), "0", "{damage:?}");
         assert_eq!(statuses(&aurora, "", "m"), [401; 3], "{damage:?}");
         assert_eq!(statuses(&aurora, MASTER_KEY, "m"), [200; 3], "{damage:?}");
         restore(&aurora, "master", MASTER_KEY);
         aurora.lines(RELOADED, round + 1);
-        assert_eq!(gauge(&aurora, TOKEN), "1", "{damage:?}");
+        assert_eq!(gauge(&aurora, METRICS_TOKEN), "1", "{damage:?}");
     }
 }
 
@@ -295,7 +294,7 @@ fn a_certificate_file_replaced_by_a_fifo_is_refused() {
 fn a_changed_secret_file_reloads_secrets_only() {
     let upstream = Upstream::start().on("m", json(OK)).on("n", json(OK));
     let setup = Setup::new().variable("AURORA_MASTER_KEY_FILE", "master").file("master", MASTER_KEY);
-    let env = format!("METRICS_TOKEN={TOKEN}\nLOG_REQUESTS=off\n");
+    let env = format!("METRICS_TOKEN={METRICS_TOKEN}\nLOG_REQUESTS=off\n");
     let aurora = setup.yaml(&yaml(&upstream, "m", "")).file(".env", &env).start();
 
     aurora.replace("config.yaml", &yaml(&upstream, "n", ""));
@@ -309,7 +308,7 @@ fn a_changed_secret_file_reloads_secrets_only() {
     assert_eq!(statuses(&aurora, MASTER_KEY, "m"), [401; 3]);
     assert_eq!(statuses(&aurora, NEXT_KEY, "m"), [200; 3]);
     assert_eq!(statuses(&aurora, NEXT_KEY, "n")[0], 404);
-    assert_eq!(statuses(&aurora, TOKEN, "m"), [401, 401, 200]);
+    assert_eq!(statuses(&aurora, METRICS_TOKEN, "m"), [401, 401, 200]);
 
     fs::remove_file(aurora.folder().join("config.yaml")).expect("a file");
     aurora.replace(".env", "");
@@ -317,7 +316,7 @@ fn a_changed_secret_file_reloads_secrets_only() {
     aurora.lines(RELOADED, 2);
     assert_eq!(statuses(&aurora, "", "m"), [401; 3]);
     assert_eq!(statuses(&aurora, MASTER_KEY, "m"), [200; 3]);
-    assert_eq!(gauge(&aurora, TOKEN), "1");
+    assert_eq!(gauge(&aurora, METRICS_TOKEN), "1");
 
     aurora.replace("config.yaml", &yaml(&upstream, "n", ""));
     aurora.replace(".env", &env);
@@ -362,14 +361,14 @@ fn a_reload_that_removes_the_last_key_is_refused() {
     let last_metrics = "metrics.token, the last credential of the metrics";
     let cases: [(&str, &str, &str, &str, &[&str]); 9] = [
         (&master, "", "", "", &["server.master_key"]),
-        (&master, TOKEN, &keys(&alice), TOKEN, &["server.master_key"]),
+        (&master, METRICS_TOKEN, &keys(&alice), METRICS_TOKEN, &["server.master_key"]),
         (&keys(&alice), "", "", "", &[last_key]),
-        (&keys(&alice), TOKEN, "", "", &[last_key, last_metrics]),
-        (&keys(&alice), TOKEN, &keys(&alice), "", &[last_metrics]),
-        ("", TOKEN, "", "", &[last_metrics]),
+        (&keys(&alice), METRICS_TOKEN, "", "", &[last_key, last_metrics]),
+        (&keys(&alice), METRICS_TOKEN, &keys(&alice), "", &[last_metrics]),
+        ("", METRICS_TOKEN, "", "", &[last_metrics]),
         (&keys(&format!("{alice}, {bob}")), "", &keys(&bob), "", &[]),
-        (&keys(&alice), TOKEN, &master, "", &[]),
-        (&master, TOKEN, &format!("master_key: {NEXT_KEY}"), "", &[]),
+        (&keys(&alice), METRICS_TOKEN, &master, "", &[]),
+        (&master, METRICS_TOKEN, &format!("master_key: {NEXT_KEY}"), "", &[]),
     ];
     for (server, token, next_server, next_token, refused) in cases {
         let with = |server: &str, token: &str| {

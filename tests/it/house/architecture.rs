@@ -1,4 +1,5 @@
-//! The direction of dependencies in `src/`: between its folders, and between the rooms of `src/gateway/`.
+//! Shape of `src/`: directions of imports between its folders and within `src/gateway/`, sizes of folders, visibility,
+//! and the first words of doc comments.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -188,4 +189,86 @@ fn every_function_on_the_path_of_a_request_is_in_its_file() {
     }
     assert_eq!(missing, Vec::<String>::new());
     assert!(functions >= 40, "{functions}");
+}
+
+/// Most items in `src/` that are visible to a parent module or to a path.
+const RESTRICTED_ITEMS: usize = 350;
+
+/// Doc blocks in a thousand that may open with a question word; the goal is 30.
+const QUESTION_OPENINGS: usize = 180;
+
+/// Visibility between private and `pub(crate)`.
+static RESTRICTED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\bpub\((super|in [\w:]+)\)").expect("a pattern"));
+
+/// First words that ask instead of naming the thing.
+static QUESTION: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^(What|Who|Whose|Whom|Where|Whether|How|Why|When|Which|Whatever|Whoever)\b")
+        .expect("a pattern")
+});
+
+/// First lines of the doc blocks of a file.
+fn doc_openings(text: &str) -> Vec<&str> {
+    let marker = |line: &str| ["///", "//!"].into_iter().find(|marker| line.starts_with(marker));
+    let mut openings = Vec::new();
+    let mut before = None;
+    for line in text.lines().map(str::trim_start) {
+        let now = marker(line);
+        if now.is_some() && now != before {
+            openings.push(line[3..].trim_start());
+        }
+        before = now;
+    }
+    openings
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    source_files(&root(), &mut files);
+    let named = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap();
+        (file.strip_prefix(root()).unwrap().display().to_string(), text)
+    };
+    files.into_iter().map(named).collect()
+}
+
+#[test]
+fn few_items_are_visible_to_their_parent_only() {
+    let count: usize = all_sources().iter().map(|(_, text)| RESTRICTED.find_iter(text).count()).sum();
+    assert!(count < RESTRICTED_ITEMS, "{count} items are pub(super) or pub(in …)");
+}
+
+#[test]
+fn every_file_states_its_purpose() {
+    let mut bare = Vec::new();
+    for (name, text) in all_sources() {
+        if !text.starts_with("//!") && !name.ends_with("tests.rs") {
+            bare.push(name);
+        }
+    }
+    assert_eq!(bare, Vec::<String>::new());
+}
+
+#[test]
+fn doc_blocks_open_with_the_thing_they_name() {
+    let mut worst = Vec::new();
+    let (mut blocks, mut questions) = (0, 0);
+    for (name, text) in all_sources() {
+        let openings = doc_openings(&text);
+        let asking = openings.iter().filter(|opening| QUESTION.is_match(opening)).count();
+        blocks += openings.len();
+        questions += asking;
+        worst.push((asking, name));
+    }
+    worst.sort_by(|one, other| other.cmp(one));
+    worst.truncate(30);
+    let share = 1000 * questions / blocks;
+    assert!(share <= QUESTION_OPENINGS, "{questions} of {blocks} doc blocks, most of them in {worst:#?}");
+}
+
+#[test]
+fn doc_openings_are_the_first_lines_of_blocks() {
+    let text = "//! What.\n//! More.\n\n/// One\n/// two.\nfn f() {\n    /// Three.\n";
+    assert_eq!(doc_openings(text), ["What.", "One", "Three."]);
+    assert!(QUESTION.is_match("Whether it is.") && !QUESTION.is_match("Whole bodies."));
 }

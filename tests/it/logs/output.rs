@@ -12,7 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::aurora::WAIT_LIMIT;
-use crate::support::client::{Client, MASTER_KEY, key, request};
+use crate::support::client::{Client, key, request};
+use crate::support::fixtures::MASTER_KEY;
 
 const CONFIG: &str = "metrics: {enabled: true}\nlog: {requests: all}\n\
                       providers: {up: {type: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", models: [m]}}\n";

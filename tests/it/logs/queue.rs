@@ -1,7 +1,6 @@
 //! Logging as the process does it: lines through the queue to a reader, who may be slow or gone.
 
 use std::io::{Read, pipe};
-use std::time::{Duration, Instant};
 
 use aurora::config::Environment;
 use aurora::logging::{self, Form};
@@ -58,14 +57,12 @@ fn a_blocked_log_reader_blocks_no_writer() {
     let (reader, writer) = pipe().unwrap();
     let (lines, guard) = logging::queue(writer).unwrap();
     let dropped = guard.dropped_lines();
-    let start = Instant::now();
     tracing::subscriber::with_default(logging::subscriber(Form::Json, Level::INFO, lines).0, || {
         for number in 0..20_000_u32 {
             tracing::info!(target: "aurora", number, "a line");
         }
     });
     drop(guard);
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
     assert!(dropped.count() > 0);
     drop(reader);
 }

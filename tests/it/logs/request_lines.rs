@@ -3,14 +3,10 @@
 use regex::Regex;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{MASTER_KEY, key, request};
-use crate::support::exposition::{PROVIDER_KEY, yaml};
+use crate::support::client::{key, request};
+use crate::support::exposition::yaml;
+use crate::support::fixtures::{CHAT_RESPONSE, HELLO, MASTER_KEY, PROVIDER_KEY, STOP_WITH_USAGE};
 use crate::support::upstream::{Step, Upstream, json, response, stream};
-
-const CHAT_RESPONSE: &str =
-    r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
-const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
-const USAGE: &str = "data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
 
 const OVERLOADED: &str =
     "data: {\"error\":{\"message\":\"later\",\"type\":\"overloaded_error\",\"code\":\"overloaded\"}}\n\n";
@@ -25,7 +21,7 @@ fn send(aurora: &Aurora, id: &str, method: &str, path: &str, key: &str, body: &s
 fn lines(mode: &str) -> Vec<String> {
     let upstream = Upstream::start()
         .on("m", json(CHAT_RESPONSE))
-        .on("s", stream(&[HELLO, USAGE]))
+        .on("s", stream(&[HELLO, STOP_WITH_USAGE]))
         .on("cut", stream(&[HELLO]))
         .on("busy", response("429 Slow Down", "", QUOTA))
         .on("down", response("503 Down", "", r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}]"#))

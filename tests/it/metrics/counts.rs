@@ -13,13 +13,8 @@ use aurora::version::{REVISION, RUSTC, VERSION};
 use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::{Client, chat, chat_of, key, post, request};
 use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::{CHAT_RESPONSE, DONE, HELLO, STOP_WITH_USAGE};
 use crate::support::upstream::{Step, Upstream, json, response, stream};
-
-pub(crate) const CHAT_RESPONSE: &str =
-    r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
-const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
-const USAGE: &str = "data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
 
 /// Sample lines of families that this process does not change by itself.
 fn samples(exposition: &str) -> Vec<&str> {
@@ -148,8 +143,9 @@ fn families_have_help_and_type_and_are_sorted() {
 
 #[test]
 fn every_family_of_the_table_is_exposed_once_it_has_a_series() {
-    let upstream =
-        Upstream::start().on("bad", response("500 Oops", "", "{}")).on("s", stream(&[HELLO, USAGE, DONE]));
+    let upstream = Upstream::start()
+        .on("bad", response("500 Oops", "", "{}"))
+        .on("s", stream(&[HELLO, STOP_WITH_USAGE, DONE]));
     let yaml = format!(
         "server: {{master_key: {master}, keys: [{{name: team, key: team-key-0123456789}}]}}\n\
          metrics: {{enabled: true}}\n\
@@ -157,7 +153,7 @@ fn every_family_of_the_table_is_exposed_once_it_has_a_series() {
          providers:\n  up: {{type: openai_compatible, base_url: \"http://{address}/v1\", models: [bad, s], \
          prices: {{s: {{input: 1, output: 1}}}}}}\n\
          routes: {{r: [up/bad, up/s]}}\n",
-        master = crate::support::client::MASTER_KEY,
+        master = crate::support::fixtures::MASTER_KEY,
         address = upstream.address,
     );
     let aurora = Setup::new().yaml(&yaml).start();
@@ -192,7 +188,7 @@ const ELSEWHERE: [&str; 9] = [
 fn every_request_is_counted_once_in_every_family_it_belongs_to() {
     let upstream = Upstream::start()
         .on("m", json(CHAT_RESPONSE))
-        .on("s", stream(&[HELLO, USAGE, DONE]))
+        .on("s", stream(&[HELLO, STOP_WITH_USAGE, DONE]))
         .on("bad", response("500 Oops", "", "{}"));
     let aurora = gateway(&upstream, "", "");
     let statuses: Vec<u16> = [
@@ -240,7 +236,8 @@ fn every_request_is_counted_once_in_every_family_it_belongs_to() {
 
 #[test]
 fn counts_of_all_workers_add_up() {
-    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, USAGE, DONE]));
+    let upstream =
+        Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, STOP_WITH_USAGE, DONE]));
     let aurora = gateway(&upstream, "workers: 4", "");
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -312,7 +309,8 @@ fn process_metrics_match_the_process() {
 
 #[test]
 fn disabled_metrics_are_absent() {
-    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, USAGE, DONE]));
+    let upstream =
+        Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, STOP_WITH_USAGE, DONE]));
     let text = yaml(&upstream, "", "").replace("{enabled: true}", "{enabled: false}");
     let aurora = Setup::new().yaml(&text).start();
     aurora.line("prometheus metrics disabled");
@@ -322,7 +320,7 @@ fn disabled_metrics_are_absent() {
         assert_eq!(aurora.get(path).status_and_text(), (404, not_found));
     }
     assert_eq!(aurora.send(chat_of("m", false)).status_and_text(), (200, CHAT_RESPONSE));
-    assert_eq!(aurora.send(chat_of("s", true)).text(), [HELLO, USAGE, DONE].concat());
+    assert_eq!(aurora.send(chat_of("s", true)).text(), [HELLO, STOP_WITH_USAGE, DONE].concat());
     let mut disconnecting = Client::connect(aurora.address);
     disconnecting.send(chat_of("none", false));
     drop(disconnecting);

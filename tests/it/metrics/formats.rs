@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use aurora::metrics::catalog::families::FAMILIES;
 
-use crate::metrics::counts::CHAT_RESPONSE;
 use crate::support::aurora::{Aurora, WAIT_LIMIT};
 use crate::support::client::{Client, Response, chat_of, key, request};
 use crate::support::exposition::gateway;
+use crate::support::fixtures::CHAT_RESPONSE;
 use crate::support::upstream::{Upstream, json};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::metrics::counts::CHAT_RESPONSE;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{MASTER_KEY, chat_of};
-use crate::support::exposition::{PROVIDER_KEY, yaml};
+use crate::support::client::chat_of;
+use crate::support::exposition::yaml;
+use crate::support::fixtures::{CHAT_RESPONSE, HELLO, MASTER_KEY, PROVIDER_KEY};
 use crate::support::upstream::{Upstream, json, response, stream};
-
-const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
 
 /// An instance whose provider has no configured models.
 fn unlisted(upstream: &Upstream, metrics: &str) -> Aurora {

@@ -5,21 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Client, MASTER_KEY, chat_of, request};
-use crate::support::exposition::PROVIDER_KEY;
+use crate::support::client::{Client, chat_of, request};
+use crate::support::fixtures::{
+    CHAT_RESPONSE, DONE, HELLO, JSON, LARGER_USAGE, MASTER_KEY, PROVIDER_KEY, ROLE, STOP,
+};
 use crate::support::totals::watch;
 use crate::support::upstream::{LAST_CHUNK, Step, Upstream, json, opening, response, stream};
 
 const CLIENTS: usize = 16;
 const SENT: usize = 20_800;
 
-const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
-const ROLE: &str =
-    "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
-const HELLO: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n";
-const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-const COUNTED: &str =
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\n";
 const MESSAGE_RESPONSE: &str = r#"{"type":"message","content":[],"usage":{"input_tokens":4,
     "cache_read_input_tokens":6,"cache_creation_input_tokens":1,"output_tokens":9}}"#;
 const MESSAGE_EVENTS: [&str; 4] = [
@@ -28,8 +23,6 @@ const MESSAGE_EVENTS: [&str; 4] = [
     "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":8}}\n\n",
     "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 ];
-const DONE: &str = "data: [DONE]\n\n";
-const JSON: &str = "content-type: application/json\r\n";
 const CHAT: &str = "/v1/chat/completions POST";
 
 /// When a client disconnects.
@@ -337,8 +330,8 @@ fn upstream() -> Upstream {
     truncated.push(Step::Send(LAST_CHUNK.into()));
     let waiting = |parts: &[&str]| [opening(parts), vec![Step::Stall]].concat();
     let mut upstream = Upstream::start()
-        .on("ok", json(USAGE))
-        .on("streamed", stream(&[ROLE, HELLO, STOP, COUNTED, DONE]))
+        .on("ok", json(CHAT_RESPONSE))
+        .on("streamed", stream(&[ROLE, HELLO, STOP, LARGER_USAGE, DONE]))
         .on("uncounted", json(r#"{"choices":[]}"#))
         .on("refused", refuse("400 Bad Request"))
         .on("limited", refuse("429 Too Many Requests"))
@@ -349,7 +342,7 @@ fn upstream() -> Upstream {
         .on("truncated", truncated)
         .on("reset", reset)
         .on("apologetic", stream(&[ROLE, HELLO, "data: {\"error\":{\"message\":\"sorry\"}}\n\n"]))
-        .on("spare", json(USAGE))
+        .on("spare", json(CHAT_RESPONSE))
         .on("unsteady", refuse("503 Service Unavailable"))
         .on("claude", json(MESSAGE_RESPONSE))
         .on("claude-streams", stream(&MESSAGE_EVENTS))

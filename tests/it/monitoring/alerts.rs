@@ -6,30 +6,25 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::monitoring::files;
+use crate::monitoring::promql;
 use crate::real_software::prometheus::Prometheus;
-use crate::streams::relay::{HELLO, ROLE, begin, then};
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{MASTER_KEY, chat, chat_of, post, request};
-use crate::support::exposition::PROVIDER_KEY;
+use crate::support::client::{begin, chat, chat_of, post, request};
+use crate::support::fixtures::{DONE, HELLO, JSON, LARGER_USAGE, MASTER_KEY, PROVIDER_KEY, ROLE};
 use crate::support::programs::{free_port, wait_for};
-use crate::support::promql;
-use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
+use crate::support::upstream::{Step, Upstream, json, opening, response, stream, then};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 const WHOLE: &str = r#"{"choices":[],"usage":{"prompt_tokens":30,"completion_tokens":20,"total_tokens":50,"prompt_tokens_details":{"cached_tokens":10}}}"#;
 const VECTOR: &str = r#"{"data":[],"usage":{"prompt_tokens":3,"total_tokens":3}}"#;
-const USAGE: &str =
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
-const JSON: &str = "content-type: application/json\r\n";
 const NAMED_KEY: &str = "canary-key-of-a-batch-job-0123456789";
 
 fn upstream() -> Upstream {
     let refusal = |status: &str| response(status, JSON, r#"{"error":{"message":"no"}}"#);
     Upstream::start()
         .on("talk", json(WHOLE))
-        .on("words", stream(&[ROLE, HELLO, HELLO, USAGE, DONE]))
+        .on("words", stream(&[ROLE, HELLO, HELLO, LARGER_USAGE, DONE]))
         .on("vector", json(VECTOR))
         .on("limited", refusal("429 Too Many Requests"))
         .on("failing", refusal("503 Service Unavailable"))

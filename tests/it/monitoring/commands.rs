@@ -6,10 +6,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::monitoring::files;
+use crate::support::fixtures::MASTER_KEY;
 use crate::support::programs::program;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const KEY: &str = "canary-master-key-0123456789abcdef";
 const TOKEN: &str = "canary-metrics-token-0123456789abcdef";
 
 /// What `aurora metrics …` prints, on stdout and on stderr.
@@ -99,7 +99,7 @@ fn assert_scrapes(folder: &Path, variables: &[(&str, &str)], arguments: &[&str],
     assert_eq!((code, output_text.as_str()), (Some(0), ""));
     let (_, shown) = stanza.split_once("    static_configs:\n").expect("targets");
     assert_eq!(shown.replace(folder.to_str().expect("UTF-8"), "FOLDER"), expected);
-    assert!(![KEY, TOKEN].iter().any(|secret| stanza.contains(secret)), "{stanza}");
+    assert!(![MASTER_KEY, TOKEN].iter().any(|secret| stanza.contains(secret)), "{stanza}");
     std::fs::write(folder.join("prometheus.yml"), stanza).expect("a file in it");
     assert_eq!(
         promtool(folder, &["check", "config", "prometheus.yml"]),
@@ -116,7 +116,7 @@ fn the_scrape_config_follows_the_configuration() {
     let folder = TempDir::new().expect("a temporary folder");
     let folder = folder.path();
     std::fs::write(folder.join("token"), format!("{TOKEN}\n")).expect("a file in it");
-    std::fs::write(folder.join("key"), KEY).expect("a file in it");
+    std::fs::write(folder.join("key"), MASTER_KEY).expect("a file in it");
     let local = ("AURORA_HOST", "127.0.0.1");
     let by_file =
         |name: &str| format!("{HERE}    authorization:\n      credentials_file: \"FOLDER/{name}\"\n");
@@ -133,11 +133,15 @@ fn the_scrape_config_follows_the_configuration() {
     let cases: [Case; 8] = [
         (&[], &[], &format!("{EVERYWHERE}{HERE}")),
         (&[local, ("PORT", "9000")], &[], &HERE.replace("8080", "9000")),
-        (&[local, ("AURORA_MASTER_KEY", KEY)], &[], &master),
+        (&[local, ("AURORA_MASTER_KEY", MASTER_KEY)], &[], &master),
         (&[local, ("AURORA_MASTER_KEY_FILE", "key")], &[], &by_file("key")),
-        (&[local, ("AURORA_MASTER_KEY", KEY), ("METRICS_TOKEN", TOKEN)], &[], &token),
-        (&[local, ("AURORA_MASTER_KEY", KEY), ("METRICS_TOKEN_FILE", "token")], &[], &by_file("token")),
-        (&[local, ("AURORA_MASTER_KEY", KEY)], &["--token-file", "token"], &by_file("token")),
+        (&[local, ("AURORA_MASTER_KEY", MASTER_KEY), ("METRICS_TOKEN", TOKEN)], &[], &token),
+        (
+            &[local, ("AURORA_MASTER_KEY", MASTER_KEY), ("METRICS_TOKEN_FILE", "token")],
+            &[],
+            &by_file("token"),
+        ),
+        (&[local, ("AURORA_MASTER_KEY", MASTER_KEY)], &["--token-file", "token"], &by_file("token")),
         (&[("METRICS_LISTEN", "127.0.0.1:9464")], &[], &HERE.replace("8080", "9464")),
     ];
     for (variables, arguments, expected) in cases {

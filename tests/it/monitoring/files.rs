@@ -7,7 +7,7 @@ use std::path::Path;
 use aurora::metrics::catalog::families::{FAMILIES, Kind};
 use serde_json::Value;
 
-use crate::support::promql::{self, Expression, Selector};
+use crate::monitoring::promql::{self, Expression, Selector};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

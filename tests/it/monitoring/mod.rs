@@ -5,3 +5,4 @@ pub(crate) mod alerts;
 #[cfg(feature = "real-software")]
 pub(crate) mod commands;
 pub(crate) mod files;
+pub(crate) mod promql;

@@ -22,11 +22,15 @@ fn default_block() -> &'static str {
     readme::block("yaml", "metrics_path: \"/metrics\"")
 }
 
-pub(super) fn without_credentials() {
+/// > which allows Prometheus to scrape metrics without credentials
+#[test]
+fn prometheus_scrapes_without_credentials() {
     scrapes(default_block(), &page("export METRICS_ENABLED=true").start());
 }
 
-pub(super) fn default_config() {
+/// > Scrape Config
+#[test]
+fn prometheus_loads_the_default_config() {
     let block = default_block();
     for line in ["scrape_interval: 15s", "scrape_timeout: 10s", "job_name: \"aurora\""] {
         assert_eq!(block.matches(line).count(), 1, "{line}");
@@ -34,7 +38,9 @@ pub(super) fn default_config() {
     scrapes(block, &page("").yaml("metrics: {enabled: true}\n").start());
 }
 
-pub(super) fn custom_config() {
+/// > With Custom Endpoint
+#[test]
+fn prometheus_loads_the_config_of_a_custom_endpoint() {
     let lines = "export METRICS_ENABLED=true\nexport METRICS_ENDPOINT=/internal/prometheus";
     scrapes(readme::block("yaml", "metrics_path: \"/internal/prometheus\""), &page(lines).start());
 }

@@ -9,26 +9,36 @@ use crate::support::programs::{curl, free_port};
 const ON: &str = "metrics:\n  enabled: true\n";
 const OFF: &str = "metrics:\n  enabled: false\n";
 
-pub(super) fn disabled_by_default() {
+/// > Metrics are disabled by default.
+#[test]
+fn metrics_are_disabled_by_default() {
     assert_absent(&get(&page("").start(), "/metrics"));
 }
 
-pub(super) fn enabled_by_a_variable() {
+/// `To enable metrics collection, set METRICS_ENABLED=true and start Aurora`
+#[test]
+fn metrics_enabled_is_a_variable() {
     assert_exposition(&get(&page("export METRICS_ENABLED=true").start(), "/metrics"));
 }
 
-pub(super) fn available_on_every_address() {
+/// `Metrics available at http://your-aurora-host/metrics`
+#[test]
+fn metrics_are_served_on_every_address() {
     let aurora = page("export METRICS_ENABLED=true").start();
     let port = aurora.address.port();
     assert_eq!(aurora.line("listening")["address"], format!("0.0.0.0:{port}"));
     assert_exposition(&curl(&format!("http://127.0.0.2:{port}/metrics"), &[]));
 }
 
-pub(super) fn disabled_by_a_variable() {
+/// `export METRICS_ENABLED=false`
+#[test]
+fn a_variable_disables_metrics() {
     assert_absent(&get(&page("export METRICS_ENABLED=false").yaml(ON).start(), "/metrics"));
 }
 
-pub(super) fn disabled_by_a_line_in_dotenv() {
+/// `echo "METRICS_ENABLED=false" >> .env`
+#[test]
+fn a_dotenv_line_disables_metrics() {
     let before = page("").yaml(ON).file(".env", "METRICS_ENABLED=true\n");
     assert_exposition(&get(&before.start(), "/metrics"));
     let lines = "echo \"METRICS_ENABLED=false\" >> .env";
@@ -36,13 +46,17 @@ pub(super) fn disabled_by_a_line_in_dotenv() {
     assert_absent(&get(&after, "/metrics"));
 }
 
-pub(super) fn disabled_by_yaml() {
+/// `Option 3: config.yaml`
+#[test]
+fn yaml_disables_metrics() {
     let aurora = page("").yaml(OFF).start();
     assert_absent(&get(&aurora, "/metrics"));
     assert_eq!(aurora.line("prometheus metrics disabled")["level"], "INFO");
 }
 
-pub(super) fn custom_endpoint() {
+/// `Change the default /metrics path`
+#[test]
+fn a_variable_changes_the_endpoint() {
     let lines = "export METRICS_ENDPOINT=/internal/prometheus";
     let aurora = page(lines).variable("METRICS_ENABLED", "true").start();
     assert_exposition(&get(&aurora, "/internal/prometheus"));
@@ -50,31 +64,41 @@ pub(super) fn custom_endpoint() {
     assert_eq!(aurora.line("prometheus metrics enabled")["endpoint"], "/internal/prometheus");
 }
 
-pub(super) fn options_by_variables() {
+/// > Via Environment Variables
+#[test]
+fn variables_override_yaml() {
     let lines = "export METRICS_ENABLED=true\nexport METRICS_ENDPOINT=/from-environment";
     let aurora = page(lines).yaml("metrics: {enabled: false, endpoint: /from-yaml}\n").start();
     assert_exposition(&get(&aurora, "/from-environment"));
     assert_absent(&get(&aurora, "/from-yaml"));
 }
 
-pub(super) fn options_by_yaml() {
+/// > Via config.yaml
+#[test]
+fn yaml_enables_metrics() {
     let aurora = page("").yaml("metrics:\n  enabled: true\n  endpoint: \"/metrics\"\n").start();
     assert_exposition(&get(&aurora, "/metrics"));
 }
 
-pub(super) fn yaml_switches_both_ways() {
+/// > Enable or disable Prometheus metrics collection
+#[test]
+fn yaml_enables_and_disables_metrics() {
     assert_exposition(&get(&page("").yaml(ON).start(), "/metrics"));
     assert_absent(&get(&page("").yaml(OFF).start(), "/metrics"));
 }
 
-pub(super) fn disabled_is_404_to_everyone() {
+/// > When disabled, no metrics are collected and the endpoint returns 404
+#[test]
+fn disabled_metrics_return_404_with_and_without_a_key() {
     let aurora = page("export AURORA_MASTER_KEY=a-master-key-of-the-page").yaml(OFF).start();
     assert_absent(&get(&aurora, "/metrics"));
     assert_absent(&get_with(&aurora, "/metrics", "a-master-key-of-the-page"));
     assert_absent(&get_with(&aurora, "/metrics", "another key"));
 }
 
-pub(super) fn the_endpoint_alone_exposes() {
+/// > HTTP endpoint path where metrics are exposed
+#[test]
+fn only_the_configured_endpoint_returns_metrics() {
     let aurora = page("").yaml("metrics: {enabled: true, endpoint: /internal/prometheus}\n").start();
     assert_exposition(&get(&aurora, "/internal/prometheus"));
     for path in ["/metrics", "/internal", "/internal/prometheus/more", "/"] {
@@ -88,7 +112,9 @@ fn with_dotenv(contents: &str) -> Aurora {
     setup.variable("OPENAI_BASE_URL", &format!("http://127.0.0.1:{}/v1", free_port())).start()
 }
 
-pub(super) fn production_example() {
+/// > Production Setup (Metrics Enabled)
+#[test]
+fn production_example_works() {
     let (port, key) = (free_port(), "<your Aurora master key>");
     let aurora = with_dotenv(&format!(
         "PORT={port}\nAURORA_MASTER_KEY={key}\nMETRICS_ENABLED=true\nMETRICS_ENDPOINT=/metrics\n\
@@ -101,7 +127,9 @@ pub(super) fn production_example() {
     assert!(response.body.contains("{provider=\"openai\",model=\"unknown\""), "{}", response.body);
 }
 
-pub(super) fn development_example() {
+/// > Development Setup (Metrics Disabled)
+#[test]
+fn development_example_works() {
     let port = free_port();
     let aurora = with_dotenv(&format!("PORT={port}\nMETRICS_ENABLED=false\nOPENAI_API_KEY={OPENAI_KEY}\n"));
     assert_eq!(aurora.address.port(), port);
@@ -109,7 +137,9 @@ pub(super) fn development_example() {
     assert_eq!(aurora.line("listening")["providers"], 1);
 }
 
-pub(super) fn internal_example() {
+/// > Custom Endpoint for Internal Monitoring
+#[test]
+fn internal_example_works() {
     let port = free_port();
     let yaml = format!(
         "server:\n  port: \"{port}\"\n  master_key: \"${{AURORA_MASTER_KEY}}\"\nmetrics:\n  enabled: true\n  \
@@ -138,37 +168,49 @@ fn about_metrics(aurora: &Aurora) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn enabled_log_line() {
+/// `msg": "prometheus metrics enabled", "endpoint": "/metrics`
+#[test]
+fn enabled_metrics_are_logged() {
     let aurora = page("export METRICS_ENABLED=true").start();
     let line = r#"{"level":"INFO","msg":"prometheus metrics enabled","endpoint":"/metrics"}"#;
     assert_eq!(about_metrics(&aurora), [line]);
 }
 
-pub(super) fn disabled_log_line() {
+/// `msg": "prometheus metrics disabled`
+#[test]
+fn disabled_metrics_are_logged() {
     let aurora = page("").start();
     assert_eq!(about_metrics(&aurora), [r#"{"level":"INFO","msg":"prometheus metrics disabled"}"#]);
 }
 
-pub(super) fn curl_gets_the_text_format() {
+/// > Returns Prometheus metrics in text format
+#[test]
+fn enabled_endpoint_returns_the_text_format() {
     let response = get(&page("export METRICS_ENABLED=true").start(), "/metrics");
     assert_exposition(&response);
     assert!(response.head.starts_with("HTTP/1.1 200 OK\r\n"), "{}", response.head);
 }
 
-pub(super) fn curl_gets_not_found() {
+/// > Returns 404 Not Found
+#[test]
+fn disabled_endpoint_returns_404() {
     let response = get(&page("").start(), "/metrics");
     assert_absent(&response);
     assert!(response.head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{}", response.head);
 }
 
-pub(super) fn variables_are_documented() {
+/// > full environment variable reference
+#[test]
+fn variables_are_documented() {
     let reference = include_str!("../../../docs/configuration.md");
     for variable in ["PORT", "AURORA_MASTER_KEY", "METRICS_ENABLED", "METRICS_ENDPOINT", "T_API_KEY"] {
         assert_eq!(reference.matches(&format!("\n| `{variable}` | ")).count(), 1, "{variable}");
     }
 }
 
-pub(super) fn yaml_reference_loads() {
+/// > YAML configuration reference
+#[test]
+fn yaml_reference_is_valid() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml");
     let mut check = Command::new(env!("CARGO_BIN_EXE_aurora"));
     let output = check.args(["config", "check", "-c", file]).env_clear().output().expect("the binary starts");

@@ -7,12 +7,16 @@ use crate::support::aurora::{Aurora, Setup};
 use crate::support::programs::{counted, program};
 use crate::support::raw_server::{RawServer, response};
 
-pub(super) fn the_switch_cures_the_404() {
+/// > Metrics Endpoint Returns 404
+#[test]
+fn enabling_metrics_ends_the_404() {
     assert_absent(&get(&page("").start(), "/metrics"));
     assert_exposition(&get(&page("export METRICS_ENABLED=true").start(), "/metrics"));
 }
 
-pub(super) fn values_of_the_switch() {
+/// `true" enables; empty or "false" disables`
+#[test]
+fn true_enables_and_empty_or_false_disables() {
     assert_exposition(&get(&page("export METRICS_ENABLED=true").start(), "/metrics"));
     assert_absent(&get(&page("export METRICS_ENABLED=").start(), "/metrics"));
     assert_absent(&get(&page("export METRICS_ENABLED=false").start(), "/metrics"));
@@ -45,7 +49,9 @@ const REQUEST: &str = r#"curl -s -X POST http://your-aurora-host/v1/chat/complet
 const COUNTED: &str = "aurora_requests_total{provider=\"openai\",model=\"gpt-4\",endpoint=\"/chat/completions\",\
                        status_code=\"200\",status_type=\"success\",stream=\"false\"} 1";
 
-pub(super) fn nothing_counted_before_a_request() {
+/// `Cause: no requests have been made yet.`
+#[test]
+fn no_request_is_counted_before_the_first() {
     let upstream = upstream();
     let exposition = get(&with_gpt_4(&upstream).start(), "/metrics").body;
     for family in ["aurora_requests_total", "aurora_answers_total", "aurora_http_requests_total"] {
@@ -53,7 +59,9 @@ pub(super) fn nothing_counted_before_a_request() {
     }
 }
 
-pub(super) fn a_request_is_counted() {
+/// > make some requests to generate metrics
+#[test]
+fn a_request_is_counted() {
     let upstream = upstream();
     let aurora = with_gpt_4(&upstream).start();
     assert!(sh(&aurora, REQUEST).contains("\"content\":\"Hi\""));
@@ -61,7 +69,9 @@ pub(super) fn a_request_is_counted() {
     assert_eq!(counted(&printed, "aurora_requests_total"), [COUNTED]);
 }
 
-pub(super) fn a_request_with_the_key_is_counted() {
+/// `Authorization: Bearer your-master-key`
+#[test]
+fn a_request_with_the_key_is_counted() {
     let upstream = upstream();
     let aurora = with_gpt_4(&upstream).variable("AURORA_MASTER_KEY", "your-master-key").start();
     assert!(sh(&aurora, REQUEST).contains("\"content\":\"Hi\""));
@@ -70,7 +80,9 @@ pub(super) fn a_request_with_the_key_is_counted() {
     assert_eq!(counted(&exposition, "aurora_requests_total"), [COUNTED]);
 }
 
-pub(super) fn relative_endpoint_is_refused() {
+/// `Cause: the endpoint must start with /.`
+#[test]
+fn an_endpoint_without_leading_slash_is_refused() {
     let problem = "error environment METRICS_ENDPOINT: metrics.endpoint: does not start with a slash (got \
                    \"metrics\", expected a path such as /metrics); write /metrics [bad-path]";
     for switch in ["true", "false"] {
@@ -80,7 +92,9 @@ pub(super) fn relative_endpoint_is_refused() {
     }
 }
 
-pub(super) fn leading_slash_is_accepted() {
+/// `export METRICS_ENDPOINT=/metrics`
+#[test]
+fn an_endpoint_with_leading_slash_is_accepted() {
     let lines = "export METRICS_ENABLED=true\nexport METRICS_ENDPOINT=/metrics";
     assert_exposition(&get(&page(lines).start(), "/metrics"));
 }

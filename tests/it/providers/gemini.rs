@@ -2,7 +2,7 @@
 
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{key, request};
-use crate::support::exposition::PROVIDER_KEY;
+use crate::support::fixtures::PROVIDER_KEY;
 use crate::support::upstream::{Call, Gate, Step, Upstream, chunk, json, stream};
 
 fn line(call: &Call) -> &str {
@@ -11,7 +11,7 @@ fn line(call: &Call) -> &str {
 
 /// An instance with a gemini provider in front of the scripted upstream.
 fn gemini(upstream: &Upstream, base: &str) -> Aurora {
-    let (address, locked) = (upstream.address, crate::support::client::MASTER_KEY);
+    let (address, locked) = (upstream.address, crate::support::fixtures::MASTER_KEY);
     Setup::new()
         .yaml(&format!(
             "server: {{master_key: {locked}}}\nmetrics: {{enabled: true}}\nproviders:\n  \
@@ -58,7 +58,7 @@ fn gemini_requests_use_its_root_and_key_header() {
         ] {
             let headers = format!(
                 "x-goog-api-key: {}\r\ncontent-type: application/json\r\n",
-                crate::support::client::MASTER_KEY
+                crate::support::fixtures::MASTER_KEY
             );
             let body = if method == "POST" { r#"{"model":"gemini-x"}"# } else { "" };
             aurora.send(request(method, &format!("/p/g/{path}"), &headers, body));

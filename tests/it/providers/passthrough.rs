@@ -1,9 +1,9 @@
 //! What passes through to a provider by its name, whatever it is.
 
-use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{key, request};
-use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::{PROVIDER_KEY, refusal};
 use crate::support::upstream::{Call, Step, Upstream, json, response, stream};
 
 fn line(call: &Call) -> &str {
@@ -231,7 +231,7 @@ fn credentials_are_those_of_the_endpoint() {
         .yaml(&format!(
             "server: {{master_key: {}}}\nproviders:\n  an: {{type: anthropic, base_url: \"http://{address}/v1\", api_key: k, models: [m]}}\n  \
              az: {{type: azure, base_url: \"http://{address}\", api_key: k, models: [m]}}\n",
-            crate::support::client::MASTER_KEY
+            crate::support::fixtures::MASTER_KEY
         ))
         .start();
     let dated = "?api-version=2024-10-21";

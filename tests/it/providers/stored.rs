@@ -1,9 +1,9 @@
 //! Files, batches and stored responses: whose they are, and what of the request goes on.
 
-use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{key, post, request};
-use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::{PROVIDER_KEY, refusal};
 use crate::support::upstream::{Call, Step, Upstream, json, response, stream};
 
 fn line(call: &Call) -> &str {

@@ -1,8 +1,8 @@
 //! Every provider type: where it is asked, as whom, and for what it is not asked.
 
-use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Response, key, post, request};
+use crate::support::fixtures::refusal;
 use crate::support::upstream::{Call, Upstream, json, response};
 
 const TYPES: &str = "openai anthropic gemini groq deepseek openrouter xai zai minimax ollama vllm azure oracle jina \
@@ -79,7 +79,7 @@ fn identity(call: &Call) -> Vec<String> {
 }
 
 fn start(providers: &str) -> Aurora {
-    let server = format!("server: {{master_key: {}}}", crate::support::client::MASTER_KEY);
+    let server = format!("server: {{master_key: {}}}", crate::support::fixtures::MASTER_KEY);
     Setup::new().yaml(&format!("{server}\nmetrics: {{enabled: true}}\nproviders:\n{providers}")).start()
 }
 

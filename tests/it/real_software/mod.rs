@@ -1,6 +1,7 @@
 //! Real software around Aurora: nginx, Prometheus, metric parsers, SDKs.
 
 pub(crate) mod anthropic_sdk;
+mod compatibility;
 pub(crate) mod nginx;
 pub(crate) mod openai_sdk;
 pub(crate) mod parsers;

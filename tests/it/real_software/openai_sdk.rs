@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use crate::support::aurora::Setup;
-use crate::support::client::MASTER_KEY;
 use crate::support::exposition::gateway;
+use crate::support::fixtures::MASTER_KEY;
 use crate::support::sdk::{Run, Sdk, assert_as_expected, python_output, settled};
 use crate::support::upstream::{Upstream, json, response};
 

@@ -7,10 +7,9 @@ use aurora::metrics::parser::{Exposition, Kind, parse};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-use crate::metrics::counts::CHAT_RESPONSE;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{Client, MASTER_KEY, chat, key, request};
-use crate::support::exposition::PROVIDER_KEY;
+use crate::support::client::{Client, chat, key, request};
+use crate::support::fixtures::{CHAT_RESPONSE, MASTER_KEY, PROVIDER_KEY};
 use crate::support::programs::{piped, program};
 use crate::support::sdk::python;
 use crate::support::upstream::{Upstream, json};

@@ -9,10 +9,10 @@ use crate::real_software::nginx::Nginx;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, chat_of};
 use crate::support::exposition::yaml;
+use crate::support::fixtures::OK;
 use crate::support::programs::free_port;
 use crate::support::upstream::{Upstream, json};
 
-const OK: &str = r#"{"choices":[]}"#;
 const REPLICAS: usize = 3;
 const CLIENTS: usize = 8;
 /// From one restart to the next. nginx leaves a server that refused a connection alone for 10 s (`fail_timeout`): with

@@ -1,9 +1,9 @@
 //! Azure's clients: the model in the path, `api-key`, `api-version`, and the API under `/openai`.
 
-use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{MASTER_KEY, Response, request};
-use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
+use crate::support::client::{Response, request};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::{MASTER_KEY, PROVIDER_KEY, refusal};
 use crate::support::upstream::{Call, Upstream, json, stream};
 
 const USAGE: &str = r#"{"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;

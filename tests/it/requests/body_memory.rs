@@ -5,9 +5,9 @@ use std::thread;
 use crate::support::aurora::Aurora;
 use crate::support::client::{Client, post};
 use crate::support::exposition::gateway;
+use crate::support::fixtures::OK;
 use crate::support::upstream::{Gate, Step, Upstream, json};
 
-const OK: &str = r#"{"choices":[]}"#;
 const MIB: usize = 1 << 20;
 
 /// A line of `/proc/PID/status`, in bytes.
@@ -119,8 +119,8 @@ fn a_declared_length_takes_no_budget_before_its_bytes_arrive() {
 
 #[test]
 fn body_memory_is_released_when_the_response_begins() {
-    let opening = crate::streams::relay::then(
-        crate::support::upstream::opening(&[crate::streams::relay::HELLO]),
+    let opening = crate::support::upstream::then(
+        crate::support::upstream::opening(&[crate::support::fixtures::HELLO]),
         [Step::Stall],
     );
     let upstream = Upstream::start().on("open", opening).on("m", json(OK));

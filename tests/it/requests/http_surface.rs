@@ -3,18 +3,8 @@
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, chat, key, request};
 use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::{NO_ROUTE, OK, refusal};
 use crate::support::upstream::{Upstream, json};
-
-pub(crate) const OK: &str = r#"{"choices":[]}"#;
-const NO_ROUTE: &str = r#"{"error":{"message":"There is no such route.","type":"invalid_request_error","param":null,"code":"unknown_route"}}"#;
-
-/// A 4xx about the request.
-pub(crate) fn refusal(message: &str, param: &str, code: &str) -> String {
-    let param = if param.is_empty() { "null".to_owned() } else { format!("\"{param}\"") };
-    format!(
-        r#"{{"error":{{"message":"{message}","type":"invalid_request_error","param":{param},"code":"{code}"}}}}"#
-    )
-}
 
 pub(crate) fn start() -> (Upstream, Aurora) {
     let upstream = Upstream::start().on("m", json(OK));

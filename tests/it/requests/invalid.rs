@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::requests::http_surface::{OK, refusal, start};
+use crate::requests::http_surface::start;
 use crate::support::aurora::Setup;
-use crate::support::client::{MASTER_KEY, chat, key, request};
+use crate::support::client::{chat, key, request};
 use crate::support::exposition::yaml;
+use crate::support::fixtures::{MASTER_KEY, OK, refusal};
 use crate::support::upstream::{LAST_CHUNK, Upstream, chunk, json};
 
 #[test]

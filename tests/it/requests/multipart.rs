@@ -1,9 +1,9 @@
 //! Forms with files: what is read of them, what goes on, what is refused.
 
-use crate::requests::http_surface::refusal;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Response, key, post, request};
 use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::refusal;
 use crate::support::upstream::{Upstream, json, response, stream};
 
 const PATH: &str = "/v1/audio/transcriptions";

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::requests::http_surface::start;
 use crate::support::aurora::Aurora;
-use crate::support::client::{Client, MASTER_KEY};
+use crate::support::client::Client;
+use crate::support::fixtures::MASTER_KEY;
 use crate::support::totals::sum;
 use crate::support::upstream::Upstream;
 

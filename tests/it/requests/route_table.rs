@@ -5,10 +5,10 @@ use aurora::api::paths::{PREFIXES, is_below};
 use aurora::config::PROVIDER_TYPES;
 use aurora::gateway::route_table;
 
-use crate::requests::http_surface::refusal;
 use crate::support::aurora::Aurora;
 use crate::support::client::{key, request};
 use crate::support::exposition::gateway;
+use crate::support::fixtures::refusal;
 use crate::support::upstream::{Upstream, json};
 
 /// What a route asks for.

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::streams::relay::{HELLO, ROLE};
 use crate::support::aurora::{Aurora, WAIT_LIMIT};
 use crate::support::client::{Response, chat_of};
 use crate::support::exposition::{gateway, gateways, yaml};
+use crate::support::fixtures::{HELLO, OK, ROLE};
 use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
 
-const OK: &str = r#"{"choices":[]}"#;
 const OPEN: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it answered 500 Internal Server Error","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
 const BUSY: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it answered 503 Service Unavailable","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
 
@@ -229,7 +228,7 @@ fn the_breaker_resets_when_url_or_key_change() {
     let sound = Upstream::start().on("m", json(OK));
     let text = |upstream: &Upstream, key: &str, more: &str| {
         let text = yaml(upstream, more, &breaker(1, 1, "30s"));
-        text.replace(crate::support::exposition::PROVIDER_KEY, key)
+        text.replace(crate::support::fixtures::PROVIDER_KEY, key)
     };
     let aurora = crate::support::aurora::Setup::new().yaml(&text(&broken, "one", "")).start();
     let mut reloads = 0;

@@ -4,14 +4,11 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::streams::relay::{HELLO, ROLE};
-use crate::support::aurora::{Aurora, Setup};
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::{chat, chat_of, key, request};
 use crate::support::exposition::{gateway, gateways, yaml};
+use crate::support::fixtures::{DONE, HELLO, OK, ROLE};
 use crate::support::upstream::{Gate, Step, Upstream, chunk, json, opening, response, stream};
-
-const OK: &str = r#"{"choices":[]}"#;
-const DONE: &str = "data: [DONE]\n\n";
 
 /// No retries, and a breaker that the first failure opens for an hour.
 const SENSITIVE: &str = "resilience: {retry: {max_retries: 0}, circuit_breaker: {failure_threshold: 1, success_threshold: 1, timeout: 1h}}";
@@ -259,7 +256,7 @@ fn a_slow_half_open_request_admits_the_next_after_five_seconds() {
     probe.send(chat_of("m", false));
     upstream.called(2);
     while aurora.send(chat_of("m", false)).status_and_text() != (200, OK) {
-        assert!(begun.elapsed() < Duration::from_secs(6), "nobody is let through");
+        assert!(begun.elapsed() < WAIT_LIMIT, "nobody is let through");
         thread::sleep(Duration::from_millis(20));
     }
     assert!(begun.elapsed() >= Duration::from_secs(5), "after {:?}", begun.elapsed());

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, chat, chat_of, key, request};
 use crate::support::exposition::yaml;
+use crate::support::fixtures::{HELLO, STOP};
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, opening};
 
-const HELLO: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
-const STOP: &str = "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n";
 const INTERNAL: &str = "{\"error\":{\"message\":\"internal error; please report it\",\"type\":\"server_error\",\"param\":null,\
                         \"code\":\"internal_error\"}}";
 

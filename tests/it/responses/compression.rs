@@ -4,12 +4,11 @@ use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, GzipEncoder
 use async_compression::{Level, zstd::CParameter};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use crate::connections::disconnects::resident;
-use crate::streams::relay::{DONE, HELLO, ROLE, STOP, USAGE, begin, then};
 use crate::support::aurora::Aurora;
-use crate::support::client::{chat_of, key, post, request};
-use crate::support::exposition::{PROVIDER_KEY, gateway};
-use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, response};
+use crate::support::client::{begin, chat_of, key, post, request};
+use crate::support::exposition::gateway;
+use crate::support::fixtures::{DONE, HELLO, PROVIDER_KEY, ROLE, STOP, USAGE};
+use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, response, then};
 
 /// Codings by the name of a model, with the header that names them.
 const CODINGS: [(&str, &str); 6] = [
@@ -313,7 +312,7 @@ fn a_compression_bomb_takes_no_memory_and_is_refused() {
         let upstream =
             Upstream::start().on("json", bomb(model, "{\"a\":\"")).on("events", bomb(model, HELLO));
         let aurora = gateway(&upstream, "", "");
-        let before = resident(&aurora);
+        let before = aurora.resident();
         let response = aurora.send(chat_of("json", false));
         assert_eq!(response.status, 502, "{model}");
         assert!(
@@ -329,7 +328,7 @@ fn a_compression_bomb_takes_no_memory_and_is_refused() {
             "{model}: {:?}",
             &text[text.len() - 300..]
         );
-        let now = resident(&aurora);
+        let now = aurora.resident();
         assert!(now < before + f64::from(64 << 20), "{model}: {before} grew to {now}");
         aurora.settles("aurora_streams_total", &["up events upstream_error 1"]);
         aurora.settles("aurora_answers_total", &["events broken_stream 1", "json upstream_error 1"]);

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::support::aurora::Setup;
 use crate::support::client::{Client, chat, chat_of, key, post, request};
-use crate::support::exposition::{PROVIDER_KEY, gateway, yaml};
+use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::PROVIDER_KEY;
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, response};
 
 const OK: &str = r#"{"id":"x","choices":[]}"#;

@@ -1,9 +1,10 @@
 //! What of an upstream is a response, however it is labelled, and what is half of one.
 
-use crate::streams::relay::{DONE, HELLO, STOP, USAGE, then};
 use crate::support::aurora::Aurora;
 use crate::support::client::{chat_of, post};
 use crate::support::exposition::gateway;
+use crate::support::fixtures::{DONE, HELLO, STOP, USAGE};
+use crate::support::upstream::then;
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, response};
 
 const JSON: &str = r#"{"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":2}}"#;

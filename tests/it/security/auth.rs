@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::requests::route_table::{Lock, ROUTES, upstream};
 use crate::support::aurora::Setup;
-use crate::support::client::MASTER_KEY;
 use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::MASTER_KEY;
 use crate::support::upstream::{Upstream, json};
 
 fn basic(pair: &str) -> String {

@@ -3,16 +3,16 @@
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::request;
 use crate::support::exposition::yaml;
+use crate::support::fixtures::OK;
 use crate::support::upstream::{Upstream, json};
 
-const OK: &str = r#"{"choices":[]}"#;
 const REFUSED: &str = r#"{"error":{"message":"Refused: another web site may have made a browser send this (Origin, Sec-Fetch-Site or Host), and this gateway has no key. Set AURORA_MASTER_KEY and send that key.","type":"invalid_request_error","param":null,"code":"cross_site"}}"#;
 
 /// An instance that is open, and its upstream.
 fn open(server: &str) -> (Upstream, Aurora) {
     let upstream = Upstream::start().on("m", json(OK)).on("/v1/any", json(OK));
     let yaml = yaml(&upstream, "", "").replace("server: {", &format!("server: {{{server}"));
-    let locked = format!("master_key: {}, ", crate::support::client::MASTER_KEY);
+    let locked = format!("master_key: {}, ", crate::support::fixtures::MASTER_KEY);
     let aurora = Setup::new().yaml(&yaml.replace(&locked, "")).start();
     (upstream, aurora)
 }
@@ -106,7 +106,7 @@ fn a_gateway_with_a_key_accepts_any_origin_and_host() {
 #[test]
 fn any_host_is_accepted_on_a_public_listener() {
     let upstream = Upstream::start().on("m", json(OK));
-    let locked = format!("master_key: {}, ", crate::support::client::MASTER_KEY);
+    let locked = format!("master_key: {}, ", crate::support::fixtures::MASTER_KEY);
     let yaml = yaml(&upstream, "", "").replace(&locked, "");
     let setup = Setup::bare().variable("LOG_FORMAT", "json");
     let aurora = setup.yaml(&yaml).arguments(&["serve", "--host", "0.0.0.0", "--port", "0"]).start();
@@ -120,7 +120,7 @@ fn any_host_is_accepted_on_a_public_listener() {
 #[test]
 fn the_metrics_listener_refuses_cross_site_requests() {
     let upstream = Upstream::start().on("m", json(OK));
-    let locked = format!("master_key: {}, ", crate::support::client::MASTER_KEY);
+    let locked = format!("master_key: {}, ", crate::support::fixtures::MASTER_KEY);
     let yaml = yaml(&upstream, "", "").replace(&locked, "");
     let yaml = yaml.replace("metrics: {enabled: true}", "metrics: {enabled: true, listen: \"127.0.0.1:0\"}");
     let aurora = Setup::new().yaml(&yaml).start();

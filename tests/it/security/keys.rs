@@ -4,13 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{MASTER_KEY, Response, request};
+use crate::support::client::{Response, request};
+use crate::support::fixtures::{CHAT_RESPONSE, MASTER_KEY, METRICS_TOKEN};
 use crate::support::upstream::{Upstream, json};
 
 const ALICE: &str = "canary-key-of-alice-0123456789";
 const BOB: &str = "canary-key-of-bob-0123456789";
-const TOKEN: &str = "canary-metrics-token-0123456789";
-const RESPONSE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
 
 /// The settings of a gateway, and who they let in.
 struct Locks {
@@ -48,7 +47,7 @@ fn scrape(aurora: &Aurora, key: &str) -> Response {
 
 #[test]
 fn each_key_is_accepted_where_it_applies() {
-    let upstream = Upstream::start().on("m", json(RESPONSE));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let cases = [
         Locks { server: "", metrics: "", statuses: [(200, 200); 6] },
         Locks {
@@ -80,7 +79,7 @@ fn each_key_is_accepted_where_it_applies() {
     ];
     for Locks { server, metrics, statuses } in cases {
         let aurora = start(&upstream, server, metrics);
-        let credentials = ["", MASTER_KEY, ALICE, BOB, TOKEN, "wrong"];
+        let credentials = ["", MASTER_KEY, ALICE, BOB, METRICS_TOKEN, "wrong"];
         let found = credentials.map(|key| (chat(&aurora, key).status, scrape(&aurora, key).status));
         assert_eq!(found, statuses, "{server} {metrics}");
     }
@@ -88,7 +87,7 @@ fn each_key_is_accepted_where_it_applies() {
 
 #[test]
 fn unauthorized_responses_name_the_settings() {
-    let upstream = Upstream::start().on("m", json(RESPONSE));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let envelope = |message: &str, kind: &str, code: &str| {
         let message = message.replace('"', "\\\"");
         format!(r#"{{"error":{{"message":"{message}","type":"{kind}","param":null,"code":"{code}"}}}}"#)
@@ -143,7 +142,7 @@ fn settles(aurora: &Aurora, family: &str, expected: &[String]) {
 
 #[test]
 fn requests_are_counted_under_the_name_of_their_key() {
-    let upstream = Upstream::start().on("m", json(RESPONSE));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let aurora = start(&upstream, &format!("{MASTER}, {KEYS}"), "");
     let scrape = aurora.scrape();
     let zeros: Vec<&str> = scrape.lines().filter(|line| line.starts_with("aurora_caller_")).collect();
@@ -188,7 +187,7 @@ fn requests_are_counted_under_the_name_of_their_key() {
 
 #[test]
 fn without_named_keys_clients_are_not_counted() {
-    let upstream = Upstream::start().on("m", json(RESPONSE));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let aurora = start(&upstream, MASTER, "");
     assert_eq!(chat(&aurora, MASTER_KEY).status, 200);
     aurora.settles("aurora_answers_total", &["m ok 1"]);
@@ -199,7 +198,7 @@ fn without_named_keys_clients_are_not_counted() {
 
 #[test]
 fn a_thousand_keys_are_distinguished() {
-    let upstream = Upstream::start().on("m", json(RESPONSE));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
     let keys: Vec<String> =
         (0..1000).map(|n| format!("{{name: k{n}, key: a-key-of-the-tests-{n}}}")).collect();
     let aurora = start(&upstream, &format!("{MASTER}, keys: [{}]", keys.join(", ")), "");

@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use crate::streams::relay::{DONE, HELLO};
 use crate::support::client::{Client, chat_of, key, request};
-use crate::support::exposition::{PROVIDER_KEY, gateway};
+use crate::support::exposition::gateway;
+use crate::support::fixtures::{DONE, HELLO, PROVIDER_KEY};
 use crate::support::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, response, stream};
 
 /// The key as JSON may spell it.

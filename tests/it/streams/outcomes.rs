@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::streams::relay::{DONE, HELLO, ROLE, STOP, USAGE, begin, then};
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::client::{chat, chat_of, post};
+use crate::support::client::{begin, chat, chat_of, post};
 use crate::support::exposition::{gateway, yaml};
+use crate::support::fixtures::{DONE, HELLO, ROLE, STOP, USAGE};
 use crate::support::upstream::{
-    Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, opening, response, stream,
+    Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, opening, response, stream, then,
 };
 
 /// A gateway that asks for usage where the client does not.

@@ -2,19 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::aurora::Aurora;
-use crate::support::client::{Client, chat_of, post};
+use crate::support::aurora::MARGIN;
+use crate::support::client::{begin, chat_of, post};
 use crate::support::exposition::gateway;
-use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening, stream};
-
-pub(crate) const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
-pub(crate) const HELLO: &str =
-    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n";
-pub(crate) const STOP: &str =
-    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-pub(crate) const USAGE: &str =
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2,\"total_tokens\":6}}\n\n";
-pub(crate) const DONE: &str = "data: [DONE]\n\n";
+use crate::support::fixtures::{DONE, HELLO, ROLE, STOP, USAGE};
+use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening, stream, then};
 
 /// The last word of a stream that broke.
 fn last_word(code: &str, message: &str) -> String {
@@ -29,19 +21,6 @@ fn truncated() -> String {
 
 fn broke() -> String {
     last_word("upstream_error", "the provider's connection broke in the middle of the answer")
-}
-
-pub(crate) fn then(mut steps: Vec<Step>, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
-    steps.extend(more);
-    steps
-}
-
-/// Requests a stream and reads its head.
-pub(crate) fn begin(aurora: &Aurora, model: &str) -> Client {
-    let mut client = aurora.client();
-    client.send(chat_of(model, true));
-    assert_eq!(client.head().status, 200);
-    client
 }
 
 #[test]
@@ -155,7 +134,7 @@ fn a_stream_that_breaks_ends_with_one_error_event() {
             (*name, response.status_and_text(), response.whole),
             (*name, (200, &*format!("{sent}{ending}")), true)
         );
-        let limit = Duration::from_millis(if *name == "stall" { 800 } else { 500 });
+        let limit = Duration::from_millis(if *name == "stall" { 800 } else { 100 }) + MARGIN;
         assert!(begun.elapsed() < limit, "{name}: took {:?}", begun.elapsed());
     }
     let mut client = begin(&aurora, "reset");

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// Longest wait for anything that should happen at once.
 pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
+/// Time beyond a promised limit that a test grants: the machine may do much else.
+pub(crate) const MARGIN: Duration = Duration::from_secs(4);
+
 /// What an instance starts with: nothing of this process's environment.
 pub(crate) struct Setup {
     folder: TempDir,

@@ -5,9 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::support::aurora::{Aurora, WAIT_LIMIT};
-
-/// The key of every instance that these tests lock.
-pub(crate) const MASTER_KEY: &str = "canary-master-key-0123456789abcdef";
+use crate::support::fixtures::MASTER_KEY;
 
 /// One connection.
 pub(crate) struct Client {
@@ -240,6 +238,14 @@ pub(crate) fn post(path: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 /// A chat of a model, streamed or not.
 pub(crate) fn chat_of(model: &str, stream: bool) -> Vec<u8> {
     chat(format!(r#"{{"model":"{model}","stream":{stream},"messages":[]}}"#))
+}
+
+/// Requests a stream and reads its head.
+pub(crate) fn begin(aurora: &Aurora, model: &str) -> Client {
+    let mut client = aurora.client();
+    client.send(chat_of(model, true));
+    assert_eq!(client.head().status, 200);
+    client
 }
 
 impl Aurora {

@@ -4,13 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::aurora::Aurora;
 use crate::support::client::{Client, key, request};
+use crate::support::fixtures::PROVIDER_KEY;
 use crate::support::upstream::Upstream;
 
 /// Counts are settled when an observer drops, which may be a moment after the client has the last byte.
 const SETTLE_LIMIT: Duration = Duration::from_secs(3);
-
-/// The scripted provider's key.
-pub(crate) const PROVIDER_KEY: &str = "canary-provider-key-0123456789";
 
 /// No retries, no breaker.
 pub(crate) const BRITTLE: &str =
@@ -27,7 +25,7 @@ pub(crate) fn yaml(upstream: &Upstream, server: &str, rest: &str) -> String {
          {resilience}\n\
          {rest}\n\
          providers:\n  up: {{type: openai_compatible, base_url: \"http://{address}/v1\", api_key: {PROVIDER_KEY}{models}}}\n",
-        key = crate::support::client::MASTER_KEY,
+        key = crate::support::fixtures::MASTER_KEY,
         address = upstream.address,
     )
 }
@@ -42,7 +40,7 @@ fn models(upstream: &Upstream) -> String {
 pub(crate) fn gateways(providers: &[(&str, &Upstream, &str)], rest: &str) -> Aurora {
     let mut text = format!(
         "server: {{master_key: {}}}\nmetrics: {{enabled: true}}\nlog: {{requests: all}}\n{rest}\nproviders:\n",
-        crate::support::client::MASTER_KEY
+        crate::support::fixtures::MASTER_KEY
     );
     for (name, upstream, more) in providers {
         let models = if more.contains("models:") { String::new() } else { models(upstream) };
@@ -67,6 +65,13 @@ impl Aurora {
         let response = client.response();
         assert_eq!(response.status, 200);
         response.text().to_owned()
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn resident(&self) -> f64 {
+        let scrape = self.scrape();
+        let bytes = scrape.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+        bytes.and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
     }
 
     /// Samples of a family that are not zero, each as its label values and its value.

@@ -4,9 +4,9 @@ pub(crate) mod async_client;
 pub(crate) mod aurora;
 pub(crate) mod client;
 pub(crate) mod exposition;
+pub(crate) mod fixtures;
 #[cfg(feature = "real-software")]
 pub(crate) mod programs;
-pub(crate) mod promql;
 pub(crate) mod raw_server;
 #[cfg(feature = "real-software")]
 pub(crate) mod sdk;

@@ -1,5 +1,5 @@
 //! The SDKs that people use, as clients of the built binary in front of a scripted provider: what they make of the
-//! responses, feature by feature, what the metrics count meanwhile, and the table of both in docs/compatibility.md.
+//! responses, feature by feature, and what the metrics count meanwhile.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,10 +8,8 @@ use std::time::Instant;
 
 use aurora::metrics::parser::{Family, Kind, parse};
 
-use crate::real_software::{anthropic_sdk, openai_sdk};
 use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
-use crate::support::client::MASTER_KEY;
-use crate::support::exposition::PROVIDER_KEY;
+use crate::support::fixtures::{MASTER_KEY, PROVIDER_KEY};
 use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
 
 /// An SDK and the provider that it is made for.
@@ -214,69 +212,4 @@ pub(crate) fn settled(aurora: &Aurora, expected: &str) -> String {
             return counted;
         }
     }
-}
-
-/// `# feature | exercised | modes` lines of what an SDK said.
-fn rows(output_text: &str) -> Vec<[&str; 3]> {
-    let heads = output_text.lines().filter_map(|line| line.strip_prefix("# "));
-    heads.map(|head| head.split(" | ").collect::<Vec<_>>().try_into().expect("a feature's head")).collect()
-}
-
-/// The version that the tests install.
-fn version(package: &str) -> &'static str {
-    let lines = include_str!("../../requirements.txt").lines();
-    let mut versions = lines.filter_map(|line| line.split_once("=="));
-    versions.find(|(name, _)| *name == package).expect("it is installed").1
-}
-
-/// The table of docs/compatibility.md.
-fn table() -> String {
-    let sdks = [
-        (&openai_sdk::SDK, &openai_sdk::RUN.output_text),
-        (&anthropic_sdk::SDK, &anthropic_sdk::RUN.output_text),
-    ];
-    let names = sdks.map(|(sdk, _)| format!("{} {}", sdk.name, version(sdk.name)));
-    let rows = sdks.map(|(_, output_text)| rows(output_text));
-    let mut features: Vec<&str> = Vec::new();
-    for [feature, ..] in rows.iter().flatten() {
-        if !features.contains(feature) {
-            features.push(feature);
-        }
-    }
-    let mut text =
-        format!("{HEAD}| feature | {} |\n{}|\n", names.join(" | "), "|---".repeat(names.len() + 1));
-    for feature in features {
-        let cells = rows.each_ref().map(|rows| {
-            let modes: Vec<&str> = rows.iter().filter(|row| row[0] == feature).map(|row| row[2]).collect();
-            if modes.is_empty() { "–".to_owned() } else { modes.join(", ") }
-        });
-        text += &format!("| {feature} | {} |\n", cells.join(" | "));
-    }
-    for (rows, name) in rows.iter().zip(names) {
-        text += &format!("\n## What {name} does\n\n| feature | exercised |\n|---|---|\n");
-        text.extend(rows.iter().map(|[feature, exercised, _]| format!("| {feature} | {exercised} |\n")));
-    }
-    text
-}
-
-const HEAD: &str = "\
-# Compatibility
-
-The SDKs that people use, for Python, as callers of the built binary in front of a scripted provider: `scripts/test` runs
-every cell with the SDK's synchronous and its asynchronous client and compares what the SDK makes of the answers, and what
-Aurora's metrics count meanwhile, with the files in `tests/it/testdata/sdk/`, word for word. This page is made by that test.
-
-`scripts/compat` compares real servers (llama.cpp, LiteLLM) asked directly with the same servers asked through Aurora, by
-plain calls and by OpenAI's SDK for Node; [compat/RESULTS.md](../compat/RESULTS.md) holds its figures.
-
-";
-
-#[test]
-fn the_compatibility_page_matches_the_sdk_runs() {
-    let table = table();
-    println!("{table}");
-    let made = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compatibility.md");
-    fs::write(&made, &table).expect("a file in the target folder");
-    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
-    assert!(fs::read_to_string(docs).is_ok_and(|kept| kept == table), "run: cp {} {docs}", made.display());
 }

@@ -461,3 +461,9 @@ pub(crate) fn stream(parts: &[&str]) -> Vec<Step> {
     steps.push(Step::Send(LAST_CHUNK.into()));
     steps
 }
+
+/// Steps and those that follow.
+pub(crate) fn then(mut steps: Vec<Step>, more: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    steps.extend(more);
+    steps
+}

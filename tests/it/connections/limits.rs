@@ -8,8 +8,6 @@ use crate::support::exposition::gateway;
 use crate::support::fixtures::OK;
 use crate::support::upstream::{Gate, Step, Upstream, json};
 
-/// What a deadline may be late on a busy machine.
-
 fn unavailable(message: &str, code: &str) -> String {
     format!(r#"{{"error":{{"message":"{message}","type":"server_error","param":null,"code":"{code}"}}}}"#)
 }

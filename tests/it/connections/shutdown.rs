@@ -144,16 +144,22 @@ fn a_connection_without_connection_close_is_kept_while_draining() {
     ends(aurora, 0, 0);
 }
 
-#[test]
-fn requests_after_the_grace_period_are_refused() {
+/// A gateway with an endless stream whose client does not read; it holds the process for the grace period and the time of
+/// its last event.
+fn unread_stream() -> (Upstream, Aurora, Client) {
     let mut pour = opening(&[HELLO]);
     pour.push(Step::Pour(chunk(HELLO.repeat(100))));
     let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
     let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
-    // It holds the process for the time of its last event.
-    let mut deaf = aurora.client().narrow();
-    deaf.send(chat_of("pour", true));
+    let mut unread = aurora.client().narrow();
+    unread.send(chat_of("pour", true));
     upstream.call("pour");
+    (upstream, aurora, unread)
+}
+
+#[test]
+fn requests_after_the_grace_period_are_refused() {
+    let (upstream, aurora, _unread) = unread_stream();
     let mut kept = aurora.client();
     kept.send(chat_of("m", false));
     assert_eq!(kept.response().status_and_text(), (200, OK));
@@ -271,13 +277,7 @@ fn connections_without_a_request_are_kept_for_five_seconds_of_the_grace_period()
 
 #[test]
 fn unfinished_requests_delay_the_exit_no_longer_than_the_grace_period() {
-    let mut pour = opening(&[HELLO]);
-    pour.push(Step::Pour(chunk(HELLO.repeat(100))));
-    let upstream = Upstream::start().on("pour", pour).on("m", json(OK));
-    let aurora = gateway(&upstream, "shutdown: {grace: 300ms}", "");
-    let mut deaf = aurora.client().narrow();
-    deaf.send(chat_of("pour", true));
-    upstream.call("pour");
+    let (_upstream, aurora, _unread) = unread_stream();
     let mut half = aurora.client();
     let whole = chat_of("m", false);
     half.send(&whole[..whole.len() - 1]);

@@ -162,8 +162,9 @@ fn upstream_errors_are_logged_bounded_escaped_and_without_keys() {
         .on("none", response("400 Bad", "", "no"))
         .on("huge", response("400 Bad", "", "x".repeat(70_000)));
     let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
-    for model in ["long", "key", "odd", "text", "none", "huge"] {
+    for (index, model) in ["long", "key", "odd", "text", "none", "huge"].iter().enumerate() {
         aurora.send(crate::support::client::chat_of(model, false));
+        aurora.lines("request", index + 1);
     }
     let named: Vec<(String, String)> = aurora
         .lines("request", 6)

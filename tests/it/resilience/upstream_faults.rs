@@ -10,7 +10,6 @@ use crate::support::fixtures::PROVIDER_KEY;
 use crate::support::upstream::{LAST_CHUNK, STREAM_HEAD, Step, Upstream, response, stream};
 
 const OK: &str = r#"{"id":"x","choices":[]}"#;
-/// What a wait may take beyond its limit.
 
 /// The envelope of a provider's failure.
 fn envelope(message: &str, code: &str) -> String {

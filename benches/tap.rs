@@ -1,5 +1,5 @@
 //! What reading along costs: an event of each shape, whole and in two parts, with and without a usage event to withhold,
-//! and a large answer whose usage is looked for as it passes.
+//! and a large response whose usage is looked for as it passes.
 
 use std::hint::black_box;
 
@@ -39,13 +39,13 @@ fn events(criterion: &mut Criterion) {
 
 fn large_answers(criterion: &mut Criterion) {
     let vector = "-0.0123,".repeat(130_000);
-    let answer = format!(r#"{{"data":[{{"embedding":[{vector}1]}}],"usage":{{"prompt_tokens":1}}}}"#);
+    let response = format!(r#"{{"data":[{{"embedding":[{vector}1]}}],"usage":{{"prompt_tokens":1}}}}"#);
     let mut group = criterion.benchmark_group("finder");
-    group.throughput(Throughput::Bytes(answer.len() as u64));
+    group.throughput(Throughput::Bytes(response.len() as u64));
     group.bench_function("embeddings", |bencher| {
         bencher.iter(|| {
             let mut finder = Finder::new(&["usage"]);
-            answer.as_bytes().chunks(16 << 10).for_each(|part| finder.read(part));
+            response.as_bytes().chunks(16 << 10).for_each(|part| finder.read(part));
             assert_eq!(finder.found(), Some("{\"prompt_tokens\":1}"));
         });
     });

@@ -1,4 +1,4 @@
-//! Runs the metric hooks so often that what one costs can be told from outside, by instructions (`bench/instructions`)
+//! Runs the metric hooks so often that the cost of one can be measured from outside, by instructions (`bench/instructions`)
 //! or by memory (`bench/memory`): `meter clock|families|contract|render|gzip TIMES`, `meter memory TIMES`,
 //! `meter label-sets MODELS`.
 
@@ -73,7 +73,7 @@ fn page(what: &str, times: u64) -> anyhow::Result<()> {
 
 type Filled = (std::sync::Arc<aurora::metrics::Metrics>, Vec<Ours>);
 
-/// Models that both workers have asked at four endpoints.
+/// Models that both workers have sent requests for at four endpoints.
 fn filled(models: u64) -> Filled {
     let (metrics, mut all) = workers(usize::try_from(models).unwrap_or(usize::MAX));
     for number in 0..models {

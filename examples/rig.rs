@@ -1,4 +1,4 @@
-//! The two programs of `bench/` that no package supplies: an upstream that writes a stream event by event, and a caller
+//! The two programs of `bench/` that no package supplies: an upstream that writes a stream event by event, and a client
 //! with a fixed pace. `bench/README.md` says how they are used.
 
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// Connections to each address of the paced load, each with its share of the pace.
-const CALLERS: u32 = 10;
+const CLIENTS: u32 = 10;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,10 +32,10 @@ fn main() -> anyhow::Result<()> {
         ["paced", key, rate, seconds, addresses @ ..] => {
             let mut body = String::new();
             io::stdin().read_to_string(&mut body)?;
-            let callers = addresses.iter().map(|address| Caller::new(address, key, &body));
-            let callers = callers.collect::<Result<Vec<_>, _>>()?;
+            let clients = addresses.iter().map(|address| PacedClient::new(address, key, &body));
+            let clients = clients.collect::<Result<Vec<_>, _>>()?;
             let time = Duration::from_secs(seconds.parse()?);
-            let done = runtime.block_on(paced(callers, rate.parse()?, time))?;
+            let done = runtime.block_on(paced(clients, rate.parse()?, time))?;
             Ok(writeln!(io::stdout(), "{done}")?)
         }
         _ => bail!("usage: rig drip PORT FILE | rig paced KEY RATE SECONDS HOST:PORT… < BODY"),
@@ -80,12 +80,12 @@ async fn dripped(
 
 /// Sends one request again and again.
 #[derive(Clone)]
-struct Caller {
+struct PacedClient {
     client: Client<HttpConnector, Full<Bytes>>,
     request: Request<Full<Bytes>>,
 }
 
-impl Caller {
+impl PacedClient {
     fn new(address: &str, key: &str, body: &str) -> anyhow::Result<Self> {
         let request = Request::post(format!("http://{address}/v1/chat/completions"))
             .header(AUTHORIZATION, format!("Bearer {key}"))
@@ -101,27 +101,27 @@ impl Caller {
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut done = 0;
         while pace.tick().await < until {
-            let answer = self.client.request(self.request.clone()).await?;
-            ensure!(answer.status().is_success(), "an answer was {}", answer.status());
-            answer.into_body().collect().await?;
+            let response = self.client.request(self.request.clone()).await?;
+            ensure!(response.status().is_success(), "a response was {}", response.status());
+            response.into_body().collect().await?;
             done += 1;
         }
         Ok(done)
     }
 }
 
-/// Sends `rate` requests a second to each address, those to one evenly between those to another; returns how many were
-/// answered 200, which must be all.
-async fn paced(callers: Vec<Caller>, rate: u32, time: Duration) -> anyhow::Result<u64> {
-    ensure!(rate >= CALLERS, "a rate of at least {CALLERS}");
+/// Sends `rate` requests a second to each address, those to one evenly between those to another; returns how many had
+/// status 200, which must be all.
+async fn paced(clients: Vec<PacedClient>, rate: u32, time: Duration) -> anyhow::Result<u64> {
+    ensure!(rate >= CLIENTS, "a rate of at least {CLIENTS}");
     let start = Instant::now();
-    let period = Duration::from_secs(1) * CALLERS / rate;
-    let steps = u32::try_from(callers.len())? * CALLERS;
+    let period = Duration::from_secs(1) * CLIENTS / rate;
+    let steps = u32::try_from(clients.len())? * CLIENTS;
     let mut all = JoinSet::new();
-    let order = (0..CALLERS).flat_map(|_| &callers).cloned();
-    for (step, caller) in (0..steps).zip(order) {
+    let order = (0..CLIENTS).flat_map(|_| &clients).cloned();
+    for (step, client) in (0..steps).zip(order) {
         let first = start + period * step / steps;
-        all.spawn(async move { caller.calls(first, period, start + time).await });
+        all.spawn(async move { client.calls(first, period, start + time).await });
     }
     let mut done = 0;
     while let Some(calls) = all.join_next().await {

@@ -27,7 +27,7 @@ mod providers;
 mod real_software;
 /// Each HTTP route accepts its methods and bodies and refuses malformed requests.
 mod requests;
-/// A failing upstream is retried, passed over or left out; a panic costs one request.
+/// A failing upstream is retried, replaced by a fallback or kept out by its breaker; a panic costs one request.
 mod resilience;
 /// Responses are relayed byte for byte, validated and decoded.
 mod responses;

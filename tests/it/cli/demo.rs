@@ -1,4 +1,4 @@
-//! The embedded upstream of `serve --demo`, asked over HTTP like any other.
+//! The embedded upstream of `serve --demo`, over HTTP like any other.
 
 use std::time::{Duration, Instant};
 

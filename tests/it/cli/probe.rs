@@ -1,4 +1,4 @@
-//! `aurora metrics probe`: each verdict with its exact text, the numbers, the credential rules.
+//! `aurora metrics probe`: exact texts of results, numbers, rules for credentials.
 
 use std::io::Write;
 use std::net::{TcpListener, ToSocketAddrs};

@@ -178,7 +178,7 @@ fn https(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> u
     let serve = async move {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
         while let Ok((connection, _)) = listener.accept().await {
-            // A client that trusts nobody hangs up.
+            // A client that trusts no authority closes.
             let Ok(mut stream) = acceptor.accept(connection).await else { continue };
             let mut head = [0; 4096];
             assert!(stream.read(&mut head).await.expect("a request") > 0);

@@ -1,4 +1,4 @@
-//! Loading: every refusal word for word, every layer, every way a provider comes about.
+//! Loading: error texts, precedence of sources, configured and inferred providers.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use aurora::config::{
     Sources, Strategy, load,
 };
 
-/// A key nobody warns about, and a provider of a type no other test uses.
+/// A key without a warning, and a provider of a type that no other test uses.
 const QUIET: [(&str, &str); 2] = [("AURORA_MASTER_KEY", "0123456789abcdef"), ("JINA_API_KEY", "k")];
 
 fn environment(variables: &[(&str, &str)]) -> Environment {

@@ -183,7 +183,7 @@ fn log_level_changes_on_reload() {
     aurora.lines("request", 1);
     aurora.replace("config.yaml", &with("error", "n"));
     aurora.signal("HUP");
-    // At that level nothing tells of it but what is served.
+    // At that level the log does not show the reload; responses do.
     let until = Instant::now() + WAIT_LIMIT;
     while aurora.send(chat_of("n", false)).status != 200 {
         assert!(Instant::now() < until, "no reload");
@@ -225,7 +225,7 @@ fn a_stream_continues_after_its_provider_is_removed() {
 fn load(aurora: &Aurora, enough: &AtomicBool, served: &AtomicUsize, key: &RwLock<&str>) {
     let mut client = Client::connect(aurora.address);
     while !enough.load(Ordering::SeqCst) {
-        // Held until the response is here: whoever changes the key waits for those that are under way with the old one.
+        // Held until the response is here: a key changes only when no request with the old one is in flight.
         let key = key.read().expect("not poisoned");
         client.send(chat(&key, "m"));
         let response = client.response();

@@ -54,7 +54,7 @@ fn locked(key: &str) -> String {
 enum Damage {
     Gone,
     Empty,
-    /// Nothing but the comment of its first line is left.
+    /// Only the comment of its first line remains.
     Comment,
     /// Its last line is missing.
     Cut,

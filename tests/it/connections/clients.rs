@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connections::disconnects::{WAYS, disconnect};
+use crate::connections::disconnects::{DISCONNECTS, disconnect};
 use crate::support::aurora::{Aurora, MARGIN, Setup, WAIT_LIMIT};
 use crate::support::client::{Client, chat, chat_of, key, request};
 use crate::support::exposition::{gateway, yaml};
@@ -32,7 +32,7 @@ fn extras() -> Vec<Vec<u8>> {
 #[test]
 fn disconnects_behind_pipelined_bytes_are_noticed() {
     let cases: Vec<_> =
-        WAYS.into_iter().flat_map(|how| extras().into_iter().map(move |extra| (how, extra))).collect();
+        DISCONNECTS.into_iter().flat_map(|how| extras().into_iter().map(move |extra| (how, extra))).collect();
     let mut streaming = opening(&[HELLO]);
     streaming.push(Step::Stall);
     let mut upstream = Upstream::start().on("unheard", json(OK));
@@ -82,9 +82,9 @@ fn disconnects_behind_a_trailing_line_end_release_their_permits() {
     upstream.received("stall", 20);
     assert_eq!(aurora.send(chat_of("m", false)).status, 503);
     drop(clients);
-    let left = Instant::now();
+    let disconnected = Instant::now();
     while aurora.send(chat_of("m", false)).status != 200 {
-        assert!(left.elapsed() < Duration::from_secs(1) + MARGIN, "the places are still taken");
+        assert!(disconnected.elapsed() < Duration::from_secs(1) + MARGIN, "the places are still taken");
     }
     aurora.settles("aurora_requests_in_flight", &[]);
 }
@@ -161,7 +161,7 @@ fn unauthenticated_requests_take_no_permit() {
         }
         drop(silent);
     }
-    // The list of models is there at once; the body that nobody reads is waited for without a place.
+    // The list of models is there at once; the unread body is drained without a permit.
     let waiting: Vec<Client> = (0..4)
         .map(|_| {
             let mut client = aurora.client();

@@ -1,4 +1,4 @@
-//! Clients that leave or do not read, and upstreams that never end.
+//! Clients that disconnect or do not read, and upstreams that never end.
 
 use std::time::{Duration, Instant};
 
@@ -10,33 +10,38 @@ use crate::support::upstream::{STREAM_HEAD, Step, Upstream, chunk, json, opening
 
 /// How a client disconnects.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Leaving {
+pub(crate) enum Disconnect {
     Closes,
     Resets,
     HalfCloses,
 }
 
-pub(crate) const WAYS: [Leaving; 3] = [Leaving::Closes, Leaving::Resets, Leaving::HalfCloses];
+pub(crate) const DISCONNECTS: [Disconnect; 3] =
+    [Disconnect::Closes, Disconnect::Resets, Disconnect::HalfCloses];
 
-/// Leaves, and expects the upstream's connection to end within a second.
-pub(crate) fn disconnect(client: Client, how: Leaving, upstream: &Upstream, model: &str) {
-    let left = Instant::now();
+/// Disconnects, and expects the upstream's connection to end within a second.
+pub(crate) fn disconnect(client: Client, how: Disconnect, upstream: &Upstream, model: &str) {
+    let disconnected = Instant::now();
     let kept = match how {
-        Leaving::Closes => {
+        Disconnect::Closes => {
             drop(client);
             None
         }
-        Leaving::Resets => {
+        Disconnect::Resets => {
             client.reset();
             None
         }
-        Leaving::HalfCloses => {
+        Disconnect::HalfCloses => {
             client.half_close();
             Some(client)
         }
     };
     let over = upstream.over(model);
-    assert!(over - left < Duration::from_secs(1) + MARGIN, "{model}, {how:?}: took {:?}", over - left);
+    assert!(
+        over - disconnected < Duration::from_secs(1) + MARGIN,
+        "{model}, {how:?}: took {:?}",
+        over - disconnected
+    );
     drop(kept);
 }
 
@@ -44,7 +49,7 @@ pub(crate) fn disconnect(client: Client, how: Leaving, upstream: &Upstream, mode
 fn a_client_disconnect_ends_the_upstream_request_at_every_stage() {
     let first = format!("[\"{}", "x".repeat(300 << 10));
     let body = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{first}", first.len() * 2);
-    for how in WAYS {
+    for how in DISCONNECTS {
         let upstream = Upstream::start()
             .on("before-headers", vec![Step::Stall])
             .on("before-answer", vec![Step::Stall])
@@ -96,16 +101,16 @@ fn a_client_disconnect_ends_the_upstream_request_at_every_stage() {
 
 #[test]
 fn a_client_that_disconnects_inside_its_body_is_counted() {
-    for how in WAYS {
+    for how in DISCONNECTS {
         let upstream = Upstream::start().on("m", json("{}"));
         let aurora = gateway(&upstream, "", "");
         let mut client = aurora.client();
         let whole = chat_of("m", false);
         client.send(&whole[..whole.len() - 1]);
         match how {
-            Leaving::Closes => drop(client),
-            Leaving::Resets => client.reset(),
-            Leaving::HalfCloses => {
+            Disconnect::Closes => drop(client),
+            Disconnect::Resets => client.reset(),
+            Disconnect::HalfCloses => {
                 client.half_close();
                 client.closed();
             }
@@ -123,7 +128,7 @@ fn a_client_that_closes_at_the_end_of_a_stream_completed_it() {
     let aurora = gateway(&upstream, "", "");
     let mut client = begin(&aurora, "m");
     client.read_until(DONE);
-    disconnect(client, Leaving::Closes, &upstream, "m");
+    disconnect(client, Disconnect::Closes, &upstream, "m");
     aurora.settles("aurora_requests_total", &["up m /chat/completions 200 success true 1"]);
     aurora.settles("aurora_streams_total", &["up m completed 1"]);
     aurora.settles("aurora_answers_total", &["m ok 1"]);
@@ -162,7 +167,7 @@ fn an_endless_body_takes_no_memory_and_ends_at_a_timeout() {
     for _ in 0..100 {
         assert!(client.chunk().is_some_and(|part| !part.is_empty()));
     }
-    disconnect(client, Leaving::Closes, &upstream, "event");
+    disconnect(client, Disconnect::Closes, &upstream, "event");
     let response = aurora.send(chat_of("body", false));
     assert_eq!((response.status, response.whole), (200, false));
     assert!(aurora.resident() < before + f64::from(64 << 20), "{before} grew to {}", aurora.resident());
@@ -180,7 +185,7 @@ fn a_client_that_closes_at_a_stream_error_counts_as_provider_failure() {
     let aurora = gateway(&upstream, "", breaker);
     let mut client = begin(&aurora, "m");
     client.read_until(error);
-    disconnect(client, Leaving::Closes, &upstream, "m");
+    disconnect(client, Disconnect::Closes, &upstream, "m");
     aurora.settles("aurora_requests_total", &["up m /chat/completions 200 error true 1"]);
     aurora.settles("aurora_streams_total", &["up m upstream_error 1"]);
     aurora.settles("aurora_answers_total", &["m broken_stream 1"]);

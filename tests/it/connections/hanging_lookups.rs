@@ -1,4 +1,4 @@
-//! A resolver that never responds, in a mount namespace of its own: what waits for a name holds nobody else up.
+//! A resolver that never responds, in a mount namespace of its own: lookups delay no other request.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const LOOKUPS: usize = 64;
 
 #[test]
 fn metrics_respond_within_a_second_while_five_hundred_lookups_hang() {
-    // glibc asks port 53 only: any loopback address that nobody else listens on will do.
+    // glibc uses port 53 only: any loopback address without a listener will do.
     let silent = UdpSocket::bind("127.83.7.5:53").expect("root, and a free port 53");
     let mut text = format!(
         "server: {{workers: 1, master_key: {MASTER_KEY}}}\nmetrics: {{enabled: true, max_models: 1000, max_series: 100}}\nhttp: {{connect_timeout: 60s}}\n\
@@ -44,7 +44,7 @@ fn metrics_respond_within_a_second_while_five_hundred_lookups_hang() {
             body,
         ));
     }
-    // Every lookup that is begun has asked the resolver.
+    // Every lookup that has begun has reached the resolver.
     silent.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     let mut sent = std::collections::HashSet::new();
     let mut packet = [0; 512];

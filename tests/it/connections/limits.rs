@@ -49,7 +49,7 @@ fn only_health_and_metrics_are_served_above_max_connections() {
         let response = client.response();
         assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), None));
     }
-    // Idle ones make room too: nobody is refused for their sake.
+    // Idle ones make room too, before a new connection is refused.
     let response = aurora.send(chat_of("m", false));
     assert_eq!((response.status_and_text(), response.header("connection")), ((200, OK), None));
 }

@@ -17,7 +17,7 @@ use crate::support::upstream::{Upstream, json};
 
 const MODELS: &str = r#"{"object":"list","data":[{"id":"m"}]}"#;
 
-/// A proxy on loopback: it opens tunnels, and asks upstreams without TLS itself.
+/// A proxy on loopback: it opens tunnels, and forwards requests to upstreams without TLS.
 struct Proxy {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -63,7 +63,7 @@ fn converse(mut connection: TcpStream, refusal: Option<&str>, seen: &Mutex<Vec<S
     let head = String::from_utf8(head).expect("a head of text");
     seen.lock().expect("not poisoned").push(head.clone());
     if let Some(refusal) = refusal {
-        // Whoever asked may have left.
+        // The client may have disconnected.
         drop(connection.write_all(refusal.as_bytes()));
         return;
     }

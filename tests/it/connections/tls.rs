@@ -92,7 +92,7 @@ async fn response(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, I
     Ok(Response::builder().status(status).header(CONTENT_TYPE, kind).body(text.into()).unwrap())
 }
 
-/// An instance whose only provider is `upstream`; it trusts `trusted` and nobody else.
+/// An instance whose only provider is `upstream`; it trusts `trusted` only.
 fn aurora(upstream: SocketAddr, trusted: &Authority, models: &str) -> Aurora {
     let yaml = format!(
         "http:\n  connect_timeout: 400ms\nresilience:\n  retry: {{max_retries: 0}}\nproviders:\n  secure:\n    \
@@ -152,7 +152,7 @@ async fn an_untrusted_certificate_is_a_502_with_its_reason() {
 
 #[tokio::test]
 async fn a_hanging_handshake_ends_at_the_connect_timeout() {
-    // Connections wait in its queue; nobody takes them.
+    // Connections wait in its queue and are never accepted.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let aurora = aurora(listener.local_addr().unwrap(), &authority("Trusted"), LISTED);
     let sent = Instant::now();

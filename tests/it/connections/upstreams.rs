@@ -321,7 +321,7 @@ fn settled_descriptors(aurora: &Aurora) -> usize {
     open
 }
 
-/// Holds requests open until one descriptor is left of `limit`.
+/// Holds requests open until one descriptor of `limit` is free.
 fn fill(aurora: &Aurora, limit: usize) -> Vec<Client> {
     let mut held = Vec::new();
     while settled_descriptors(aurora) < limit - 1 {

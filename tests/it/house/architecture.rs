@@ -195,13 +195,13 @@ fn every_function_on_the_path_of_a_request_is_in_its_file() {
 const RESTRICTED_ITEMS: usize = 350;
 
 /// Doc blocks in a thousand that may open with a question word; the goal is 30.
-const QUESTION_OPENINGS: usize = 180;
+const QUESTION_OPENINGS: usize = 160;
 
 /// Visibility between private and `pub(crate)`.
 static RESTRICTED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\bpub\((super|in [\w:]+)\)").expect("a pattern"));
 
-/// First words that ask instead of naming the thing.
+/// Question words, which do not name the thing.
 static QUESTION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(What|Who|Whose|Whom|Where|Whether|How|Why|When|Which|Whatever|Whoever)\b")
         .expect("a pattern")

@@ -52,7 +52,7 @@ fn every_command_has_a_man_page() {
     );
 }
 
-/// What bash offers after the words, the last of which is being typed.
+/// Completions of bash after these arguments, the last of which is being typed.
 fn completed(words: &[&str]) -> Vec<String> {
     let script = r#"
         set -u

@@ -19,7 +19,7 @@ pub(crate) fn blocks(language: &str) -> Vec<&'static str> {
     starts.map(|rest| rest.split_once("```").expect("a closing fence").0).collect()
 }
 
-/// The only block in this language that holds these words.
+/// The only block in this language that contains this text.
 pub(crate) fn block(language: &str, words: &str) -> &'static str {
     let found: Vec<&str> = blocks(language).into_iter().filter(|block| block.contains(words)).collect();
     assert_eq!(found.len(), 1, "{language} blocks with `{words}`");

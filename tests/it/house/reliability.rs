@@ -46,7 +46,7 @@ fn every_test_named_on_the_reliability_page_exists() {
         } else if name.starts_with("bench/") || name.ends_with('/') && !name.starts_with('/') {
             root().join(name.split(' ').next().expect("a path")).exists()
         } else if name.contains("::") {
-            // Without real software some tests are left out.
+            // Without real software some tests are absent.
             tests.contains(name) || name.contains('…') || cfg!(not(feature = "real-software"))
         } else {
             continue;

@@ -203,7 +203,7 @@ fn unauthenticated_requests_are_logged_at_ten_lines_a_second() {
         }
     }
     let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
-    // What was left out is said within a second.
+    // The number of suppressed lines is logged within a second.
     let left_out = |lines: &[serde_json::Value]| {
         lines.iter().map(|line| usize::try_from(line["count"].as_u64().unwrap()).unwrap()).sum::<usize>()
     };

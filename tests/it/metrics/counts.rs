@@ -168,7 +168,7 @@ fn every_family_of_the_table_is_exposed_once_it_has_a_series() {
     assert_eq!(exposed, table);
 }
 
-/// What one of everything leaves behind: samples that are not zero, buckets and sums aside.
+/// Samples after one request of every kind that are not zero, without buckets and sums.
 const COUNTED: &str = include_str!("../testdata/one_of_everything.txt");
 
 /// Families that are not about one request each, or have a test of their own.

@@ -1,4 +1,4 @@
-//! The exposition in its formats and encodings, as scrapers ask for them.
+//! Formats and encodings of the exposition, as scrapers negotiate them.
 
 use std::io::Read as _;
 use std::thread;

@@ -38,7 +38,7 @@ impl Apart {
         send(self.metrics, path, headers)
     }
 
-    /// The samples of a family, names of labels left out.
+    /// Samples of a family, without names of labels.
     fn samples(&self, family: &str) -> Vec<String> {
         let response = self.send("/m", &format!("authorization: Bearer {METRICS_TOKEN}\r\n"));
         assert_eq!(response.status, 200);

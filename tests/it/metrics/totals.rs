@@ -387,7 +387,7 @@ fn order(client: usize) -> Vec<usize> {
     // 37 and 100 have no common factor, so each hundred visits every share once.
     let turns = (0..SENT / CLIENTS).map(|turn| shares[(turn * 37 + client * 11 + turn / 100) % 100]);
     let mut order: Vec<usize> = turns.collect();
-    // Our patience takes seconds and the budget allows ten retries, so few clients try these, each at a time of its own.
+    // A timeout takes seconds and the budget allows ten retries, so few clients send these, each at another time.
     let rare: Vec<usize> = (0..KINDS.len()).filter(|index| KINDS[*index].share == 0).collect();
     order.insert(40 + client * 73, rare[usize::from(client < 4)]);
     order

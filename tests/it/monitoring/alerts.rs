@@ -149,7 +149,7 @@ fn alerts(prometheus: &Prometheus) -> Vec<String> {
     rows.iter().map(words).collect()
 }
 
-/// Legends that speak of a label which their series have not.
+/// Legends that name a label which their series lack.
 fn empty_legends(prometheus: &Prometheus) -> Vec<String> {
     let mut empty = Vec::new();
     for target in files::panels().iter().flat_map(|panel| panel["targets"].as_array().expect("targets")) {
@@ -164,7 +164,7 @@ fn empty_legends(prometheus: &Prometheus) -> Vec<String> {
     empty
 }
 
-/// What rules and dashboard ask for by a value, each as a query that finds it.
+/// Label values in rules and dashboard, each as a query that finds it.
 fn literals() -> BTreeSet<String> {
     let mut queries = BTreeSet::new();
     for (_, expression) in files::expressions() {

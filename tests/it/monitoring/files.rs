@@ -46,7 +46,7 @@ pub(crate) fn panels() -> Vec<Value> {
     panels.into_iter().filter(|panel| panel["type"] != "row").collect()
 }
 
-/// What the variables of the dashboard ask for: an expression and the label whose values they offer.
+/// Variables of the dashboard: an expression and the label whose values they offer.
 pub(crate) fn variables() -> Vec<(String, String)> {
     let dashboard = dashboard();
     let list = dashboard["templating"]["list"].as_array().expect("variables");
@@ -73,7 +73,7 @@ pub(crate) fn expressions() -> Vec<(String, String)> {
     all
 }
 
-/// The code in running text that speaks of metrics.
+/// Code in running text that names metrics.
 fn spoken_of(path: &str) -> Vec<(String, String)> {
     let text = file(path);
     let mut fenced = false;

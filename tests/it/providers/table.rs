@@ -1,4 +1,4 @@
-//! Every provider type: where it is asked, as whom, and for what it is not asked.
+//! Provider types: URLs, authentication, and endpoints that a type does not support.
 
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Response, key, post, request};

@@ -133,7 +133,7 @@ fn metrics_pass_nginx_with_the_authorization_line() {
     assert!(response.body.starts_with("# HELP aurora_answers_total "), "{}", response.body);
 }
 
-/// An upstream that produces an event only when it is told to; the end of the channel is the end of the stream.
+/// An upstream that sends an event only on a signal; the end of the channel is the end of the stream.
 fn gated_upstream() -> (String, Sender<&'static str>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");

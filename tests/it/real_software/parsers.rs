@@ -180,7 +180,7 @@ fn instance(upstream: &Upstream, configured: &[String]) -> Aurora {
 /// Longest name in bytes that a response admits.
 const LONGEST_EARNED: usize = 128;
 
-/// Asks each configured name once and each other name twice; every one arrives in everybody's reading.
+/// Sends each configured name once and each other name twice; every parser reads every one.
 fn round_trip(configured: &[String], sent: &[String]) {
     let upstream = configured
         .iter()
@@ -194,7 +194,7 @@ fn round_trip(configured: &[String], sent: &[String]) {
         let model = serde_json::to_string(&format!("{provider}/{name}")).expect("JSON");
         client.send(chat(format!(r#"{{"model":{model},"messages":[]}}"#)));
         assert_eq!(client.response().status, 200, "{model:.200}");
-        // What nobody listed and no label could show whole earns none.
+        // An unlisted name that is too long for a label gets none.
         let unknown = provider == "open" && name.len() > LONGEST_EARNED;
         let shown = if unknown { "unknown".to_owned() } else { label(name) };
         *expected.entry((provider.to_owned(), shown)).or_default() += 1.0;

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes Aurora and is asked what it saw.
+//! A real Prometheus scrapes Aurora and is queried.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -147,7 +147,7 @@ fn assert_counts(prometheus: &Prometheus) {
     }
 }
 
-/// Aurora with the demo upstream, where nothing but the test speaks to it.
+/// Aurora with the demo upstream, used by this test only.
 fn demo() -> Setup {
     Setup::new().arguments(&["--demo"])
 }

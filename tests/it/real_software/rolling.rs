@@ -15,7 +15,7 @@ use crate::support::upstream::{Upstream, json};
 
 const REPLICAS: usize = 3;
 const CLIENTS: usize = 8;
-/// From one restart to the next. nginx leaves a server that refused a connection alone for 10 s (`fail_timeout`): with
+/// From one restart to the next. nginx skips a server that refused a connection for 10 s (`fail_timeout`): with
 /// this, one of three is always in use.
 const APART: Duration = Duration::from_secs(6);
 

@@ -11,7 +11,7 @@ use crate::support::exposition::gateway;
 use crate::support::fixtures::refusal;
 use crate::support::upstream::{Upstream, json};
 
-/// What a route asks for.
+/// Key that a route requires.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Lock {
     Open,
@@ -27,7 +27,7 @@ pub(crate) struct Route {
     /// A path of it.
     path: &'static str,
     pub(crate) lock: Lock,
-    /// What it asks a provider for; empty where it asks none.
+    /// Request to the provider; empty where there is none.
     pub(crate) endpoint: &'static str,
 }
 

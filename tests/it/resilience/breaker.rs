@@ -1,4 +1,4 @@
-//! A provider that fails again and again is left alone for a while.
+//! Circuit breaker: opening, probing, closing.
 
 use std::time::{Duration, Instant};
 

@@ -22,7 +22,7 @@ fn failure(status: &str) -> Vec<Step> {
     response(status, "", r#"{"from":"a"}"#)
 }
 
-/// An upstream at an address where nobody listens.
+/// An upstream at an address without a listener.
 fn nobody() -> Upstream {
     let mut upstream = Upstream::start();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -30,7 +30,7 @@ fn nobody() -> Upstream {
     upstream
 }
 
-/// What a first target may do for the second to be asked, with how it counts.
+/// Failures of the first target that lead to the second, with their counts.
 fn failures() -> Vec<(Vec<Step>, &'static str, &'static str)> {
     vec![
         (failure("500 Oops"), "500", "server_error"),

@@ -1,4 +1,4 @@
-//! Panics in every place that serves a request: counted once, logged with their place, and harmless to everybody else.
+//! Panics in every place that serves a request: counted once, logged with their place, and without effect on other requests.
 //! (The points are in builds with the feature `panic-points` and debug assertions only.)
 
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn counted(aurora: &Aurora, panics: usize, others: usize, reason: &str, file: &s
         ["aurora_panics_total", "aurora_http_requests_in_flight", "aurora_http_connections{state=\"active\"}"]
             .map(|name| sample(aurora, name))
     };
-    // The scrape that asks is on an active connection.
+    // The scrape itself is on an active connection.
     let expected = [panics, others, others + 1].map(|count| count.to_string());
     while state() != expected && Instant::now() < until {}
     assert_eq!(state(), expected, "{reason}");

@@ -1,4 +1,4 @@
-//! The same target asked again: when, how often, and what it counts.
+//! Retries of the same target: conditions, number, delays, counts.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -256,7 +256,7 @@ fn no_backoff_exceeds_the_timeout() {
         assert_eq!(aurora.send(chat_of("m", streamed)).status_and_text(), (503, BUSY));
     }
     assert_eq!(upstream.calls().len(), 2);
-    // A retry gets what time is left, not all of it again.
+    // A retry gets the remaining time, not all of it again.
     let upstream = Upstream::start().on("m", failure("503 Busy")).on("m", vec![Step::Stall]);
     let aurora = gateway(&upstream, "", &format!("{QUICK}\nhttp: {{timeout: 300ms}}"));
     assert_eq!(aurora.send(chat_of("m", false)).status, 504);

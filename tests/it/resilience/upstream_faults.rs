@@ -1,4 +1,4 @@
-//! Providers that fail before there is anything to relay: what the client is told, what it counts.
+//! Providers that fail before there is anything to relay: responses to the client, and counts.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

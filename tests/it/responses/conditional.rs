@@ -1,4 +1,4 @@
-//! Conditional requests and redirects: what is relayed, and where the headers that ask for them stop.
+//! Conditional requests and redirects: responses that are relayed, and headers that are not forwarded.
 
 use crate::support::aurora::Aurora;
 use crate::support::client::{Response, key, request};
@@ -50,7 +50,7 @@ fn a_304_to_a_conditional_request_is_relayed() {
             );
         }
     }
-    // Nobody asked for it.
+    // The request was not conditional.
     assert_eq!(send(&aurora, "GET", "/v1/files/f", "", "").status, 502);
     aurora.settles("aurora_upstream_attempts_total", &["up unknown server_error 1", "up unknown success 5"]);
     aurora.settles("aurora_answers_total", &["unknown ok 5", "unknown upstream_error 1"]);

@@ -18,7 +18,7 @@ struct Shape {
     text: &'static str,
     /// Uncached, read from and written to the cache, audio; text, reasoning, audio.
     tokens: Option<Tokens>,
-    /// Output tokens that came by the stream, where its events tell.
+    /// Output tokens in the stream, where its events show them.
     paced: Option<u64>,
 }
 
@@ -85,7 +85,7 @@ impl Shape {
         self.name.ends_with(".sse")
     }
 
-    /// What is left for a client who did not request the usage.
+    /// Response to a client that did not request the usage.
     fn unasked(&self) -> String {
         events(self.text).into_iter().filter(|event| !declares_only_usage(event)).collect()
     }
@@ -102,7 +102,7 @@ impl Shape {
         std::iter::once(Step::Send(head.into())).chain(parts).chain([last]).collect()
     }
 
-    /// Samples of `aurora_tokens_total` that it leaves under this model.
+    /// Samples of `aurora_tokens_total` of this model.
     fn samples(&self, model: &str) -> Vec<[String; 4]> {
         let kinds =
             TokenKind::ALL.iter().zip(self.tokens.into_iter().flatten()).filter(|(_, count)| *count > 0);
@@ -204,7 +204,7 @@ fn replay(aurora: &Aurora, expected: impl Fn(&Shape) -> String) {
     }
 }
 
-/// What all of it leaves in the metrics.
+/// Metrics after all of them.
 fn counted(aurora: &Aurora, injected: impl Fn(&Shape) -> bool) {
     let calls = || SHAPES.iter().flat_map(|shape| SIZES.map(|size| (shape, model(shape, size))));
     let mut tokens: Vec<[String; 4]> = calls().flat_map(|(shape, model)| shape.samples(&model)).collect();

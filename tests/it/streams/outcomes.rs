@@ -1,4 +1,4 @@
-//! What the metrics say of streams, and of usage that Aurora asks for itself.
+//! Metrics of streams, and of usage that Aurora requests itself.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::upstream::{
     Gate, LAST_CHUNK, STREAM_HEAD, Step, Upstream, chunk, json, opening, response, stream, then,
 };
 
-/// A gateway that asks for usage where the client does not.
+/// A gateway that requests usage where the client does not.
 fn asking(upstream: &Upstream) -> Aurora {
     let yaml = yaml(upstream, "", "http: {stream_idle: 300ms}");
     let yaml = yaml.replace("type: openai_compatible", "type: openai_compatible, inject_usage: true");

@@ -8,19 +8,19 @@ use crate::support::exposition::gateway;
 use crate::support::fixtures::{DONE, HELLO, ROLE, STOP, USAGE};
 use crate::support::upstream::{Gate, LAST_CHUNK, Step, Upstream, chunk, json, opening, stream, then};
 
-/// The last word of a stream that broke.
-fn last_word(code: &str, message: &str) -> String {
+/// Error event of a stream that broke.
+fn error_event(code: &str, message: &str) -> String {
     format!(
         "data: {{\"error\":{{\"code\":\"{code}\",\"message\":\"{message}\",\"param\":null,\"type\":\"upstream_error\"}}}}\n\n"
     )
 }
 
 fn truncated() -> String {
-    last_word("upstream_truncated", "the provider ended the stream before the answer was complete")
+    error_event("upstream_truncated", "the provider ended the stream before the answer was complete")
 }
 
 fn broke() -> String {
-    last_word("upstream_error", "the provider's connection broke in the middle of the answer")
+    error_event("upstream_error", "the provider's connection broke in the middle of the answer")
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_stream_that_breaks_ends_with_one_error_event() {
         (
             "stall",
             then(opening(&[HELLO]), [Step::Stall]),
-            last_word("upstream_timeout", "the provider fell silent in the middle of the answer"),
+            error_event("upstream_timeout", "the provider fell silent in the middle of the answer"),
         ),
     ];
     let sent =

@@ -1,4 +1,4 @@
-//! Programs that the machine has to bring: found, started, asked, ended.
+//! Programs that the machine has to bring: found, started, stopped.
 
 use std::fs::File;
 use std::io::Write as _;

@@ -10,7 +10,7 @@ use aurora::metrics::parser::{self, Exposition, Kind, Sample};
 
 use crate::support::aurora::{Aurora, WAIT_LIMIT};
 
-/// Scrapes ten times a second until told to stop and checks every exposition, see [`check`]. Gives the number of scrapes.
+/// Scrapes ten times a second until stopped and checks every exposition, see [`check`]. Gives the number of scrapes.
 pub(crate) fn watch(aurora: &Aurora, stop: &AtomicBool) -> u64 {
     let (sender, scraped) = mpsc::channel();
     thread::scope(|scope| {
@@ -68,7 +68,7 @@ pub(crate) fn sum(exposition: &Exposition, name: &str, counts: impl Fn(&Sample) 
     whole(counted.map(|sample| sample.value).sum())
 }
 
-/// The same by the values of labels, joined by spaces; sums of zero are left out.
+/// Sums by the values of labels, joined by spaces; without sums of zero.
 pub(crate) fn sums(exposition: &Exposition, name: &str, labels: &[&str]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
     for sample in samples(exposition).filter(|sample| sample.name == name && sample.value > 0.0) {

@@ -260,7 +260,7 @@ impl State {
         }
     }
 
-    /// A request that crossed the end of its connection has reached us, although nobody responses it.
+    /// A request that crossed the end of its connection has reached us, although it gets no response.
     fn count_crossing(&self, connection: &mut TcpStream) {
         connection.set_read_timeout(Some(CROSSING_LIMIT)).expect("a socket");
         if let Some(counts) = self.counting.get()

@@ -18,10 +18,22 @@ const FILE: &str = r#"{"id":"file-1","object":"file","bytes":19,"created_at":176
 const BATCH: &str = r#"{"id":"batch_1","object":"batch","endpoint":"/v1/chat/completions","input_file_id":"file-1","completion_window":"24h","status":"validating","created_at":1767225600}"#;
 const INPUT_ITEMS: &str = r#"{"object":"list","data":[{"id":"msg_0","type":"message","role":"user","content":[{"type":"input_text","text":"Where?"}]}],"first_id":"msg_0","last_id":"msg_0","has_more":false}"#;
 
+const CONVERSATION: &str =
+    r#"{"id":"conv_1","object":"conversation","created_at":1767225600,"metadata":{"topic":"towers"}}"#;
+const UPLOAD: &str = r#"{"id":"upload_1","object":"upload","bytes":19,"created_at":1767225600,"expires_at":1767229200,"filename":"batch.jsonl","purpose":"batch","status":"pending"}"#;
+const STORE: &str = r#"{"id":"vs_1","object":"vector_store","created_at":1767225600,"name":"towers","status":"completed","usage_bytes":1,"last_active_at":null,"metadata":null,"file_counts":{"in_progress":0,"completed":1,"failed":0,"cancelled":0,"total":1}}"#;
+const STORED_FILE: &str = r#"{"id":"file-1","object":"vector_store.file","created_at":1767225600,"vector_store_id":"vs_1","status":"completed","usage_bytes":1,"last_error":null}"#;
+const STORED_BATCH: &str = r#"{"id":"vsfb_1","object":"vector_store.file_batch","created_at":1767225600,"vector_store_id":"vs_1","status":"in_progress","file_counts":{"in_progress":1,"completed":0,"failed":0,"cancelled":0,"total":1}}"#;
+
 /// Responses to requests that name no model, and of models whose responses are no text.
 fn stored(upstream: Upstream) -> Upstream {
     let list = |item: &str| json(&format!(r#"{{"object":"list","data":[{item}],"has_more":false}}"#));
     let deleted = |id: &str| json(&format!(r#"{{"id":"{id}","object":"file","deleted":true}}"#));
+    let item = r#"{"id":"msg_0","type":"message","role":"user","status":"completed","content":[{"type":"input_text","text":"Where?"}]}"#.to_owned();
+    let part = r#"{"id":"part_1","object":"upload.part","created_at":1767225600,"upload_id":"upload_1"}"#;
+    let completed = UPLOAD.replace(r#""pending"}"#, &format!(r#""completed","file":{FILE}}}"#));
+    let found = r#"{"object":"vector_store.search_results.page","search_query":["Where?"],"data":[{"file_id":"file-1","filename":"batch.jsonl","score":0.5,"attributes":null,"content":[{"type":"text","text":"Paris."}]}],"has_more":false,"next_page":null}"#;
+    let content = r#"{"object":"vector_store.file_content.page","data":[{"type":"text","text":"Paris."}],"has_more":false,"next_page":null}"#;
     upstream
         .on("speech", response("200 OK", "content-type: audio/mpeg\r\n", b"ID3\x04\x00\xff\xfb and more"))
         .on("GET /v1/responses/resp_1", json(STORED_RESPONSE))
@@ -40,11 +52,47 @@ fn stored(upstream: Upstream) -> Upstream {
         .on("GET /v1/batches", list(BATCH))
         .on("/v1/batches/batch_1", json(BATCH))
         .on("/v1/batches/batch_1/cancel", json(&BATCH.replace("validating", "cancelling")))
+        .on("POST /v1/conversations", json(CONVERSATION))
+        .on("GET /v1/conversations/conv_1", json(CONVERSATION))
+        .on("POST /v1/conversations/conv_1", json(CONVERSATION))
+        .on("DELETE /v1/conversations/conv_1", deleted("conv_1"))
+        .on("/v1/conversations/conv_1/items", json(INPUT_ITEMS))
+        .on("GET /v1/conversations/conv_1/items/msg_0", json(&item))
+        .on("DELETE /v1/conversations/conv_1/items/msg_0", json(CONVERSATION))
+        .on("/v1/uploads", json(UPLOAD))
+        .on("/v1/uploads/upload_1/parts", json(part))
+        .on("/v1/uploads/upload_1/complete", json(&completed))
+        .on("/v1/uploads/upload_1/cancel", json(&UPLOAD.replace("pending", "cancelled")))
+        .on("POST /v1/vector_stores", json(STORE))
+        .on("GET /v1/vector_stores", list(STORE))
+        .on("GET /v1/vector_stores/vs_1", json(STORE))
+        .on("POST /v1/vector_stores/vs_1", json(STORE))
+        .on("DELETE /v1/vector_stores/vs_1", deleted("vs_1"))
+        .on("/v1/vector_stores/vs_1/search", json(found))
+        .on("POST /v1/vector_stores/vs_1/files", json(STORED_FILE))
+        .on("GET /v1/vector_stores/vs_1/files", list(STORED_FILE))
+        .on("GET /v1/vector_stores/vs_1/files/file-1", json(STORED_FILE))
+        .on("DELETE /v1/vector_stores/vs_1/files/file-1", deleted("file-1"))
+        .on("/v1/vector_stores/vs_1/files/file-1/content", json(content))
+        .on("/v1/vector_stores/vs_1/file_batches", json(STORED_BATCH))
+        .on(
+            "/v1/vector_stores/vs_1/file_batches/vsfb_1/cancel",
+            json(&STORED_BATCH.replace("in_progress\"", "cancelled\"")),
+        )
 }
 
 #[test]
 fn every_feature_of_the_sdk_works() {
     assert_as_expected("openai.said.txt", &RUN.output_text);
+}
+
+#[test]
+fn azure_clients_work_with_another_endpoint_and_key() {
+    let upstream = stored(SDK.files(Upstream::start()));
+    let aurora = SDK.start(&upstream, "");
+    let output_text = python_output("azure_sdk.py", &[&aurora.url("")]);
+    assert_as_expected("azure.said.txt", &output_text);
+    assert_as_expected("azure.counted.txt", &settled(&aurora, "azure.counted.txt"));
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Sdk {
         Run { output_text, counted, crowded, upstream }
     }
 
-    fn start(&self, upstream: &Upstream, server: &str) -> Aurora {
+    pub(crate) fn start(&self, upstream: &Upstream, server: &str) -> Aurora {
         let models = upstream.models().join(", ");
         let (name, address) = (self.name, upstream.address);
         let yaml = format!(
@@ -105,7 +105,7 @@ impl Sdk {
     }
 
     /// Every file of the SDK's folder is the script of the model that it is named after.
-    fn files(&self, mut upstream: Upstream) -> Upstream {
+    pub(crate) fn files(&self, mut upstream: Upstream) -> Upstream {
         let entries = fs::read_dir(folder().join(self.name)).expect("the folder");
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
         paths.sort();

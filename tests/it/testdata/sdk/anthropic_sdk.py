@@ -119,6 +119,20 @@ async def count(client, mode):
     yield f"{(await done(client.messages.count_tokens(model='count', messages=QUESTION))).input_tokens} tokens"
 
 
+@feature("batches", "create, list, retrieve, cancel, delete, results")
+async def batches(client, mode):
+    params = {"model": "messages", "max_tokens": ROOM, "messages": QUESTION}
+    made = await done(client.messages.batches.create(requests=[{"custom_id": "one", "params": params}]))
+    yield f"{made.id} {made.processing_status}"
+    yield f"listed: {[batch.id async for batch in each(client.messages.batches.list())]}"
+    yield f"{(await done(client.messages.batches.retrieve('msgbatch_1'))).request_counts.processing} processing"
+    yield f"{(await done(client.messages.batches.cancel('msgbatch_1'))).processing_status}"
+    # The SDK's own method asks the provider's address, which `results_url` names.
+    results = await done(client.get("/v1/messages/batches/msgbatch_1/results", cast_to=str))
+    yield f"results: {results!r}"
+    yield f"deleted: {(await done(client.messages.batches.delete('msgbatch_1'))).type}"
+
+
 @feature("models", "list, retrieve")
 async def models(client, mode):
     names = [model.id async for model in each(client.models.list())]

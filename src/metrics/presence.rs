@@ -16,5 +16,5 @@ impl Presence {
     #[cfg(not(aurora_without_metrics))]
     pub(crate) const IN_THIS_BUILD: Option<Self> = Some(Self(()));
     #[cfg(aurora_without_metrics)]
-    const IN_THIS_BUILD: Option<Self> = None;
+    pub(crate) const IN_THIS_BUILD: Option<Self> = None;
 }

@@ -78,7 +78,8 @@ fn pieces(mut stream: &[u8]) -> Vec<&[u8]> {
         let (mut end, mut is_first) = (0, true);
         loop {
             let line = line_length(&stream[end..]);
-            let is_end = is_first && stream[0] == b':' || stream[end..end + line].trim_ascii().is_empty();
+            let is_blank = stream[end..end + line].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            let is_end = is_first && stream[0] == b':' || is_blank;
             end += line;
             is_first = false;
             if is_end || end == stream.len() {

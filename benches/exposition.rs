@@ -18,7 +18,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
 
 const SAMPLES: usize = 120_000;
-/// Models that together make about as many samples: whole responses and streams at four endpoints, a tenth of them failed.
+/// Models that together make about as many samples: whole responses and streams at four endpoints, a tenth of them
+/// failed.
 const MODELS: usize = 427;
 
 const ENDPOINTS: [Endpoint; 4] =

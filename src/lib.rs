@@ -10,8 +10,8 @@
 //! ```
 //!
 //! All of it is in [`gateway`]. The body passes as received in both directions; what Aurora wants to know it reads on
-//! the side. One record keeps the facts of the request; it moves into the response body, and when it is dropped, whatever
-//! happened, metrics and request log read it.
+//! the side. One record keeps the facts of the request; it moves into the response body, and when it is dropped,
+//! whatever happened, metrics and request log read it.
 //!
 //! The functions of a streamed chat in their order, by file of `src/`:
 //!

@@ -1,7 +1,7 @@
 //! Log lines on stderr: one JSON object per line, or text.
 //!
-//! The thread of an event formats the line and puts it into a bounded queue; one thread writes. If stderr is blocked, the
-//! queue fills up and further lines are dropped and counted: no request waits for a log.
+//! The thread of an event formats the line and puts it into a bounded queue; one thread writes. If stderr is blocked,
+//! the queue fills up and further lines are dropped and counted: no request waits for a log.
 
 mod line;
 mod queue;

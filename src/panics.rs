@@ -1,7 +1,7 @@
 //! Panic hook: counts and logs each panic once, in requests, connections, scrapes and threads alike.
 //!
-//! A panic is a defect. It fails only the request it occurs in: with a 500, or with a broken connection once the response
-//! has begun.
+//! A panic is a defect. It fails only the request it occurs in: with a 500, or with a broken connection once the
+//! response has begun.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,8 +33,8 @@ fn note(info: &PanicHookInfo<'_>) {
     tracing::error!(reason = reason.as_str(), place, thread = thread.name(), "panic: please report it");
 }
 
-/// Panics if `bytes` contain `panic-in-` and the name of the point, for tests of code that no input makes panic. A no-op in
-/// other builds.
+/// Panics if `bytes` contain `panic-in-` and the name of the point, for tests of code that no input makes panic. A
+/// no-op in other builds.
 #[cfg(all(feature = "panic-points", debug_assertions))]
 #[track_caller]
 pub(crate) fn point(name: &str, bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! What this build is.
+//! Version of this build.
 
 /// The release, from Cargo.toml.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -9,7 +9,7 @@ pub const REVISION: &str = env!("AURORA_REVISION");
 /// The version of the compiler that built it.
 pub const RUSTC: &str = env!("AURORA_RUSTC");
 
-/// What `-V` prints after the name.
+/// Text that `-V` prints after the name.
 pub const LINE: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (commit ",

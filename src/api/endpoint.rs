@@ -63,7 +63,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Whether it need not be JSON.
+    /// Returns true if it need not be JSON.
     #[must_use]
     pub const fn is_free(self) -> bool {
         matches!(self, Self::NoPage | Self::Any)
@@ -238,7 +238,7 @@ impl Endpoint {
         std::iter::once(own).filter(|own| !own.methods.is_empty()).chain(below.iter().copied())
     }
 
-    /// Whether it has an address of its own: a known path in which no id stands.
+    /// Returns true if it has an address of its own: a known path in which no id stands.
     #[must_use]
     pub fn is_fixed(self) -> bool {
         self != Self::Other && !self.as_str().contains('{')
@@ -281,25 +281,25 @@ impl Endpoint {
         }
     }
 
-    /// Whether its responses declare the tokens they used, so that one without them counts as missing.
+    /// Returns true if its responses declare the tokens they used, so that one without them counts as missing.
     #[must_use]
     pub const fn bears_tokens(self) -> bool {
         matches!(self.row().usage, Usage::Expected)
     }
 
-    /// Whether its streams declare their usage only on request.
+    /// Returns true if its streams declare their usage only on request.
     #[must_use]
     pub const fn injects_usage(self) -> bool {
         self.row().injects_usage
     }
 
-    /// Whether it is an operation of a deployment, where models are deployments.
+    /// Returns true if it is an operation of a deployment, where models are deployments.
     #[must_use]
     pub const fn is_of_deployment(self) -> bool {
         self.row().of_deployment
     }
 
-    /// Whether Anthropic takes a bearer key for it.
+    /// Returns true if Anthropic takes a bearer key for it.
     #[must_use]
     pub const fn is_bearer_at_anthropic(self) -> bool {
         self.row().bearer_at_anthropic
@@ -327,7 +327,8 @@ impl Endpoint {
         matching.max_by_key(|endpoint| endpoint.as_str().len()).copied().unwrap_or(Self::Other)
     }
 
-    /// Whether a path is its own or, where that ends in an id, below it. All paths of models are those of the list.
+    /// Returns true if a path is its own or, where that ends in an id, below it. All paths of models are those of the
+    /// list.
     fn keeps(self, path: &str) -> bool {
         if self == Self::Models {
             return path

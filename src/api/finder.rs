@@ -1,5 +1,5 @@
-//! Finds one member of a JSON object that passes in parts, and keeps nothing else of it; of an array only whether it came
-//! to its end.
+//! Finds one member of a JSON object that passes in parts, and keeps nothing else of it; of an array only whether it
+//! came to its end.
 
 use memchr::memchr2;
 
@@ -15,11 +15,11 @@ pub struct Finder {
     path: &'static [&'static str],
     /// The objects of a list at the top are searched as if each stood there alone.
     in_elements: bool,
-    /// What is open around the searched object's own levels: that list, or nothing.
+    /// Levels open around the searched object's own: that list, or nothing.
     base: usize,
     /// Objects and arrays that are open.
     depth: usize,
-    /// How many names of the path lead to the object that is searched.
+    /// Number of names of the path that lead to the searched object.
     on_path: usize,
     state: State,
     /// In the searched object: what comes next.
@@ -81,7 +81,7 @@ impl Finder {
         kept.then(|| std::str::from_utf8(&self.value).ok()).flatten()
     }
 
-    /// Whether an object or array has not come to its end.
+    /// Returns true if an object or array has not come to its end.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         matches!(self.state, State::Before | State::Inside)

@@ -93,7 +93,7 @@ impl Usage {
         serde_json::from_str(&repaired(usage.as_bytes())).ok()
     }
 
-    /// What a later declaration of the same answer says anew takes the place of what was said before.
+    /// Replaces what a later declaration of the same response states anew.
     pub(crate) fn update(&mut self, later: &Self) {
         let counts = [
             (&mut self.input_tokens, later.input_tokens),
@@ -182,7 +182,7 @@ impl Declaration {
     }
 }
 
-/// What a whole answer declares, if anything; `None` when it is neither a JSON object nor an array. What Python's `json`
+/// Declaration of a whole response, if any; `None` when it is neither a JSON object nor an array. What Python's `json`
 /// writes and reads beyond JSON is accepted, see [`repaired`].
 pub(crate) fn of_answer(bytes: &[u8]) -> Option<Option<Tokens>> {
     let declared = std::str::from_utf8(bytes).ok().and_then(of_json);

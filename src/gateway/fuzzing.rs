@@ -219,7 +219,7 @@ pub fn auth_header(data: &[u8]) {
     }
 }
 
-/// Whether a header holds the key, after a scheme or as the password of a basic credential.
+/// Returns true if a header holds the key, after a scheme or as the password of a basic credential.
 fn holds(value: &[u8], key: &str) -> bool {
     let ends = |value: &[u8]| value.trim_ascii().ends_with(key.as_bytes());
     let encoded = value.rsplit(u8::is_ascii_whitespace).find(|word| !word.is_empty());

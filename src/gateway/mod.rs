@@ -1,10 +1,10 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `server/` accepts; `handlers/routes.rs` finds the route, `serve.rs` beside it checks the credential, `model_call.rs`
-//! serves a model call, `resources.rs` and `passthrough.rs` those that are bound to a provider; `dispatch/` carries an
-//! operation out. All that follows from the configuration is rebuilt as a whole when it changes (`state/reload/`);
-//! requests in flight keep what they began with.
+//! cells. `server/` accepts; `handlers/routes.rs` finds the route, `serve.rs` beside it checks the credential,
+//! `model_call.rs` serves a model call, `resources.rs` and `passthrough.rs` those that are bound to a provider;
+//! `dispatch/` carries an operation out. All that follows from the configuration is rebuilt as a whole when it changes
+//! (`state/reload/`); requests in flight keep what they began with.
 
 mod dispatch;
 #[cfg(any(test, fuzzing))]
@@ -42,7 +42,7 @@ pub struct Gateway {
     metrics: Option<MetricsListener>,
 }
 
-/// How a run ended.
+/// End of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// Within the grace period, or after it with this many requests cut off.
@@ -70,13 +70,13 @@ impl Gateway {
         Ok(Self { active, listeners, address, metrics })
     }
 
-    /// Where it listens.
+    /// Address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where the metrics are read.
+    /// URL of the metrics endpoint.
     #[must_use]
     pub fn metrics_url(&self) -> String {
         let address = self.metrics.as_ref().map_or(self.address, |listener| listener.address);
@@ -114,7 +114,7 @@ impl Gateway {
         tokio::select! {
             () = signals.next() => {}
             ended = workers.one_ended() => {
-                return ended.and(Err(anyhow::anyhow!("a worker ended although nobody asked it to")));
+                return ended.and(Err(anyhow::anyhow!("a worker ended unexpectedly")));
             }
         }
         drop(reloading);

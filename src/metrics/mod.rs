@@ -177,7 +177,8 @@ impl Deref for WorkerMetrics {
     }
 }
 
-/// Provider and label of a model; one may be called what stands in for others, so the limit that it is due to counts too.
+/// Provider and label of a model; one may be called what stands in for others, so the limit that it is due to counts
+/// too.
 type PairKey = (String, String, Option<Overflow>);
 
 /// Cells and handles of one worker, which [`WorkerMetrics`] points to.

@@ -211,8 +211,8 @@ impl Metrics {
         self.cold.fallbacks.with_label_values(&[from, to, outcome.as_str()]).inc();
     }
 
-    /// Records a new state of a circuit breaker; `model` is empty for the provider's own. One whose provider is not configured
-    /// any more, or whose model was not admitted, has no state to show.
+    /// Records a new state of a circuit breaker; `model` is empty for the provider's own. One whose provider is not
+    /// configured any more, or whose model was not admitted, has no state to show.
     pub fn breaker(&self, provider: &str, model: &str, state: BreakerState) {
         self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
         let mut named = self.cold.named.lock();

@@ -103,7 +103,7 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
     }
     let mut response = request.send().await.map_err(explain)?;
     let status = response.status();
-    ensure!(status.is_success(), "the models endpoint answered {status}");
+    ensure!(status.is_success(), "the models endpoint responded with {status}");
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(explain)? {
         ensure!(body.len() + chunk.len() <= MAX_BYTES, "the list of models is over {MAX_BYTES} bytes");

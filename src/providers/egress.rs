@@ -14,7 +14,7 @@ use super::client::{Pools, Resolver};
 use crate::config::{self, Config};
 use crate::tls::{self, TlsError};
 
-/// How upstreams are reached. Clients that were made of the same one are alike.
+/// Way to the upstreams: direct or by a proxy, with TLS. Clients that were made of the same one are alike.
 #[derive(Debug)]
 pub struct Egress {
     pub(crate) tls: Arc<rustls::ClientConfig>,
@@ -25,7 +25,7 @@ pub struct Egress {
     facts: Facts,
 }
 
-/// What an egress follows from.
+/// Facts that determine an egress.
 #[derive(PartialEq)]
 struct Facts {
     connect_timeout: Duration,
@@ -42,7 +42,7 @@ impl fmt::Debug for Facts {
     }
 }
 
-/// Why there is no way to upstreams.
+/// Reason that upstreams cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
     /// The file of `http.ca_file`.
@@ -122,7 +122,7 @@ impl Facts {
     }
 }
 
-/// Which upstreams are called by way of which proxy. As curl does it, loopback is no exception of its own.
+/// Proxies by upstream. As in curl, loopback is no exception of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Proxies(Option<Arc<Matcher>>);
 

@@ -51,7 +51,7 @@ pub struct Upstream {
     metrics: Option<Arc<Metrics>>,
 }
 
-/// Why a configured provider cannot be called at all.
+/// Reason that a configured provider cannot be called at all.
 #[derive(Debug, thiserror::Error)]
 pub enum UnusableProvider {
     /// The key holds a character that no header can.
@@ -89,7 +89,7 @@ impl Upstream {
         })
     }
 
-    /// Whether it is known to have an endpoint.
+    /// Returns true if it is known to have an endpoint.
     #[must_use]
     pub fn supports(&self, endpoint: Endpoint) -> bool {
         self.supports[endpoint as usize]
@@ -119,7 +119,7 @@ impl Upstream {
         self.identity.required(endpoint)
     }
 
-    /// Where an operation is asked for: `path` is the one below its base URL, with its leading slash; a model may be
+    /// Address of an operation: `path` is the one below its base URL, with its leading slash; a model may be
     /// part of the address. `None` when the model cannot be one here.
     #[must_use]
     pub fn address(
@@ -132,7 +132,7 @@ impl Upstream {
         self.addresses.of(endpoint, path, query, model)
     }
 
-    /// Where it lists its models; `None` where it does not.
+    /// Address of its list of models; `None` where it has none.
     #[must_use]
     pub fn models_address(&self) -> Option<Uri> {
         let (path, query) = match self.provider.kind.models_path?.split_once('?') {
@@ -189,7 +189,8 @@ impl Providers {
         })
     }
 
-    /// These count from now on, in the place of `previous`: what is shown of a provider whose record begins anew is that.
+    /// These count from now on, in the place of `previous`: what is shown of a provider whose record begins anew is
+    /// that.
     pub fn take_over(&self, previous: &Self) {
         for upstream in &self.upstreams {
             if let Some(before) = previous.upstream(&upstream.provider.name) {
@@ -247,7 +248,7 @@ impl Providers {
         self.discovered.load_full()
     }
 
-    /// What those providers listed that are called where they were before.
+    /// Discovered models of the providers whose address is unchanged.
     fn still_known(&self, config: &Config) -> Arc<Discovered> {
         let discovered = self.discovered();
         let same = config.providers.iter().filter(|provider| self.at_same_place(provider).is_some());

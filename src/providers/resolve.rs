@@ -1,4 +1,4 @@
-//! Which targets serve a requested model: a configured route's, `provider/model`, who lists the model, the only one.
+//! Resolution of a requested model: a model route's targets, `provider/model`, the provider that lists it, the only one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ pub const LONGEST_MODEL: usize = 256;
 /// A model at a provider.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Who.
+    /// The provider.
     pub upstream: Arc<Upstream>,
     /// The model by the provider's own name.
     pub model: Arc<str>,
@@ -31,7 +31,7 @@ pub struct ModelRoute {
     turns: AtomicUsize,
 }
 
-/// What serves a model: targets in their order, never none.
+/// Targets of a model in their order, never none.
 #[derive(Debug)]
 pub struct Resolution {
     /// In the order of the configuration.
@@ -40,7 +40,7 @@ pub struct Resolution {
     pub model_route: Option<Arc<ModelRoute>>,
 }
 
-/// Why no target was found.
+/// Reason that no target was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unresolved {
     /// No provider serves the model.
@@ -63,7 +63,7 @@ impl ModelRoute {
         (!model_route.targets.is_empty()).then_some(model_route)
     }
 
-    /// Which target this request asks first, of so many that it may ask.
+    /// Index of the target that this request goes to first, among so many.
     #[must_use]
     pub fn first(&self, among: usize) -> usize {
         match self.strategy {
@@ -125,7 +125,7 @@ impl Providers {
     }
 }
 
-/// How one provider would serve a model; `None` when its own list leaves the model out.
+/// Target of a model at one provider; `None` when its own list leaves the model out.
 fn target(upstream: &Arc<Upstream>, model: &str, discovered: &Discovered) -> Option<Target> {
     let provider = &upstream.provider;
     let is_listed = |models: &[String]| models.iter().any(|listed| listed == model);

@@ -26,13 +26,13 @@ const MAX_SPELLING: usize = MAX_BACKSLASHES + 5;
 pub struct Scrubber {
     key: Box<[u8]>,
     plain: memmem::Finder<'static>,
-    /// How every escape of a visible ASCII character begins.
+    /// Beginning of every escape of a visible ASCII character.
     unicode: memmem::Finder<'static>,
     /// `/` is the only other such character that JSON may escape and a key may hold.
     has_slash: bool,
 }
 
-/// How the bytes at one place compare with the key.
+/// Comparison of the bytes at one place with the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comparison {
     Differs,
@@ -55,7 +55,7 @@ impl Scrubber {
         })
     }
 
-    /// Whether the key is long enough to be searched for in successful responses.
+    /// Returns true if the key is long enough to be searched for in successful responses.
     #[must_use]
     pub fn is_for_content(&self) -> bool {
         self.key.len() >= MIN_IN_CONTENT
@@ -88,8 +88,8 @@ impl Scrubber {
         scrubbed.freeze()
     }
 
-    /// The next part of a body without the key. Its last bytes stay in `held` where they may be the beginning of the key,
-    /// unless the part `is_last`.
+    /// The next part of a body without the key. Its last bytes stay in `held` where they may be the beginning of the
+    /// key, unless the part `is_last`.
     #[must_use]
     pub fn part(&self, held: &mut BytesMut, part: Bytes, is_last: bool) -> Bytes {
         let mut part = if held.is_empty() {
@@ -120,7 +120,7 @@ impl Scrubber {
         })
     }
 
-    /// Where the beginning of a key starts that the bytes end in; their end where they end in none.
+    /// Start of the beginning of a key that the bytes end in; their end where they end in none.
     fn begins_at(&self, bytes: &[u8]) -> usize {
         let is_part =
             |byte: &u8| self.key.contains(byte) || byte.is_ascii_hexdigit() || b"\\u".contains(byte);
@@ -132,7 +132,7 @@ impl Scrubber {
         places.find(|at| self.compare(&bytes[*at..]) == Comparison::Begins).unwrap_or(bytes.len())
     }
 
-    /// Where a spelling of the key may start.
+    /// Positions at which a spelling of the key may start.
     fn places<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + use<'a> {
         memchr2_iter(self.key[0], b'\\', bytes)
     }
@@ -149,7 +149,7 @@ impl Scrubber {
     }
 }
 
-/// How bytes compare with one byte of the key, plain or escaped.
+/// Compares bytes with one byte of the key, plain or escaped.
 fn spelled(byte: u8, bytes: &[u8]) -> Comparison {
     if bytes.first() == Some(&byte) {
         return Comparison::Equals(1);

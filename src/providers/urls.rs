@@ -1,4 +1,4 @@
-//! Where a provider's operations are asked for, and as whom.
+//! Addresses and credentials of a provider's operations.
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::Uri;
@@ -16,9 +16,9 @@ const ANTHROPIC_VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2023-06
 pub(crate) struct Addresses {
     /// By endpoint, where neither an id nor a model is part of the path.
     fixed: Vec<Option<Uri>>,
-    /// What stands before every path.
+    /// Part before every path.
     base: String,
-    /// What stands before a deployment and its path: Azure's old way of naming the model.
+    /// Part before a deployment and its path: Azure's old way of naming the model.
     deployments: Option<String>,
     /// `api-version` of Azure.
     version: Option<String>,
@@ -46,7 +46,7 @@ impl Addresses {
         Ok(addresses)
     }
 
-    /// Where an operation is asked for: `path` begins with a slash, and neither it nor `query` is encoded any further.
+    /// Address of an operation: `path` begins with a slash, and neither it nor `query` is encoded any further.
     /// `None` when the model cannot be the name of a deployment, or the parts make no address.
     pub(crate) fn of(
         &self,
@@ -163,7 +163,7 @@ impl Identity {
         self.is_native(endpoint).then_some((ANTHROPIC_VERSION, ANTHROPIC_VERSION_DEFAULT))
     }
 
-    /// Whether the operation is one of Anthropic's own API.
+    /// Returns true if the operation is one of Anthropic's own API.
     fn is_native(&self, endpoint: Endpoint) -> bool {
         self.kind == Credential::Anthropic && !endpoint.is_bearer_at_anthropic()
     }

@@ -4,8 +4,8 @@ use crate::config::Provider;
 use crate::config::problem::Fault;
 
 impl Provider {
-    /// True when its models are deployments: Azure's `base_url` is the resource, with or without `/openai`. With any other
-    /// path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is.
+    /// True when its models are deployments: Azure's `base_url` is the resource, with or without `/openai`. With any
+    /// other path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is.
     #[must_use]
     pub fn has_deployments(&self) -> bool {
         let path = self.base_url.path().trim_end_matches('/');

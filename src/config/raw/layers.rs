@@ -21,8 +21,8 @@ pub(crate) struct Layers<'a, 'f> {
 }
 
 impl Layers<'_, '_> {
-    /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported. Returns the effective value, as it is shown,
-    /// and its place.
+    /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported. Returns the
+    /// effective value, as it is shown, and its place.
     pub(crate) fn apply(&mut self, setting: &'static Setting, config: &mut Config) -> (String, Place) {
         let mut value = match setting.default {
             RowDefault::Derived(_) => derived(setting, config),

@@ -148,8 +148,8 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// Sends the request and waits for the upstream's headers. A send is an attempt, and so is a failure to connect; only
-    /// then a retry counts.
+    /// Sends the request and waits for the upstream's headers. A send is an attempt, and so is a failure to connect;
+    /// only then a retry counts.
     async fn send(
         &self,
         mut request: Request<RequestBody>,
@@ -196,7 +196,7 @@ impl Call<'_> {
 
     fn no_response(&self, error: &UpstreamError) -> GatewayError {
         let provider = self.provider();
-        tracing::debug!(provider, error = format!("{error:?}"), "no answer from the provider");
+        tracing::debug!(provider, error = format!("{error:?}"), "no response from the provider");
         GatewayError::no_response(provider, error)
     }
 

@@ -18,7 +18,7 @@ pub(super) type Outcome = Result<UpstreamResponse, GatewayError>;
 pub(super) struct Class {
     /// Retry of the same target that may help.
     pub(super) retry: Option<Retry>,
-    /// Whether another target may do better.
+    /// True if another target may do better.
     pub(super) falls_back: bool,
     /// Health that the circuit breakers count.
     pub(super) health: Health,
@@ -76,9 +76,11 @@ impl Class {
         let (falls_back, health, attempt) = match response.status.as_u16() {
             429 if is_out_of_quota(response) => (true, Health::Neutral, Attempt::Quota),
             429 => (true, Health::Neutral, Attempt::RateLimited),
-            500..600 => {
-                (true, Health::Failed(format!("it answered {}", name(response.status))), Attempt::ServerError)
-            }
+            500..600 => (
+                true,
+                Health::Failed(format!("it responded with {}", name(response.status))),
+                Attempt::ServerError,
+            ),
             status => (false, Health::Good, Attempt::of_status(status)),
         };
         Self { retry: retry(response), falls_back, health, attempt: Some(attempt), ending: Ending::COMPLETED }
@@ -122,7 +124,7 @@ fn retry(response: &UpstreamResponse) -> Option<Retry> {
     (!is_out_of_quota(response)).then_some(Retry { reason, after })
 }
 
-/// Whether the account is out of money, so that no wait helps.
+/// Returns true if the account is out of money, so that no wait helps.
 fn is_out_of_quota(response: &UpstreamResponse) -> bool {
     #[derive(Deserialize)]
     struct Envelope {

@@ -1,4 +1,4 @@
-//! How long a provider may take: up to a time, and no longer than the process lasts.
+//! Deadline of a provider: a point in time, and no later than the end of the process.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) struct Deadline<'a> {
     cut: &'a CancellationToken,
 }
 
-/// Why a wait for a provider was given up.
+/// Reason for giving up the wait for a provider.
 pub(crate) enum GivenUp {
     TooLate,
     ShuttingDown,
@@ -27,7 +27,7 @@ impl<'a> Deadline<'a> {
     pub(crate) fn new(worker: &'a WorkerState, stream: bool) -> Self {
         let http = &worker.app.config.http;
         let (limit, waited_for) =
-            if stream { (http.stream_first_event, "first event") } else { (http.timeout, "answer") };
+            if stream { (http.stream_first_event, "first event") } else { (http.timeout, "response") };
         let begun = Instant::now();
         Self { begun, at: begun + limit, limit, waited_for, cut: &worker.cut }
     }

@@ -29,7 +29,7 @@ const HELD_ANSWER: usize = 256 << 10;
 /// An error body up to this size is held and searched for our credential.
 const HELD_ERROR: usize = 64 << 10;
 
-/// What an upstream answered.
+/// Response of an upstream.
 #[derive(Debug)]
 pub(crate) struct UpstreamResponse {
     pub(crate) status: StatusCode,
@@ -73,7 +73,9 @@ impl Reader<'_> {
             status if status.is_client_error() || status.is_server_error() => {
                 return self.read_error(head, body).await;
             }
-            status if !status.is_success() => Some(format!("it answered {status}, which is never followed")),
+            status if !status.is_success() => {
+                Some(format!("it responded with {status}, which cannot be relayed"))
+            }
             status => validation::refusal(self.call.operation, status, &head.headers, &body),
         };
         if let Some(reason) = refusal {
@@ -164,7 +166,7 @@ impl Reader<'_> {
         headers.remove(header::CONTENT_ENCODING);
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let message = format!("it answered {} with {unreadable}", head.status);
+        let message = format!("it responded with {} and {unreadable}", head.status);
         let envelope = Bytes::from(self.invalid_response(message).envelope());
         self.record.upstream_failed(&envelope);
         Ok(self.scrubbed(head.status, headers, envelope))
@@ -179,7 +181,7 @@ impl Reader<'_> {
         UpstreamResponse { status, headers, body: ReceivedBody::Whole(bytes) }
     }
 
-    /// What removes our credential from successful responses.
+    /// Scrubber that removes our credential from successful responses.
     fn content_scrubber(&self) -> Option<&Scrubber> {
         self.call.target.upstream.scrubber.as_ref().filter(|scrubber| scrubber.is_for_content())
     }
@@ -261,8 +263,8 @@ impl UpstreamResponse {
     }
 }
 
-/// Whether JSON that is cut is broken. A body that a passthrough relays may have been cut by its author, unless it ended
-/// with its connection.
+/// Returns true if JSON that is cut is broken. A body that a passthrough relays may have been cut by its author, unless
+/// it ended with its connection.
 fn must_be_whole(operation: &Operation, is_framed: bool) -> bool {
     operation.content != Content::Any || !is_framed
 }

@@ -10,14 +10,14 @@ use crate::gateway::request::operation::Operation;
 use crate::gateway::response::body_reader::Form;
 use crate::gateway::response::decode::DecodedBody;
 
-/// Why a response without a body is invalid.
-pub(crate) const NO_BODY: &str = "its answer has no body";
-/// Why a response that is neither JSON nor an event stream is invalid.
-pub(crate) const NOT_JSON: &str = "its answer is not JSON";
+/// Reason that a response without a body is invalid.
+pub(crate) const NO_BODY: &str = "its response has no body";
+/// Reason that a response that is neither JSON nor an event stream is invalid.
+pub(crate) const NOT_JSON: &str = "its response is not JSON";
 
 /// Fields that an event stream may begin with, as far as its lines have names.
 const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
-/// Why a 2xx cannot be relayed, by its headers alone.
+/// Reason that a 2xx cannot be relayed, by its headers alone.
 pub(crate) fn refusal(
     operation: &Operation,
     status: StatusCode,
@@ -28,20 +28,20 @@ pub(crate) fn refusal(
     let kind = headers::media_type(headers);
     if wanted.is_free() {
         let kind = kind.filter(|kind| kind.eq_ignore_ascii_case("text/html"))?;
-        return (wanted == Content::NoPage).then(|| format!("its answer is {kind}"));
+        return (wanted == Content::NoPage).then(|| format!("its response is {kind}"));
     }
     if headers::is_encoded(headers) {
-        return Some("its answer has a content coding that is not known".into());
+        return Some("its response has an unknown content coding".into());
     }
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
         return (wanted == Content::Json).then(|| NO_BODY.into());
     }
     let is_plausible = headers::is_json(headers) || headers::is_event_stream(headers) || is_vague(headers);
     (!is_plausible)
-        .then(|| format!("its answer is {}, not JSON or an event stream", kind.unwrap_or_default()))
+        .then(|| format!("its response is {}, not JSON or an event stream", kind.unwrap_or_default()))
 }
 
-/// Whether a body is labelled as nothing in particular. JSON and event streams come so.
+/// Returns true if a body is labelled as nothing in particular. JSON and event streams come so.
 fn is_vague(headers: &HeaderMap) -> bool {
     let vague = ["text/plain", "text/json", "application/octet-stream"];
     headers::media_type(headers).is_none_or(|kind| vague.iter().any(|vague| kind.eq_ignore_ascii_case(vague)))
@@ -126,7 +126,7 @@ fn form_of(start: &[u8]) -> Option<Form> {
     }
 }
 
-/// Whether this is an object or array of JSON that does not come to its end.
+/// Returns true if this is an object or array of JSON that does not come to its end.
 pub(crate) fn is_cut(bytes: &[u8]) -> bool {
     let mut finder = Finder::new(&[""]);
     finder.read(bytes);

@@ -10,7 +10,7 @@ use crate::providers::Upstream;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ModelCall<'a> {
     pub(crate) model: &'a str,
-    /// Whether the response is a stream: of events with `alt=sse`, otherwise a JSON array.
+    /// True if the response is a stream: of events with `alt=sse`, otherwise a JSON array.
     pub(crate) stream: bool,
 }
 

@@ -23,7 +23,7 @@ struct List<'a> {
     data: Vec<Model<'a>>,
 }
 
-/// Who owns what a configured route makes of its targets.
+/// Owner of a model route, as the list of models names it.
 const OURS: &str = "aurora";
 
 /// Every configured route, and every model as `provider/model` and by its bare name where only one provider has it.

@@ -35,7 +35,7 @@ pub(crate) async fn call(
     let providers = &worker.app.providers;
     let upstream = place.upstream.ok_or_else(|| unknown_provider(StatusCode::NOT_FOUND, None, providers))?;
     if !path::stays_below(&path[1..]) {
-        let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
+        let message = "The path contains a segment that an upstream may read as another path (dots, encoded slashes): send it in plain form.";
         return Err(GatewayError::invalid(message, None, "invalid_path"));
     }
     let body = received.body_as_it_is(worker, record).await?;
@@ -105,7 +105,7 @@ pub(crate) fn endpoint_of(method: &Method, path: &str) -> Endpoint {
     Endpoint::of_path(method.as_str(), path)
 }
 
-/// What a JSON body says, if it is one that can be read.
+/// Reads a JSON body, if it is one that can be read.
 async fn peek(headers: &HeaderMap, body: &Bytes) -> Option<Peek> {
     if body.is_empty() || headers::is_encoded(headers) || !headers::is_json(headers) {
         return None;

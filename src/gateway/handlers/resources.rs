@@ -32,7 +32,8 @@ pub(crate) async fn call(
 ) -> Result<Response, GatewayError> {
     let path = received.path_below(worker).to_owned();
     if !path.split('/').skip(1).all(path::is_id) {
-        let message = "The id in the path holds what no id can: send it as the provider gave it.";
+        let message =
+            "The id in the path contains characters that no id has: send it as the provider gave it.";
         return Err(GatewayError::invalid(message, Some("id"), "invalid_id"));
     }
     let (named, query) = path::take_parameter(received.head.uri.query().unwrap_or_default(), PROVIDER);
@@ -67,7 +68,7 @@ fn provider(
                 several => {
                     let (endpoint, names) = (endpoint.as_str(), names(several.iter().copied()));
                     let message =
-                        format!("Several providers have {endpoint}: add ?provider= with one of {names}.");
+                        format!("Several providers support {endpoint}: add ?provider= with one of {names}.");
                     invalid(message, "provider_required")
                 }
             }
@@ -77,6 +78,9 @@ fn provider(
             Some(upstream) => Err(unsupported(providers, endpoint, &[upstream], PROVIDER)),
             None => Err(unknown_provider(StatusCode::BAD_REQUEST, Some(PROVIDER), providers)),
         },
-        _ => invalid("`provider` stands twice in the query; send it once.".into(), "duplicate_parameter"),
+        _ => invalid(
+            "Duplicate parameter `provider` in the query; send it once.".into(),
+            "duplicate_parameter",
+        ),
     }
 }

@@ -111,7 +111,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Whether it has a method; that of unmatched paths has all.
+    /// Returns true if it has a method; that of unmatched paths has all.
     pub(crate) fn takes(&self, method: &Method) -> bool {
         self.allow.is_empty() || self.allow.split(',').any(|allowed| allowed == method.as_str())
     }

@@ -6,7 +6,7 @@ use http::header::TRANSFER_ENCODING;
 
 use crate::gateway::http::error::GatewayError;
 
-/// Whether there is one way to find the end of the body.
+/// Returns true if there is one way to find the end of the body.
 pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(TRANSFER_ENCODING).iter();
     match (values.next(), values.next()) {

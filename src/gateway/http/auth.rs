@@ -1,4 +1,4 @@
-//! Who may do what. Keys are compared as digests, in constant time; nothing else of a request is looked at before.
+//! Authorization. Keys are compared as digests, in constant time; nothing else of a request is looked at before.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,13 +37,13 @@ struct Caller {
 pub(crate) struct CallerIndex(usize);
 
 impl CallerIndex {
-    /// What is kept of this caller, where something is.
+    /// Entry of this client, where one is kept.
     pub(crate) fn of<T>(self, kept: &[T]) -> Option<&T> {
         kept.get(self.0)
     }
 }
 
-/// Why a request was not let in.
+/// Reason that a request was not authorized.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// As it is counted.
@@ -52,7 +52,7 @@ pub(crate) struct Refusal {
     pub(crate) error: GatewayError,
 }
 
-/// What a caller presented.
+/// Credential of a request.
 enum Presented<'a> {
     Nothing,
     /// A header that cannot hold a key.
@@ -82,7 +82,7 @@ impl Access {
         self.callers.iter().map(|caller| &*caller.name)
     }
 
-    /// Whether they are told apart in metrics, which takes named keys.
+    /// Returns true if they are told apart in metrics, which takes named keys.
     pub(crate) fn counts_callers(&self) -> bool {
         self.has_keys
     }
@@ -117,8 +117,8 @@ impl Access {
         }
     }
 
-    /// Whether no key is asked for. The metrics of a gateway whose API is locked are not for everyone: without a key of
-    /// their own nothing opens them.
+    /// Returns true if no key is asked for. The metrics of a gateway whose API is locked are not for everyone: without
+    /// a key of their own nothing opens them.
     pub(crate) fn is_open(&self, surface: Surface) -> bool {
         self.callers.is_empty() && (surface == Surface::Api || self.token.is_none())
     }
@@ -141,7 +141,7 @@ impl Access {
         let what = match failure {
             AuthFailure::Missing => "No key was sent",
             AuthFailure::Malformed => "The Authorization header holds no bearer key",
-            AuthFailure::Invalid => "The key is not the right one",
+            AuthFailure::Invalid => "The key is invalid",
         };
         let cure = match surface {
             Surface::Api => format!("send `Authorization: Bearer KEY` with {}", self.api_keys()),
@@ -152,7 +152,7 @@ impl Access {
 
     /// The 403 for a key that is right, but not here.
     fn api_only(&self) -> Refusal {
-        let message = format!("A key of server.keys opens the API alone: {}.", self.metrics_cure());
+        let message = format!("A key of server.keys gives access to the API only: {}.", self.metrics_cure());
         Refusal { failure: AuthFailure::Invalid, error: GatewayError::Forbidden { message: message.into() } }
     }
 

@@ -49,7 +49,7 @@ fn of_target(uri: &Uri) -> Option<Option<Authority>> {
     uri.authority().cloned().map(Some)
 }
 
-/// Whether an `Origin` names the host and port that the request was sent to. `null` is everybody's.
+/// Returns true if an `Origin` names the host and port that the request was sent to. `null` is everybody's.
 fn is_same(origin: &HeaderValue, host: Option<&Authority>) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.trim().parse::<Uri>().ok());
     let (Some(origin), Some(host)) = (origin, host) else { return false };
@@ -60,7 +60,7 @@ fn is_same(origin: &HeaderValue, host: Option<&Authority>) -> bool {
     authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(host)
 }
 
-/// Whether a `Host` is this machine, or what the listener was told to be.
+/// Returns true if a `Host` is this machine, or what the listener was told to be.
 fn is_local(host: &str, configured: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     is_loopback(host) || host.eq_ignore_ascii_case(configured)

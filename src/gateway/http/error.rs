@@ -148,7 +148,7 @@ impl GatewayError {
     };
     /// 503 over `server.body_memory`.
     pub(crate) const NO_BODY_MEMORY: Self = Self::Unavailable {
-        message: "The bodies of the requests in flight take all the memory they may (server.body_memory, BODY_MEMORY); \
+        message: "The bodies of the requests in flight use all the memory allowed for them (server.body_memory, BODY_MEMORY); \
                   send the request again.",
         code: "body_memory",
     };
@@ -159,7 +159,7 @@ impl GatewayError {
     };
     /// 503 while no connection to a provider can be opened for want of file descriptors.
     pub(crate) const OUT_OF_DESCRIPTORS: Self = Self::Unavailable {
-        message: "No file descriptor is left for a connection to the provider (ulimit -n); send the request again.",
+        message: "No file descriptors are available for a connection to the provider (ulimit -n); send the request again.",
         code: "out_of_descriptors",
     };
     /// 404 for whatever the route table does not have.
@@ -199,7 +199,7 @@ impl GatewayError {
 
     /// The provider refused our credential, which is not the caller's business.
     pub(crate) fn credentials(provider: &str) -> Self {
-        let message = "it refused the configured credential; the operator has to look at its api_key";
+        let message = "it refused the configured credential; the operator has to check its api_key";
         Self::upstream(provider, Fault::Credentials, message)
     }
 
@@ -228,7 +228,7 @@ impl GatewayError {
         }
     }
 
-    /// Why the request was turned away before any provider was asked, where it was.
+    /// Reason that the request was rejected before dispatch, where it was.
     pub(crate) fn rejection(&self) -> Option<Rejection> {
         match self {
             Self::Refused { code: "unknown_route" | "method_not_allowed", .. }
@@ -294,7 +294,7 @@ impl GatewayError {
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         Self::Refused {
             status: StatusCode::METHOD_NOT_ALLOWED,
-            message: format!("This route takes {allow}.").into(),
+            message: format!("Method not allowed; allowed: {}.", allow.replace(',', ", ")).into(),
             param: None,
             code: "method_not_allowed",
         }

@@ -1,4 +1,4 @@
-//! Which headers pass, in either direction.
+//! Headers that pass, in either direction.
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
@@ -38,7 +38,8 @@ fn ends_here(name: &str) -> bool {
 }
 
 /// Headers of the client that stay here: its credentials, what names it or where it comes from, what would choose
-/// another account, method or path behind the provider's own proxies. Organization and project come from the configuration.
+/// another account, method or path behind the provider's own proxies. Organization and project come from the
+/// configuration.
 fn stays_here(name: &str) -> bool {
     matches!(
         name,
@@ -120,8 +121,8 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// A client's headers as they go upstream, with our credential instead of the client's. `keeps_conditions` is false where
-/// no 304 can be relayed.
+/// A client's headers as they go upstream, with our credential instead of the client's. `keeps_conditions` is false
+/// where no 304 can be relayed.
 pub(crate) fn to_upstream(
     headers: &HeaderMap,
     request_id: &HeaderValue,
@@ -163,7 +164,7 @@ fn is_condition(name: &str) -> bool {
     )
 }
 
-/// Whether a request may be answered with 304.
+/// Returns true if a request may be answered with 304.
 pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
 }
@@ -201,23 +202,23 @@ fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> 
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok())
 }
 
-/// Whether a body is a stream of server-sent events.
+/// Returns true if a body is a stream of server-sent events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
 }
 
-/// Whether a body says that it is JSON.
+/// Returns true if a body says that it is JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers)
         .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
 }
 
-/// Whether a length or chunks say where a body ends.
+/// Returns true if a length or chunks say where a body ends.
 pub(crate) fn is_framed(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// Whether a body is compressed or otherwise encoded.
+/// Returns true if a body is compressed or otherwise encoded.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
     encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))

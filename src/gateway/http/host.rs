@@ -1,5 +1,5 @@
-//! The `Host` of a request (RFC 9112, 3.2): exactly one in HTTP/1.1, so that a proxy in front and the gateway never take a
-//! request for two different ones.
+//! The `Host` of a request (RFC 9112, 3.2): exactly one in HTTP/1.1, so that a proxy in front and the gateway never
+//! take a request for two different ones.
 
 use axum::body::Body;
 use http::header::HOST;

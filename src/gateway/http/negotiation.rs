@@ -1,4 +1,4 @@
-//! Which form of the exposition a scraper gets: its format by `Accept`, its encoding by `Accept-Encoding` (RFC 9110,
+//! Form of the exposition that a scraper gets: its format by `Accept`, its encoding by `Accept-Encoding` (RFC 9110,
 //! 12.5). Our own, since the `version` parameter decides between offers of the same media type.
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
@@ -14,7 +14,7 @@ pub(crate) struct Form {
     pub(crate) gzip: bool,
 }
 
-/// What a scraper may ask for, best first where it does not mind.
+/// Formats that a scraper may request, best first where it has no preference.
 const OFFERS: [Offer; 3] = [
     Offer {
         format: Format::Text,
@@ -75,7 +75,7 @@ impl Offer {
     }
 }
 
-/// Whether gzip is taken, and no less gladly than no encoding.
+/// Returns true if gzip is taken, and no less gladly than no encoding.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let weight = |names: &[&str]| {
         let named = |item: &Item| names.iter().any(|name| item.token.eq_ignore_ascii_case(name));

@@ -7,14 +7,14 @@ use url::form_urlencoded;
 /// Longest id of a stored thing.
 const MAX_ID: usize = 1024;
 
-/// Whether a segment of a path is an id and nothing else to any upstream: nothing to decode, no way up.
+/// Returns true if a segment of a path is an id and nothing else to any upstream: nothing to decode, no way up.
 pub(crate) fn is_id(segment: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@=+".contains(&byte);
     segment.len() <= MAX_ID && !is_dots(segment) && segment.bytes().all(plain)
 }
 
-/// Whether a path stays below where it starts for any upstream, however it reads it: no empty segment but the last,
-/// none of dots, and no slash, dot or percent sign in disguise.
+/// Returns true if a path stays below where it starts for any upstream, however it reads it: no empty segment but the
+/// last, none of dots, and no slash, dot or percent sign in disguise.
 pub(crate) fn stays_below(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
     if !path.bytes().all(is_plain) {
@@ -79,7 +79,7 @@ pub(crate) fn take_parameter<'a>(query: &'a str, name: &str) -> (Vec<Cow<'a, str
     (values, (!rest.is_empty()).then_some(rest))
 }
 
-/// Whether a query asks for a stream.
+/// Returns true if a query asks for a stream.
 pub(crate) fn asks_for_stream(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"))
 }

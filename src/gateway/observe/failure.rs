@@ -42,7 +42,8 @@ impl From<Break> for Failure {
 }
 
 impl Failure {
-    /// Reads an upstream's error without the provider's key: a JSON body, or the last event with JSON in part of a stream.
+    /// Reads an upstream's error without the provider's key: a JSON body, or the last event with JSON in part of a
+    /// stream.
     pub(crate) fn read(bytes: &Bytes, scrubber: Option<&Scrubber>) -> Self {
         let bytes = match scrubber {
             Some(scrubber) => scrubber.scrubbed(bytes.clone()),

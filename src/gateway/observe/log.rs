@@ -66,7 +66,7 @@ impl RequestLog {
     }
 }
 
-/// Whether it was refused before a key was accepted, which anybody can cause as often as they like.
+/// Returns true if it was refused before a key was accepted, which anybody can cause as often as they like.
 fn is_keyless_refusal(record: &RequestRecord) -> bool {
     let is_refusal = record.failure.as_ref().is_some_and(|failure| failure.message.is_some());
     is_refusal && record.caller.is_none() && record.endpoint.is_none()

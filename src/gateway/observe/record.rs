@@ -24,8 +24,8 @@ use crate::metrics::{
     RequestFacts, Tokens, WorkerMetrics, nanos_between,
 };
 
-/// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to a
-/// client that disconnected.
+/// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to
+/// a client that disconnected.
 #[derive(Debug)]
 pub(crate) struct RequestRecord {
     pub(super) metrics: Option<WorkerMetrics>,
@@ -239,7 +239,7 @@ impl RequestRecord {
         }
     }
 
-    /// Whether the client does not read what is written.
+    /// Returns true if the client does not read what is written.
     pub(crate) fn is_write_blocked(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.is_write_blocked())
     }

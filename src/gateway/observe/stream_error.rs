@@ -1,10 +1,10 @@
-//! What the caller of a stream is told when it breaks.
+//! Stream error events: the last event of a stream that breaks.
 
 use crate::api::Endpoint;
 use crate::api::stream_format::StreamError;
 use crate::metrics::StreamOutcome;
 
-/// Why a body did not reach its end.
+/// Reason that a body did not reach its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Break {
     /// The upstream's connection broke.
@@ -32,10 +32,10 @@ impl Break {
 
     pub(crate) const fn message(self) -> &'static str {
         match self {
-            Self::Upstream => "the provider's connection broke in the middle of the answer",
-            Self::Truncated => "the provider ended the stream before the answer was complete",
-            Self::Undecodable => "the provider's compressed answer cannot be decoded",
-            Self::Silent => "the provider fell silent in the middle of the answer",
+            Self::Upstream => "the provider's connection broke in the middle of the response",
+            Self::Truncated => "the provider ended the stream before the response was complete",
+            Self::Undecodable => "the provider's compressed response cannot be decoded",
+            Self::Silent => "the provider stopped sending in the middle of the response",
             Self::Shutdown => "the gateway is shutting down; send the request again",
         }
     }

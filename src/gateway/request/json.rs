@@ -1,4 +1,4 @@
-//! What Aurora reads of a request body: the model, whether to stream and whether to declare the stream's use. Everything
+//! Fields of a request body that Aurora reads: the model, whether to stream and whether to declare the usage. Everything
 //! else passes unread.
 
 use std::borrow::Cow;
@@ -18,15 +18,15 @@ use crate::providers::RequestBody;
 pub(crate) struct Peek {
     /// The model as requested.
     pub(crate) model: String,
-    /// Whether the answer is to be streamed.
+    /// True if the answer is to be streamed.
     pub(crate) stream: bool,
     /// Place of the model's JSON value in the body, or of a member that names it.
     model_at: Range<usize>,
     /// Text in which the value becomes that member; empty where the body has it.
     member: [&'static str; 2],
-    /// Whether the body names the model as requested.
+    /// True if the body names the model as requested.
     is_in_body: bool,
-    /// What makes a stream declare its use, where the body does not ask for it.
+    /// Splice that makes a stream declare its usage, where the body does not ask for it.
     usage: Option<Splice>,
 }
 
@@ -53,7 +53,7 @@ impl Peek {
             GatewayError::invalid(format!("The body is not a JSON object: {error}."), None, "invalid_json")
         })?;
         if let Some(twice) = members.duplicate {
-            let message = format!("`{twice}` stands twice in the body; send it once.");
+            let message = format!("Duplicate field `{twice}` in the request body; send it once.");
             return Err(GatewayError::invalid(message, Some(twice), "duplicate_member"));
         }
         let written = members.model.map(|raw| serde_json::from_str::<Cow<str>>(raw.get()));
@@ -89,7 +89,8 @@ impl Peek {
         Ok(Self { model, stream, model_at, member, is_in_body, usage })
     }
 
-    /// Whether the answer is a stream of an endpoint that declares its use only when asked, and this body does not ask.
+    /// Returns true if the answer is a stream of an endpoint that declares its use only when asked, and this body does
+    /// not ask.
     pub(crate) fn lacks_usage(&self, endpoint: Endpoint) -> bool {
         self.usage.is_some() && endpoint.injects_usage()
     }
@@ -127,14 +128,14 @@ fn new_member(text: &str) -> (Range<usize>, [&'static str; 2]) {
     (at..at, [r#""model":"#, if is_empty { "" } else { "," }])
 }
 
-/// Where a value stands in the text that it was borrowed from.
+/// Position of a value in the text that it was borrowed from.
 fn place(text: &str, value: &RawValue) -> Range<usize> {
     let start = value.get().as_ptr().addr() - text.as_ptr().addr();
     start..start + value.get().len()
 }
 
-/// What makes `stream_options` ask for the stream's use; `None` where they do, and where only the upstream can judge what
-/// they are.
+/// Splice that makes `stream_options` ask for the usage; `None` where they do, and where only the upstream can judge
+/// what they are.
 fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
     #[derive(serde::Deserialize)]
     struct Options<'a> {
@@ -345,7 +346,7 @@ mod tests {
         assert_eq!(refusal(r#"{"model":"a","stream":"yes"}"#), "`stream` must be true or false.");
         assert_eq!(
             refusal(r#"{"model":"a","model":"b"}"#),
-            "`model` stands twice in the body; send it once."
+            "Duplicate field `model` in the request body; send it once."
         );
         assert_eq!(
             refusal(r#"{"model":"a""#),

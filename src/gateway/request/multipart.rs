@@ -1,4 +1,5 @@
-//! What Aurora reads of a form with files (RFC 7578): the model and whether to stream. Everything else passes unread.
+//! Fields of a form with files (RFC 7578) that Aurora reads: the model and whether to stream. Everything else passes
+//! unread.
 
 use std::ops::Range;
 
@@ -22,13 +23,13 @@ const NO_FORM: &str = "The body must be a form: send Content-Type multipart/form
 pub(crate) struct Form {
     /// The model as requested.
     pub(crate) model: String,
-    /// Whether the answer is to be streamed.
+    /// True if the answer is to be streamed.
     pub(crate) stream: bool,
     /// Place of the model's value in the body, or of a part that names it.
     model_at: Range<usize>,
     /// Text in which the value becomes that part; empty where the body has it.
     part: [String; 2],
-    /// Whether the body names the model as requested.
+    /// True if the body names the model as requested.
     is_in_body: bool,
 }
 
@@ -50,7 +51,7 @@ impl Form {
                 _ => continue,
             };
             if field.0.replace(at).is_some() {
-                let message = format!("`{}` stands twice in the form; send it once.", field.1);
+                let message = format!("Duplicate field `{}` in the form; send it once.", field.1);
                 return Err(GatewayError::invalid(message, Some(field.1), "duplicate_member"));
             }
         }
@@ -168,7 +169,7 @@ fn delimiter(content_type: &HeaderValue) -> Result<String, &'static str> {
     let mut boundaries = values(text, "boundary");
     let boundary = boundaries.next().ok_or(NO_FORM)?;
     if boundaries.next().is_some() {
-        return Err("The form's Content-Type names its boundary twice; name it once.");
+        return Err("Duplicate boundary in the form's Content-Type; name it once.");
     }
     let fits = (1..=MAX_BOUNDARY).contains(&boundary.len());
     let is_form = kind.trim().eq_ignore_ascii_case("multipart/form-data") && fits;
@@ -315,7 +316,7 @@ mod tests {
             let message = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
             assert_eq!(form(kind, &model), Err(message.into()), "{kind}");
         }
-        let twice = "The form's Content-Type names its boundary twice; name it once.";
+        let twice = "Duplicate boundary in the form's Content-Type; name it once.";
         assert_eq!(form("multipart/form-data; boundary=xx; Boundary=\"yy\"", &model), Err(twice.into()));
         for (body, message) in [
             (String::new(), "The form is malformed: its boundary does not stand in it."),
@@ -354,7 +355,7 @@ mod tests {
                     + "--xx--",
                 "The form is malformed: the headers of a part are invalid.",
             ),
-            (format!("{model}{model}--xx--"), "`model` stands twice in the form; send it once."),
+            (format!("{model}{model}--xx--"), "Duplicate field `model` in the form; send it once."),
             (format!("{model}{}--xx--", field("stream", "1")), "`stream` must be true or false."),
         ] {
             assert_eq!(form(TYPE, &body), Err(message.into()), "{body}");

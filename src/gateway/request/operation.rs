@@ -1,4 +1,4 @@
-//! What a caller wants done, whichever provider will do it.
+//! Operation that a client requests, independent of the provider that carries it out.
 
 use std::borrow::Cow;
 
@@ -29,26 +29,26 @@ const PARSED_ELSEWHERE: usize = 256 << 10;
 pub(crate) struct Operation {
     pub(crate) kind: OperationKind,
     pub(crate) endpoint: Endpoint,
-    /// Where JSON of a 2xx says what it used.
+    /// Place in the JSON of a 2xx that declares the usage.
     pub(crate) declaration: Declaration,
     pub(crate) method: Method,
     /// Below a provider's base URL, with its leading slash; encoded as it is to be sent.
     pub(crate) path: Cow<'static, str>,
     /// Without its question mark.
     query: Option<String>,
-    /// Whether the client used Azure's paths, whose `api-version` no other API has.
+    /// True if the client used Azure's paths, whose `api-version` no other API has.
     is_azure: bool,
     /// As the caller sent them.
     pub(crate) headers: HeaderMap,
     pub(crate) request_id: HeaderValue,
     pub(crate) payload: Payload,
-    /// Whether a stream is wanted.
+    /// True if a stream is wanted.
     pub(crate) stream: bool,
-    /// What a 2xx may hold.
+    /// Content that a 2xx may have.
     pub(crate) content: Content,
 }
 
-/// Where an operation came in.
+/// Kind of route that an operation came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OperationKind {
     /// At the endpoint of a model.
@@ -106,7 +106,7 @@ impl Payload {
         }
     }
 
-    /// Whether the body asks for a stream.
+    /// Returns true if the body asks for a stream.
     pub(crate) fn stream(&self) -> bool {
         match self {
             Self::Json { peek, .. } => peek.stream,
@@ -179,7 +179,7 @@ impl Operation {
         Self { query, stream: self.stream || asks_for_stream, ..self }
     }
 
-    /// Whether a target is asked for the usage of a stream although the caller did not ask.
+    /// Returns true if a target is asked for the usage of a stream although the caller did not ask.
     pub(crate) fn injects_usage(&self, target: &ModelTarget) -> bool {
         let lacks_usage = match &self.payload {
             Payload::Json { peek, .. } => peek.lacks_usage(self.endpoint),
@@ -188,13 +188,13 @@ impl Operation {
         lacks_usage && target.upstream.provider.inject_usage
     }
 
-    /// Whether it may change something beside the tokens it uses: once it may have reached the provider, it is not sent
-    /// again.
+    /// Returns true if it may change something beside the tokens it uses: once it may have reached the provider, it is
+    /// not sent again.
     pub(crate) fn is_write(&self) -> bool {
         self.kind != OperationKind::Model && !self.method.is_safe()
     }
 
-    /// Whether a 304 can be relayed, so that conditional headers may go upstream.
+    /// Returns true if a 304 can be relayed, so that conditional headers may go upstream.
     pub(crate) fn may_be_conditional(&self) -> bool {
         match self.kind {
             OperationKind::Model => false,
@@ -203,7 +203,7 @@ impl Operation {
         }
     }
 
-    /// Whether a 3xx status is relayed. It is never followed.
+    /// Returns true if a 3xx status is relayed. It is never followed.
     pub(crate) fn relays_redirect(&self, status: StatusCode) -> bool {
         let is_passthrough = self.kind == OperationKind::Passthrough;
         let is_unchanged = status == StatusCode::NOT_MODIFIED

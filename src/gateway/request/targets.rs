@@ -1,4 +1,4 @@
-//! What serves a request: one target, or several in their order.
+//! Targets of a request: one, or several in their order.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-aurora-model");
 /// Longest name in these headers, in characters.
 const MAX_NAME: usize = 128;
 
-/// What serves a model, with all that a request to it needs.
+/// Target of a model, with all that a request to it needs.
 #[derive(Debug)]
 pub(crate) struct ModelTarget {
     pub(crate) upstream: Arc<Upstream>,
@@ -139,12 +139,12 @@ pub(crate) fn unsupported(
     let speaking = names(providers.upstreams().iter().filter(|upstream| upstream.supports(endpoint)));
     let endpoint = endpoint.as_str();
     let message = match (names(asked.iter().copied()), speaking) {
-        (asked, _) if asked.is_empty() => format!("No configured provider has {endpoint}."),
+        (asked, _) if asked.is_empty() => format!("No configured provider supports {endpoint}."),
         (asked, speaking) if speaking.is_empty() => {
-            format!("There is no {endpoint} at {asked}, nor at any other configured provider.")
+            format!("{endpoint} is not supported by {asked}, nor by any other configured provider.")
         }
         (asked, speaking) => {
-            format!("There is no {endpoint} at {asked}; these providers have it: {speaking}.")
+            format!("{endpoint} is not supported by {asked}; providers that support it: {speaking}.")
         }
     };
     GatewayError::invalid(message, Some(param), "unsupported_endpoint")

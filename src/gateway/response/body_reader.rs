@@ -48,8 +48,8 @@ pub(super) struct End {
 }
 
 impl BodyReader {
-    /// A reader of a body of this form. `injected` says that Aurora asked for the stream's usage where the client did not;
-    /// `must_be_whole` that JSON without its end is broken.
+    /// A reader of a body of this form. `injected` says that Aurora asked for the stream's usage where the client did
+    /// not; `must_be_whole` that JSON without its end is broken.
     pub(super) fn new(
         form: Form,
         endpoint: Endpoint,
@@ -78,8 +78,8 @@ impl BodyReader {
         matches!(self.along, Along::Tap(_))
     }
 
-    /// Whether a break is one of the connection, and counts for the circuit breaker: a stream that was framed and ended
-    /// between two events may be all that the provider had to say.
+    /// Returns true if a break is one of the connection, and counts for the circuit breaker: a stream that was framed
+    /// and ended between two events may be all that the provider had to say.
     pub(super) fn is_connections(&self, why: Break, is_inside_event: bool) -> bool {
         match why {
             Break::Upstream | Break::Silent => true,
@@ -123,12 +123,12 @@ impl BodyReader {
         }
     }
 
-    /// Whether the body is JSON that has not come to its end.
+    /// Returns true if the body is JSON that has not come to its end.
     pub(super) fn is_cut(&self) -> bool {
         self.must_be_whole && matches!(&self.along, Along::Finder(finder) if finder.is_cut())
     }
 
-    /// Whether all that belongs to the body has gone on to the client, if no more comes.
+    /// Returns true if all that belongs to the body has gone on to the client, if no more comes.
     pub(super) fn is_whole(&self) -> bool {
         match &self.along {
             Along::Tap(tap) => tap.seen().ended && !tap.seen().reported_error && !tap.holds(),
@@ -136,8 +136,8 @@ impl BodyReader {
         }
     }
 
-    /// Outcome of a stream whose client disconnects now, where that was over: SDKs close the connection at the event that
-    /// ends a stream, or at an error inside it, even if bytes or the upstream's end would have followed.
+    /// Outcome of a stream whose client disconnects now, where that was over: SDKs close the connection at the event
+    /// that ends a stream, or at an error inside it, even if bytes or the upstream's end would have followed.
     pub(super) fn outcome_at_disconnect(&self) -> Option<StreamOutcome> {
         let Along::Tap(tap) = &self.along else { return None };
         if tap.seen().reported_error {

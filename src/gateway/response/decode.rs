@@ -93,14 +93,14 @@ pub(crate) enum DecodedBody {
     Decoded(Box<Decoding>),
 }
 
-/// Why a body does not go on.
+/// Reason that a body does not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("its connection broke inside the answer")]
+    #[error("its connection broke in the middle of the response")]
     Broken,
-    #[error("its compressed answer cannot be decoded")]
+    #[error("its compressed response cannot be decoded")]
     Invalid,
-    #[error("its compressed answer expands more than {MAX_EXPANSION}-fold")]
+    #[error("its compressed response expands more than {MAX_EXPANSION}-fold")]
     Expands,
 }
 

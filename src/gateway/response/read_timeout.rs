@@ -9,14 +9,14 @@ use tokio::time::{Instant, Sleep};
 /// A shorter pause between two reads of the client says more about our own scheduling than about the client.
 const CLIENT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Time that an upstream may take: for each event of a stream from where it is waited for, for any other body as a whole.
-/// It does not run while the client does not read, since nothing is asked of the upstream then.
+/// Time that an upstream may take: for each event of a stream from where it is waited for, for any other body as a
+/// whole. It does not run while the client does not read, since nothing is asked of the upstream then.
 pub(crate) struct ReadTimeout {
     /// Longest silence inside a stream; `None` for any other body.
     idle: Option<Duration>,
     until: Instant,
     is_waiting: bool,
-    /// When the client was given bytes, until it wants more.
+    /// Time at which the client was given bytes, until it wants more.
     handed_over: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }

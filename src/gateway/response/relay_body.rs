@@ -56,9 +56,9 @@ pub(crate) struct RelaySetup {
     pub(crate) target: Arc<ModelTarget>,
     pub(crate) endpoint: Endpoint,
     pub(crate) declaration: Declaration,
-    /// Whether JSON that comes to its end too early is broken.
+    /// True if JSON that comes to its end too early is broken.
     pub(crate) must_be_whole: bool,
-    /// Whether Aurora asked for the stream's usage where the client did not.
+    /// True if Aurora asked for the stream's usage where the client did not.
     pub(crate) injected: bool,
     /// Time at which a body that is no stream must be complete.
     pub(crate) whole_by: Instant,
@@ -216,8 +216,8 @@ impl RelayBody {
         }
     }
 
-    /// No more comes from upstream. The last bytes of a stream that broke are an event that says why; any other body ends
-    /// with an error, which closes the connection.
+    /// No more comes from upstream. The last bytes of a stream that broke are an event that says why; any other body
+    /// ends with an error, which closes the connection.
     fn finish(&mut self, why: Option<Break>, record: &mut RequestRecord) -> Option<io::Result<Bytes>> {
         let End { result, held: mut last, is_inside_event } = self.reader.end(why, record);
         match result {

@@ -16,7 +16,7 @@ use crate::gateway::state::listener_state::ListenerState;
 
 /// Pause after an accept failed for want of file descriptors or memory, or found no room.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How often it is looked whether a connection has made room, and after which time where it is another worker's.
+/// Checks whether a connection has made room, and the time between them where it is another worker's.
 const MOST_HANDOVERS: usize = 50;
 const HANDOVER: Duration = Duration::from_millis(1);
 /// Time for handshakes that have begun to be completed before a listener closes: many times the round trip to a load

@@ -1,5 +1,5 @@
-//! A client's socket with its own deadlines (first byte, header, idle, write; hyper has one timer for header and idle, and
-//! none for writes), which notices a client that disconnects whatever it has sent before.
+//! A client's socket with its own deadlines (first byte, header, idle, write; hyper has one timer for header and idle,
+//! and none for writes), which notices a client that disconnects whatever it has sent before.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -34,7 +34,7 @@ pub(crate) struct DeadlineStream {
     timeouts: ServerTimeouts,
     state: Arc<ConnectionState>,
     read_timer: Pin<Box<Sleep>>,
-    /// What `read_timer` is set for.
+    /// Stage and order that `read_timer` is set for.
     armed: Option<(Stage, Order)>,
     write_timer: Option<Pin<Box<Sleep>>>,
     /// Bytes that hyper has not asked for yet.
@@ -254,8 +254,8 @@ impl AsyncWrite for DeadlineStream {
         Pin::new(&mut this.socket).poll_flush(cx)
     }
 
-    /// Closes our side. Where the client has not sent all of its request, it may be in the middle of it and not have read
-    /// our response yet, which a socket closed with unread bytes in it would take back by a reset: then what still
+    /// Closes our side. Where the client has not sent all of its request, it may be in the middle of it and not have
+    /// read our response yet, which a socket closed with unread bytes in it would take back by a reset: then what still
     /// comes is read and dropped, for a bounded time, until the client closes too.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;

@@ -83,11 +83,12 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_retries(3);
 /// Least time without an acknowledgement after which a client counts as gone.
 const VANISHED: Duration = Duration::from_secs(50);
-/// By how much that is less than the limit of writes, 60 s unless set, so that a vanished client is noticed within a minute.
+/// By how much that is less than the limit of writes, 60 s unless set, so that a vanished client is noticed within a
+/// minute.
 const SOONER: Duration = Duration::from_secs(3);
 
-/// Options of an accepted socket that its listener cannot hand down: data that is not acknowledged ends the connection, after
-/// a time that follows from the limit of writes.
+/// Options of an accepted socket that its listener cannot hand down: data that is not acknowledged ends the connection,
+/// after a time that follows from the limit of writes.
 pub(crate) fn accepted(socket: &TcpStream, write: Duration) {
     let unacknowledged = write.saturating_sub(SOONER).max(VANISHED);
     #[cfg(target_os = "linux")]
@@ -98,8 +99,8 @@ pub(crate) fn accepted(socket: &TcpStream, write: Duration) {
     let _ = (socket, unacknowledged);
 }
 
-/// Drops the first packet of new handshakes, so that none is completed between the last accept and the close of a listener,
-/// which would reset it. The client sends the packet again within a second, and is refused by then.
+/// Drops the first packet of new handshakes, so that none is completed between the last accept and the close of a
+/// listener, which would reset it. The client sends the packet again within a second, and is refused by then.
 pub(crate) fn refuse_handshakes(listener: &tokio::net::TcpListener) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     {

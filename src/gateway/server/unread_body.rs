@@ -1,5 +1,5 @@
-//! A client's body on its way to the handler that reads it, and the rest of one that no handler reads: its connection can
-//! serve another request only when the body is out of the way.
+//! A client's body on its way to the handler that reads it, and the rest of one that no handler reads: its connection
+//! can serve another request only when the body is out of the way.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ impl CallersBody {
     }
 }
 
-/// Whether nothing stands between this request and the next; the rest of a small body is read and dropped. `awaited` is
-/// a client that sends its body only when it is told to.
+/// Returns true if nothing stands between this request and the next; the rest of a small body is read and dropped.
+/// `awaited` is a client that sends its body only when it is told to.
 pub(crate) async fn is_cleared(connection: &ConnectionState, awaited: bool) -> bool {
     let Some(body) = connection.take_unread() else { return true };
     if awaited || body.size_hint().lower() > MOST as u64 {

@@ -37,7 +37,7 @@ impl ActiveConfig {
 }
 
 impl AppState {
-    /// What is in force from the start.
+    /// Active configuration of the start.
     pub(crate) fn new(config: Config, dropped_lines: DroppedLines, routes: &[&str]) -> anyhow::Result<Self> {
         let (access, lifecycle) = (Access::new(&config), Arc::<Lifecycle>::default());
         let limits = limits::limits(&config.server);

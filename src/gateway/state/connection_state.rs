@@ -69,7 +69,7 @@ impl Order {
     const ALL: [Self; 3] = [Self::Serve, Self::Drain, Self::Close];
 }
 
-/// What became of the body of the current request.
+/// State of the current request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum RequestBody {
@@ -170,7 +170,7 @@ impl ConnectionState {
         self.overrun.load(Ordering::Relaxed)
     }
 
-    /// Whether the response that begins now is the last of the connection.
+    /// Returns true if the response that begins now is the last of the connection.
     pub(crate) fn is_ending(&self) -> bool {
         self.is_overrun() || self.order() > Order::Serve
     }
@@ -194,7 +194,7 @@ impl ConnectionState {
         first
     }
 
-    /// Whether it was asked to make room and still has nothing to serve.
+    /// Returns true if it was asked to make room and still has nothing to serve.
     pub(crate) fn is_evicted(&self) -> bool {
         if !self.evicted.load(Ordering::Acquire) {
             return false;

@@ -1,4 +1,4 @@
-//! Whether the gateway is serving, draining or gone, and how much is in flight.
+//! Lifecycle of the gateway (serving, draining, gone), and the number of requests in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,12 +25,12 @@ pub(crate) struct Lifecycle {
     accept_loops: Mutex<Vec<Arc<Connections>>>,
     in_flight: AtomicUsize,
     in_flight_limit: AtomicUsize,
-    /// What the bodies of requests take.
+    /// Memory that the bodies of requests take.
     pub(crate) bodies: Arc<BodyMemory>,
 }
 
 impl Lifecycle {
-    /// Whether load balancers should send requests here.
+    /// Returns true if load balancers should send requests here.
     pub(crate) fn is_ready(&self) -> bool {
         !self.leaving.load(Ordering::Relaxed)
     }
@@ -45,7 +45,7 @@ impl Lifecycle {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// How many may be, as the configuration in force says.
+    /// Limit of requests in flight, by the active configuration.
     pub(crate) fn in_flight_limit(&self) -> usize {
         self.in_flight_limit.load(Ordering::Relaxed)
     }
@@ -76,8 +76,8 @@ impl Lifecycle {
         self.accept_loops.lock()
     }
 
-    /// Asks up to `most` connections to make room: those that have sent nothing, then idle ones, each oldest first, those of
-    /// `own` accept loop before others'. Returns how many of its own and how many of another were asked.
+    /// Asks up to `most` connections to make room: those that have sent nothing, then idle ones, each oldest first,
+    /// those of `own` accept loop before others'. Returns how many of its own and how many of another were asked.
     pub(crate) fn evict(&self, own: &Arc<Connections>, most: usize) -> (usize, usize) {
         let accept_loops = self.accept_loops();
         for rank in Stage::EVICTION_RANKS {

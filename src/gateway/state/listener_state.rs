@@ -1,4 +1,4 @@
-//! Where requests are served: a listener's thread with its cells, and what it serves with under the configuration in
+//! State of a listener's thread: its metrics cells, and what it serves requests with under the active configuration.
 //! force.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) type MakeRouter = fn(&Arc<WorkerState>) -> Router;
 #[derive(Debug)]
 pub(crate) struct ListenerState {
     pub(crate) metrics: Option<WorkerMetrics>,
-    /// When its listener closes, and the connections that come in by it.
+    /// Closing of its listener, and the connections that come in by it.
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) connections: Arc<Connections>,
     active: Arc<ActiveConfig>,
@@ -35,7 +35,7 @@ pub(crate) struct ListenerState {
     serving: Mutex<Serving>,
 }
 
-/// What requests are served with, until the next reload.
+/// State that requests are served with, until the next reload.
 #[derive(Debug, Clone)]
 pub(crate) struct Serving {
     pub(crate) worker: Arc<WorkerState>,
@@ -77,7 +77,7 @@ impl ListenerState {
         Self { metrics, lifecycle, connections, active, router, capped, serving: Mutex::new(serving) }
     }
 
-    /// What is served with now.
+    /// State that requests are served with now.
     pub(crate) fn serving(&self) -> Serving {
         self.latest().clone()
     }

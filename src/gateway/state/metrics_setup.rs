@@ -1,4 +1,4 @@
-//! What the metrics are told of a configuration.
+//! Registration of a configuration's facts with the metrics.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::logging::DroppedLines;
 use crate::metrics::{Build, Configured, Live, LiveFacts, Metrics, Setup};
 use crate::{panics, version};
 
-/// Every family, with zeros for what the configuration names. `routes` are the templates of the route table, in its order.
+/// Every family, with zeros for what the configuration names. `routes` are the templates of the route table, in its
+/// order.
 pub(crate) fn metrics(
     config: &Config,
     access: &Access,
@@ -56,7 +57,7 @@ pub(crate) fn with_configured<T>(config: &Config, access: &Access, told: impl Fn
     })
 }
 
-/// What a scrape asks the gateway for.
+/// Facts that a scrape reads from the gateway.
 fn live(lifecycle: &Arc<Lifecycle>, dropped_lines: DroppedLines) -> LiveFacts {
     let lifecycle = Arc::clone(lifecycle);
     Box::new(move || {

@@ -1,4 +1,4 @@
-//! What requests are served with: the active configuration, its reload, the state of each worker, the lifecycle.
+//! State that requests are served with: the active configuration, its reload, the state of each worker, the lifecycle.
 
 pub(crate) mod active;
 pub(crate) mod connection_state;

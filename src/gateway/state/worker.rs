@@ -1,4 +1,4 @@
-//! What handlers work with: the state of the process, and the part of it that belongs to one worker.
+//! State for handlers: that of the process, and the part of it that belongs to one worker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) struct AppState {
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// Renders of the exposition, shared by the scrapes that wait for one.
     pub(crate) renders: Arc<Renders>,
-    /// How upstreams are reached.
+    /// Way to the upstreams: direct or by a proxy, with TLS.
     pub(crate) egress: Arc<Egress>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) limits: Limits,
@@ -71,7 +71,7 @@ impl WorkerState {
         Self { app, client, metrics, callers, cut, resolved: Mutex::default() }
     }
 
-    /// What serves a model.
+    /// Targets of a requested model.
     pub(crate) fn targets(&self, requested: &str) -> Result<Arc<Targets>, GatewayError> {
         let generation = self.app.providers.generation();
         let mut resolved = self.resolved.lock();
@@ -159,7 +159,7 @@ impl WorkerState {
         Pricing::Price(Arc::new(by_kind))
     }
 
-    /// What is missed where a model has no price: nothing, if none has one.
+    /// Pricing of a model without a price: off, if no model has one.
     fn no_price(&self) -> Pricing {
         let providers = &self.app.config.providers;
         let any = providers.iter().any(|provider| !provider.prices.is_empty());

@@ -128,7 +128,8 @@ pub fn gzip(text: &str) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// A family of the `prometheus` registry. One that is not in the table is not exposed; a test ensures that there is none.
+/// A family of the `prometheus` registry. One that is not in the table is not exposed; a test ensures that there is
+/// none.
 fn cold_family(proto: &proto::MetricFamily) -> Option<Shown> {
     let family = FAMILIES.iter().find(|family| family.name == proto.name())?;
     let value = |metric: &proto::Metric| match family.kind {

@@ -2,8 +2,8 @@
 //! format requires of histograms, is an error that names its line.
 //!
 //! [`line`] knows how one line is written, [`shape`] what a family must hold; this file puts lines together to
-//! families. OpenMetrics differs in lines and shapes, not in [`Exposition`]. Our own, since the probe reports every fault
-//! with its line in both formats.
+//! families. OpenMetrics differs in lines and shapes, not in [`Exposition`]. Our own, since the probe reports every
+//! fault with its line in both formats.
 
 mod line;
 mod shape;

@@ -44,7 +44,7 @@ pub struct Connection {
     pool: Weak<Pool>,
 }
 
-/// What a connection is made of.
+/// Parts of a connection.
 pub(crate) struct Opened {
     pub(crate) stream: UpstreamStream,
     /// Time that the TCP handshake took.
@@ -80,12 +80,12 @@ impl Connection {
         }))
     }
 
-    /// Whether it waits for a request.
+    /// Returns true if it waits for a request.
     pub(crate) fn is_ready(&self) -> bool {
         self.sender.is_ready()
     }
 
-    /// Whether TLS is spoken, and where it leads.
+    /// Returns true if TLS is spoken, and where it leads.
     pub(crate) fn upstream(&self) -> (bool, &Authority) {
         (self.upstream.0, &self.upstream.1)
     }

@@ -75,12 +75,12 @@ fn configure(socket: &TcpSocket) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether an error is that of this process (EMFILE) or this machine (ENFILE).
+/// Returns true if an error is that of this process (EMFILE) or this machine (ENFILE).
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).map(Some).contains(&error.raw_os_error())
 }
 
-/// Whether a socket could not be opened now.
+/// Returns true if a socket could not be opened now.
 pub(crate) fn no_descriptor_is_left() -> bool {
     TcpSocket::new_v4().is_err_and(|error| is_out_of_descriptors(&error))
 }

@@ -50,7 +50,7 @@ pub enum UpstreamError {
     #[error("{0}")]
     Connect(String),
     /// No connection, because this process or this machine has no file descriptor left.
-    #[error("no file descriptor is left")]
+    #[error("no file descriptors are available")]
     OutOfDescriptors,
     /// A reused connection turned out closed before a byte of the request was written: the request was not sent.
     #[error("{BROKEN}")]
@@ -60,14 +60,14 @@ pub enum UpstreamError {
     #[error("{BROKEN}")]
     Crossed(#[source] hyper::Error),
     /// Too many informational responses.
-    #[error("it sent {} informational responses (1xx) before an answer", stream::MAX_INFORMATIONAL)]
+    #[error("it sent {} informational responses (1xx) before a response", stream::MAX_INFORMATIONAL)]
     Informational,
     /// The connection broke, or what came was no head of a response.
     #[error("{BROKEN}")]
     Broken(#[source] hyper::Error),
 }
 
-const BROKEN: &str = "the connection broke before an answer";
+const BROKEN: &str = "the connection broke before a response";
 
 impl Client {
     /// A client without connections that keeps at most `idle` of them.
@@ -92,7 +92,7 @@ impl Client {
         Box::pin(self.open(upstream)).await
     }
 
-    /// A new connection; idle ones make room where no file descriptor is left.
+    /// A new connection; idle ones make room where no file descriptors are available.
     async fn open(&self, upstream: &Uri) -> Result<Box<Connection>, UpstreamError> {
         let connected = self.connector.connect(upstream, &self.pool).await;
         if !matches!(connected, Err(UpstreamError::OutOfDescriptors)) || !self.pools.evict() {

@@ -28,7 +28,7 @@ const UNCHECKED: u8 = 4;
 #[derive(Debug, Default)]
 pub(crate) struct History(AtomicU8);
 
-/// How far a request has come.
+/// Progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// Not a byte of it was written.

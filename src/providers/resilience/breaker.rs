@@ -167,7 +167,7 @@ impl Breaker {
         }
     }
 
-    /// Whether it is not closed.
+    /// Returns true if it is not closed.
     pub(crate) fn is_tripped(&self) -> bool {
         self.tripped.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! How many retries a provider may be sent: retries help against a few failures and add to an outage.
+//! Retry budget of a provider: retries help against a few failures and add to an outage.
 //! Our own, since the larger of a minimum and a share of the requests is allowed; tower's budget adds the two up.
 
 use std::collections::VecDeque;
@@ -83,7 +83,7 @@ mod tests {
         budget.started + Duration::from_secs_f64(seconds)
     }
 
-    /// How many retries there are at a time.
+    /// Number of retries available at a time.
     fn taken(budget: &Budget, seconds: f64) -> usize {
         (0..10_000).take_while(|_| budget.take(at(budget, seconds))).count()
     }

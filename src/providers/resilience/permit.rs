@@ -163,7 +163,7 @@ impl Permit<'_> {
         self.connecting.succeeded();
     }
 
-    /// Whether it shows that a model is back.
+    /// Returns true if it shows that a model is back.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.model.as_ref().is_some_and(|model| matches!(model.permitted, Permitted::AsProbe(_)))

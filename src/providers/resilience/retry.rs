@@ -1,4 +1,4 @@
-//! When a failed request is sent again.
+//! Retries: the headers that allow or forbid them, and the pause before each.
 
 use std::time::Duration;
 

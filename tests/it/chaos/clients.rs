@@ -454,7 +454,7 @@ impl Kind {
 /// Whether the provider's connection broke before a response.
 fn is_connection_broken(response: &Response) -> bool {
     response.status == 502
-        && memchr::memmem::find(&response.body, b"the connection broke before an answer").is_some()
+        && memchr::memmem::find(&response.body, b"the connection broke before a response").is_some()
 }
 
 /// Whether a stream ends in an error event.

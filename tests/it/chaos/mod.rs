@@ -135,7 +135,8 @@ struct Extent {
 }
 
 impl Extent {
-    /// As `bench/chaos` says by `AURORA_CHAOS_SECONDS`; among the other tests of `cargo test` a short run of few clients.
+    /// As `bench/chaos` says by `AURORA_CHAOS_SECONDS`; among the other tests of `cargo test` a short run of few
+    /// clients.
     fn wanted() -> Self {
         #[expect(clippy::disallowed_methods, reason = "a test has no other arguments")]
         let seconds = std::env::var("AURORA_CHAOS_SECONDS");

@@ -144,8 +144,8 @@ fn a_connection_without_connection_close_is_kept_while_draining() {
     ends(aurora, 0, 0);
 }
 
-/// A gateway with an endless stream whose client does not read; it holds the process for the grace period and the time of
-/// its last event.
+/// A gateway with an endless stream whose client does not read; it holds the process for the grace period and the time
+/// of its last event.
 fn unread_stream() -> (Upstream, Aurora, Client) {
     let mut pour = opening(&[HELLO]);
     pour.push(Step::Pour(chunk(HELLO.repeat(100))));

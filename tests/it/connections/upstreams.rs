@@ -13,7 +13,7 @@ use crate::support::exposition::{BRITTLE, gateway, yaml};
 use crate::support::fixtures::{MASTER_KEY, OK};
 use crate::support::upstream::{Gate, Step, Upstream, json, response};
 
-const BROKEN: &str = r#"{"error":{"message":"provider `up`: the connection broke before an answer","type":"upstream_error","param":null,"code":"upstream_unreachable"}}"#;
+const BROKEN: &str = r#"{"error":{"message":"provider `up`: the connection broke before a response","type":"upstream_error","param":null,"code":"upstream_unreachable"}}"#;
 
 /// A script that responds once the gate opens.
 fn held(gate: &Gate) -> Vec<Step> {
@@ -272,7 +272,7 @@ fn more_than_a_hundred_informational_responses_are_a_502() {
     for _ in 0..2 {
         assert_eq!(aurora.send(chat_of("few", false)).status_and_text(), (200, OK));
     }
-    let message = r#"{"error":{"message":"provider `up`: it sent 100 informational responses (1xx) before an answer","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
+    let message = r#"{"error":{"message":"provider `up`: it sent 100 informational responses (1xx) before a response","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
     for model in ["many", "torn", "endless", "bare"] {
         assert_eq!((model, aurora.send(chat_of(model, false)).status_and_text()), (model, (502, message)));
     }
@@ -382,7 +382,7 @@ fn running_out_of_descriptors_is_a_503_and_no_provider_failure() {
     let upstream = Upstream::start().on("m", json(OK));
     let aurora = starved(&yaml(&upstream, UNCAPPED, TOUCHY), LIMIT);
     let held = fill(&aurora, LIMIT);
-    let refusal = r#"{"error":{"message":"No file descriptor is left for a connection to the provider (ulimit -n); send the request again.","type":"server_error","param":null,"code":"out_of_descriptors"}}"#;
+    let refusal = r#"{"error":{"message":"No file descriptors are available for a connection to the provider (ulimit -n); send the request again.","type":"server_error","param":null,"code":"out_of_descriptors"}}"#;
     for _ in 0..3 {
         let response = insist(&aurora, &chat_of("m", false));
         assert_eq!((response.status_and_text(), response.header("retry-after")), ((503, refusal), Some("1")));

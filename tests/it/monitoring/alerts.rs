@@ -36,8 +36,8 @@ fn upstream() -> Upstream {
         .on("one-too-many", json(WHOLE))
 }
 
-/// One provider with prices, one with the models it lists, one whose model fails, one that is not there; a route that goes on from the first
-/// to the second; room for the names of the configured models and one more.
+/// One provider with prices, one with the models it lists, one whose model fails, one that is not there; a route that
+/// goes on from the first to the second; room for the names of the configured models and one more.
 fn aurora(upstream: &Upstream) -> Aurora {
     Setup::new()
         .yaml(&format!(

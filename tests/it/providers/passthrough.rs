@@ -189,7 +189,7 @@ const AMBIGUOUS_PATHS: &[&str] = &[
 fn paths_with_dot_segments_or_encoded_slashes_are_refused() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "", "");
-    let message = "The path holds what could lead elsewhere than it seems: send it plainly.";
+    let message = "The path contains a segment that an upstream may read as another path (dots, encoded slashes): send it in plain form.";
     for path in AMBIGUOUS_PATHS {
         let path = path.replace(' ', "%20");
         let response = aurora.get(&format!("/p/up/{path}"));
@@ -277,7 +277,7 @@ fn passthrough_failures_have_the_usual_errors() {
         .on("/v1/bad", response("422 Unprocessable Entity", "content-type: application/json\r\n", &leaky));
     let aurora = gateway(&upstream, "", "");
     for (path, status, text) in [
-        ("gone", 502, r#""message":"provider `up`: the connection broke before an answer""#),
+        ("gone", 502, r#""message":"provider `up`: the connection broke before a response""#),
         ("key", 502, r#""code":"upstream_credentials""#),
         ("bad", 422, r#"{"error":"bad key ******************************"}"#),
     ] {

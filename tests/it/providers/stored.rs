@@ -233,12 +233,12 @@ fn an_ambiguous_provider_is_a_400_with_the_choices() {
     for (path, message, code) in [
         (
             "files",
-            "Several providers have /files: add ?provider= with one of `one.a`, `two`.".into(),
+            "Several providers support /files: add ?provider= with one of `one.a`, `two`.".into(),
             "provider_required",
         ),
         (
             "responses/resp_1",
-            "Several providers have /responses/{id}: add ?provider= with one of `one.a`, `two`.".into(),
+            "Several providers support /responses/{id}: add ?provider= with one of `one.a`, `two`.".into(),
             "provider_required",
         ),
         (
@@ -258,12 +258,12 @@ fn an_ambiguous_provider_is_a_400_with_the_choices() {
         ),
         (
             "files?provider=two&provider=two",
-            "`provider` stands twice in the query; send it once.".into(),
+            "Duplicate parameter `provider` in the query; send it once.".into(),
             "duplicate_parameter",
         ),
         (
             "batches/b?provider=up",
-            "There is no /batches/{id} at `up`; these providers have it: `one.a`, `two`.".into(),
+            "/batches/{id} is not supported by `up`; providers that support it: `one.a`, `two`.".into(),
             "unsupported_endpoint",
         ),
     ] {
@@ -277,7 +277,7 @@ fn an_ambiguous_provider_is_a_400_with_the_choices() {
 fn invalid_ids_are_refused() {
     let upstream = Upstream::start().on("m", json("{}"));
     let aurora = gateway(&upstream, "", "");
-    let message = "The id in the path holds what no id can: send it as the provider gave it.";
+    let message = "The id in the path contains characters that no id has: send it as the provider gave it.";
     let long = "x".repeat(1025);
     for id in [
         ".",

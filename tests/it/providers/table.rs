@@ -108,7 +108,7 @@ fn every_provider_type_gets_requests_at_its_urls_with_its_authentication() {
             if !speaking.split(' ').any(|it| it == kind) {
                 let names = speaking.replace(' ', "`, `");
                 let message =
-                    format!("There is no {endpoint} at `{kind}`; these providers have it: `{names}`.");
+                    format!("{endpoint} is not supported by `{kind}`; providers that support it: `{names}`.");
                 assert_eq!(
                     response.status_and_text(),
                     (400, &*refusal(&message, "model", "unsupported_endpoint"))
@@ -315,7 +315,7 @@ fn targets_without_the_endpoint_are_skipped() {
         let call = upstream.calls().pop().expect("a call");
         assert_eq!(line(&call), format!("POST /{expected} HTTP/1.1"));
     }
-    let message = "There is no /moderations at `j`, `an`, `v`, nor at any other configured provider.";
+    let message = "/moderations is not supported by `j`, `an`, `v`, nor by any other configured provider.";
     assert_eq!(
         aurora.send(call_of("/moderations", "any")).status_and_text(),
         (400, &*refusal(message, "model", "unsupported_endpoint"))
@@ -329,12 +329,12 @@ fn an_unsupported_endpoint_is_refused_before_dispatch() {
     let address = upstream.address;
     let aurora =
         start(&format!("  j: {{type: jina, base_url: \"http://{address}\", api_key: k, models: [m]}}\n"));
-    let message = "There is no /chat/completions at `j`, nor at any other configured provider.";
+    let message = "/chat/completions is not supported by `j`, nor by any other configured provider.";
     assert_eq!(
         aurora.send(call_of("/chat/completions", "m")).status_and_text(),
         (400, &*refusal(message, "model", "unsupported_endpoint"))
     );
-    let message = "No configured provider has /files.";
+    let message = "No configured provider supports /files.";
     assert_eq!(
         aurora.get("/v1/files").status_and_text(),
         (400, &*refusal(message, "provider", "unsupported_endpoint"))

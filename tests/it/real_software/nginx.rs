@@ -89,7 +89,7 @@ fn locked() -> Setup {
 }
 
 /// What Aurora responds to a password that nginx forwards, with what to add to nginx.
-pub(crate) const REFUSAL: &str = "The key is not the right one: the metrics endpoint is protected by \
+pub(crate) const REFUSAL: &str = "The key is invalid: the metrics endpoint is protected by \
     server.master_key (AURORA_MASTER_KEY): in Prometheus set authorization.credentials to it; behind nginx add \
     `proxy_set_header Authorization \"Bearer …\";`.";
 

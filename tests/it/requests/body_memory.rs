@@ -49,7 +49,7 @@ fn four_bodies_of_30_mb_take_little_more_than_their_size() {
     assert!(taken < 4 * 30_000_000 * 12 / 10, "{} MiB", taken / MIB);
 }
 
-const REFUSED: &str = r#"{"error":{"message":"The bodies of the requests in flight take all the memory they may (server.body_memory, BODY_MEMORY); send the request again.","type":"server_error","param":null,"code":"body_memory"}}"#;
+const REFUSED: &str = r#"{"error":{"message":"The bodies of the requests in flight use all the memory allowed for them (server.body_memory, BODY_MEMORY); send the request again.","type":"server_error","param":null,"code":"body_memory"}}"#;
 
 /// An instance that holds 1 MiB of bodies, none of them over 900 KiB.
 fn narrow(upstream: &Upstream) -> Aurora {

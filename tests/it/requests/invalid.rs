@@ -15,7 +15,11 @@ fn a_body_must_be_one_object_with_a_model() {
     let json_error =
         |what: &str| refusal(&format!("The body is not a JSON object: {what}."), "", "invalid_json");
     let twice = |name: &str| {
-        refusal(&format!("`{name}` stands twice in the body; send it once."), name, "duplicate_member")
+        refusal(
+            &format!("Duplicate field `{name}` in the request body; send it once."),
+            name,
+            "duplicate_member",
+        )
     };
     let missing = refusal("`model` is missing: name the model to use.", "model", "missing_model");
     let no_string = refusal("`model` must be a string.", "model", "invalid_model");

@@ -157,7 +157,7 @@ fn forms_without_a_usable_model_are_refused() {
     refuses("application/json", br#"{"model":"m"}"#.to_vec(), 400, no_form, malformed);
     refuses("multipart/form-data", whole.clone(), 400, no_form, malformed);
     refuses(KIND, Vec::new(), 400, "The form is malformed: its boundary does not stand in it.", malformed);
-    let boundaries = "The form's Content-Type names its boundary twice; name it once.";
+    let boundaries = "Duplicate boundary in the form's Content-Type; name it once.";
     refuses(&format!("{KIND}; boundary=b"), whole.clone(), 400, boundaries, malformed);
     let names = "The form is malformed: a part has two names.";
     refuses(KIND, form("m", b"", &field("x; name=model", "n")), 400, names, malformed);
@@ -165,7 +165,7 @@ fn forms_without_a_usable_model_are_refused() {
     refuses(KIND, cut, 400, "The form is malformed: its last part has no end.", malformed);
     let missing = "`model` is missing: name the model to use.";
     refuses(KIND, (field("x", "m") + "--a b--").into(), 400, missing, ["model", "missing_model"]);
-    let twice = "`model` stands twice in the form; send it once.";
+    let twice = "Duplicate field `model` in the form; send it once.";
     refuses(KIND, form("m", b"", &field("model", "n")), 400, twice, ["model", "duplicate_member"]);
     let stream = "`stream` must be true or false.";
     refuses(KIND, form("m", b"", &field("stream", "yes")), 400, stream, ["stream", "invalid_stream"]);
@@ -226,7 +226,7 @@ fn html_is_an_invalid_response_for_audio() {
         send(&aurora, KIND, &form("m", &sound(10), "")),
         aurora.send(post("/v1/audio/speech", r#"{"model":"m"}"#)),
     ];
-    let expected = r#"{"error":{"message":"provider `up`: its answer is text/html","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
+    let expected = r#"{"error":{"message":"provider `up`: its response is text/html","type":"upstream_error","param":null,"code":"upstream_invalid_answer"}}"#;
     for response in &responses {
         assert_eq!(response.status_and_text(), (502, expected));
     }

@@ -8,8 +8,8 @@ use crate::support::exposition::{gateway, gateways, yaml};
 use crate::support::fixtures::{HELLO, OK, ROLE};
 use crate::support::upstream::{Step, Upstream, json, opening, response, stream};
 
-const OPEN: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it answered 500 Internal Server Error","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
-const BUSY: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it answered 503 Service Unavailable","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
+const OPEN: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it responded with 500 Internal Server Error","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
+const BUSY: &str = r#"{"error":{"message":"provider `up`: circuit breaker open after repeated failures of this model; the last one: it responded with 503 Service Unavailable","type":"upstream_error","param":null,"code":"upstream_circuit_open"}}"#;
 
 /// Settings with no retries and this breaker.
 fn breaker(failures: u32, successes: u32, timeout: &str) -> String {

@@ -144,12 +144,12 @@ fn broken_and_silent_connections_open_the_breaker_of_the_model() {
     let limits = "http: {timeout: 200ms, stream_first_event: 200ms, stream_idle: 200ms}";
     let aurora = gateway(&upstream, "", &format!("{SENSITIVE}\n{limits}"));
     for (model, streamed, expected, last) in [
-        ("broken", false, 502, "the connection broke before an answer"),
-        ("half", false, 502, "its connection broke inside the answer"),
-        ("silent", false, 504, "no answer within 200ms"),
-        ("stalled", true, 200, "the provider fell silent in the middle of the answer"),
-        ("reset", true, 200, "the provider's connection broke in the middle of the answer"),
-        ("500", false, 500, "it answered 500 Internal Server Error"),
+        ("broken", false, 502, "the connection broke before a response"),
+        ("half", false, 502, "its connection broke in the middle of the response"),
+        ("silent", false, 504, "no response within 200ms"),
+        ("stalled", true, 200, "the provider stopped sending in the middle of the response"),
+        ("reset", true, 200, "the provider's connection broke in the middle of the response"),
+        ("500", false, 500, "it responded with 500 Internal Server Error"),
     ] {
         assert_eq!(aurora.send(chat_of(model, streamed)).status, expected, "{model}");
         aurora.settles("aurora_requests_in_flight", &[]);
@@ -171,7 +171,7 @@ fn a_failing_model_does_not_affect_other_models() {
         assert_eq!(aurora.send(chat_of("good", false)).status_and_text(), (200, OK));
     }
     let refused = aurora.send(chat_of("bad", false));
-    assert_eq!(refused.status_and_text(), (503, &*open(" of this model", "it answered 529")));
+    assert_eq!(refused.status_and_text(), (503, &*open(" of this model", "it responded with 529")));
     assert_eq!(refused.header("retry-after"), Some("3600"));
     aurora.settles("aurora_circuit_breaker_state", &["up  closed 1", "up bad open 1", "up good closed 1"]);
     aurora.settles("aurora_circuit_breaker_transitions_total", &["up open 1"]);

@@ -180,7 +180,7 @@ fn the_last_error_is_returned() {
     let routes = "[a/m, b/m], other: [a/n, b/n, c/gone]";
     let c = nobody();
     let aurora = gateways(&[("a", &a, ""), ("b", &b, ""), ("c", &c, "")], &route(routes));
-    let credentials = r#"{"error":{"message":"provider `b`: it refused the configured credential; the operator has to look at its api_key","type":"upstream_error","param":null,"code":"upstream_credentials"}}"#;
+    let credentials = r#"{"error":{"message":"provider `b`: it refused the configured credential; the operator has to check its api_key","type":"upstream_error","param":null,"code":"upstream_credentials"}}"#;
     assert_eq!(aurora.send(chat_of("smart", false)).status_and_text(), (502, credentials));
     let refused = r#"{"error":{"message":"provider `c`: connection refused","type":"upstream_error","param":null,"code":"upstream_unreachable"}}"#;
     assert_eq!(aurora.send(chat_of("other", false)).status_and_text(), (502, refused));

@@ -1,5 +1,5 @@
-//! Panics in every place that serves a request: counted once, logged with their place, and without effect on other requests.
-//! (The points are in builds with the feature `panic-points` and debug assertions only.)
+//! Panics in every place that serves a request: counted once, logged with their place, and without effect on other
+//! requests. (The points are in builds with the feature `panic-points` and debug assertions only.)
 
 use std::time::{Duration, Instant};
 

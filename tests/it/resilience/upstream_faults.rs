@@ -79,7 +79,7 @@ fn a_refused_provider_key_is_a_502_and_not_a_401() {
     let upstream = Upstream::start().on("m", refusal);
     let aurora = gateway(&upstream, "", "");
     let response = aurora.send(chat_of("m", false));
-    let message = "it refused the configured credential; the operator has to look at its api_key";
+    let message = "it refused the configured credential; the operator has to check its api_key";
     assert_eq!(response.status_and_text(), (502, &*envelope(message, "upstream_credentials")));
     assert_eq!(
         (response.header("www-authenticate"), response.header("content-type")),
@@ -89,7 +89,7 @@ fn a_refused_provider_key_is_a_502_and_not_a_401() {
     aurora.settles("aurora_answers_total", &["m upstream_error 1"]);
 }
 
-const NO_HEAD: &str = "the connection broke before an answer";
+const NO_HEAD: &str = "the connection broke before a response";
 
 /// Responses that are none, each with what is wrong with it.
 #[rustfmt::skip]
@@ -102,10 +102,10 @@ fn invalid_responses() -> Vec<(&'static str, Vec<Step>, &'static str)> {
     let long = format!("x: {}\r\n", "y".repeat(1 << 20));
     let upgrade = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
     let (html, gzip) = ("content-type: text/html; charset=utf-8\r\n", format!("{kind}content-encoding: gzip\r\n"));
-    let (not_json, no_body) = ("its answer is not JSON", "its answer has no body");
-    let broke = "its connection broke inside the answer";
+    let (not_json, no_body) = ("its response is not JSON", "its response has no body");
+    let broke = "its connection broke in the middle of the response";
     vec![
-        ("html", response("200 OK", html, "<p>"), "its answer is text/html, not JSON or an event stream"),
+        ("html", response("200 OK", html, "<p>"), "its response is text/html, not JSON or an event stream"),
         ("empty", response("200 OK", kind, ""), no_body),
         ("no-content", raw("HTTP/1.1 204 No Content\r\n\r\n".into()), no_body),
         ("empty-chunked", raw(ok(&format!("{kind}{chunked}")) + LAST_CHUNK), no_body),
@@ -116,11 +116,11 @@ fn invalid_responses() -> Vec<(&'static str, Vec<Step>, &'static str)> {
         ("untyped", response("200 OK", "", "hello"), not_json),
         ("short", raw(ok(&format!("{kind}content-length: 30\r\n")) + OK), broke),
         ("short-chunked", raw(ok(&format!("{kind}{chunked}")) + "5\r\n{\"a\":\r\n"), broke),
-        ("gzip", response("200 OK", &gzip, OK), "its compressed answer cannot be decoded"),
-        ("301", response("301 Moved Permanently", "location: http://127.0.0.1:1/\r\n", "{}"), "it answered 301 Moved Permanently, which is never followed"),
-        ("307", response("307 Temporary Redirect", "location: /v1/other\r\n", ""), "it answered 307 Temporary Redirect, which is never followed"),
-        ("304", response("304 Not Modified", "", ""), "it answered 304 Not Modified, which is never followed"),
-        ("switching", raw(upgrade.into()), "it answered 101 Switching Protocols, which is never followed"),
+        ("gzip", response("200 OK", &gzip, OK), "its compressed response cannot be decoded"),
+        ("301", response("301 Moved Permanently", "location: http://127.0.0.1:1/\r\n", "{}"), "it responded with 301 Moved Permanently, which cannot be relayed"),
+        ("307", response("307 Temporary Redirect", "location: /v1/other\r\n", ""), "it responded with 307 Temporary Redirect, which cannot be relayed"),
+        ("304", response("304 Not Modified", "", ""), "it responded with 304 Not Modified, which cannot be relayed"),
+        ("switching", raw(upgrade.into()), "it responded with 101 Switching Protocols, which cannot be relayed"),
         ("silent-close", vec![Step::Close], NO_HEAD),
         ("reset", vec![Step::Reset], NO_HEAD),
         ("garbage-head", raw("SSH-2.0-OpenSSH\r\n\r\n".into()), NO_HEAD),
@@ -169,8 +169,8 @@ fn unreadable_error_bodies_are_replaced() {
         Upstream::start().on("fits", long(64 << 10)).on("long", long((64 << 10) + 1)).on("encoded", encoded);
     let aurora = gateway(&upstream, "", "");
     assert_eq!(aurora.send(chat_of("fits", false)).status_and_text(), (400, &*"x".repeat(64 << 10)));
-    let long = "it answered 400 Bad Request with an error text over 65536 bytes";
-    let encoded = "it answered 503 Service Unavailable with a compressed error text";
+    let long = "it responded with 400 Bad Request and an error text over 65536 bytes";
+    let encoded = "it responded with 503 Service Unavailable and a compressed error text";
     for (model, status, message) in [("long", 400, long), ("encoded", 503, encoded)] {
         let response = aurora.send(chat_of(model, false));
         assert_eq!(response.status_and_text(), (status, &*envelope(message, "upstream_invalid_answer")));
@@ -252,7 +252,7 @@ fn a_silent_provider_is_a_504() {
         let begun = Instant::now();
         let response = aurora.send(chat_of(model, streamed));
         let (message, limit) =
-            if streamed { ("no first event within 200ms", 200) } else { ("no answer within 300ms", 300) };
+            if streamed { ("no first event within 200ms", 200) } else { ("no response within 300ms", 300) };
         assert_eq!(
             (model, response.status_and_text()),
             (model, (504, &*envelope(message, "upstream_timeout")))

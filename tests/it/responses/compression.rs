@@ -244,7 +244,7 @@ fn undecodable_responses_are_reported() {
         )
     };
     let (invalid, unknown) =
-        ("its compressed answer cannot be decoded", "its answer has a content coding that is not known");
+        ("its compressed response cannot be decoded", "its response has an unknown content coding");
     for (model, message) in [
         ("garbage-br", invalid),
         ("garbage-deflate", invalid),
@@ -260,7 +260,7 @@ fn undecodable_responses_are_reported() {
             "{model}"
         );
     }
-    let error = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"the provider's compressed answer cannot be decoded\",\
+    let error = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"the provider's compressed response cannot be decoded\",\
                  \"param\":null,\"type\":\"upstream_error\"}}\n\n";
     assert_eq!(aurora.send(chat_of("event", true)).status_and_text(), (200, &*[HELLO, error].concat()));
     aurora.settles("aurora_streams_total", &["up event upstream_error 1"]);
@@ -316,7 +316,7 @@ fn a_compression_bomb_takes_no_memory_and_is_refused() {
         let response = aurora.send(chat_of("json", false));
         assert_eq!(response.status, 502, "{model}");
         assert!(
-            response.text().contains("its compressed answer expands more than 500-fold"),
+            response.text().contains("its compressed response expands more than 500-fold"),
             "{}",
             response.text()
         );

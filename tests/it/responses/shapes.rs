@@ -1,5 +1,5 @@
-//! Responses in the shapes of the providers, written from their public documentation and replayed in every chunking: what
-//! the client gets is what the upstream sent, and the tokens are those that it declared.
+//! Responses in the shapes of the providers, written from their public documentation and replayed in every chunking:
+//! what the client gets is what the upstream sent, and the tokens are those that it declared.
 
 use aurora::gateway::response::tap::Tap;
 use aurora::metrics::{Endpoint, TokenKind, Tokens};

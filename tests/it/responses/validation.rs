@@ -105,10 +105,10 @@ fn responses_that_are_neither_json_nor_events_are_refused() {
         )
     };
     for (model, reason) in [
-        ("html", "its answer is text/html, not JSON or an event stream"),
-        ("image", "its answer is image/png, not JSON or an event stream"),
-        ("page", "its answer is not JSON"),
-        ("word", "its answer is not JSON"),
+        ("html", "its response is text/html, not JSON or an event stream"),
+        ("image", "its response is image/png, not JSON or an event stream"),
+        ("page", "its response is not JSON"),
+        ("word", "its response is not JSON"),
     ] {
         let response = aurora.send(chat_of(model, false));
         assert_eq!(
@@ -118,7 +118,7 @@ fn responses_that_are_neither_json_nor_events_are_refused() {
         );
     }
     let response = aurora.send(chat_of("prose", false));
-    assert_eq!(response.status_and_text(), (504, &*message("no answer within 300ms", "upstream_timeout")));
+    assert_eq!(response.status_and_text(), (504, &*message("no response within 300ms", "upstream_timeout")));
 }
 
 /// JSON over the size that is held.

@@ -54,7 +54,7 @@ fn refusal(lock: Lock, reason: &str) -> String {
     let what = match reason {
         "missing" => "No key was sent",
         "malformed" => "The Authorization header holds no bearer key",
-        _ => "The key is not the right one",
+        _ => "The key is invalid",
     };
     let cure = if lock == Lock::Key {
         "send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)"

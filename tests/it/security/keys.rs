@@ -100,11 +100,11 @@ fn unauthorized_responses_name_the_settings() {
     let both = format!("metrics.token (METRICS_TOKEN) and server.master_key (AURORA_MASTER_KEY): {cure}");
     let aurora = start(&upstream, &format!("{MASTER}, {KEYS}"), WITH_TOKEN);
     assert_eq!(chat(&aurora, "").status_and_text(), (401, &*unauthorized(api)));
-    let wrong =
-        unauthorized(&format!("The key is not the right one: the metrics endpoint is protected by {both}"));
+    let wrong = unauthorized(&format!("The key is invalid: the metrics endpoint is protected by {both}"));
     assert_eq!(scrape(&aurora, "wrong").status_and_text(), (401, &*wrong));
-    let elsewhere =
-        format!("A key of server.keys opens the API alone: the metrics endpoint is protected by {both}");
+    let elsewhere = format!(
+        "A key of server.keys gives access to the API only: the metrics endpoint is protected by {both}"
+    );
     let elsewhere = envelope(&elsewhere, "permission_error", "wrong_key");
     let refused = scrape(&aurora, BOB);
     assert_eq!((refused.status_and_text(), refused.header("www-authenticate")), ((403, &*elsewhere), None));

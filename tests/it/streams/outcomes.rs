@@ -302,7 +302,7 @@ fn messages_streams_have_their_own_events() {
         assert_eq!((response.status, response.whole), (200, true), "{model}");
         response.text().to_owned()
     };
-    let truncated = "event: error\ndata: {\"error\":{\"message\":\"the provider ended the stream before the answer was \
+    let truncated = "event: error\ndata: {\"error\":{\"message\":\"the provider ended the stream before the response was \
                      complete\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n";
     assert_eq!(send("cut"), [start, text, truncated].concat());
     assert_eq!(send("cut-at-the-end"), [start, text, last, truncated].concat());

@@ -16,11 +16,11 @@ fn error_event(code: &str, message: &str) -> String {
 }
 
 fn truncated() -> String {
-    error_event("upstream_truncated", "the provider ended the stream before the answer was complete")
+    error_event("upstream_truncated", "the provider ended the stream before the response was complete")
 }
 
 fn broke() -> String {
-    error_event("upstream_error", "the provider's connection broke in the middle of the answer")
+    error_event("upstream_error", "the provider's connection broke in the middle of the response")
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_stream_that_breaks_ends_with_one_error_event() {
         (
             "stall",
             then(opening(&[HELLO]), [Step::Stall]),
-            error_event("upstream_timeout", "the provider fell silent in the middle of the answer"),
+            error_event("upstream_timeout", "the provider stopped sending in the middle of the response"),
         ),
     ];
     let sent =
@@ -324,7 +324,7 @@ fn responses_streams_have_their_own_events() {
         send("cut"),
         format!(
             "{delta}event: error\ndata: {{\"code\":\"upstream_truncated\",\"message\":\"the provider ended the stream \
-             before the answer was complete\",\"param\":null,\"type\":\"error\"}}\n\n"
+             before the response was complete\",\"param\":null,\"type\":\"error\"}}\n\n"
         )
     );
     send("whole");

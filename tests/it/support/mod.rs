@@ -1,4 +1,5 @@
-//! Support code of the tests: the binary under test, clients, scripted upstreams, real programs, readers of an exposition.
+//! Support code of the tests: the binary under test, clients, scripted upstreams, real programs, readers of an
+//! exposition.
 
 pub(crate) mod async_client;
 pub(crate) mod aurora;

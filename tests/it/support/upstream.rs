@@ -118,8 +118,8 @@ impl Upstream {
         Self { address, state }
     }
 
-    /// Sets what a model (or path) gets a response with. Given again, it is what the next call of that name gets; the last
-    /// one stays.
+    /// Sets what a model (or path) gets a response with. Given again, it is what the next call of that name gets; the
+    /// last one stays.
     pub(crate) fn on(self, name: &str, steps: Vec<Step>) -> Self {
         self.state.scripts.lock().expect("not poisoned").push((name.to_owned(), steps));
         self
@@ -289,7 +289,8 @@ impl State {
         self.note(|_| None)
     }
 
-    /// The model of a JSON body, or its user where that is scripted and requests are counted; else what of the request line, the path and a form's model is scripted; else the path.
+    /// The model of a JSON body, or its user where that is scripted and requests are counted; else what of the request
+    /// line, the path and a form's model is scripted; else the path.
     fn name(&self, head: &str, body: &[u8]) -> String {
         if let Ok(named) = serde_json::from_slice::<Named>(body) {
             let user = named.user.filter(|user| self.counting.get().is_some() && self.is_scripted(user));

@@ -1,4 +1,4 @@
-//! Where events begin and end, and what they say. A line ends with LF, CR or both, in any mix.
+//! Framing of server-sent events. A line ends with LF, CR or both, in any mix.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use memchr::memchr2;
 /// May stand before the first event of a stream.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Where the first piece of a stream ends: a comment line, an empty line, or an event with the empty line after it.
+/// End of the first piece of a stream: a comment line, an empty line, or an event with the empty line after it.
 /// The first `seen` bytes are known to hold no end. A piece ends at its CR where that is the last byte; the LF that may
 /// belong to it is then an empty line of its own.
 pub(crate) fn end_of_piece(bytes: &[u8], seen: usize) -> Option<usize> {
@@ -18,7 +18,7 @@ pub(crate) fn end_of_piece(bytes: &[u8], seen: usize) -> Option<usize> {
     }
 }
 
-/// Where the first empty line ends. The first `seen` bytes are known to hold no end of one.
+/// End of the first empty line. The first `seen` bytes are known to hold no end of one.
 pub(crate) fn end_of_event(bytes: &[u8], seen: usize) -> Option<usize> {
     let mut from = seen.saturating_sub(2);
     loop {
@@ -30,7 +30,7 @@ pub(crate) fn end_of_event(bytes: &[u8], seen: usize) -> Option<usize> {
     }
 }
 
-/// Where the first line from `from` on ends.
+/// End of the first line from `from` on.
 fn end_of_line(bytes: &[u8], from: usize) -> Option<usize> {
     let at = from + memchr2(b'\n', b'\r', bytes.get(from..)?)?;
     Some(at + line_end(&bytes[at..]))

@@ -21,7 +21,7 @@ pub(crate) struct Excerpt {
     text: Vec<u8>,
     /// Objects and arrays that are open and copied, the outermost first.
     open: Vec<Container>,
-    /// What is kept of the next value.
+    /// Part of the next value that is kept.
     keep: Keep,
     /// The next string is the name of a member.
     at_name: bool,
@@ -42,7 +42,7 @@ struct Container {
     keep: Keep,
 }
 
-/// What is kept of an object or array.
+/// Part of an object or array that is kept.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Keep {
     /// Its members, each by its name.

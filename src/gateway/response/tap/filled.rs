@@ -1,4 +1,4 @@
-//! Whether a member of a JSON object says anything.
+//! Test of a JSON object's member for content.
 
 use std::fmt;
 

@@ -20,7 +20,7 @@ pub(crate) struct LongEvent {
     line: Line,
 }
 
-/// What of a line comes next.
+/// Part of a line that comes next.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Line {
     #[default]
@@ -52,7 +52,7 @@ impl LongEvent {
         }
     }
 
-    /// Whether it is an event of this name.
+    /// Returns true if it is an event of this name.
     pub(crate) fn is_named(&self, name: &[u8]) -> bool {
         self.name.trim_ascii_start() == name
     }

@@ -38,10 +38,10 @@ fn read_data(format: StreamFormat, data: &str, seen: &mut Seen) -> bool {
     }
 }
 
-/// What a stream has shown so far.
+/// State of a stream as seen so far.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// How many events have come, comments aside.
+    /// Number of events so far, comments aside.
     pub events: u64,
     /// An event with content, reasoning or a tool call has come.
     pub first_token: bool,
@@ -77,7 +77,7 @@ impl Seen {
     }
 }
 
-/// What a stream declares to have used.
+/// Usage that a stream declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
     /// All of it.
@@ -105,23 +105,24 @@ pub struct Tap {
     seen: Seen,
 }
 
-/// How some bytes fall into events.
+/// Division of some bytes into events.
 struct Cut {
     /// Events to be withheld.
     withheld: Vec<Range<usize>>,
-    /// Where the unfinished event begins.
+    /// Start of the unfinished event.
     rest: usize,
 }
 
 impl Cut {
-    /// Whether the last of these bytes is a CR that ends a withheld event.
+    /// Returns true if the last of these bytes is a CR that ends a withheld event.
     fn withholds_to_cr(&self, bytes: &[u8]) -> bool {
         self.withheld.last().is_some_and(|event| event.end == bytes.len()) && bytes.ends_with(b"\r")
     }
 }
 
 impl Tap {
-    /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the caller did not ask for it.
+    /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the caller did not ask for
+    /// it.
     #[must_use]
     pub fn new(endpoint: Endpoint, withholds: bool) -> Self {
         let format = endpoint.stream_format();
@@ -137,14 +138,14 @@ impl Tap {
         }
     }
 
-    /// What the stream has shown so far.
+    /// State of the stream as seen so far.
     #[must_use]
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// Whether the stream may end here. Where an event went unread, it may have been the last one: then the framing of
-    /// the body decides.
+    /// Returns true if the stream may end here. Where an event went unread, it may have been the last one: then the
+    /// framing of the body decides.
     #[must_use]
     pub fn may_end(&self, is_framed: bool) -> bool {
         self.seen.ended
@@ -152,13 +153,13 @@ impl Tap {
             || (self.seen.unread && is_framed && !self.is_inside_event())
     }
 
-    /// Whether the bytes so far end inside an event.
+    /// Returns true if the bytes so far end inside an event.
     #[must_use]
     pub fn is_inside_event(&self) -> bool {
         !self.unfinished.is_empty()
     }
 
-    /// Whether bytes wait here until it is known what they are.
+    /// Returns true if bytes wait here until it is known what they are.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.held
@@ -301,7 +302,7 @@ impl Tap {
         self.judged_again_at = if rest.len() < JUDGED_AT_ONCE { 0 } else { 2 * rest.len() };
     }
 
-    /// Whether the beginning of an event must wait because it may turn out to be one that is withheld.
+    /// Returns true if the beginning of an event must wait because it may turn out to be one that is withheld.
     fn may_be_withheld(&self, rest: &[u8]) -> bool {
         self.withholds
             && self.long.is_none()

@@ -18,7 +18,7 @@ fn chat() -> Tap {
     Tap::new(Endpoint::ChatCompletions, false)
 }
 
-/// What a tap lets pass of these parts, and what is left at their end.
+/// Bytes of these parts that a tap lets pass, and those that remain at their end.
 fn pass(tap: &mut Tap, parts: &[&[u8]]) -> Vec<u8> {
     let mut passed = Vec::new();
     for part in parts {

@@ -1,5 +1,5 @@
-//! Which event only declares use: `choices: []` beside a `usage` object. It can be told from its beginning that an event
-//! is another one, mostly long before its end.
+//! Recognition of an event that only declares usage: `choices: []` beside a `usage` object. Its beginning shows that an
+//! event is another one, mostly long before its end.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use super::events::Event;
 use super::filled::Filled;
 
-/// What becomes of an event that the caller did not ask for.
+/// Decision about an event that the client did not request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is another event.
     Passes,
-    /// What has come of it does not tell.
+    /// Undecided by what has come so far.
     Open,
     /// It declares use and nothing else.
     Withheld,
@@ -43,7 +43,7 @@ impl Verdict {
     }
 }
 
-/// Whether the data may be sound up to a number whose end has not come, such as `1.`.
+/// Returns true if the data may be sound up to a number whose end has not come, such as `1.`.
 fn is_cut_in_a_number(data: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
     let Some(last) = data.iter().rposition(|byte| !is_part(byte)) else { return false };

@@ -22,7 +22,7 @@ use crate::logging::LogLevel;
 use crate::providers::discover_forever;
 use watch::WatchedFiles;
 
-/// How often files are looked at.
+/// Interval between two checks of the files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two tries of a refused reload whose files look the same: what kept it from reading them (file
 /// descriptors, a network file system) may be over.
@@ -59,7 +59,7 @@ struct Watch {
     refused: Option<Refusal>,
 }
 
-/// Why a reload was refused.
+/// Reason that a reload was refused.
 #[derive(Debug, PartialEq, Eq)]
 struct Refusal {
     errors: Vec<Problem>,

@@ -1,4 +1,4 @@
-//! What a reload may not change: settings that only a start can change, and the last key that locks something.
+//! Rules for what a reload may not change: settings that only a start can change, and the last key that locks something.
 
 use crate::config::{Config, Key};
 

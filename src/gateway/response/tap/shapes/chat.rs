@@ -28,7 +28,7 @@ struct Groq<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// What all choices of a chunk come to; they are not kept.
+/// Sum of all choices of a chunk; they are not kept.
 #[derive(Default)]
 struct Choices {
     token: bool,

@@ -1,6 +1,6 @@
-"""What the measurements in this folder share: an upstream, programs pinned to a core, their CPU time and memory.
+"""Parts that the benchmarks in this folder use: an upstream, programs pinned to a core, their CPU time and memory.
 
-The program that is measured has core 0 for itself; upstream and load share core 1. Everything listens on loopback, on
+The measured program has core 0 to itself; upstream and load share core 1. Everything listens on loopback, on
 free ports, and writes into a temporary folder.
 """
 
@@ -41,7 +41,7 @@ def completion():
 
 
 def events():
-    """34 events: 32 with a word, the reason to stop, and the end."""
+    """34 events: 32 with a word, the finish reason, and `[DONE]`."""
     def chunk(delta, reason=None):
         choices = [{"index": 0, "delta": delta, "finish_reason": reason}]
         return "data: " + json.dumps({
@@ -123,7 +123,7 @@ class Program:
 
 
 class Rig(contextlib.ExitStack):
-    """The folder, the upstream, and what else is started; all of it ends with the block."""
+    """The folder, the upstream and other programs; all of them end with the block."""
 
     def __init__(self):
         super().__init__()
@@ -156,14 +156,14 @@ class Rig(contextlib.ExitStack):
                 {upstreams}
                 server {{ listen 127.0.0.1:{port} backlog=1024; {server} }}
             }}"""
-        # It wants a log file to begin with, before it has read where its log is.
+        # nginx opens a log file at start, before it has read the path of its log.
         command = ["nginx", "-e", "stderr", "-p", self.folder, "-c", self.write(f"{name}.conf", text)]
         program = self.start(name, command, core)
         wait_for_port(program, port)
         return program
 
     def upstream(self, models=()):
-        """Answers at once: a completion below /v1, a stream in one write below /stream/v1, a list of models."""
+        """Responds at once: a completion below /v1, a stream in one write below /stream/v1, a list of models."""
         names = json.dumps({"data": [{"id": name} for name in models]})
         server = f"""
             location /v1/ {{ default_type application/json; {returns(completion())} }}
@@ -172,7 +172,7 @@ class Rig(contextlib.ExitStack):
         return self.nginx("upstream", self.upstream_port, server, LOAD)
 
     def drip(self, binaries):
-        """Answers with the same stream, each event in a write of its own."""
+        """Responds with the same stream, one write per event."""
         body = self.write("events.txt", "".join(events()))
         helper = os.path.join(binaries, "examples", "rig")
         program = self.start("drip", [helper, "drip", str(self.drip_port), body], LOAD)
@@ -217,7 +217,7 @@ class Rig(contextlib.ExitStack):
 
 
 def returns(text, size=3000):
-    """The nginx directives that answer with a text; in parts, for a word of its configuration is short."""
+    """The nginx directives that return a text; in parts, because nginx limits the length of a parameter."""
     parts = [text[at:at + size] for at in range(0, len(text), size)]
     stored = "".join(f"set $part{n} '{part}'; " for n, part in enumerate(parts))
     return stored + 'return 200 "' + "".join(f"${{part{n}}}" for n in range(len(parts))) + '";'
@@ -249,7 +249,7 @@ def connect(port, timeout=60):
 
 
 def check(port, path, body, expected):
-    """A target that does not relay its upstream's very bytes is not worth measuring."""
+    """Fails unless the target relays the upstream's bytes unchanged."""
     answered = ask(connect(port), body, path)
     if answered != (200, expected):
         sys.exit(f"port {port} {path} does not relay the upstream's answer: {answered}")
@@ -272,7 +272,7 @@ def wrk(port, path, body_file, connections, seconds):
 
 
 def busy():
-    """Seconds that both cores have worked, whoever for."""
+    """CPU seconds of both cores, for all processes."""
     ticks = os.sysconf("SC_CLK_TCK")
     total = 0
     with open("/proc/stat") as stat:

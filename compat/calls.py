@@ -1,5 +1,5 @@
-"""What is asked of each real server, directly and through Aurora: name, path, body; without a body it is a GET that
-passes through `/p/`."""
+"""Requests to each real server, directly and through Aurora: name, path, body. Without a body it is a GET through
+`/p/`."""
 
 QUESTION = [{"role": "user", "content": "Where is the tower?"}]
 TURNS = [
@@ -27,7 +27,7 @@ CHAT, COMPLETIONS, EMBEDDINGS = "/chat/completions", "/completions", "/embedding
 
 
 def exactly(model, **options):
-    """A chat whose answer is the same each time."""
+    """A chat whose response is the same each time."""
     return {"model": model, "messages": QUESTION, "temperature": 0, "seed": 1, "max_tokens": 24, **options}
 
 
@@ -43,7 +43,7 @@ LLAMA = [
     ("chat, sampled with a seed", CHAT, exactly("tiny", temperature=1.5, top_p=0.9, seed=42)),
     ("structured output", CHAT, exactly("tiny", response_format={"type": "json_object", "schema": CITY})),
     ("stream", CHAT, exactly("tiny", stream=True)),
-    ("stream, usage asked for", CHAT, exactly("tiny", **USAGE)),
+    ("stream, usage requested", CHAT, exactly("tiny", **USAGE)),
     ("stream, 500 tokens", CHAT, exactly("tiny", stream=True, max_tokens=500)),
     ("tools", CHAT, exactly("tiny-tools", **TOOLS)),
     ("tools in a stream", CHAT, exactly("tiny-tools", stream=True, **TOOLS)),
@@ -53,14 +53,14 @@ LLAMA = [
     ("embeddings, 64 texts", EMBEDDINGS, {"model": "tiny-embed", "input": ["the old tower by the river"] * 64}),
     ("the server's own list of models", "/models", None),
     ("an invalid value", CHAT, exactly("tiny", temperature="hot")),
-    ("messages that are none", CHAT, {"model": "tiny", "messages": "none"}),
+    ("invalid messages", CHAT, {"model": "tiny", "messages": "none"}),
 ]
 
 LITELLM = [
     ("chat", CHAT, {"model": "mock", "messages": TURNS}),
     ("chat, model with its provider", CHAT, {"model": "litellm/mock", "messages": QUESTION}),
     ("stream", CHAT, {"model": "mock", "messages": QUESTION, "stream": True}),
-    ("stream, usage asked for", CHAT, {"model": "mock", "messages": QUESTION, **USAGE}),
+    ("stream, usage requested", CHAT, {"model": "mock", "messages": QUESTION, **USAGE}),
     ("tools", CHAT, {"model": "mock-tools", "messages": QUESTION, **TOOLS}),
     ("completions", COMPLETIONS, {"model": "mock", "prompt": "Where is"}),
     ("completions in a stream", COMPLETIONS, {"model": "mock", "prompt": "Where is", "stream": True}),

@@ -1,4 +1,4 @@
-// What OpenAI's SDK for Node makes of a server's answers, a line for each feature: `name | outcome`.
+// Results of OpenAI's SDK for Node with a server, one line per feature: `name | outcome`.
 //
 // Arguments: llama or litellm, the base URL. The key is in KEY.
 
@@ -45,7 +45,7 @@ const features = {
     return [response.status, response.headers.get("content-type"), data.choices[0].message];
   },
   stream: async () => all(await client.chat.completions.create({ model: chat, ...question, stream: true })),
-  "stream, usage asked for": async () =>
+  "stream, usage requested": async () =>
     all(await client.chat.completions.create({
       model: chat, ...question, stream: true, stream_options: { include_usage: true },
     })),

@@ -1,7 +1,7 @@
-"""Asks real servers that nobody here wrote, directly and through Aurora, and compares the answers byte for byte once
-ids and times are masked; then lets OpenAI's SDK for Node do the same. Prints tables; exit code 1 on any difference.
+"""Sends requests to real servers, directly and through Aurora, and compares the responses byte for byte with ids and times
+masked; then does the same with OpenAI's SDK for Node. Prints tables; exits with 1 on any difference.
 
-Arguments: the folder with what scripts/compat installed, the Aurora binary.
+Arguments: the folder in which scripts/compat installed the dependencies, the Aurora binary.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ START_WITHIN = 180
 # Characters of an outcome in the table.
 SHOWN = 60
 
-# What differs between two equal answers: ids that are made anew, and when.
+# Differences between equal responses: generated ids, and times.
 MASKS = [
     (re.compile(rb"\b(chatcmpl|cmpl|resp|msg|call|req)[-_][\w=-]+"), rb"\1-ID"),
     (re.compile(rb'"(created|created_at)": ?\d+'), rb'"\1": TIME'),
@@ -40,7 +40,7 @@ def free_port():
 
 @contextlib.contextmanager
 def running(name, command, folder, **environment):
-    """A server, its output in a file, ended at last."""
+    """A server with its output in a file; stopped at the end of the block."""
     log = folder / f"{name}.log"
     with open(log, "w") as output:
         variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
@@ -53,7 +53,7 @@ def running(name, command, folder, **environment):
 
 
 def wait_until(server, look):
-    """Looks until there is something; a server that has ended says why."""
+    """Polls until there is a result; exits with the log if the server has ended."""
     child, log = server
     until = time.monotonic() + START_WITHIN
     while time.monotonic() < until and child.poll() is None:
@@ -64,7 +64,7 @@ def wait_until(server, look):
 
 
 class Origin:
-    """Where calls go and with which key."""
+    """Address and key for requests."""
 
     def __init__(self, port, key):
         self.port, self.key = port, key
@@ -73,7 +73,7 @@ class Origin:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def ask(self, method, path, body=None):
-        """Status, content type and body of one call on a connection of its own."""
+        """Status, content type and body of one request on its own connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         text = None if body is None else json.dumps(body)
@@ -104,7 +104,7 @@ def llama(tools, folder):
         {**common, "model_alias": "tiny-embed", "embedding": True},
     ]
     config = folder / "llama.json"
-    # By default a new request ends the one that is being answered.
+    # By default a new request interrupts the one in progress.
     settings = {"host": "127.0.0.1", "port": port, "api_key": PROVIDER_KEY, "interrupt_requests": False}
     config.write_text(json.dumps({**settings, "models": models}))
     with running("llama", [python, "-m", "llama_cpp.server", "--config_file", str(config)], folder) as server:
@@ -154,7 +154,7 @@ def masked(body):
 
 
 def compare(server, direct, through, table):
-    """Rows of (server, call, status, bytes, verdict)."""
+    """Rows of (server, request, status, bytes, result)."""
     rows = []
     for name, path, body in table:
         if body is None:
@@ -174,7 +174,7 @@ def models(table):
 
 
 def node_says(tools, server, origin):
-    """What OpenAI's SDK for Node makes of a server's answers: outcome by feature."""
+    """Results of OpenAI's SDK for Node with a server: outcome by feature."""
     command = ["node", str(tools / "node/node_sdk.mjs"), server, origin.url()]
     done = subprocess.run(command, env={"PATH": os.environ["PATH"], "KEY": origin.key}, capture_output=True, text=True)
     if done.returncode:
@@ -235,13 +235,13 @@ def main(tools, binary):
     aurora_version = subprocess.run([binary, "-V"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
     print(f"{aurora_version}; llama-cpp-python {version(python['llama'], 'llama-cpp-python')}, "
           f"litellm {version(python['litellm'], 'litellm')}, openai for Node {node_version(tools)}\n")
-    print("## The same calls, directly and through Aurora\n")
-    print(table(["server", "call", "status", "bytes", "through Aurora"], rows))
+    print("## The same requests, directly and through Aurora\n")
+    print(table(["server", "request", "status", "bytes", "through Aurora"], rows))
     print("\n## OpenAI's SDK for Node, directly and through Aurora\n")
     print(table(["server", "feature", "outcome", "through Aurora"], node))
     different = [row for row in rows + node if row[-1] != "equal"]
-    print(f"\n{len(rows)} calls, {sum(row[3] for row in rows)} bytes of answers, {len(node)} features of the SDK for Node: "
-          f"{len(different)} different. Aurora counted {sent} requests for the {len(rows)} calls. "
+    print(f"\n{len(rows)} requests, {sum(row[3] for row in rows)} bytes of responses, {len(node)} features of the SDK for Node: "
+          f"{len(different)} different. Aurora counted {sent} of the {len(rows)} requests. "
           f"{time.monotonic() - started:.0f} s.")
     sys.exit(bool(different) or sent != len(rows))
 

@@ -1,4 +1,4 @@
-"""Writes a language model that has learned nothing: the llama architecture, a few hundred kilobytes, the same weights
+"""Writes an untrained language model: the llama architecture, a few hundred kilobytes, the same weights
 each time. llama.cpp serves it like any other.
 
 Arguments: the file to write.
@@ -70,7 +70,7 @@ def write(path):
         weights(f"blk.{layer}.ffn_up.weight", HIDDEN, WIDTH)
         weights(f"blk.{layer}.ffn_down.weight", WIDTH, HIDDEN)
     ones("output_norm.weight")
-    # Bytes and control tokens score nothing, so that it speaks in words and does not stop by itself.
+    # Bytes and control tokens have no score, so the output consists of words and does not stop by itself.
     output = random.normal(0, 1, (len(tokens), WIDTH)).astype(numpy.float32)
     output[: len(tokens) - len(PIECES + LETTERS)] = 0
     model.add_tensor("output.weight", output)

@@ -18,7 +18,7 @@ fn version(package: &str) -> &'static str {
     versions.find(|(name, _)| *name == package).expect("it is installed").1
 }
 
-/// The table of docs/compatibility.md.
+/// Text of docs/compatibility.md.
 fn table() -> String {
     let sdks = [
         (&openai_sdk::SDK, &openai_sdk::RUN.output_text),
@@ -42,7 +42,7 @@ fn table() -> String {
         text += &format!("| {feature} | {} |\n", cells.join(" | "));
     }
     for (rows, name) in rows.iter().zip(names) {
-        text += &format!("\n## What {name} does\n\n| feature | exercised |\n|---|---|\n");
+        text += &format!("\n## {name}\n\n| feature | tested |\n|---|---|\n");
         text.extend(rows.iter().map(|[feature, exercised, _]| format!("| {feature} | {exercised} |\n")));
     }
     text
@@ -51,12 +51,12 @@ fn table() -> String {
 const HEAD: &str = "\
 # Compatibility
 
-The SDKs that people use, for Python, as callers of the built binary in front of a scripted provider: `scripts/test` runs
-every cell with the SDK's synchronous and its asynchronous client and compares what the SDK makes of the answers, and what
-Aurora's metrics count meanwhile, with the files in `tests/it/testdata/sdk/`, word for word. This page is made by that test.
+Python SDKs as clients of Aurora, in front of a scripted provider. `scripts/test` runs every entry of the table with the SDK's
+synchronous and asynchronous client. It compares the results of the SDK, and Aurora's metrics, with the expected ones in
+`tests/it/testdata/sdk/`. The test generates this page.
 
-`scripts/compat` compares real servers (llama.cpp, LiteLLM) asked directly with the same servers asked through Aurora, by
-plain calls and by OpenAI's SDK for Node; [compat/RESULTS.md](../compat/RESULTS.md) holds its figures.
+`scripts/compat` compares the responses of real servers (llama.cpp, LiteLLM) with and without Aurora in between, for plain
+HTTP requests and for OpenAI's SDK for Node; [compat/RESULTS.md](../compat/RESULTS.md) has its results.
 
 ";
 

@@ -43,7 +43,7 @@ def tokens(usage):
     return f"{usage.input_tokens} + {usage.output_tokens} tokens, cache: {cached}"
 
 
-@feature("answers", "text, thinking, usage with its cache")
+@feature("without streaming", "text, thinking, usage with its cache")
 async def messages(client, mode):
     answer = await done(ask(client, "messages", system="Be brief."))
     yield f"{answer.role}: {answer.content[0].text} {answer.stop_reason}, {tokens(answer.usage)}"

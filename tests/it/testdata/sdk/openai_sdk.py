@@ -50,7 +50,7 @@ def tokens(usage):
     return f"{usage.prompt_tokens} ({cached} cached) + {usage.completion_tokens} ({reasoning} reasoning) tokens"
 
 
-@feature("answers", "text, reasoning, usage")
+@feature("without streaming", "text, reasoning, usage")
 async def chat(client, mode):
     answer = await done(ask(client, "chat"))
     choice = answer.choices[0]

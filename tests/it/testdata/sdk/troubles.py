@@ -21,7 +21,7 @@ def register(sdk, ask, tight, text_of):
             return f"{type(error).__name__} {error.status_code}: {error.message}", error.response.headers
         return "no error", {}
 
-    @feature("errors", "statuses of the provider, an unknown model, a wrong key, an answer that is none")
+    @feature("errors", "statuses of the provider, an unknown model, a wrong key, an invalid response")
     async def errors(client, mode):
         plain = client.with_options(default_headers={"x-request-id": REQUEST_ID})
         cases = [(f"the provider's {status}", plain, f"status-{status}") for status in STATUSES]
@@ -35,7 +35,7 @@ def register(sdk, ask, tight, text_of):
             yield f"{name}: {said}"
         yield f"request ids: {ids}"
 
-    @feature("broken streams", "the provider breaks off")
+    @feature("broken streams", "the provider closes the connection")
     async def broken_streams(client, mode):
         text = ""
         try:
@@ -44,7 +44,7 @@ def register(sdk, ask, tight, text_of):
         except sdk.APIError as error:
             yield f"{text!r}, then {type(error).__name__}: {error.message}"
 
-    @feature("retries", "the SDK repeats a 429 after the provider's Retry-After")
+    @feature("retries", "the SDK retries a 429 after the provider's Retry-After")
     async def retries(client, mode):
         seen = []
         stubborn = counting(sdk, client, mode, seen).with_options(max_retries=1)
@@ -52,7 +52,7 @@ def register(sdk, ask, tight, text_of):
         said, _ = await refusal(stubborn, "limited")
         yield f"{seen}, {waited(started, 0.6)}, then {said}"
 
-    @feature("retries when Aurora is full", "the SDK repeats a 503 after Aurora's Retry-After")
+    @feature("retries when Aurora is full", "the SDK retries a 503 after Aurora's Retry-After")
     async def full(client, mode):
         seen, held = [], []
         stubborn = counting(sdk, tight(mode), mode, seen, lambda: held[0].close()).with_options(max_retries=1)

@@ -25,7 +25,7 @@ CHAT = "/v1/chat/completions"
 TEXT = "A histogram counts observations in buckets, so that quantiles can be estimated from the sums later. " * 2
 
 
-def question(model, stream=False):
+def chat_body(model, stream=False):
     """A request body of 1.1 KB."""
     turns = [{"role": "system", "content": "You explain how systems are measured, in short and plain sentences."}]
     turns += [{"role": "user", "content": f"{TEXT}{n}"} for n in range(4)]
@@ -223,8 +223,8 @@ def returns(text, size=3000):
     return stored + 'return 200 "' + "".join(f"${{part{n}}}" for n in range(len(parts))) + '";'
 
 
-def wait_for_port(program, port, patience=30):
-    until = time.perf_counter() + patience
+def wait_for_port(program, port, timeout=30):
+    until = time.perf_counter() + timeout
     while time.perf_counter() < until:
         if program.process.poll() is not None:
             program.fail("a program ended early")
@@ -237,11 +237,11 @@ def wait_for_port(program, port, patience=30):
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 
 
-def ask(connection, body, path=CHAT):
+def post(connection, body, path=CHAT):
     """Status and body of one POST over a kept connection."""
     connection.request("POST", path, body, HEADERS)
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    response = connection.getresponse()
+    return response.status, response.read().decode()
 
 
 def connect(port, timeout=60):
@@ -250,9 +250,9 @@ def connect(port, timeout=60):
 
 def check(port, path, body, expected):
     """Fails unless the target relays the upstream's bytes unchanged."""
-    answered = ask(connect(port), body, path)
-    if answered != (200, expected):
-        sys.exit(f"port {port} {path} does not relay the upstream's answer: {answered}")
+    received = post(connect(port), body, path)
+    if received != (200, expected):
+        sys.exit(f"port {port} {path} does not relay the upstream's response: {received}")
 
 
 def wrk(port, path, body_file, connections, seconds):

@@ -72,21 +72,21 @@ class Origin:
     def url(self):
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def ask(self, method, path, body=None):
+    def send(self, method, path, body=None):
         """Status, content type and body of one request on its own connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
         text = None if body is None else json.dumps(body)
         connection.request(method, path, text, headers)
-        answer = connection.getresponse()
+        response = connection.getresponse()
         try:
-            return answer.status, answer.getheader("content-type"), answer.read()
+            return response.status, response.getheader("content-type"), response.read()
         finally:
             connection.close()
 
     def serves(self, path):
         try:
-            return self.ask("GET", path)[0] == 200
+            return self.send("GET", path)[0] == 200
         except OSError:
             return False
 
@@ -158,10 +158,10 @@ def compare(server, direct, through, table):
     rows = []
     for name, path, body in table:
         if body is None:
-            expected, got = direct.ask("GET", f"/v1{path}"), through.ask("GET", f"/p/{server}/v1{path}")
+            expected, got = direct.send("GET", f"/v1{path}"), through.send("GET", f"/p/{server}/v1{path}")
         else:
             plain = {**body, "model": body["model"].removeprefix(f"{server}/")}
-            expected, got = direct.ask("POST", f"/v1{path}", plain), through.ask("POST", f"/v1{path}", body)
+            expected, got = direct.send("POST", f"/v1{path}", plain), through.send("POST", f"/v1{path}", body)
         equal = (*expected[:2], masked(expected[2])) == (*got[:2], masked(got[2]))
         if not equal:
             print(f"{server}, {name}:\n  directly    {expected}\n  via Aurora  {got}\n", file=sys.stderr)
@@ -212,7 +212,7 @@ def node_version(tools):
 def counted(through, family, **labels):
     """Sum of a family's series with these labels."""
     total = 0
-    for line in through.ask("GET", "/metrics")[2].decode().splitlines():
+    for line in through.send("GET", "/metrics")[2].decode().splitlines():
         wanted = all(f'{name}="{value}"' in line for name, value in labels.items())
         if line.startswith(family + "{") and wanted:
             total += int(line.rsplit(" ", 1)[1])

@@ -1,5 +1,5 @@
-"""Sends requests to real servers, directly and through Aurora, and compares the responses byte for byte with ids and times
-masked; then does the same with OpenAI's SDK for Node. Prints tables; exits with 1 on any difference.
+"""Sends requests to real servers, directly and through Aurora, and compares the responses byte for byte with ids and
+times masked; then does the same with OpenAI's SDK for Node. Prints tables; exits with 1 on any difference.
 
 Arguments: the folder in which scripts/compat installed the dependencies, the Aurora binary.
 """

@@ -9,44 +9,52 @@ use crate::config::table::settings::SETTINGS;
 const HEAD: &str = "\
 # Configuration
 
-Generated from the settings table of the binary; edit that, not this page.
+Generated from the settings table in the source; edit the table, not this page.
 
-Later wins: defaults, the YAML file, `.env`, the environment, command-line flags. The file is what `--config` or
-`AURORA_CONFIG_PATH` names, otherwise the first of `config.yaml`, `config/config.yaml` and `configs/config.yaml`.
-`.env` is what `--env-file` names, otherwise `./.env`. `aurora config check` prints every effective value with its source.
+## Sources
 
-Strings of the file may hold `${VAR}` and `${VAR:-default}`; `$$` is a dollar sign. An empty variable counts as unset.
-Sizes are bytes or carry `K`, `M` or `G`, which count in 1024. Durations are seconds or carry `ms`, `s`, `m`, `h`, as in `1m30s`.
+A later source overrides an earlier one: defaults, the YAML file, `.env`, the environment, command-line flags. The YAML file
+is the one named by `--config` or `AURORA_CONFIG_PATH`, otherwise the first existing one of `config.yaml`,
+`config/config.yaml` and `configs/config.yaml`. The `.env` file is the one named by `--env-file`, otherwise `./.env`.
+`aurora config check` prints every effective value with its source.
 
-Files are read where they are regular files, links followed; `/dev/null` is an empty one. In a key, `$NAME` and
-`os.environ/NAME` are errors: write `${NAME}`.
+Strings in the YAML file may contain `${VAR}` and `${VAR:-default}`; `$$` is a dollar sign. An empty variable counts as unset.
+In a key, `$NAME` and `os.environ/NAME` are errors: write `${NAME}`. Sizes are bytes, or have the suffix `K`, `M` or `G` (powers
+of 1024). Durations are seconds, or have the units `ms`, `s`, `m`, `h`, as in `1m30s`.
 
-SIGHUP reloads everything; a file that holds a secret is read again when it changes, and nothing else then. Some settings keep
-their values until the next start, and the log names those that changed: `server.host`, `server.port`, `server.base_path`,
-`server.workers`, `log.format`, and every `metrics.` setting but `metrics.token`.
+Only regular files are read, and symbolic links to them; `/dev/null` counts as an empty file.
 
-A reload that has errors is refused: the active configuration stays, and `aurora_config_last_reload_successful` is 0. A reload
-never unlocks, so it is refused as well where the configuration file or `.env` was read before and is gone, unreadable or empty,
-and where it would take away `server.master_key`, the last of `server.keys` or the last credential of the metrics: restart for
-that. After a refusal the files are looked at again, and loaded once they are whole.
+## Reload
+
+SIGHUP reloads all settings. When a file that holds a secret changes, only that secret is reloaded, automatically. These settings
+change only at a restart, and the log names those that differ: `server.host`, `server.port`, `server.base_path`,
+`server.workers`, `log.format`, and every `metrics.` setting except `metrics.token`.
+
+A reload is refused if the configuration has errors: the active configuration stays, and `aurora_config_last_reload_successful`
+is 0. It is also refused if it could remove authentication by mistake: if the configuration file or `.env` was read before and is
+now missing, unreadable or empty, or if `server.master_key`, the last of `server.keys` or the last credential of the metrics
+endpoint would be removed. To remove them, restart. After a refusal Aurora checks the files again and loads them once they are
+valid.
 ";
 
 const PROVIDERS: &str = "
 ## Providers
 
-A type's variables alone make a provider: `OPENAI_API_KEY` is enough for `openai`. With a suffix they make a named one:
-`OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` are the provider `openai-east`. Beside a file, variables overlay the provider
-of their name, or without a suffix the only provider of their type.
+The variables of a type are enough to configure a provider: `OPENAI_API_KEY` configures `openai`. With a suffix they configure a
+named provider: `OPENAI_EAST_API_KEY` and `OPENAI_EAST_BASE_URL` configure `openai-east`. If the YAML file has providers,
+variables override the settings of the provider with that name or, without a suffix, of the only provider of that type.
 
-Requests go only to providers whose type supports the endpoint; `/p/NAME/` passes anything. For a `gemini` provider it leads to
-the root of its API, with `x-goog-api-key`: `/p/NAME/v1beta/models/MODEL:generateContent`; the API that is compatible with OpenAI's
-is at `/p/NAME/v1beta/openai/…` and at `/p/NAME/v1/chat/completions`. Azure's `base_url` is the resource, with or
-without `/openai`: then models are deployments, `/openai/deployments/MODEL/chat/completions?api-version=VERSION`. With any other
-path, such as `/openai/v1` or `/openai/deployments/NAME`, it is taken as it is, and `/openai/v1` is sent no dated version.
+Requests are sent only to providers whose type supports the endpoint; `/p/NAME/` forwards any request. For a `gemini` provider it
+leads to the root of its API, with `x-goog-api-key`: `/p/NAME/v1beta/models/MODEL:generateContent`. Gemini's OpenAI-compatible API
+is at `/p/NAME/v1beta/openai/…` and `/p/NAME/v1/chat/completions`.
+
+Azure's `base_url` is the resource, with or without `/openai`: then models are deployments,
+`/openai/deployments/MODEL/chat/completions?api-version=VERSION`. A `base_url` with any other path, such as `/openai/v1` or
+`/openai/deployments/NAME`, is used unchanged, and requests to `/openai/v1` have no dated version.
 
 ";
 
-/// The whole page, in Markdown.
+/// The page in Markdown.
 #[must_use]
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
@@ -58,7 +66,7 @@ pub fn reference() -> String {
             .map(|name| [code(name), code(setting.key.as_str()), default(setting), help(setting, name)])
     });
     table(&mut page, ["variable", "setting", "default", "meaning"], variables);
-    page.push_str("\n`T` stands for a provider type's prefix, with or without a suffix of your own. The file has its own variable:\n");
+    page.push_str("\n`T` stands for a provider type's prefix, with or without your own suffix. The path of the YAML file has its own variable:\n");
     page.push_str("`AURORA_CONFIG_PATH`.\n\n## YAML\n\n");
     let keys = SETTINGS.iter().map(|setting| {
         [code(setting.key.as_str()), setting.expected(), default(setting), setting.help.to_owned()]

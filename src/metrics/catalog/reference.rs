@@ -6,8 +6,8 @@ use super::vocabulary::words;
 const HEAD: &str = "\
 # Metrics
 
-Generated from the family table of the binary; edit that, not this page. `aurora metrics list` prints the same with the
-most series that each family can grow to.
+Generated from the family table in the source; edit the table, not this page. `aurora metrics list` prints the same with the
+maximum number of series of each family.
 
 Names, labels, types and bucket edges change in a minor release only, with a line in the CHANGELOG.
 
@@ -15,7 +15,7 @@ Names, labels, types and bucket edges change in a minor release only, with a lin
 
 A family is exposed once it has a series. Counters of few label values start at zero, so that `rate()` sees their first event;
 histograms come with their first observation, families by client with `server.keys`, and the cost with configured prices. Over
-replicas, counters and histograms add up, and so do gauges that do not say otherwise.
+replicas, counters and histograms can be summed, and so can gauges unless their meaning excludes it.
 
 ";
 
@@ -37,12 +37,12 @@ A value that a client chooses becomes a label value only once it is admitted, so
   name from the start, others once the provider lists them or responds to them with success, the latter at most
   `metrics.max_unlisted_models` per provider; before that, and beyond that limit, they count as `unknown`. In
   `aurora_answers_total` it is the requested name: that of a configured route, else of the model.
-- Past `metrics.max_models` (provider, model) pairs a model counts as `other`.
-- A family with a `model` that has `metrics.max_series` label sets counts what is new under the model `other`, and where that is
-  new too under the provider `other`. All other labels stay as they are, so sums and error ratios stay exact.
-  `aurora_metrics_label_overflow_total` counts each observation whose name one of these limits replaced, by family and reason;
-  `aurora_metrics_label_sets` and `aurora_metrics_label_sets_limit` say how near a family is. Without a `model` the
-  configuration alone bounds a family, and it has no limit.
+- Beyond `metrics.max_models` (provider, model) pairs a model counts as `other`.
+- If a family with the label `model` has `metrics.max_series` label sets, new ones are counted under the model `other`; if that
+  would be new too, under the provider `other`. All other labels stay unchanged, so sums and error ratios stay exact.
+  `aurora_metrics_label_overflow_total` counts each observation whose name one of these limits replaced, by family and reason.
+  `aurora_metrics_label_sets` and `aurora_metrics_label_sets_limit` show how close a family is to its limit. Families without
+  the label `model` are bounded by the configuration and have no limit.
 - In `aurora_circuit_breaker_state` `model` is empty for the provider's own breaker, which counts failures to connect; that of a
   model counts its failed and missing responses, and is exposed from the start where the model is configured, otherwise once it
   is admitted and requested.
@@ -50,10 +50,10 @@ A value that a client chooses becomes a label value only once it is admitted, so
   the breaker was open, `499` when the client disconnected. In the families of HTTP it is the status that the client received.
 - `route` is the path of the route, `unmatched` for any other path.
 - `caller` is the configured name of the key, `master` for the master key.
-- `version`, `revision` and `rustc` are facts of the build, `hash` one of the configuration, `type` the provider's, and `family`
-  the name of a family.
+- `version`, `revision` and `rustc` describe the build, `hash` the configuration, `type` is the provider type, and `family` the
+  name of a metric family.
 
-These labels take no other values:
+These labels have only the values listed:
 
 ";
 

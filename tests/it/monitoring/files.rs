@@ -301,6 +301,20 @@ fn the_dashboard_is_complete() {
     assert_eq!(variables, [("datasource", ""), ("job", ".*"), ("provider", ".*"), ("model", ".*")]);
 }
 
+/// `scripts/picture` selects panels by title.
+#[test]
+fn the_picture_shows_existing_panels() {
+    let script = file("scripts/picture");
+    let (_, lists) = script.split_once("\nSTATS = [").expect("the list of values");
+    let (lists, _) = lists.split_once("\nCOLOURS = ").expect("the end of the lists");
+    let shown: BTreeSet<&str> = lists.split('"').skip(1).step_by(2).collect();
+    assert_eq!(shown.len(), 12);
+    let panels = panels();
+    let titles: BTreeSet<&str> = panels.iter().filter_map(|panel| panel["title"].as_str()).collect();
+    let missing: Vec<&&str> = shown.difference(&titles).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn no_two_panels_overlap() {
     let dashboard = dashboard();

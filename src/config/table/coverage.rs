@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::setting::Slot;
+use super::setting::{Setting, Slot};
 use super::settings::{self, SETTINGS};
 use crate::config::sources::texts::{Text, Texts};
 use crate::config::{Config, Sources, load};
@@ -71,7 +71,7 @@ fn step(owner: Option<&String>, text: &str) -> String {
         "providers" => "NAME",
         "routes" | "prices" => "MODEL",
         "keys" => "[]",
-        _ => text.split_once(": ").map_or(text, |(name, _)| name),
+        _ => text.split(": ").next().unwrap_or(text),
     };
     name.to_owned()
 }
@@ -89,6 +89,20 @@ fn every_field_of_the_configuration_has_a_row() {
     }
 }
 
+/// The fields that a value of this setting changes; `None` where it is no value of it, or the default.
+fn changed(setting: &Setting, value: &str, blank: &BTreeMap<String, String>) -> Option<String> {
+    let mut config = settings::blank();
+    setting.store(&mut config, value, false).ok()?;
+    let stored = fields(&config);
+    let mut changed: Vec<&str> = Vec::new();
+    for (path, default) in blank {
+        if stored[path] != *default {
+            changed.push(path);
+        }
+    }
+    if changed.is_empty() { None } else { Some(changed.join(", ")) }
+}
+
 #[test]
 fn every_row_stores_the_field_of_its_path() {
     let blank = fields(&settings::blank());
@@ -96,14 +110,7 @@ fn every_row_stores_the_field_of_its_path() {
         if matches!(setting.slot, Slot::Entry(_) | Slot::Proxy) {
             continue;
         }
-        let changed = VALUES.iter().find_map(|value| {
-            let mut config = settings::blank();
-            setting.store(&mut config, value, false).ok()?;
-            let stored = fields(&config);
-            let changed: Vec<&str> =
-                blank.keys().filter(|path| stored[*path] != blank[*path]).map(String::as_str).collect();
-            (!changed.is_empty()).then(|| changed.join(", "))
-        });
+        let changed = VALUES.iter().find_map(|value| changed(setting, value, &blank));
         assert_eq!(changed.as_deref(), Some(setting.key.as_str()));
     }
 }

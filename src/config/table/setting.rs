@@ -145,47 +145,54 @@ impl Setting {
                 set(config, (host, port));
                 Some(shown)
             }
-            Slot::Flag(set) => units::flag(text).map(|on| {
+            _ => self.store_plain(config, text, zero_port),
+        };
+        match shown {
+            Some(shown) => Ok(Stored { shown, notice: None }),
+            None => Err(self.refuse(text)),
+        }
+    }
+
+    /// Stores a value whose only fault is that it is not what the setting expects, which is `None`; returns it as it
+    /// is shown.
+    fn store_plain(&self, config: &mut Config, text: &str, zero_port: bool) -> Option<String> {
+        match &self.slot {
+            Slot::Flag(set) => {
+                let on = units::flag(text)?;
                 set(config, on);
-                on.to_string()
-            }),
-            Slot::Port(set) => units::number(text)
-                .and_then(|number| u16::try_from(number).ok())
-                .filter(|port| *port > 0 || zero_port)
-                .map(|port| {
-                    set(config, port);
-                    port.to_string()
-                }),
-            Slot::Count { min, max, set } => units::number(text)
-                .and_then(|number| u32::try_from(number).ok())
-                .filter(|number| (min..=max).contains(&number))
-                .map(|number| {
-                    set(config, number);
-                    number.to_string()
-                }),
-            Slot::Factor { min, max, set } => {
-                units::decimal(text).filter(|number| (min..=max).contains(&number)).map(|number| {
-                    set(config, number);
-                    number.to_string()
-                })
+                Some(on.to_string())
             }
-            Slot::Size { min, max, set } => units::size(text)
-                .filter(|bytes| (min..=max).contains(&bytes))
-                .and_then(|bytes| usize::try_from(bytes).ok())
-                .map(|bytes| {
-                    set(config, bytes);
-                    units::show_size(bytes as u64)
-                }),
+            Slot::Port(set) => {
+                let port = u16::try_from(units::number(text)?).ok()?;
+                if port == 0 && !zero_port {
+                    return None;
+                }
+                set(config, port);
+                Some(port.to_string())
+            }
+            Slot::Count { min, max, set } => {
+                let number = within(u32::try_from(units::number(text)?).ok()?, *min, *max)?;
+                set(config, number);
+                Some(number.to_string())
+            }
+            Slot::Factor { min, max, set } => {
+                let number = within(units::decimal(text)?, *min, *max)?;
+                set(config, number);
+                Some(number.to_string())
+            }
+            Slot::Size { min, max, set } => {
+                let bytes = within(units::size(text)?, *min, *max)?;
+                set(config, usize::try_from(bytes).ok()?);
+                Some(units::show_size(bytes))
+            }
             Slot::Time { min, max, set } => {
-                units::duration(text).filter(|time| (*min..=*max).contains(time)).map(|time| {
-                    set(config, time);
-                    units::show_duration(time)
-                })
+                let time = within(units::duration(text)?, *min, *max)?;
+                set(config, time);
+                Some(units::show_duration(time))
             }
             Slot::Choice(words) => choose(words, text, config),
-            Slot::Proxy | Slot::Entry(_) => None,
-        };
-        shown.map(|shown| Stored { shown, notice: None }).ok_or_else(|| self.refuse(text))
+            Slot::Text { .. } | Slot::Secret(_) | Slot::Address(_) | Slot::Proxy | Slot::Entry(_) => None,
+        }
     }
 
     /// The fault of a text that is not a value of this setting.
@@ -209,6 +216,10 @@ impl Setting {
 
 fn one_of(words: &[&str]) -> String {
     format!("one of {}", words.join(", "))
+}
+
+fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
+    (min..=max).contains(&value).then_some(value)
 }
 
 fn choose(words: &[Word], text: &str, config: &mut Config) -> Option<String> {

@@ -40,6 +40,27 @@ const fn derived(
     Setting { key, environment, default: Default::Derived(default), slot, help }
 }
 
+/// The function that stores a value in a field of the configuration.
+macro_rules! field {
+    ($($part:ident).+) => {
+        |config, value| config.$($part).+ = value
+    };
+    ($($part:ident).+ as usize) => {
+        |config, value| config.$($part).+ = value as usize
+    };
+}
+
+/// One word of a choice: its spellings, the field of the configuration and its value.
+macro_rules! word {
+    ([$($spelling:literal),+] => $($part:ident).+ = $value:expr) => {
+        Word(&[$($spelling),+], |config| config.$($part).+ = $value)
+    };
+}
+
+fn set_workers(config: &mut Config, number: u32) {
+    config.server.workers = NonZeroUsize::new(number as usize).unwrap_or(NonZeroUsize::MIN);
+}
+
 const fn count(min: u32, max: u32, set: fn(&mut Config, u32)) -> Slot {
     Slot::Count { min, max, set }
 }
@@ -60,7 +81,7 @@ macro_rules! settings {
     ($($key:ident = $path:literal $kind:ident($($column:expr),+ $(,)?),)+) => {
         /// Name of a setting.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        #[expect(missing_docs, reason = "the row of each says what it means")]
+        #[expect(missing_docs, reason = "the row of each has its meaning")]
         pub enum Key {
             $($key),+
         }
@@ -75,7 +96,7 @@ macro_rules! settings {
             }
         }
 
-        /// Every setting, the two that people look for first.
+        /// Every setting; the two that are looked up most come first.
         pub(crate) static SETTINGS: &[Setting] = &[$($kind(Key::$key, $($column),+)),+];
     };
 }
@@ -101,28 +122,28 @@ impl AsRef<str> for Key {
 
 settings! {
     MetricsEnabled = "metrics.enabled" row(&["METRICS_ENABLED"], "false",
-        Slot::Flag(|c, on| c.metrics.enabled = on),
+        Slot::Flag(field!(metrics.enabled)),
         "Collect and expose Prometheus metrics; when off, nothing is collected and the endpoint returns 404",
     ),
     MetricsEndpoint = "metrics.endpoint" row(&["METRICS_ENDPOINT"], "/metrics",
         Slot::Text {
             expected: "a path with a leading slash",
             check: paths::endpoint,
-            set: |c, path| c.metrics.endpoint = path,
+            set: field!(metrics.endpoint),
         },
         "Path of the metrics endpoint, below server.base_path",
     ),
     MetricsMaxModels = "metrics.max_models" row(&["METRICS_MAX_MODELS"], "200",
-        count(1, 100_000, |c, n| c.metrics.max_models = n as usize),
+        count(1, 100_000, field!(metrics.max_models as usize)),
         "(provider, model) pairs with a label value of their own; the rest count as `other`",
     ),
     MetricsMaxUnlistedModels = "metrics.max_unlisted_models" row(&["METRICS_MAX_UNLISTED_MODELS"], "20",
-        count(0, 100_000, |c, n| c.metrics.max_unlisted_models = n as usize),
+        count(0, 100_000, field!(metrics.max_unlisted_models as usize)),
         "Models of a provider that get a label value after a successful response although neither the provider nor \
          the configuration lists them; the rest count as `unknown`",
     ),
     MetricsMaxSeries = "metrics.max_series" derived(&["METRICS_MAX_SERIES"], "20 × metrics.max_models",
-        count(100, 10_000_000, |c, n| c.metrics.max_series = n as usize),
+        count(100, 10_000_000, field!(metrics.max_series as usize)),
         "Label sets of one family; past them models, then providers, count as `other`",
     ),
     MetricsListen = "metrics.listen" derived(&["METRICS_LISTEN"], "none",
@@ -131,31 +152,31 @@ settings! {
          port 0 is any free one",
     ),
     MetricsToken = "metrics.token" derived(&["METRICS_TOKEN", "METRICS_TOKEN_FILE"], "none",
-        Slot::Secret(|c, token| c.metrics.token = token),
+        Slot::Secret(field!(metrics.token)),
         "Key for the metrics endpoint only, beside server.master_key",
     ),
     ServerHost = "server.host" row(&["AURORA_HOST"], "0.0.0.0",
         Slot::Text {
             expected: "a name or an address",
             check: paths::host,
-            set: |c, host| c.server.host = host,
+            set: field!(server.host),
         },
         "Address to listen on; `serve --demo` listens on 127.0.0.1",
     ),
     ServerPort = "server.port" row(&["PORT"], "8080",
-        Slot::Port(|c, port| c.server.port = port),
+        Slot::Port(field!(server.port)),
         "Port to listen on",
     ),
     ServerBasePath = "server.base_path" row(&["BASE_PATH"], "/",
         Slot::Text {
             expected: "a path with a leading slash",
             check: paths::base_path,
-            set: |c, path| c.server.base_path = path,
+            set: field!(server.base_path),
         },
         "Prefix of every route, the metrics endpoint included",
     ),
     ServerMasterKey = "server.master_key" derived(&["AURORA_MASTER_KEY", "AURORA_MASTER_KEY_FILE"], "none",
-        Slot::Secret(|c, key| c.server.master_key = key),
+        Slot::Secret(field!(server.master_key)),
         "Key for everything; without it and server.keys the gateway is open",
     ),
     ServerKeyName = "server.keys[].name" entry(&[], "required",
@@ -171,11 +192,11 @@ settings! {
         "File that holds the key, instead of key",
     ),
     ServerWorkers = "server.workers" derived(&["AURORA_WORKERS"], "number of cores",
-        count(1, 1024, |c, n| c.server.workers = NonZeroUsize::new(n as usize).unwrap_or(NonZeroUsize::MIN)),
+        count(1, 1024, set_workers),
         "Worker threads",
     ),
     ServerBodySizeLimit = "server.body_size_limit" row(&["BODY_SIZE_LIMIT"], "32M",
-        Slot::Size { min: 1 << 10, max: 1 << 30, set: |c, n| c.server.body_size_limit = n },
+        Slot::Size { min: 1 << 10, max: 1 << 30, set: field!(server.body_size_limit) },
         "Largest request body",
     ),
     ServerBodyMemory = "server.body_memory" derived(&["BODY_MEMORY"], "a quarter of the memory limit of the control group or machine",
@@ -191,72 +212,72 @@ settings! {
         "Requests in flight, all workers together",
     ),
     TimeoutsFirstByte = "server.timeouts.first_byte" row(&[], "10s",
-        time(TIMEOUT, |c, t| c.server.timeouts.first_byte = t),
+        time(TIMEOUT, field!(server.timeouts.first_byte)),
         "Time from accepting a connection to its first byte",
     ),
     TimeoutsHeader = "server.timeouts.header" row(&[], "10s",
-        time(TIMEOUT, |c, t| c.server.timeouts.header = t),
+        time(TIMEOUT, field!(server.timeouts.header)),
         "Time from the first byte of the request headers to the last",
     ),
     TimeoutsBody = "server.timeouts.body" row(&[], "120s",
-        time(TIMEOUT, |c, t| c.server.timeouts.body = t),
+        time(TIMEOUT, field!(server.timeouts.body)),
         "Time from the end of the request headers to the end of the body",
     ),
     TimeoutsIdle = "server.timeouts.idle" row(&[], "75s",
-        time(TIMEOUT, |c, t| c.server.timeouts.idle = t),
+        time(TIMEOUT, field!(server.timeouts.idle)),
         "Idle time between two requests of a connection",
     ),
     TimeoutsWrite = "server.timeouts.write" row(&[], "60s",
-        time(TIMEOUT, |c, t| c.server.timeouts.write = t),
+        time(TIMEOUT, field!(server.timeouts.write)),
         "Time without progress while a response is written",
     ),
     ShutdownDelay = "server.shutdown.delay" row(&[], "0s",
-        time(PAUSE, |c, t| c.server.shutdown.delay = t),
+        time(PAUSE, field!(server.shutdown.delay)),
         "Time of serving while not ready, before the drain begins",
     ),
     ShutdownGrace = "server.shutdown.grace" row(&[], "25s",
-        time(PAUSE, |c, t| c.server.shutdown.grace = t),
+        time(PAUSE, field!(server.shutdown.grace)),
         "Time for requests in flight to finish",
     ),
     LogFormat = "log.format" row(&["LOG_FORMAT"], "auto",
         Slot::Choice(&[
-            Word(&["auto"], |c| c.log.format = LogFormat::Auto),
-            Word(&["json"], |c| c.log.format = LogFormat::Json),
-            Word(&["text"], |c| c.log.format = LogFormat::Text),
+            word!(["auto"] => log.format = LogFormat::Auto),
+            word!(["json"] => log.format = LogFormat::Json),
+            word!(["text"] => log.format = LogFormat::Text),
         ]),
         "Log format; auto is text on a terminal and JSON elsewhere",
     ),
     LogLevel = "log.level" row(&["LOG_LEVEL"], "info",
         Slot::Choice(&[
-            Word(&["debug", "dbg"], |c| c.log.level = tracing::Level::DEBUG),
-            Word(&["info", "inf"], |c| c.log.level = tracing::Level::INFO),
-            Word(&["warn", "warning"], |c| c.log.level = tracing::Level::WARN),
-            Word(&["error", "err"], |c| c.log.level = tracing::Level::ERROR),
+            word!(["debug", "dbg"] => log.level = tracing::Level::DEBUG),
+            word!(["info", "inf"] => log.level = tracing::Level::INFO),
+            word!(["warn", "warning"] => log.level = tracing::Level::WARN),
+            word!(["error", "err"] => log.level = tracing::Level::ERROR),
         ]),
         "Least level that is logged",
     ),
     LogRequests = "log.requests" row(&["LOG_REQUESTS"], "errors",
         Slot::Choice(&[
-            Word(&["all"], |c| c.log.requests = LogRequests::All),
-            Word(&["errors"], |c| c.log.requests = LogRequests::Errors),
-            Word(&["off"], |c| c.log.requests = LogRequests::Off),
+            word!(["all"] => log.requests = LogRequests::All),
+            word!(["errors"] => log.requests = LogRequests::Errors),
+            word!(["off"] => log.requests = LogRequests::Off),
         ]),
         "Requests that get a log line; health checks and scrapes never do",
     ),
     HttpTimeout = "http.timeout" row(&["HTTP_TIMEOUT"], "600s",
-        time(TIMEOUT, |c, t| c.http.timeout = t),
+        time(TIMEOUT, field!(http.timeout)),
         "Timeout of the whole upstream request, unless it streams",
     ),
     HttpConnectTimeout = "http.connect_timeout" row(&[], "5s",
-        time(TIMEOUT, |c, t| c.http.connect_timeout = t),
+        time(TIMEOUT, field!(http.connect_timeout)),
         "Timeout of connecting to an upstream, TLS included",
     ),
     HttpStreamFirstEvent = "http.stream_first_event" row(&[], "600s",
-        time(TIMEOUT, |c, t| c.http.stream_first_event = t),
+        time(TIMEOUT, field!(http.stream_first_event)),
         "Timeout from dispatch to the first event of a stream",
     ),
     HttpStreamIdle = "http.stream_idle" row(&[], "300s",
-        time(TIMEOUT, |c, t| c.http.stream_idle = t),
+        time(TIMEOUT, field!(http.stream_idle)),
         "Timeout between two events of a stream",
     ),
     HttpProxy = "http.proxy" derived(&["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"], "none",
@@ -266,41 +287,41 @@ settings! {
     HttpCaFile = "http.ca_file" derived(&[], "none",
         Slot::Text {
             expected: "a path",
-            check: |text| Ok((text.to_owned(), None)),
+            check: paths::as_given,
             set: |c, path| c.http.ca_file = Some(path.into()),
         },
         "PEM file of certificates to trust beside the machine's own",
     ),
     RetryMaxRetries = "resilience.retry.max_retries" row(&["RETRY_MAX_RETRIES"], "3",
-        count(0, 10, |c, n| c.resilience.retry.max_retries = n),
+        count(0, 10, field!(resilience.retry.max_retries)),
         "Maximum number of retries of one target",
     ),
     RetryInitialBackoff = "resilience.retry.initial_backoff" row(&["RETRY_INITIAL_BACKOFF"], "250ms",
-        time(BACKOFF, |c, t| c.resilience.retry.initial_backoff = t),
+        time(BACKOFF, field!(resilience.retry.initial_backoff)),
         "Pause before the first retry",
     ),
     RetryMaxBackoff = "resilience.retry.max_backoff" row(&["RETRY_MAX_BACKOFF"], "30s",
-        time(BACKOFF, |c, t| c.resilience.retry.max_backoff = t),
+        time(BACKOFF, field!(resilience.retry.max_backoff)),
         "Longest pause; a longer Retry-After means no retry, and a 429 is retried only where it has one",
     ),
     RetryBackoffFactor = "resilience.retry.backoff_factor" row(&["RETRY_BACKOFF_FACTOR"], "2.0",
-        Slot::Factor { min: 1.0, max: 10.0, set: |c, f| c.resilience.retry.backoff_factor = f },
+        Slot::Factor { min: 1.0, max: 10.0, set: field!(resilience.retry.backoff_factor) },
         "Factor from one pause to the next",
     ),
     RetryJitterFactor = "resilience.retry.jitter_factor" row(&["RETRY_JITTER_FACTOR"], "0.1",
-        Slot::Factor { min: 0.0, max: 1.0, set: |c, f| c.resilience.retry.jitter_factor = f },
+        Slot::Factor { min: 0.0, max: 1.0, set: field!(resilience.retry.jitter_factor) },
         "Share of a pause that is random",
     ),
     BreakerFailureThreshold = "resilience.circuit_breaker.failure_threshold" row(&["CIRCUIT_BREAKER_FAILURE_THRESHOLD"], "5",
-        count(0, 1000, |c, n| c.resilience.circuit_breaker.failure_threshold = n),
+        count(0, 1000, field!(resilience.circuit_breaker.failure_threshold)),
         "Consecutive failures that open the circuit breaker of a model, or of a provider that cannot be reached; 0 disables it",
     ),
     BreakerSuccessThreshold = "resilience.circuit_breaker.success_threshold" row(&["CIRCUIT_BREAKER_SUCCESS_THRESHOLD"], "2",
-        count(1, 1000, |c, n| c.resilience.circuit_breaker.success_threshold = n),
+        count(1, 1000, field!(resilience.circuit_breaker.success_threshold)),
         "Consecutive successful probes that close the circuit breaker",
     ),
     BreakerTimeout = "resilience.circuit_breaker.timeout" row(&["CIRCUIT_BREAKER_TIMEOUT"], "30s",
-        time(TIMEOUT, |c, t| c.resilience.circuit_breaker.timeout = t),
+        time(TIMEOUT, field!(resilience.circuit_breaker.timeout)),
         "Time from the last failure to the first probe",
     ),
     ProviderType = "providers.NAME.type" entry(&[], "required",

@@ -29,6 +29,11 @@ fn is_taken(path: &str, prefix: &str) -> bool {
     is_below(path, prefix) || prefix == HEALTH && path.starts_with(HEALTH)
 }
 
+/// A text of which nothing is required.
+pub(crate) fn as_given(text: &str) -> Checked {
+    Ok((text.to_owned(), None))
+}
+
 /// A prefix; the root is the empty string.
 pub(crate) fn base_path(text: &str) -> Checked {
     clean(text, "/gateway")
@@ -44,36 +49,36 @@ fn clean(text: &str, example: &str) -> Checked {
     if text == "/" {
         return Ok((String::new(), None));
     }
-    let bad = |what: &str, fix: &str| bad(text, example, what, fix);
     let Some(inner) = text.strip_prefix('/') else {
         let with_slash = format!("/{text}");
         let fix = if text.is_empty() || clean(&with_slash, example).is_err() { example } else { &with_slash };
-        return Err(bad("does not start with a slash", &format!("write {fix}")));
+        return Err(bad(text, example, "does not start with a slash", format!("write {fix}")));
     };
     if text.len() > MAX_PATH {
-        return Err(bad(&format!("is longer than {MAX_PATH} bytes"), "write a shorter one"));
+        let what = format!("is longer than {MAX_PATH} bytes");
+        return Err(bad(text, example, &what, "write a shorter one"));
     }
     if let Some(c) = text.chars().find(|c| !is_plain(*c)) {
-        return Err(bad(&format!("contains {c:?}"), "use letters, digits, '-', '_', '.' and '/'"));
+        let what = format!("contains {c:?}");
+        return Err(bad(text, example, &what, "use letters, digits, '-', '_', '.' and '/'"));
     }
-    let trailing = inner.ends_with('/');
     let segments = inner.strip_suffix('/').unwrap_or(inner);
     for segment in segments.split('/') {
         match segment {
-            "" => return Err(bad("has an empty segment", "remove the doubled slash")),
-            "." | ".." => return Err(bad("has a dot segment", "write the path it stands for")),
+            "" => return Err(bad(text, example, "has an empty segment", "remove the doubled slash")),
+            "." | ".." => {
+                return Err(bad(text, example, "has a dot segment", "write the path it stands for"));
+            }
             _ => {}
         }
     }
     let kept = format!("/{segments}");
-    let notice = trailing.then(|| {
-        Fault::new(
-            "trailing-slash",
-            format!("the trailing slash was dropped (got {text:?})"),
-            format!("write {kept}"),
-        )
-    });
-    Ok((kept, notice))
+    if !inner.ends_with('/') {
+        return Ok((kept, None));
+    }
+    let what = format!("the trailing slash was dropped (got {text:?})");
+    let notice = Fault::new("trailing-slash", what, format!("write {kept}"));
+    Ok((kept, Some(notice)))
 }
 
 /// Characters that every client sends as they are and no router gives a meaning to.
@@ -83,7 +88,10 @@ fn is_plain(c: char) -> bool {
 
 /// A name or address without a port; brackets around IPv6 are dropped.
 pub(crate) fn host(text: &str) -> Checked {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').unwrap_or(text),
+        None => text,
+    };
     if bare.parse::<IpAddr>().is_ok() {
         return Ok((bare.to_owned(), None));
     }
@@ -100,24 +108,30 @@ pub(crate) fn host(text: &str) -> Checked {
 
 /// `HOST:PORT`, IPv6 in brackets; port 0 is any free one.
 pub(crate) fn address(text: &str) -> Result<(String, u16), Fault> {
-    let bad = |what: &str, fix: &str| {
-        let got: String = text.chars().take(MAX_PATH).collect();
-        Fault::new("bad-address", format!("{what} (got {got:?}, expected HOST:PORT)"), fix)
-    };
+    let example = "write for example 0.0.0.0:9090";
     let Some((name, port)) = text.rsplit_once(':') else {
-        return Err(bad("has no port", "write for example 0.0.0.0:9090"));
+        return Err(bad_address(text, "has no port", example));
     };
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(port) = port.parse().ok().filter(|_| digits) else {
-        return Err(bad("the port is not a number from 0 to 65535", "write for example 0.0.0.0:9090"));
+    // `u16` accepts a leading plus, a port has none.
+    let number = if port.starts_with('+') { None } else { port.parse().ok() };
+    let Some(port) = number else {
+        return Err(bad_address(text, "the port is not a number from 0 to 65535", example));
     };
     if name.is_empty() {
-        return Err(bad("has no host", &format!("write 0.0.0.0:{port} for every interface")));
+        let fix = format!("write 0.0.0.0:{port} for every interface");
+        return Err(bad_address(text, "has no host", fix));
     }
     if name.parse::<Ipv6Addr>().is_ok() {
-        return Err(bad("an IPv6 address without brackets", &format!("write [{name}]:{port}")));
+        let fix = format!("write [{name}]:{port}");
+        return Err(bad_address(text, "an IPv6 address without brackets", fix));
     }
-    host(name).map(|(host, _)| (host, port))
+    let (host, _) = host(name)?;
+    Ok((host, port))
+}
+
+fn bad_address(text: &str, what: &str, fix: impl Into<String>) -> Fault {
+    let got: String = text.chars().take(MAX_PATH).collect();
+    Fault::new("bad-address", format!("{what} (got {got:?}, expected HOST:PORT)"), fix)
 }
 
 /// `HOST:PORT` as [`address`] reads it.
@@ -134,10 +148,13 @@ pub(crate) fn collide(one: (&str, u16), other: (&str, u16)) -> bool {
 /// True for addresses that only this machine can reach.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<IpAddr>().map_or_else(
-        |_| bare.eq_ignore_ascii_case("localhost") || bare.to_ascii_lowercase().ends_with(".localhost"),
-        |address| address.to_canonical().is_loopback(),
-    )
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = bare.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
 }
 
 /// True for the address of every interface.

@@ -2,4 +2,5 @@
 
 pub(crate) mod given;
 pub(crate) mod layers;
+mod path;
 pub(crate) mod reader;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::given::{Content, Given, RawConfig, RawEntry, references};
+use super::path::{List, Path};
 use crate::config::Key;
 use crate::config::problem::{Fault, Place, Problems};
 use crate::config::sources::substitution::{Substituted, substitute};
 use crate::config::sources::variables::Variables;
 use crate::config::sources::yaml::{Node, Value};
 use crate::config::table::setting::{Setting, Shape, Slot};
-use crate::config::table::settings::{self, SETTINGS};
+use crate::config::table::settings;
 use crate::config::values::names;
 use crate::config::values::secrets;
 
@@ -36,71 +37,6 @@ pub(crate) struct Reader<'a> {
     pub(crate) problems: &'a mut Problems,
     pub(crate) needs: &'a mut BTreeSet<String>,
     pub(crate) raw: RawConfig,
-}
-
-/// Sections whose entries have names of the owner's choice.
-#[derive(Clone, Copy)]
-enum List {
-    Providers,
-    Keys,
-    Routes,
-}
-
-impl List {
-    /// The list that the row of an entry belongs to.
-    fn of(row: &str) -> Option<Self> {
-        match row {
-            "providers.NAME" => Some(Self::Providers),
-            "server.keys[]" => Some(Self::Keys),
-            "routes.MODEL" => Some(Self::Routes),
-            _ => None,
-        }
-    }
-}
-
-/// A path as it is shown and as the settings table has it, where names are `NAME`, `MODEL` and `[]`.
-#[derive(Clone, Default)]
-struct Path {
-    shown: String,
-    row: String,
-    /// The list of the entry it is in, and its rest within that.
-    within: Option<(List, String)>,
-}
-
-impl Path {
-    fn child(&self, key: &str) -> Self {
-        let row = match (self.row.as_str(), key) {
-            ("providers", _) => "providers.NAME".to_owned(),
-            // A provider overrides the settings of all by the very same rows.
-            ("providers.NAME", "resilience") => key.to_owned(),
-            ("routes" | "providers.NAME.prices", _) => join(&self.row, "MODEL"),
-            (row, key) => join(row, key),
-        };
-        let within = match (List::of(&row), &self.within) {
-            (Some(list), _) => Some((list, String::new())),
-            (None, Some((list, field))) => Some((*list, join(field, key))),
-            (None, None) => None,
-        };
-        Self { shown: join(&self.shown, key), row, within }
-    }
-
-    fn item(&self, index: usize) -> Self {
-        let row = format!("{}[]", self.row);
-        let within = List::of(&row).map(|list| (list, String::new()));
-        Self { shown: format!("{}[{index}]", self.shown), row, within }
-    }
-
-    /// The rows below it.
-    fn rows(&self) -> impl Iterator<Item = (&'static Setting, &'static str)> {
-        let prefix = if self.row.is_empty() { String::new() } else { format!("{}.", self.row) };
-        SETTINGS
-            .iter()
-            .filter_map(move |setting| Some((setting, setting.key.as_str().strip_prefix(prefix.as_str())?)))
-    }
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 impl Reader<'_> {
@@ -226,26 +162,28 @@ impl Reader<'_> {
 
     fn leaf(&mut self, setting: &'static Setting, node: &Node, path: &Path) {
         let is_list = matches!(setting.slot, Slot::Entry(Shape::List));
-        let said = self.problems.len();
+        let reported = self.problems.len();
         let content = match &node.value {
             Value::List(items) if is_list => {
                 let items = items.iter().filter_map(|item| self.scalar(setting, item, path)).collect();
                 Some(Content::join(items))
             }
-            _ => self.scalar(setting, node, path).map(|content| match content {
-                Content::Text(text) if is_list => Content::list(&text),
+            _ => match self.scalar(setting, node, path) {
+                Some(Content::Text(text)) if is_list => Some(Content::list(&text)),
                 other => other,
-            }),
+            },
         };
-        let given = content.map(|content| Given { content, place: self.place(node) });
+        let place = self.place(node);
         let Some((list, field)) = path.within.clone() else {
-            self.raw.settings.extend(given.map(|given| (setting, given)));
+            if let Some(content) = content {
+                self.raw.settings.push((setting, Given { content, place }));
+            }
             return;
         };
-        let is_refused = self.problems.len() > said;
+        let is_refused = self.problems.len() > reported;
         let Some(entry) = self.list(list).last_mut() else { return };
-        match given {
-            Some(given) => drop(entry.fields.insert(field, given)),
+        match content {
+            Some(content) => drop(entry.fields.insert(field, Given { content, place })),
             None if is_refused => drop(entry.refused.insert(field)),
             None => {}
         }
@@ -263,15 +201,7 @@ impl Reader<'_> {
             self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
             return None;
         };
-        let substituted = substitute(text, |name| self.variables.get(name)).and_then(|substituted| {
-            match &substituted {
-                Substituted::Literal(_) if setting.is_secret() => secrets::check_in_yaml(text)?,
-                Substituted::Resolved(text) if setting.is_secret() => secrets::check_in_variable(text)?,
-                _ => {}
-            }
-            Ok(substituted)
-        });
-        match substituted {
+        match self.substituted(setting, text) {
             Ok(Substituted::Literal(text)) => {
                 let may_hold_password = matches!(setting.slot, Slot::Proxy) && text.contains('@');
                 self.raw.has_inline_key |= setting.is_secret() && !text.is_empty() || may_hold_password;
@@ -284,6 +214,16 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn substituted(&self, setting: &Setting, text: &str) -> Result<Substituted, Fault> {
+        let substituted = substitute(text, |name| self.variables.get(name))?;
+        match &substituted {
+            Substituted::Literal(_) if setting.is_secret() => secrets::check_in_yaml(text)?,
+            Substituted::Resolved(text) if setting.is_secret() => secrets::check_in_variable(text)?,
+            _ => {}
+        }
+        Ok(substituted)
     }
 
     /// A provider's key may be missing: the provider is then left out.

@@ -3,6 +3,7 @@
 pub(crate) mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod files;
+mod outline;
 pub(crate) mod substitution;
 pub(crate) mod texts;
 pub(crate) mod variables;

@@ -8,19 +8,23 @@ use super::sources::substitution::{Substituted, substitute};
 use super::{Environment, Severity, Sources, load};
 
 /// A folder of this process in memory, where there is such a file system.
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(make_folder);
+
+fn make_folder() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
     let folder = base.join(format!("aurora-fuzzing-{}", std::process::id()));
     assert!(std::fs::create_dir_all(&folder).is_ok(), "no folder {}", folder.display());
     folder
-});
+}
 
 /// A file and, behind a NUL, a `.env`: loading never panics, gives a configuration exactly where no problem is an
-/// error, says the same when asked again, and never opens what the environment locks.
+/// error, gives the same result when repeated, and never opens what the environment locks.
 pub fn configuration(data: &[u8]) {
-    let nul = data.iter().position(|byte| *byte == 0);
-    let (yaml, env) = nul.map_or((data, &b""[..]), |nul| (&data[..nul], &data[nul + 1..]));
+    let (yaml, env) = match data.iter().position(|byte| *byte == 0) {
+        Some(nul) => (&data[..nul], &data[nul + 1..]),
+        None => (data, &b""[..]),
+    };
     for (name, contents) in [("config.yaml", yaml), (".env", env)] {
         assert!(std::fs::write(FOLDER.join(name), contents).is_ok(), "cannot write {name}");
     }
@@ -59,14 +63,22 @@ pub fn dotenv(data: &[u8]) {
     }
 }
 
-/// A text in which every dollar is doubled stands for itself; a text of names resolves to what they stand for.
+fn unset(_: &str) -> Option<&'static str> {
+    None
+}
+
+fn set(_: &str) -> Option<&'static str> {
+    Some("value")
+}
+
+/// A text in which every dollar is doubled is literal; a text of names resolves to their values.
 pub fn substitution(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let doubled = text.replace('$', "$$");
-    let literal = substitute(&doubled, |_| None);
+    let literal = substitute(&doubled, unset);
     assert_eq!(literal, Ok(Substituted::Literal(text.to_owned())));
-    let missing = substitute(text, |_| None);
-    let found = substitute(text, |_| Some("value"));
+    let missing = substitute(text, unset);
+    let found = substitute(text, set);
     match (&missing, &found) {
         (Err(one), Err(other)) => assert_eq!(one, other),
         (Ok(Substituted::Literal(one)), Ok(Substituted::Literal(other))) => assert_eq!(one, other),

@@ -31,10 +31,11 @@ pub fn load(sources: &Sources) -> Loaded {
     let path = config_path(sources, &variables);
     let text = config_text(sources, path.as_deref(), &mut problems);
     let texts = Texts { config: text.clone().flatten(), env };
-    let raw = text.and_then(|text| match text {
-        Some(text) => parse(&text, sources, &variables, &mut problems, &mut needs),
-        None => Some(RawConfig::default()),
-    });
+    let raw = match text {
+        Some(Some(text)) => parse(&text, sources, &variables, &mut problems, &mut needs),
+        Some(None) => Some(RawConfig::default()),
+        None => None,
+    };
     let is_known = raw.is_some();
     let raw = raw.unwrap_or_default();
 
@@ -47,13 +48,7 @@ pub fn load(sources: &Sources) -> Loaded {
         places: &places,
         environment: &sources.environment,
         file_limit: sources.file_limit,
-        readable_key_file: texts
-            .config
-            .as_ref()
-            .filter(|text| {
-                raw.has_inline_key && files::is_world_readable(&sources.directory.join(&text.path))
-            })
-            .map(file_place),
+        readable_key_file: readable_key_file(&raw, &texts, sources),
     };
     let mut entries = Entries {
         sources,
@@ -68,8 +63,12 @@ pub fn load(sources: &Sources) -> Loaded {
         warnings::check(&config, &facts, &mut problems);
     }
     lookalikes::check(&variables, &texts, &mut problems);
-    let named_at = |place: &Place| files.named_at(place).map(Path::to_owned);
-    let secret_files = places.iter().filter_map(|(key, place)| Some((*key, named_at(place)?))).collect();
+    let mut secret_files = BTreeMap::new();
+    for (key, place) in &places {
+        if let Some(file) = files.named_at(place) {
+            secret_files.insert(*key, file.to_owned());
+        }
+    }
     config.secret_files = files.into_paths();
     let files = looked_at(sources, path, &config);
     Loaded {
@@ -149,15 +148,14 @@ impl Entries<'_, '_> {
         config.server.keys = KeyReader { config, files, problems, settings }.read(&raw.keys);
         let built = match &sources.demo {
             Some(demo) => {
-                for provider in &raw.providers {
+                let mut left_out = Vec::new();
+                for provider in raw.providers {
                     let fault =
                         Fault::new("demo-provider-only", "ignored by --demo", "drop --demo to use it");
                     problems.warn(&provider.place, &provider.key, fault);
+                    left_out.push(provider.name);
                 }
-                Built {
-                    providers: vec![Arc::new(demo::provider(demo, settings))],
-                    left_out: raw.providers.into_iter().map(|provider| provider.name).collect(),
-                }
+                Built { providers: vec![Arc::new(demo::provider(demo, settings))], left_out }
             }
             None => Builder { config, files, assume_set: sources.assume_set, problems, settings }
                 .build(raw.providers, variables),
@@ -169,13 +167,13 @@ impl Entries<'_, '_> {
 
 /// The configuration file: named by flag or variable, else the first that exists.
 fn config_path(sources: &Sources, variables: &Variables) -> Option<PathBuf> {
-    let named = sources.config_file.clone();
-    if sources.demo.is_some() {
-        return named;
+    if sources.config_file.is_some() || sources.demo.is_some() {
+        return sources.config_file.clone();
     }
-    named
-        .or_else(|| variables.get("AURORA_CONFIG_PATH").map(PathBuf::from))
-        .or_else(|| files::find(&sources.directory))
+    if let Some(path) = variables.get("AURORA_CONFIG_PATH") {
+        return Some(PathBuf::from(path));
+    }
+    files::find(&sources.directory)
 }
 
 /// The text of the configuration file, `Some(None)` where there is none; `None` when it cannot be read.
@@ -199,6 +197,13 @@ fn config_text(sources: &Sources, path: Option<&Path>, problems: &mut Problems) 
 
 fn file_place(text: &Text) -> Place {
     Place::new(Layer::File, text.path.display().to_string())
+}
+
+/// Place of the configuration file, when it contains a key and is world-readable.
+fn readable_key_file(raw: &RawConfig, texts: &Texts, sources: &Sources) -> Option<Place> {
+    let text = texts.config.as_ref()?;
+    let is_readable = raw.has_inline_key && files::is_world_readable(&sources.directory.join(&text.path));
+    if is_readable { Some(file_place(text)) } else { None }
 }
 
 /// Content of the file; `None` when it is not YAML.
@@ -225,10 +230,8 @@ impl Loaded {
     /// Source of a setting's value, such as `environment PORT`.
     #[must_use]
     pub fn source_of(&self, key: Key) -> Option<&str> {
-        self.settings
-            .iter()
-            .find(|setting| setting.key == key.as_str())
-            .map(|setting| setting.source.as_str())
+        let setting = self.settings.iter().find(|setting| setting.key == key.as_str())?;
+        Some(&setting.source)
     }
 
     /// The file that a secret setting's value was read from.

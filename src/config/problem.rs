@@ -10,7 +10,7 @@ use super::Key;
 pub enum Severity {
     /// `serve` refuses to start.
     Error,
-    /// `serve` starts and says so.
+    /// `serve` starts and logs it.
     Warning,
 }
 
@@ -83,7 +83,10 @@ impl Place {
 
     /// `default`, `config.yaml:12`, `.env:3`, `environment METRICS_ENABLED`, `--port`.
     pub(crate) fn provenance(&self) -> String {
-        self.line.map_or_else(|| self.source.clone(), |line| format!("{}:{line}", self.source))
+        match self.line {
+            Some(line) => format!("{}:{line}", self.source),
+            None => self.source.clone(),
+        }
     }
 }
 
@@ -122,27 +125,33 @@ impl Problems {
             source: place.source.clone(),
             line: place.line,
             column: place.column,
-            key: (!key.is_empty()).then(|| key.to_owned()),
+            key: if key.is_empty() { None } else { Some(key.to_owned()) },
             message: fault.message,
             fix: fault.fix,
         };
         self.0.push((place.layer, problem));
     }
 
+    fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter().map(|(_, problem)| problem).filter(|problem| problem.severity == Severity::Error)
+    }
+
     /// True when a value of this setting was refused.
     pub(crate) fn refused(&self, key: Key) -> bool {
-        let key = Some(key.as_str());
-        self.0.iter().any(|(_, problem)| problem.severity == Severity::Error && problem.key.as_deref() == key)
+        self.errors().any(|problem| problem.key.as_deref() == Some(key.as_str()))
     }
 
     /// True when a value of this section was refused.
     pub(crate) fn refused_below(&self, section: &str) -> bool {
-        let is_below = |key: &str| {
-            key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        self.0.iter().any(|(_, problem)| {
-            problem.severity == Severity::Error && problem.key.as_deref().is_some_and(is_below)
-        })
+        for problem in self.errors() {
+            if let Some(key) = &problem.key
+                && let Some(rest) = key.strip_prefix(section)
+                && (rest.is_empty() || rest.starts_with(['.', '[']))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// Number of problems.
@@ -151,7 +160,7 @@ impl Problems {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.0.iter().any(|(_, problem)| problem.severity == Severity::Error)
+        self.errors().next().is_some()
     }
 
     /// In the order of their places; what has none comes last.

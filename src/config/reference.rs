@@ -1,5 +1,7 @@
 //! `docs/configuration.md`, generated from the tables that loading reads.
 
+use std::borrow::Borrow;
+
 use super::{Credential, ProviderType};
 use crate::config::providers::types::PROVIDER_TYPES;
 use crate::config::sections::proxy;
@@ -59,19 +61,16 @@ Azure's `base_url` is the resource, with or without `/openai`: then models are d
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("\n## Environment\n\n");
-    let variables = SETTINGS.iter().flat_map(|setting| {
-        setting
-            .environment
-            .iter()
-            .map(|name| [code(name), code(setting.key.as_str()), default(setting), help(setting, name)])
-    });
-    table(&mut page, ["variable", "setting", "default", "meaning"], variables);
+    let mut variables = Vec::new();
+    for setting in SETTINGS {
+        for name in setting.environment {
+            variables.push([code(name), code(setting.key.as_str()), default(setting), help(setting, name)]);
+        }
+    }
+    table(&mut page, ["variable", "setting", "default", "meaning"], variables.into_iter());
     page.push_str("\n`T` stands for a provider type's prefix, with or without your own suffix. The path of the YAML file has its own variable:\n");
     page.push_str("`AURORA_CONFIG_PATH`.\n\n## YAML\n\n");
-    let keys = SETTINGS.iter().map(|setting| {
-        [code(setting.key.as_str()), setting.expected(), default(setting), setting.help.to_owned()]
-    });
-    table(&mut page, ["key", "value", "default", "meaning"], keys);
+    table(&mut page, ["key", "value", "default", "meaning"], SETTINGS.iter().map(key_row));
     page.push_str(PROVIDERS);
     table(
         &mut page,
@@ -82,10 +81,19 @@ pub fn reference() -> String {
 }
 
 fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl Iterator<Item = [String; N]>) {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    page.push_str(&line(&head.map(str::to_owned)));
-    page.push_str(&line(&head.map(|_| "---".to_owned())));
-    rows.for_each(|row| page.push_str(&line(&row)));
+    page.push_str(&line(&head));
+    page.push_str(&line(&["---"; N]));
+    for row in rows {
+        page.push_str(&line(&row));
+    }
+}
+
+fn line<S: Borrow<str>>(cells: &[S]) -> String {
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn key_row(setting: &Setting) -> [String; 4] {
+    [code(setting.key.as_str()), setting.expected(), default(setting), setting.help.to_owned()]
 }
 
 fn code(text: &str) -> String {
@@ -110,8 +118,11 @@ fn help(setting: &Setting, name: &str) -> String {
 }
 
 fn provider_row(row: &ProviderType) -> [String; 6] {
-    let version = row.default_api_version.map(|version| format!(", `api_version` defaults to {version}"));
-    let variables = format!("`{}_…`{}", row.env_prefix, version.unwrap_or_default());
+    let version = match row.default_api_version {
+        Some(version) => format!(", `api_version` defaults to {version}"),
+        None => String::new(),
+    };
+    let variables = format!("`{}_…`{version}", row.env_prefix);
     let header = match row.credential {
         Credential::Bearer => "`Authorization: Bearer`",
         Credential::ApiKeyHeader => "`api-key`",
@@ -119,7 +130,10 @@ fn provider_row(row: &ProviderType) -> [String; 6] {
         Credential::Anthropic => "`x-api-key`, `Authorization: Bearer` on `/chat/completions`",
     };
     let key = if row.needs_key { format!("{header}, required") } else { format!("{header}, optional") };
-    let base_url = row.default_base_url.map_or_else(|| "required".to_owned(), code);
+    let base_url = match row.default_base_url {
+        Some(url) => code(url),
+        None => "required".to_owned(),
+    };
     let routed = row.supports.iter().filter(|endpoint| endpoint.paths().next().is_some());
     let endpoints = routed.map(|endpoint| code(endpoint.as_str())).collect::<Vec<_>>().join(" ");
     [code(row.name), variables, base_url, key, row.inject_usage.to_string(), endpoints]

@@ -94,13 +94,18 @@ impl Config {
     /// Every (provider, model) that the configuration names, once: the providers' models, then the routes' targets.
     #[must_use]
     pub fn named_models(&self) -> Vec<(&str, &str)> {
-        let listed = self.providers.iter().flat_map(|provider| {
-            provider.models.iter().map(|model| (provider.name.as_str(), model.as_str()))
-        });
-        let targets = self.routes.iter().flat_map(|route| &route.targets);
-        let targets = targets.map(|target| (target.provider.as_str(), target.model.as_str()));
+        let mut named = Vec::new();
+        for provider in &self.providers {
+            for model in &provider.models {
+                named.push((provider.name.as_str(), model.as_str()));
+            }
+        }
+        for target in self.routes.iter().flat_map(|route| &route.targets) {
+            named.push((target.provider.as_str(), target.model.as_str()));
+        }
         let mut seen = BTreeSet::new();
-        listed.chain(targets).filter(|pair| seen.insert(*pair)).collect()
+        named.retain(|pair| seen.insert(*pair));
+        named
     }
 }
 
@@ -109,7 +114,7 @@ impl Config {
 pub struct Server {
     /// Name or address to bind.
     pub host: String,
-    /// Port to bind; 0 asks for any free one.
+    /// Port to bind; 0 is any free one.
     pub port: u16,
     /// Prefix of every route: empty, or `/prefix` without a trailing slash.
     pub base_path: String,
@@ -160,7 +165,7 @@ pub struct ServerTimeouts {
 /// Graceful shutdown.
 #[derive(Debug, Clone, Copy)]
 pub struct Shutdown {
-    /// Time of serving while not ready, before the drain begins.
+    /// Time of accepting requests while not ready, before the drain begins.
     pub delay: Duration,
     /// Time for requests in flight to finish.
     pub grace: Duration,
@@ -203,7 +208,7 @@ pub enum LogFormat {
     Auto,
     /// One JSON object per line.
     Json,
-    /// For people.
+    /// Plain text.
     Text,
 }
 

@@ -66,15 +66,17 @@ impl Builder<'_, '_> {
             project: self.account(entry, "project"),
             models,
             inject_usage: inject_usage.unwrap_or(draft.kind.inject_usage),
-            resilience: resilience.stands,
+            resilience: resilience.effective,
             prices: BTreeMap::new(),
         };
         if draft.kind.models_path.is_none() && !entry.fields.contains_key("models") {
             self.unlisted(draft);
         }
         if let Some(Given { place, .. }) = entry.fields.get("models") {
-            for fault in provider.models.iter().filter_map(|model| provider.check_deployment(model).err()) {
-                self.problems.error(place, entry.path("models"), fault);
+            for model in &provider.models {
+                if let Err(fault) = provider.check_deployment(model) {
+                    self.problems.error(place, entry.path("models"), fault);
+                }
             }
         }
         self.show(draft, &provider);
@@ -131,7 +133,7 @@ impl Builder<'_, '_> {
                 Fault::new("anthropic-base-url", "does not end in /v1, which was added", fix),
             );
         }
-        match base_url::judge(&url, self.config) {
+        match base_url::check(&url, self.config) {
             Some((Severity::Error, fault)) => self.problems.error(&place, &key, fault),
             Some((Severity::Warning, fault)) => self.problems.warn(&place, &key, fault),
             None => {}
@@ -142,7 +144,9 @@ impl Builder<'_, '_> {
     /// `Some(None)` where a provider goes without; `None` where it is left out.
     fn api_key(&mut self, draft: &Draft) -> Option<Option<Secret>> {
         let entry = &draft.entry;
-        if let Some((names, place)) = entry.missing("api_key").filter(|_| !self.assume_set) {
+        if !self.assume_set
+            && let Some((names, place)) = entry.missing("api_key")
+        {
             let what = format!("{} not set, so the provider is left out", references(names));
             let fault = Fault::new("unset-key", what, "set it to use the provider");
             self.problems.warn(place, entry.path("api_key"), fault);
@@ -150,9 +154,10 @@ impl Builder<'_, '_> {
         }
         let secret = entry.secret("api_key", self.files, self.problems)?;
         let fix = "write the key that the provider issued";
-        if let Some(fault) = secret.as_ref().and_then(|secret| secrets::placeholder(secret, fix)) {
-            let given = entry.fields.get("api_key").or_else(|| entry.fields.get("api_key_file"));
-            let place = given.map_or(&entry.place, |given| &given.place);
+        if let Some(secret) = &secret
+            && let Some(fault) = secrets::placeholder(secret, fix)
+        {
+            let place = entry.place_of(key_field(entry));
             self.problems.warn(place, entry.path("api_key"), fault);
         }
         if secret.is_none() && draft.kind.needs_key {
@@ -176,8 +181,9 @@ impl Builder<'_, '_> {
             let what = format!("not an id (got {name:?}, expected visible ASCII characters)");
             let fault = Fault::new("bad-value", what, "write it as the provider shows it");
             self.problems.error(place, entry.path(field), fault);
+            return None;
         }
-        plain.then(|| name.to_owned())
+        Some(name.to_owned())
     }
 
     fn api_version(&mut self, entry: &RawEntry, version: &str, place: &Place) -> Option<String> {
@@ -187,8 +193,9 @@ impl Builder<'_, '_> {
             let what = format!("not a version (got {version:?}, expected letters, digits, '-', '.' and '_')");
             let fault = Fault::new("bad-value", what, "write for example 2024-10-21");
             self.problems.error(place, entry.path("api_version"), fault);
+            return None;
         }
-        plain.then(|| version.to_owned())
+        Some(version.to_owned())
     }
 
     fn models(&mut self, entry: &RawEntry) -> Vec<String> {
@@ -221,25 +228,19 @@ impl Builder<'_, '_> {
 
     fn show(&mut self, draft: &Draft, provider: &Provider) {
         let entry = &draft.entry;
-        let source = |field: &str| {
-            entry.fields.get(field).map_or_else(|| "default".to_owned(), |given| given.place.provenance())
-        };
-        let mut add = |field: &str, value: String, source: String| {
-            let value = if entry.missing(field).is_some() { "taken for set".to_owned() } else { value };
-            self.settings.push(EffectiveSetting { key: entry.path(field), value, source });
-        };
-        let type_source = if draft.in_file { source("type") } else { entry.place.provenance() };
-        add("type", provider.kind.name.to_owned(), type_source);
-        let by_file = entry.fields.contains_key("api_key_file");
-        let key_source = source(if by_file { "api_key_file" } else { "api_key" });
-        add("api_key", secrets::show(provider.api_key.as_ref()), key_source);
-        add("base_url", provider.base_url.as_str().trim_end_matches('/').to_owned(), source("base_url"));
-        if let Some(version) = &provider.api_version {
-            add("api_version", version.clone(), source("api_version"));
-        }
-        for (field, name) in [("organization", &provider.organization), ("project", &provider.project)] {
-            if let Some(name) = name {
-                add(field, name.clone(), source(field));
+        let type_source = if draft.in_file { entry.provenance("type") } else { entry.place.provenance() };
+        self.add(entry, "type", provider.kind.name.to_owned(), type_source);
+        let key_source = entry.provenance(key_field(entry));
+        self.add(entry, "api_key", secrets::show(provider.api_key.as_ref()), key_source);
+        let base_url = provider.base_url.as_str().trim_end_matches('/').to_owned();
+        self.add(entry, "base_url", base_url, entry.provenance("base_url"));
+        for (field, text) in [
+            ("api_version", &provider.api_version),
+            ("organization", &provider.organization),
+            ("project", &provider.project),
+        ] {
+            if let Some(text) = text {
+                self.add(entry, field, text.clone(), entry.provenance(field));
             }
         }
         let models = match (provider.models.is_empty(), provider.kind.models_path) {
@@ -247,7 +248,18 @@ impl Builder<'_, '_> {
             (true, None) => "none is known".to_owned(),
             (false, _) => provider.models.join(", "),
         };
-        add("models", models, source("models"));
-        add("inject_usage", provider.inject_usage.to_string(), source("inject_usage"));
+        self.add(entry, "models", models, entry.provenance("models"));
+        let inject_usage = provider.inject_usage.to_string();
+        self.add(entry, "inject_usage", inject_usage, entry.provenance("inject_usage"));
     }
+
+    fn add(&mut self, entry: &RawEntry, field: &str, value: String, source: String) {
+        let value = if entry.missing(field).is_some() { "taken for set".to_owned() } else { value };
+        self.settings.push(EffectiveSetting { key: entry.path(field), value, source });
+    }
+}
+
+/// The field that gives the key; both at once are an error.
+fn key_field(entry: &RawEntry) -> &'static str {
+    if entry.fields.contains_key("api_key_file") { "api_key_file" } else { "api_key" }
 }

@@ -32,7 +32,7 @@ pub(crate) fn discover(variables: &Variables) -> BTreeMap<String, Discovered> {
             Slot::Entry(Shape::List) => Content::list(value),
             _ => Content::Text(value.to_owned()),
         };
-        let provider = found.entry(provider_name(part.kind, part.suffix)).or_insert_with(|| Discovered {
+        let provider = found.entry(provider_name(part.kind, part.suffix)).or_insert(Discovered {
             kind: part.kind,
             is_named: part.suffix.is_some(),
             prefix: part.prefix.to_owned(),
@@ -55,9 +55,8 @@ struct Part<'a> {
 
 /// The longest prefix of the table wins: `OPENAI_COMPATIBLE_API_KEY` is no `openai` of that name.
 fn take_apart(name: &str) -> Option<Part<'_>> {
-    let under =
-        |row: &&ProviderType| name.strip_prefix(row.env_prefix).is_some_and(|rest| rest.starts_with('_'));
-    let kind = PROVIDER_TYPES.iter().filter(under).max_by_key(|row| row.env_prefix.len())?;
+    let types = PROVIDER_TYPES.iter().filter(|row| is_below(name, row.env_prefix));
+    let kind = types.max_by_key(|row| row.env_prefix.len())?;
     let rest = &name[kind.env_prefix.len()..];
     SETTINGS.iter().find_map(|setting| {
         let field = setting.key.as_str().strip_prefix("providers.NAME.")?;
@@ -74,16 +73,20 @@ fn take_apart(name: &str) -> Option<Part<'_>> {
     })
 }
 
+fn is_below(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_'))
+}
+
 fn is_suffix(suffix: &str) -> bool {
     suffix.starts_with(|c: char| c.is_ascii_alphanumeric())
         && suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn provider_name(kind: &ProviderType, suffix: Option<&str>) -> String {
-    suffix.map_or_else(
-        || kind.name.to_owned(),
-        |suffix| format!("{}-{}", kind.name, suffix.to_ascii_lowercase().replace('_', "-")),
-    )
+    match suffix {
+        Some(suffix) => format!("{}-{}", kind.name, suffix.to_ascii_lowercase().replace('_', "-")),
+        None => kind.name.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) fn drafts(raw: Vec<RawEntry>, variables: &Variables, problems: &mut P
 impl Draft {
     /// The variable that gives a field of this provider.
     pub(crate) fn variable(&self, field: &str) -> String {
-        let suffix = self.entry.name.strip_prefix(self.kind.name).filter(|_| !self.in_file);
+        let suffix = if self.in_file { None } else { self.entry.name.strip_prefix(self.kind.name) };
         let suffix = suffix.unwrap_or_default().to_ascii_uppercase().replace('-', "_");
         format!("{}{suffix}_{}", self.kind.env_prefix, field.to_ascii_uppercase())
     }
@@ -45,30 +45,43 @@ fn of_file(mut entry: RawEntry, problems: &mut Problems) -> Draft {
             Fault::new("bad-provider-name", what, "write it in lower case, such as openai-east"),
         );
     }
-    let kind = kind(&entry, problems).unwrap_or_else(|| {
+    let kind = kind(&entry, problems);
+    if kind.is_none() {
         entry.refused.insert("base_url".to_owned());
-        OPENAI_COMPATIBLE
-    });
-    Draft { entry, kind, in_file: true }
+    }
+    Draft { entry, kind: kind.unwrap_or(OPENAI_COMPATIBLE), in_file: true }
+}
+
+fn known_types() -> String {
+    let mut names = Vec::new();
+    for row in PROVIDER_TYPES {
+        names.push(row.name);
+    }
+    names.join(", ")
 }
 
 /// The row that `type` names; `None` is already a problem.
 fn kind(entry: &RawEntry, problems: &mut Problems) -> Option<&'static ProviderType> {
-    let types = || PROVIDER_TYPES.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
     let Some(Given { content: Content::Text(name), place }) = entry.fields.get("type") else {
         if !entry.has("type") {
-            let fault = Fault::new("no-type", format!("no type (expected one of {})", types()), "add a type");
-            problems.error(&entry.place, &entry.key, fault);
+            let what = format!("no type (expected one of {})", known_types());
+            problems.error(&entry.place, &entry.key, Fault::new("no-type", what, "add a type"));
         }
         return None;
     };
     let kind = provider_type(name);
     if kind.is_none() {
-        let what = format!("unknown provider type (got {name:?}, expected one of {})", types());
+        let what = format!("unknown provider type (got {name:?}, expected one of {})", known_types());
         let fix = "for any other OpenAI-compatible API write openai_compatible and its base_url";
         problems.error(place, entry.path("type"), Fault::new("unknown-provider-type", what, fix));
     }
     kind
+}
+
+/// Warns of variables that could belong to several providers of the file, or to none.
+fn ignore(found: &Discovered, what: String, problems: &mut Problems) {
+    let fix = format!("write ${{{}_API_KEY}} and the like in the provider that it belongs to", found.prefix);
+    problems.warn(&found.place, "", Fault::new("ambiguous-variables", what, fix));
 }
 
 /// Lays variables over the file's provider that they mean, or makes a provider of them.
@@ -80,20 +93,19 @@ fn overlay(
     problems: &mut Problems,
 ) {
     let yaml = &drafts[..in_file];
-    let same_type = |draft: &Draft| draft.kind.name == found.kind.name;
     let namesake = yaml.iter().position(|draft| draft.entry.name == name);
-    let of_type: Vec<usize> = (0..in_file).filter(|index| same_type(&yaml[*index])).collect();
-    let mut ignore = |what: String| {
-        let fix =
-            format!("write ${{{}_API_KEY}} and the like in the provider that it belongs to", found.prefix);
-        problems.warn(&found.place, "", Fault::new("ambiguous-variables", what, fix));
-    };
+    let of_type: Vec<usize> =
+        (0..in_file).filter(|index| yaml[*index].kind.name == found.kind.name).collect();
     let target = match (namesake, of_type.as_slice()) {
-        (Some(index), _) if same_type(&yaml[index]) => Some(index),
+        (Some(index), _) if of_type.contains(&index) => Some(index),
         (_, [only]) if !found.is_named => Some(*only),
-        (Some(_), _) => return ignore(format!("ignored: the file's provider {name} is of another type")),
+        (Some(_), _) => {
+            let what = format!("ignored: the file's provider {name} is of another type");
+            return ignore(&found, what, problems);
+        }
         (None, [_, _, ..]) if !found.is_named => {
-            return ignore(format!("ignored: several providers are of type {name} and none is named {name}"));
+            let what = format!("ignored: several providers are of type {name} and none is named {name}");
+            return ignore(&found, what, problems);
         }
         _ => None,
     };

@@ -39,12 +39,9 @@ pub(crate) fn read(
 
 /// Place at which the prices of a model begin.
 fn place(entry: &RawEntry, model: &str) -> Place {
-    let fields = PRICES.iter().filter_map(|(name, _)| entry.fields.get(&field(model, name)));
-    fields
-        .map(|given| &given.place)
-        .min_by_key(|place| (place.line, place.column))
-        .unwrap_or(&entry.place)
-        .clone()
+    let places = PRICES.iter().filter_map(|(name, _)| Some(&entry.fields.get(&field(model, name))?.place));
+    let first = places.min_by_key(|place| (place.line, place.column));
+    first.unwrap_or(&entry.place).clone()
 }
 
 const PRICES: [(&str, Key); 4] = [
@@ -70,17 +67,17 @@ fn of_model(entry: &RawEntry, model: &str, place: &Place, problems: &mut Problem
         }
     }
     let (input, output) = (input?, output?);
-    let [cache_read, cache_write] = [cache_read, cache_write].map(|price| price.unwrap_or(input));
-    Some(Prices { input, output, cache_read, cache_write })
+    Some(Prices {
+        input,
+        output,
+        cache_read: cache_read.unwrap_or(input),
+        cache_write: cache_write.unwrap_or(input),
+    })
 }
 
 fn show(prices: Prices) -> String {
     let Prices { input, output, cache_read, cache_write } = prices;
-    let values = [input, output, cache_read, cache_write].map(units::show_price);
-    PRICES
-        .iter()
-        .zip(values)
-        .map(|((name, _), value)| format!("{name} {value}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let [input, output, cache_read, cache_write] =
+        [input, output, cache_read, cache_write].map(units::show_price);
+    format!("input {input}, output {output}, cache_read {cache_read}, cache_write {cache_write}")
 }

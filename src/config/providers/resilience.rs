@@ -8,7 +8,7 @@ use crate::config::{EffectiveSetting, Key, Resilience, Retry};
 
 /// Resilience of a provider, with the settings that are its own.
 pub(crate) struct OfProvider {
-    pub(crate) stands: Resilience,
+    pub(crate) effective: Resilience,
     /// Those that are its own.
     pub(crate) settings: Vec<EffectiveSetting>,
 }
@@ -36,13 +36,13 @@ pub(crate) fn of_provider(entry: &RawEntry, all: Resilience, problems: &mut Prob
     {
         problems.error(place, entry.path(key.as_str()), fault);
     }
-    OfProvider { stands: scratch.resilience, settings: own }
+    OfProvider { effective: scratch.resilience, settings: own }
 }
 
 /// The settings that must go together.
 pub(crate) const BACKOFFS: [Key; 2] = [Key::RetryMaxBackoff, Key::RetryInitialBackoff];
 
-/// That the first pause is no longer than the longest, as seen from one of [`BACKOFFS`].
+/// Checks that the first pause is no longer than the longest; the fault is worded for `key`, one of [`BACKOFFS`].
 pub(crate) fn check_backoff(retry: &Retry, key: Key) -> Option<Fault> {
     let (initial, max) =
         (units::show_duration(retry.initial_backoff), units::show_duration(retry.max_backoff));

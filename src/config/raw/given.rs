@@ -23,7 +23,7 @@ pub(crate) struct RawConfig {
 pub(crate) struct RawEntry {
     /// Its name, the model of a route; empty in a list.
     pub(crate) name: String,
-    /// Its path as people read it, such as `providers.openai`.
+    /// Its path as it is shown, such as `providers.openai`.
     pub(crate) key: String,
     pub(crate) place: Place,
     /// By their path within the entry, such as `base_url` or `prices.MODEL.input`.
@@ -38,7 +38,7 @@ impl RawEntry {
         Self { name, key, place, fields: BTreeMap::new(), refused: BTreeSet::new() }
     }
 
-    /// The path of a field as people read it.
+    /// The path of a field as it is shown.
     pub(crate) fn path(&self, field: &str) -> String {
         format!("{}.{field}", self.key)
     }
@@ -93,12 +93,32 @@ impl RawEntry {
         }
         let (place, secret) = match (self.text(field), self.text(&file_field)) {
             (Some((text, place)), _) => (place, secret_by_value(text, place)),
-            (None, Some((path, place))) => {
-                (place, files.read(path, place).and_then(|text| secrets::read(&text)))
-            }
+            (None, Some((path, place))) => (place, secret_in_file(path, place, files)),
             (None, None) => return Some(None),
         };
-        secret.map_err(|fault| problems.error(place, self.path(field), fault)).ok()
+        match secret {
+            Ok(secret) => Some(secret),
+            Err(fault) => {
+                problems.error(place, self.path(field), fault);
+                None
+            }
+        }
+    }
+
+    /// The place of a field, or of the entry that does not have it.
+    pub(crate) fn place_of(&self, field: &str) -> &Place {
+        match self.fields.get(field) {
+            Some(given) => &given.place,
+            None => &self.place,
+        }
+    }
+
+    /// The source of a field's value, such as `config.yaml:12`, or `default`.
+    pub(crate) fn provenance(&self, field: &str) -> String {
+        match self.fields.get(field) {
+            Some(given) => given.place.provenance(),
+            None => "default".to_owned(),
+        }
     }
 
     /// The unset variables that a field names.
@@ -118,11 +138,22 @@ fn secret_by_value(text: &str, place: &Place) -> Result<Option<Secret>, Fault> {
     secrets::read(text)
 }
 
-/// A value and where it was given.
+fn secret_in_file(path: &str, place: &Place, files: &mut SecretFiles<'_>) -> Result<Option<Secret>, Fault> {
+    let text = files.read(path, place)?;
+    secrets::read(&text)
+}
+
+/// A value and its place.
 #[derive(Clone)]
 pub(crate) struct Given {
     pub(crate) content: Content,
     pub(crate) place: Place,
+}
+
+impl Given {
+    pub(crate) fn text(text: impl Into<String>, place: Place) -> Self {
+        Self { content: Content::Text(text.into()), place }
+    }
 }
 
 /// A value after substitution.

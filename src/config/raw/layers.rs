@@ -55,20 +55,22 @@ impl Layers<'_, '_> {
     }
 
     fn given(&mut self, setting: &'static Setting) -> Vec<Given> {
-        let text = |text: &str, place: Place| Given { content: Content::Text(text.to_owned()), place };
         let mut given = Vec::new();
         if let RowDefault::Text(default) = setting.default {
-            given.push(text(default, Place::default_value()));
+            given.push(Given::text(default, Place::default_value()));
         }
         if self.sources.demo.is_some()
             && let Some(default) = demo::default(setting.key)
         {
-            given.push(text(default, Place::new(Layer::Default, "--demo")));
+            given.push(Given::text(default, Place::new(Layer::Default, "--demo")));
         }
         given.extend(self.in_file(setting.key));
         given.extend(self.variables_of(setting));
-        let flags = self.sources.flags.iter().filter(|flag| flag.key == setting.key);
-        given.extend(flags.map(|flag| text(&flag.value, Place::new(Layer::Flag, flag.name))));
+        for flag in &self.sources.flags {
+            if flag.key == setting.key {
+                given.push(Given::text(flag.value.as_str(), Place::new(Layer::Flag, flag.name)));
+            }
+        }
         given
     }
 
@@ -99,7 +101,7 @@ impl Layers<'_, '_> {
             } else {
                 value.to_owned()
             };
-            given.push(Given { content: Content::Text(text), place: place.clone() });
+            given.push(Given::text(text, place.clone()));
         }
         given.sort_by_key(|given| given.place.layer);
         if let [first, second] = given.as_slice()

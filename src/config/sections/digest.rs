@@ -25,12 +25,20 @@ impl Config {
         if let Some(file) = &mut config.http.ca_file {
             *file = PathBuf::new();
         }
-        let proxies = [&mut config.http.proxy.http, &mut config.http.proxy.https];
-        proxies.into_iter().flatten().for_each(blank_credential);
-        let keys = config.server.keys.iter_mut().map(|key| &mut key.key);
-        let providers = config.providers.iter_mut().filter_map(|it| Arc::make_mut(it).api_key.as_mut());
-        let secrets = config.server.master_key.iter_mut().chain(&mut config.metrics.token);
-        secrets.chain(keys).chain(providers).for_each(|secret| *secret = Secret::new(""));
+        for url in [&mut config.http.proxy.http, &mut config.http.proxy.https].into_iter().flatten() {
+            blank_credential(url);
+        }
+        for secret in [&mut config.server.master_key, &mut config.metrics.token].into_iter().flatten() {
+            *secret = Secret::new("");
+        }
+        for key in &mut config.server.keys {
+            key.key = Secret::new("");
+        }
+        for provider in &mut config.providers {
+            if let Some(secret) = &mut Arc::make_mut(provider).api_key {
+                *secret = Secret::new("");
+            }
+        }
         let digest = Sha256::digest(format!("{config:?}"));
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }

@@ -36,8 +36,9 @@ impl KeyReader<'_, '_> {
             (Key::ServerMasterKey, &self.config.server.master_key),
             (Key::MetricsToken, &self.config.metrics.token),
         ] {
-            values
-                .extend(secret.iter().map(|secret| (secret.expose().to_owned(), owner.as_str().to_owned())));
+            if let Some(secret) = secret {
+                values.insert(secret.expose().to_owned(), owner.as_str().to_owned());
+            }
         }
         values.remove(secrets::assumed().expose());
         raw.iter().take(MAX_KEYS).filter_map(|entry| self.key(entry, &mut names, &mut values)).collect()
@@ -58,7 +59,7 @@ impl KeyReader<'_, '_> {
         };
         let field = if entry.fields.contains_key("key_file") { "key_file" } else { "key" };
         let name = name?;
-        let place = entry.fields.get(field).map_or(&entry.place, |given| &given.place);
+        let place = entry.place_of(field);
         if let Some(owner) = values.get(key.expose()) {
             let what = format!("the same key as {owner}");
             let fault = Fault::new("duplicate-key-value", what, secrets::MAKE_ONE);
@@ -93,7 +94,10 @@ impl KeyReader<'_, '_> {
         } else if name == MASTER {
             Fault::new("bad-key-name", "master is the name of server.master_key", "write another name")
         } else if let Some(line) = names.insert(name.to_owned(), place.line) {
-            let line = line.map(|line| format!(" (first on line {line})")).unwrap_or_default();
+            let line = match line {
+                Some(line) => format!(" (first on line {line})"),
+                None => String::new(),
+            };
             let what = format!("{name} is given twice{line}");
             Fault::new("duplicate-key-name", what, "give each a name of its own")
         } else {

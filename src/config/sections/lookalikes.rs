@@ -59,7 +59,9 @@ fn meant<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
         return None;
     }
     let upper = name.to_ascii_uppercase();
-    if let Some(unprefixed) = upper.strip_prefix("AURORA_").and_then(|rest| known.get(rest)) {
+    if let Some(rest) = upper.strip_prefix("AURORA_")
+        && let Some(unprefixed) = known.get(rest)
+    {
         return Some(unprefixed);
     }
     let prefix = upper.split_once('_')?.0;

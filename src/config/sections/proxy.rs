@@ -31,21 +31,36 @@ pub(crate) fn read(layers: &mut Layers<'_, '_>, config: &mut Config) -> (String,
         Some(Given { place, .. }) => return ("taken for set".to_owned(), place),
         None => None,
     };
-    let mut of = |names: [&str; 2]| match variable(layers.variables, names) {
-        Some((text, place)) => checked(text, place, layers.problems),
-        None => file.clone(),
+    let https = overlaid(layers, ["HTTPS_PROXY", "https_proxy"], file.as_ref());
+    let http = overlaid(layers, ["HTTP_PROXY", "http_proxy"], file.as_ref());
+    let direct = if https.is_some() || http.is_some() {
+        variable(layers.variables, ["NO_PROXY", "no_proxy"])
+    } else {
+        None
     };
-    let (https, http) = (of(["HTTPS_PROXY", "https_proxy"]), of(["HTTP_PROXY", "http_proxy"]));
-    let direct = variable(layers.variables, ["NO_PROXY", "no_proxy"]);
-    let direct = direct.filter(|_| https.is_some() || http.is_some());
     let proxies = [&https, &http].into_iter().flatten().map(|(_, place)| place);
     let place = place_of_all(proxies.chain(direct.map(|(_, place)| place)));
     config.http.proxy = Proxy {
         https: https.map(|(url, _)| url),
         http: http.map(|(url, _)| url),
-        no_proxy: direct.map_or_else(Vec::new, |(text, _)| Content::items(text)),
+        no_proxy: match direct {
+            Some((text, _)) => Content::items(text),
+            None => Vec::new(),
+        },
     };
     (config.http.proxy.to_string(), place)
+}
+
+/// The proxy of a variable, or the file's where none is set.
+fn overlaid(
+    layers: &mut Layers<'_, '_>,
+    names: [&str; 2],
+    file: Option<&(Url, Place)>,
+) -> Option<(Url, Place)> {
+    match variable(layers.variables, names) {
+        Some((text, place)) => checked(text, place, layers.problems),
+        None => file.cloned(),
+    }
 }
 
 /// The higher layer wins, then the lower case, as in other programs.
@@ -67,18 +82,23 @@ fn place_of_all<'p>(places: impl Iterator<Item = &'p Place>) -> Place {
 }
 
 fn checked(text: &str, place: &Place, problems: &mut Problems) -> Option<(Url, Place)> {
-    url(text)
-        .map(|url| (url, place.clone()))
-        .map_err(|fault| problems.error(place, Key::HttpProxy, fault))
-        .ok()
+    match url(text) {
+        Ok(url) => Some((url, place.clone())),
+        Err(fault) => {
+            problems.error(place, Key::HttpProxy, fault);
+            None
+        }
+    }
 }
 
 /// `http://HOST:PORT`, with or without its scheme; not repeated where it is wrong, as it may hold a password.
 fn url(text: &str) -> Result<Url, Fault> {
-    let fault = |what: &str| Fault::new("bad-proxy", what, "write for example http://proxy.internal:3128");
     let text = text.trim();
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&whole).map_err(|error| fault(&format!("not a URL ({error})")))?;
+    let url = match Url::parse(&whole) {
+        Ok(url) => url,
+        Err(error) => return Err(fault(&format!("not a URL ({error})"))),
+    };
     if url.scheme() != "http" {
         let what = format!("not an http proxy (its scheme is {:?})", url.scheme());
         return Err(fault(&what));
@@ -89,10 +109,17 @@ fn url(text: &str) -> Result<Url, Fault> {
     Ok(url)
 }
 
+fn fault(what: &str) -> Fault {
+    Fault::new("bad-proxy", what, "write for example http://proxy.internal:3128")
+}
+
 /// Without the credential it may carry.
 fn shown(url: &Url) -> String {
     let credential = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = match url.port() {
+        Some(port) => format!(":{port}"),
+        None => String::new(),
+    };
     format!("http://{credential}{}{port}", url.host_str().unwrap_or_default())
 }
 

@@ -115,9 +115,8 @@ impl<'a> RouteReader<'a> {
         }
         let shown = targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         self.show(entry, "targets", shown, place);
-        let source = entry.fields.get("strategy").map(|given| given.place.clone());
-        let source = source.unwrap_or_else(Place::default_value);
-        self.show(entry, "strategy", strategy.as_str().to_owned(), &source);
+        let (key, source) = (entry.path("strategy"), entry.provenance("strategy"));
+        self.settings.push(EffectiveSetting { key, value: strategy.as_str().to_owned(), source });
         Some(Route { model: entry.name.clone(), targets, strategy })
     }
 

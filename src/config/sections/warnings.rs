@@ -85,7 +85,9 @@ fn check_access(config: &Config, facts: &Facts<'_>, problems: &mut Problems) {
         (Key::ServerMasterKey, &server.master_key, "short-master-key"),
         (Key::MetricsToken, &config.metrics.token, "short-metrics-token"),
     ] {
-        if let Some(fault) = secret.as_ref().and_then(|secret| secrets::weakness(secret, id)) {
+        if let Some(secret) = secret
+            && let Some(fault) = secrets::weakness(secret, id)
+        {
             problems.warn(&facts.place(key), key, fault);
         }
     }

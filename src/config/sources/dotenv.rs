@@ -37,14 +37,22 @@ struct Logical {
     quoted: Option<String>,
 }
 
+/// Bytes of the first line, its line end included.
+fn line_length(text: &str) -> usize {
+    match text.find('\n') {
+        Some(newline) => newline + 1,
+        None => text.len(),
+    }
+}
+
 fn logical_line(text: &str) -> Logical {
-    let end = text.find('\n').map_or(text.len(), |newline| newline + 1);
+    let end = line_length(text);
     let line = &text[..end];
     if line.trim_start().starts_with('#') {
         return Logical { len: end, quoted: None };
     }
     let Some(equals) = line.find('=') else { return Logical { len: end, quoted: None } };
-    let value_at = equals + 1 + line[equals + 1..].find(|c: char| !matches!(c, ' ' | '\t')).unwrap_or(0);
+    let value_at = line.len() - line[equals + 1..].trim_start_matches([' ', '\t']).len();
     let name = &line[..=equals];
     match text[value_at..].chars().next() {
         Some(quote @ ('"' | '\'')) => quoted_value(text, name, value_at, quote, end),
@@ -66,7 +74,7 @@ fn quoted_value(text: &str, name: &str, value_at: usize, quote: char, line_end: 
     let Some(length) = closing(inside, quote) else { return Logical { len: line_end, quoted: None } };
     let content = &inside[..length];
     let after = &inside[length + 1..];
-    let tail_len = after.find('\n').map_or(after.len(), |newline| newline + 1);
+    let tail_len = line_length(after);
     let tail = after[..tail_len].trim();
     let len = value_at + 1 + length + 1 + tail_len;
     if !tail.is_empty() && !tail.starts_with('#') {
@@ -91,10 +99,14 @@ fn closing(inside: &str, quote: char) -> Option<usize> {
 }
 
 fn escape(literal: &str) -> String {
-    literal
-        .chars()
-        .flat_map(|c| matches!(c, '\\' | '"' | '$').then_some('\\').into_iter().chain([c]))
-        .collect()
+    let mut out = String::with_capacity(literal.len());
+    for c in literal.chars() {
+        if matches!(c, '\\' | '"' | '$') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn escape_dollars(content: &str) -> String {
@@ -152,9 +164,12 @@ mod tests {
         }
     }
 
+    fn pair(name: &str, value: &str) -> Option<(String, String)> {
+        Some((name.to_owned(), value.to_owned()))
+    }
+
     #[test]
     fn quotes_span_lines_and_numbers_are_kept() {
-        let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
         assert_eq!(
             variables("# head\n\nA=1\nB=\"x\ny\"\nbroken\nC='\nz'\n"),
             [(3, pair("A", "1")), (4, pair("B", "x\ny")), (6, None), (7, pair("C", "\nz")),]

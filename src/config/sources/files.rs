@@ -51,11 +51,15 @@ pub(crate) fn read(path: &Path, place: &Place) -> Result<Option<String>, Misread
         let fault = Fault::new("nul-byte", "contains a NUL byte", "save it as UTF-8 text");
         return Err(Box::new((place_of(place, &bytes[..nul]), fault)));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        Box::new((place_of(place, valid), Fault::new("not-utf8", "is not UTF-8", "save it as UTF-8 text")))
-    })?;
-    Ok(Some(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned)))
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let fault = Fault::new("not-utf8", "is not UTF-8", "save it as UTF-8 text");
+            return Err(Box::new((place_of(place, valid), fault)));
+        }
+    };
+    Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()))
 }
 
 fn unreadable(error: &io::Error) -> Fault {
@@ -92,17 +96,19 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The device that people name where they want no file.
+/// True for `/dev/null`, which is accepted as an empty file.
 fn is_null(metadata: &fs::Metadata) -> bool {
-    let null = || fs::metadata("/dev/null");
-    metadata.file_type().is_char_device() && null().is_ok_and(|null| null.rdev() == metadata.rdev())
+    if !metadata.file_type().is_char_device() {
+        return false;
+    }
+    fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == metadata.rdev())
 }
 
 /// The position right after `before`.
 fn place_of(place: &Place, before: &[u8]) -> Place {
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    place.at(line, Some(String::from_utf8_lossy(&before[start..]).chars().count() + 1))
+    let in_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    place.at(line, Some(String::from_utf8_lossy(in_line).chars().count() + 1))
 }
 
 /// Files that hold a secret.
@@ -126,7 +132,8 @@ impl SecretFiles<'_> {
 
     /// The file that is named there.
     pub(crate) fn named_at(&self, place: &Place) -> Option<&Path> {
-        self.read.iter().find(|(named_at, _)| named_at == place).map(|(_, path)| path.as_path())
+        let (_, path) = self.read.iter().find(|(named_at, _)| named_at == place)?;
+        Some(path)
     }
 
     /// Every file, once.
@@ -164,27 +171,28 @@ fn read_secret(path: &Path) -> Result<String, Fault> {
 /// # Errors
 /// A file that is missing or unreadable, holds no certificate, or one that nothing can be verified with.
 pub(crate) fn check_certificates(path: &Path) -> Result<(), Fault> {
-    let fault = |what: &str, fix: &str| Fault::new("ca-file", format!("{} {what}", path.display()), fix);
     let text = match read(path, &Place::default_value()) {
         Ok(Some(text)) => text,
-        Ok(None) => return Err(fault("does not exist", "create it or name another file")),
-        Err(misread) => return Err(fault(&misread.1.message, &misread.1.fix)),
+        Ok(None) => return Err(ca_fault(path, "does not exist", "create it or name another file")),
+        Err(misread) => return Err(ca_fault(path, &misread.1.message, &misread.1.fix)),
     };
     let mut roots = RootCertStore::empty();
     let fix = "write certificates in PEM, each from -----BEGIN CERTIFICATE----- to its END line";
     for (index, certificate) in CertificateDer::pem_slice_iter(text.as_bytes()).enumerate() {
         let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
         if !usable {
-            return Err(fault(
-                &format!("holds a certificate that cannot be read, number {}", index + 1),
-                fix,
-            ));
+            let what = format!("holds a certificate that cannot be read, number {}", index + 1);
+            return Err(ca_fault(path, &what, fix));
         }
     }
     if roots.is_empty() {
-        return Err(fault("holds no certificate", fix));
+        return Err(ca_fault(path, "holds no certificate", fix));
     }
     Ok(())
+}
+
+fn ca_fault(path: &Path, what: &str, fix: &str) -> Fault {
+    Fault::new("ca-file", format!("{} {what}", path.display()), fix)
 }
 
 /// True when every user of the machine may read it.

@@ -33,9 +33,13 @@ pub(crate) fn substitute<'v>(
             rest = after;
         } else if let Some(inside) = tail.strip_prefix('{') {
             named = true;
-            let end = inside.find('}').ok_or_else(|| bad("${ without its }"))?;
-            let (name, default) =
-                inside[..end].split_once(":-").map_or((&inside[..end], None), |(n, d)| (n, Some(d)));
+            let Some((reference, after)) = inside.split_once('}') else {
+                return Err(bad("${ without its }"));
+            };
+            let (name, default) = match reference.split_once(":-") {
+                Some((name, default)) => (name, Some(default)),
+                None => (reference, None),
+            };
             if default.is_some_and(|default| default.contains("${")) {
                 return Err(bad("a variable inside a default"));
             }
@@ -46,7 +50,7 @@ pub(crate) fn substitute<'v>(
                 Some(value) => out.push_str(value),
                 None => missing.push(name.to_owned()),
             }
-            rest = &inside[end + 1..];
+            rest = after;
         } else {
             out.push('$');
             rest = tail;
@@ -77,10 +81,16 @@ mod tests {
         substitute(text, |name| (name == "A").then_some("one"))
     }
 
+    fn resolved(text: &str) -> Result<Substituted, Fault> {
+        Ok(Substituted::Resolved(text.to_owned()))
+    }
+
+    fn literal(text: &str) -> Result<Substituted, Fault> {
+        Ok(Substituted::Literal(text.to_owned()))
+    }
+
     #[test]
     fn forms() {
-        let resolved = |text: &str| Ok(Substituted::Resolved(text.to_owned()));
-        let literal = |text: &str| Ok(Substituted::Literal(text.to_owned()));
         for (text, expected) in [
             ("${A}", resolved("one")),
             ("x${A}y${A}z", resolved("xoneyonez")),

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The texts that a configuration was loaded from. They may hold secrets, so they are never printed.
-#[derive(Clone, Default)]
+/// The texts that a configuration was loaded from.
+#[derive(Debug, Clone, Default)]
 pub struct Texts {
     /// The configuration file.
     pub(crate) config: Option<Text>,
@@ -20,10 +20,25 @@ pub(crate) struct Text {
     pub(crate) text: String,
 }
 
-impl fmt::Debug for Texts {
+impl fmt::Debug for Text {
+    /// The path only: the text may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = |text: &Option<Text>| text.as_ref().map(|text| text.path.clone());
-        f.debug_struct("Texts").field("config", &path(&self.config)).field("env", &path(&self.env)).finish()
+        self.path.fmt(f)
+    }
+}
+
+impl Text {
+    /// True when it reads this variable, as `${NAME}` or `${NAME:-default}`.
+    fn refers_to(&self, name: &str) -> bool {
+        for (at, dollar) in self.text.match_indices("${") {
+            let inside = &self.text[at + dollar.len()..];
+            if let Some(rest) = inside.strip_prefix(name)
+                && rest.starts_with(['}', ':'])
+            {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -33,39 +48,38 @@ impl Texts {
     /// `directory` is where relative paths start.
     #[must_use]
     pub fn losses_since(&self, before: &Self, directory: &Path) -> Vec<String> {
-        let pairs = [(&before.config, &self.config), (&before.env, &self.env)];
-        pairs
-            .into_iter()
-            .filter_map(|(before, now)| loss(before.as_ref()?, now.as_ref(), directory))
-            .collect()
+        let mut losses = Vec::new();
+        for (before, now) in [(&before.config, &self.config), (&before.env, &self.env)] {
+            if let Some(before) = before {
+                losses.extend(loss(before, now.as_ref(), directory));
+            }
+        }
+        losses
     }
 
     /// True when the configuration file reads this variable, as `${NAME}`.
     pub(crate) fn refer_to(&self, name: &str) -> bool {
-        let refers = |text: &Text| {
-            text.text
-                .match_indices("${")
-                .filter_map(|(at, _)| text.text[at + 2..].strip_prefix(name))
-                .any(|rest| rest.starts_with(['}', ':']))
-        };
-        self.config.iter().any(refers)
+        self.config.as_ref().is_some_and(|text| text.refers_to(name))
     }
 }
 
 fn loss(before: &Text, now: Option<&Text>, directory: &Path) -> Option<String> {
     let shown = before.path.display();
-    let same = now.filter(|now| now.path == before.path);
-    let empty = now.filter(|now| is_blank(&now.text) && !is_blank(&before.text));
-    if let Some(empty) = empty {
-        let what = match same {
-            Some(_) => "held settings before and is empty".to_owned(),
-            None => format!("is empty and takes the place of {shown}"),
+    let is_same = now.is_some_and(|now| now.path == before.path);
+    if let Some(now) = now
+        && is_blank(&now.text)
+        && !is_blank(&before.text)
+    {
+        let what = if is_same {
+            "held settings before and is empty".to_owned()
+        } else {
+            format!("is empty and takes the place of {shown}")
         };
-        let shown = empty.path.display();
+        let shown = now.path.display();
         return Some(format!("{shown} {what}; restore it, or restart to run without them"));
     }
     let what = match directory.join(&before.path).symlink_metadata() {
-        _ if same.is_some() => return None,
+        _ if is_same => return None,
         // Another file takes its place while it is still there.
         Ok(_) if now.is_some() => return None,
         Ok(_) => "cannot be read",
@@ -89,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_another_one_takes_the_place_of_is_lost_only_when_it_is_gone() {
+    fn a_replaced_file_is_lost_only_when_it_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let (before, now) = (texts("config/config.yaml", "a: 1"), texts("config.yaml", "a: 2"));
         let gone = "config/config.yaml was read before and is gone; restore it, or restart to run without it"

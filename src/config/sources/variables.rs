@@ -14,7 +14,7 @@ pub(crate) fn dotenv_path(sources: &Sources) -> Option<&Path> {
     sources.env_file.as_deref().or(found)
 }
 
-/// Reads `.env`, or takes its text as it is in force.
+/// Reads `.env`, or takes the text that the sources already hold.
 pub(crate) fn dotenv_text(sources: &Sources, problems: &mut Problems) -> Option<Text> {
     if let Some(texts) = &sources.texts {
         return texts.env.clone();
@@ -70,12 +70,14 @@ impl Variables {
 
     /// The value of a variable.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|(value, _)| value.as_str())
+        let (value, _) = self.0.get(name)?;
+        Some(value)
     }
 
     /// The value of a variable and its place.
     pub(crate) fn find(&self, name: &str) -> Option<(&str, &Place)> {
-        self.0.get(name).map(|(value, place)| (value.as_str(), place))
+        let (value, place) = self.0.get(name)?;
+        Some((value, place))
     }
 
     /// Every variable by name.

@@ -7,10 +7,13 @@ const MAX_MODEL: usize = 128;
 
 /// `[a-z0-9][a-z0-9._-]{0,63}`: a name that is a label value, a part of a path and of `provider/model`.
 pub(crate) fn is_name(name: &str) -> bool {
-    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     name.len() <= 64
-        && name.bytes().next().is_some_and(lower)
-        && name.bytes().all(|byte| lower(byte) || b"._-".contains(&byte))
+        && name.bytes().next().is_some_and(is_lower_or_digit)
+        && name.bytes().all(|byte| is_lower_or_digit(byte) || b"._-".contains(&byte))
+}
+
+fn is_lower_or_digit(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
 /// A model as its upstream calls it.
@@ -31,10 +34,8 @@ pub(crate) fn check_model(name: &str) -> Result<(), Fault> {
 
 /// The nearest of some names, where one is near enough to be meant.
 pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .map(|(_, candidate)| candidate)
+    let known = known.into_iter();
+    let distances = known.map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate));
+    let (distance, candidate) = distances.min()?;
+    (distance <= 1 + candidate.len() / 4).then_some(candidate)
 }

@@ -59,11 +59,16 @@ pub(crate) fn read(text: &str) -> Result<Option<Secret>, Fault> {
     Ok(Some(Secret::new(text)))
 }
 
-/// A key that can be guessed: a placeholder that everybody knows, or one that is short, which is then called `short_id`.
+/// A key that can be guessed: a placeholder from documentation, or a short one, whose fault has the id `short_id`.
 pub(crate) fn weakness(secret: &Secret, short_id: &'static str) -> Option<Fault> {
-    let is_short = secret.expose().chars().count() < MIN_KEY;
+    if let Some(fault) = placeholder(secret, MAKE_ONE) {
+        return Some(fault);
+    }
+    if secret.expose().chars().count() >= MIN_KEY {
+        return None;
+    }
     let what = format!("shorter than {MIN_KEY} characters, so it can be guessed");
-    placeholder(secret, MAKE_ONE).or_else(|| is_short.then(|| Fault::new(short_id, what, MAKE_ONE)))
+    Some(Fault::new(short_id, what, MAKE_ONE))
 }
 
 /// Fault of a key as documentation prints it; a warning, so that its examples can be tried.
@@ -72,8 +77,7 @@ pub(crate) fn placeholder(secret: &Secret, fix: &str) -> Option<Fault> {
     let is_one = text.starts_with('<') && text.ends_with('>')
         || PLACEHOLDERS.contains(&text.as_str())
         || PLACEHOLDER_STARTS.iter().any(|start| text.starts_with(start));
-    let what = "a placeholder from documentation, not a key";
-    is_one.then(|| Fault::new("placeholder-key", what, fix))
+    is_one.then_some(Fault::new("placeholder-key", "a placeholder from documentation, not a key", fix))
 }
 
 /// Refuses a key that is the name of a variable in place of its value, as YAML gives it; `$$` begins a literal dollar.
@@ -81,7 +85,7 @@ pub(crate) fn placeholder(secret: &Secret, fix: &str) -> Option<Fault> {
 /// # Errors
 /// `$NAME`, `$(NAME)` and `os.environ/NAME`; the text is not repeated, it may be a key after all.
 pub(crate) fn check_in_yaml(text: &str) -> Result<(), Fault> {
-    reference(text).map_or(Ok(()), |form| Err(named_variable(form, "write ${NAME}")))
+    refuse_reference(text, "write ${NAME}")
 }
 
 /// The same for a key in a variable, where nothing is expanded.
@@ -89,13 +93,13 @@ pub(crate) fn check_in_yaml(text: &str) -> Result<(), Fault> {
 /// # Errors
 /// The same, and `${NAME}`.
 pub(crate) fn check_in_variable(text: &str) -> Result<(), Fault> {
-    let fix = "write the key itself: only the YAML file expands variables, as ${NAME}";
-    reference(text).map_or(Ok(()), |form| Err(named_variable(form, fix)))
+    refuse_reference(text, "write the key itself: only the YAML file expands variables, as ${NAME}")
 }
 
-fn named_variable(form: &str, fix: &str) -> Fault {
+fn refuse_reference(text: &str, fix: &str) -> Result<(), Fault> {
+    let Some(form) = reference(text) else { return Ok(()) };
     let what = format!("the name of a variable in place of its value ({form})");
-    Fault::new("key-reference", what, fix)
+    Err(Fault::new("key-reference", what, fix))
 }
 
 /// The form in which a whole text names a variable.
@@ -111,7 +115,7 @@ fn reference(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Stands for a key that `--assume-set` takes for set; nothing is ever sent with it.
+/// Placeholder of a key that `--assume-set` takes for set; nothing is ever sent with it.
 pub(crate) fn assumed() -> Secret {
     Secret::new("taken for set, never sent")
 }

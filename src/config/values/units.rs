@@ -23,14 +23,14 @@ pub(crate) fn flag(text: &str) -> Option<bool> {
 /// A whole number without a sign; one too large for 64 bits is the largest.
 pub(crate) fn number(text: &str) -> Option<u64> {
     let digits = text.trim();
-    is_digits(digits).then(|| digits.parse().unwrap_or(u64::MAX))
+    if is_digits(digits) { Some(digits.parse().unwrap_or(u64::MAX)) } else { None }
 }
 
 /// A number without a sign that may have a fraction, such as `2` or `0.25`.
 pub(crate) fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    (is_digits(whole) && is_digits(fraction)).then(|| text.parse().ok())?
+    if is_digits(whole) && is_digits(fraction) { text.parse().ok() } else { None }
 }
 
 /// USD per million tokens in picodollars per token: exact, so no more than six decimals.
@@ -40,7 +40,8 @@ pub(crate) fn price(text: &str) -> Option<u64> {
     if !is_digits(whole) || !is_digits(fraction) || fraction.len() > PRICE_DECIMALS {
         return None;
     }
-    format!("{whole}{fraction:0<PRICE_DECIMALS$}").parse().ok().filter(|price| *price <= MAX_PRICE)
+    let price: u64 = format!("{whole}{fraction:0<PRICE_DECIMALS$}").parse().ok()?;
+    (price <= MAX_PRICE).then_some(price)
 }
 
 /// A price as [`price`] reads it.
@@ -54,10 +55,14 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The leading digits, and the rest.
+fn split_digits(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
 /// Bytes: `10M`, `512K`, `1G`, `64KiB`, `64KB` or a bare number. Units count in 1024.
 pub(crate) fn size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (digits, unit) = split_digits(text.trim());
     let scale: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" | "kb" | "kib" => 1 << 10,
@@ -77,7 +82,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {
-        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (digits, tail) = split_digits(rest);
         let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
         let count = number(digits)?;
         let part = match unit {
@@ -95,10 +100,12 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 
 /// A size as [`size`] reads it, in the largest unit that divides it.
 pub(crate) fn show_size(bytes: u64) -> String {
-    [(30, "G"), (20, "M"), (10, "K")]
-        .into_iter()
-        .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift)
-        .map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+    for (shift, unit) in [(30, "G"), (20, "M"), (10, "K")] {
+        if bytes > 0 && bytes.trailing_zeros() >= shift {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    bytes.to_string()
 }
 
 /// A duration as [`duration`] reads it.

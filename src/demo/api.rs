@@ -23,7 +23,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// Between two pieces of demo-cut, so that the first ones are on their way when it breaks.
 const CUT_PACE: Duration = Duration::from_millis(10);
 
-/// Length of an embedding unless `dimensions` says otherwise, and at most.
+/// Length of an embedding without `dimensions`, and the limit of `dimensions`.
 const DIMENSIONS: (usize, usize) = (256, 3072);
 
 type Request = Map<String, Value>;
@@ -31,59 +31,74 @@ type Request = Map<String, Value>;
 /// Every route of the demo.
 pub(crate) fn router() -> Router {
     Router::new()
-        .route("/v1/models", get(async || json_response(&models())))
-        .route("/v1/models/{id}", get(async |Path(id): Path<String>| finished(one_model(&id))))
-        .route(
-            "/v1/chat/completions",
-            post(async |body: Bytes| finished(text(TextEndpoint::Chat, &body).await)),
-        )
-        .route(
-            "/v1/completions",
-            post(async |body: Bytes| finished(text(TextEndpoint::Completions, &body).await)),
-        )
-        .route(
-            "/v1/responses",
-            post(async |body: Bytes| finished(text(TextEndpoint::Responses, &body).await)),
-        )
-        .route("/v1/messages", post(async |body: Bytes| finished(text(TextEndpoint::Messages, &body).await)))
-        .route("/v1/messages/count_tokens", post(async |body: Bytes| finished(count_tokens(&body).await)))
-        .route("/v1/embeddings", post(async |body: Bytes| finished(embeddings(&body).await)))
-        .route("/v1/rerank", post(async |body: Bytes| finished(rerank(&body).await)))
-        .fallback(async |method: Method, uri: Uri| {
-            Refusal::unknown_route(method.as_str(), uri.path()).response()
-        })
+        .route("/v1/models", get(models))
+        .route("/v1/models/{id}", get(one_model))
+        .route("/v1/chat/completions", post(chat))
+        .route("/v1/completions", post(completions))
+        .route("/v1/responses", post(responses))
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
+        .route("/v1/embeddings", post(embeddings))
+        .route("/v1/rerank", post(rerank))
+        .fallback(unknown_route)
         .layer(DefaultBodyLimit::disable())
 }
 
-fn finished(completion: Result<Response, Refusal>) -> Response {
-    completion.unwrap_or_else(|refusal| refusal.response())
+async fn unknown_route(method: Method, uri: Uri) -> Refusal {
+    Refusal::unknown_route(method.as_str(), uri.path())
 }
 
-fn models() -> Value {
-    json!({"object": "list", "data": super::MODELS.iter().map(|id| model(id)).collect::<Vec<_>>()})
+async fn models() -> Response {
+    let models: Vec<Value> = super::MODELS.iter().copied().map(model).collect();
+    json_response(&json!({"object": "list", "data": models}))
 }
 
 fn model(id: &str) -> Value {
     json!({"id": id, "object": "model", "created": 1_767_225_600, "owned_by": "aurora"})
 }
 
-fn one_model(id: &str) -> Result<Response, Refusal> {
-    let known = super::MODELS.iter().find(|known| **known == id).ok_or_else(|| Refusal::unknown_model(id))?;
-    Ok(json_response(&model(known)))
+async fn one_model(Path(id): Path<String>) -> Result<Response, Refusal> {
+    Ok(json_response(&model(known(&id)?)))
+}
+
+fn known(id: &str) -> Result<&'static str, Refusal> {
+    match super::MODELS.iter().find(|known| **known == id) {
+        Some(known) => Ok(known),
+        None => Err(Refusal::unknown_model(id)),
+    }
+}
+
+async fn chat(body: Bytes) -> Result<Response, Refusal> {
+    text(TextEndpoint::Chat, &body).await
+}
+
+async fn completions(body: Bytes) -> Result<Response, Refusal> {
+    text(TextEndpoint::Completions, &body).await
+}
+
+async fn responses(body: Bytes) -> Result<Response, Refusal> {
+    text(TextEndpoint::Responses, &body).await
+}
+
+async fn messages(body: Bytes) -> Result<Response, Refusal> {
+    text(TextEndpoint::Messages, &body).await
 }
 
 /// The request and its model, unless that one is unknown or fails at once.
 async fn admitted(body: &[u8]) -> Result<(Request, &'static str), Refusal> {
     let request: Request = serde_json::from_slice(body)
         .map_err(|error| Refusal::invalid(None, format!("The body is not a JSON object: {error}.")))?;
-    let name = request.get("model").and_then(Value::as_str);
-    let name = name.ok_or_else(|| Refusal::invalid(Some("model"), "you must provide a model parameter"))?;
-    let known = super::MODELS.iter().find(|known| **known == name);
-    let model = *known.ok_or_else(|| Refusal::unknown_model(name))?;
+    let Some(name) = request.get("model").and_then(Value::as_str) else {
+        return Err(Refusal::invalid(Some("model"), "you must provide a model parameter"));
+    };
+    let model = known(name)?;
     if model == "demo-slow" {
         tokio::time::sleep(SLOWNESS).await;
     }
-    Refusal::of_model(model).map_or(Ok((request, model)), Err)
+    match Refusal::of_model(model) {
+        Some(refusal) => Err(refusal),
+        None => Ok((request, model)),
+    }
 }
 
 async fn text(kind: TextEndpoint, body: &[u8]) -> Result<Response, Refusal> {
@@ -107,12 +122,12 @@ fn wants_usage(request: &Request) -> bool {
 }
 
 fn head(model: &str, include_usage: bool) -> Head {
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Head { id: uuid::Uuid::now_v7().simple().to_string(), created, model: model.to_owned(), include_usage }
 }
 
-async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
-    let (request, model) = admitted(body).await?;
+async fn embeddings(body: Bytes) -> Result<Response, Refusal> {
+    let (request, model) = admitted(&body).await?;
     if matches!(model, "demo-chat" | "demo-fast") {
         return Err(Refusal::invalid(
             Some("model"),
@@ -121,58 +136,69 @@ async fn embeddings(body: &[u8]) -> Result<Response, Refusal> {
     }
     let input = member(&request, "input")?;
     let texts = completion::texts(input);
-    let dimensions = request
-        .get("dimensions")
-        .and_then(Value::as_u64)
-        .map_or(DIMENSIONS.0, |size| usize::try_from(size).unwrap_or(DIMENSIONS.1).clamp(1, DIMENSIONS.1));
+    let dimensions = match request.get("dimensions").and_then(Value::as_u64) {
+        Some(size) => usize::try_from(size).unwrap_or(DIMENSIONS.1).clamp(1, DIMENSIONS.1),
+        None => DIMENSIONS.0,
+    };
     let packed = request.get("encoding_format").and_then(Value::as_str) == Some("base64");
-    let rows = texts.iter().enumerate().map(|(index, text)| {
+    let mut rows = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
         let vector = completion::embedding(text, dimensions);
-        json!({"object": "embedding", "index": index, "embedding": if packed { base64(&vector) } else { json!(vector) }})
-    });
+        let vector = if packed { base64(&vector) } else { json!(vector) };
+        rows.push(json!({"object": "embedding", "index": index, "embedding": vector}));
+    }
     let tokens = completion::count(&texts);
     let whole = json!({
-        "object": "list", "data": rows.collect::<Vec<_>>(), "model": model,
+        "object": "list", "data": rows, "model": model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     });
     Ok(if model == "demo-cut" { cut_response(&whole) } else { json_response(&whole) })
 }
 
 /// The documents in the order of their likeness to the query, by the words they share.
-async fn rerank(body: &[u8]) -> Result<Response, Refusal> {
-    let (request, model) = admitted(body).await?;
+async fn rerank(body: Bytes) -> Result<Response, Refusal> {
+    let (request, model) = admitted(&body).await?;
     let query = completion::texts(member(&request, "query")?).join(" ");
     let documents = completion::texts(member(&request, "documents")?);
     let query_vector = completion::embedding(&query, DIMENSIONS.0);
-    let likeness = |text: &String| {
-        let vector = completion::embedding(text, DIMENSIONS.0);
-        query_vector.iter().zip(vector).map(|(one, other)| one * other).sum::<f32>()
-    };
-    let mut results: Vec<(usize, f32)> = documents.iter().map(likeness).enumerate().collect();
-    results.sort_by(|one, other| other.1.total_cmp(&one.1));
-    if let Some(most) = request.get("top_n").and_then(Value::as_u64) {
-        results.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    let mut scores = Vec::new();
+    for (index, document) in documents.iter().enumerate() {
+        let vector = completion::embedding(document, DIMENSIONS.0);
+        scores.push((index, likeness(&query_vector, &vector)));
     }
-    let results = results.into_iter().map(|(index, score)| json!({"index": index, "relevance_score": score}));
+    scores.sort_by(|one, other| other.1.total_cmp(&one.1));
+    if let Some(most) = request.get("top_n").and_then(Value::as_u64) {
+        scores.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    }
+    let mut results = Vec::new();
+    for (index, score) in scores {
+        results.push(json!({"index": index, "relevance_score": score}));
+    }
     let tokens = completion::count(&documents) + completion::count(&[query]);
-    let results: Vec<Value> = results.collect();
     Ok(json_response(&json!({"model": model, "results": results, "usage": {"total_tokens": tokens}})))
 }
 
-async fn count_tokens(body: &[u8]) -> Result<Response, Refusal> {
-    let (request, _) = admitted(body).await?;
+/// Cosine of the angle between two unit vectors.
+fn likeness(one: &[f32], other: &[f32]) -> f32 {
+    one.iter().zip(other).map(|(one, other)| one * other).sum()
+}
+
+async fn count_tokens(body: Bytes) -> Result<Response, Refusal> {
+    let (request, _) = admitted(&body).await?;
     let tokens = completion::count(&completion::texts(member(&request, "messages")?));
     Ok(json_response(&json!({"input_tokens": tokens})))
 }
 
 /// A member that a request must have.
 fn member<'a>(request: &'a Request, name: &'static str) -> Result<&'a Value, Refusal> {
-    let missing = || Refusal::invalid(Some(name), format!("Missing required parameter: '{name}'."));
-    request.get(name).ok_or_else(missing)
+    match request.get(name) {
+        Some(member) => Ok(member),
+        None => Err(Refusal::invalid(Some(name), format!("Missing required parameter: '{name}'."))),
+    }
 }
 
 fn base64(vector: &[f32]) -> Value {
-    let bytes: Vec<u8> = vector.iter().flat_map(|component| component.to_le_bytes()).collect();
+    let bytes: Vec<u8> = vector.iter().copied().flat_map(f32::to_le_bytes).collect();
     Value::String(base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
@@ -210,9 +236,11 @@ fn typed(content_type: &'static str, body: Body) -> Response {
 
 /// Sends piece by piece, `pace` apart; one that breaks fails at its end, which closes the connection.
 fn paced(pieces: Vec<String>, pace: Duration, breaks: bool) -> Body {
-    let end = breaks.then(|| Err(io::Error::other("demo-cut breaks here")));
-    let steps = pieces.into_iter().map(|piece| Ok(Bytes::from(piece))).chain(end).enumerate();
-    Body::from_stream(stream::iter(steps).then(move |(number, step)| async move {
+    let mut steps: Vec<io::Result<Bytes>> = pieces.into_iter().map(Bytes::from).map(Ok).collect();
+    if breaks {
+        steps.push(Err(io::Error::other("demo-cut breaks here")));
+    }
+    Body::from_stream(stream::iter(steps).enumerate().then(move |(number, step)| async move {
         if number > 0 && !pace.is_zero() {
             tokio::time::sleep(pace).await;
         }

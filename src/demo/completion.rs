@@ -82,21 +82,29 @@ pub(crate) fn texts(prompt: &Value) -> Vec<String> {
 pub(crate) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
     let mut vector = vec![0.0_f32; dimensions];
     for word in text.split_whitespace() {
-        let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let mut state = hash;
+        // FNV-1a of the word seeds a linear congruential generator.
+        let mut state = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in word.bytes() {
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
         for component in &mut vector {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let [high, ..] = state.to_be_bytes();
             *component += f32::from(high) - 127.5;
         }
     }
-    let length = vector.iter().map(|component| component * component).sum::<f32>().sqrt();
+    let length = square(&vector).sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|component| *component /= length);
+        for component in &mut vector {
+            *component /= length;
+        }
     }
     vector
+}
+
+/// Square of a vector's length.
+fn square(vector: &[f32]) -> f32 {
+    vector.iter().map(|component| component * component).sum()
 }
 
 #[cfg(test)]
@@ -140,7 +148,7 @@ mod tests {
         let (one, other) = (embedding("cat", 8), embedding("dog", 8));
         assert_eq!(one, embedding("cat", 8));
         assert_ne!(one, other);
-        let length: f32 = one.iter().map(|component| component * component).sum();
+        let length = square(&one);
         assert!((length - 1.0).abs() < 1e-5, "{length}");
         assert_eq!(embedding("", 2), [0.0, 0.0]);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 /// Delay of demo-slow.
@@ -62,15 +62,17 @@ impl Refusal {
             _ => None,
         }
     }
+}
 
-    pub(crate) fn response(&self) -> Response {
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
         let Self { status, kind, code, param, message } = self;
         let body = json!({"error": {"message": message, "type": kind, "param": param, "code": code}});
         let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = *status;
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-        if *status == StatusCode::TOO_MANY_REQUESTS {
+        if status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
         }
         response

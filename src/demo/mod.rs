@@ -16,7 +16,7 @@ use axum::serve::ListenerExt as _;
 use tokio::sync::oneshot;
 use url::Url;
 
-/// Models of the demo. The last four fail as their names say.
+/// Models of the demo. The last four fail as named.
 pub const MODELS: &[&str] =
     &["demo-chat", "demo-fast", "demo-embed", "demo-429", "demo-500", "demo-slow", "demo-cut"];
 

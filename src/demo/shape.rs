@@ -90,22 +90,25 @@ impl TextEndpoint {
     }
 
     fn chunks(self, head: &Head, completion: &Completion) -> Vec<String> {
-        let start = (self == Self::Chat).then(
-            || json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}),
-        );
-        let token = |token: &String| match self {
-            Self::Chat => json!({"index": 0, "delta": {"content": token}, "finish_reason": null}),
-            _ => json!({"index": 0, "text": token, "logprobs": null, "finish_reason": null}),
-        };
-        let end = match self {
-            Self::Chat => json!({"index": 0, "delta": {}, "finish_reason": finish_reason(completion)}),
-            _ => {
-                json!({"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason(completion)})
+        let mut choices = Vec::new();
+        let end = finish_reason(completion);
+        if self == Self::Chat {
+            let start = json!({"role": "assistant", "content": ""});
+            choices.push(json!({"index": 0, "delta": start, "finish_reason": null}));
+            for token in &completion.tokens {
+                choices.push(json!({"index": 0, "delta": {"content": token}, "finish_reason": null}));
             }
-        };
-        let choices = start.into_iter().chain(completion.tokens.iter().map(token)).chain([end]);
-        let mut events: Vec<String> =
-            choices.map(|choice| data(&self.chunk(head, &json!([choice]), &Value::Null))).collect();
+            choices.push(json!({"index": 0, "delta": {}, "finish_reason": end}));
+        } else {
+            for token in &completion.tokens {
+                choices.push(json!({"index": 0, "text": token, "logprobs": null, "finish_reason": null}));
+            }
+            choices.push(json!({"index": 0, "text": "", "logprobs": null, "finish_reason": end}));
+        }
+        let mut events = Vec::new();
+        for choice in choices {
+            events.push(data(&self.chunk(head, &json!([choice]), &Value::Null)));
+        }
         if head.include_usage {
             events.push(data(&self.chunk(head, &json!([]), &usage(completion))));
         }
@@ -152,26 +155,37 @@ fn response_object(head: &Head, completion: Option<&Completion>) -> Value {
         Some(completion) if completion.cut_short => "incomplete",
         Some(_) => "completed",
     };
-    let cut_short = completion.is_some_and(|completion| completion.cut_short);
+    let output: Vec<Value> = match completion {
+        None => Vec::new(),
+        Some(completion) => vec![message(head, status, Some(completion))],
+    };
+    let incomplete_details = match status {
+        "incomplete" => json!({"reason": "max_output_tokens"}),
+        _ => Value::Null,
+    };
     json!({
         "id": format!("resp_{}", head.id), "object": "response", "created_at": head.created, "status": status,
         "model": head.model, "error": null, "instructions": null, "metadata": {},
-        "incomplete_details": cut_short.then(|| json!({"reason": "max_output_tokens"})),
-        "output": completion.map(|completion| vec![message(head, status, Some(completion))]).unwrap_or_default(),
+        "incomplete_details": incomplete_details, "output": output,
         "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
-        "usage": completion.map(|completion| {
-            let (input, output) = (completion.input_tokens, completion.output_tokens());
-            json!({
-                "input_tokens": input, "input_tokens_details": {"cached_tokens": 0},
-                "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0},
-                "total_tokens": input + output,
-            })
-        }),
+        "usage": completion.map(response_usage),
+    })
+}
+
+fn response_usage(completion: &Completion) -> Value {
+    let (input, output) = (completion.input_tokens, completion.output_tokens());
+    json!({
+        "input_tokens": input, "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": input + output,
     })
 }
 
 fn message(head: &Head, status: &str, completion: Option<&Completion>) -> Value {
-    let content: Vec<Value> = completion.map(|completion| part(&completion.text())).into_iter().collect();
+    let content: Vec<Value> = match completion {
+        None => Vec::new(),
+        Some(completion) => vec![part(&completion.text())],
+    };
     json!({
         "id": format!("msg_{}", head.id), "type": "message", "role": "assistant", "status": status,
         "content": content,
@@ -184,33 +198,33 @@ fn part(text: &str) -> Value {
 
 fn response_events(head: &Head, completion: &Completion) -> Vec<String> {
     let end = if completion.cut_short { "incomplete" } else { "completed" };
-    let item = format!("msg_{}", head.id);
-    let in_part = |kind: &str, member: &str, value: Value| {
-        let mut event = json!({
-            "type": format!("response.{kind}"), "item_id": item, "output_index": 0, "content_index": 0,
-        });
-        event[member] = value;
-        event
-    };
     let mut events = vec![
         json!({"type": "response.created", "response": response_object(head, None)}),
         json!({"type": "response.in_progress", "response": response_object(head, None)}),
         json!({"type": "response.output_item.added", "output_index": 0, "item": message(head, "in_progress", None)}),
-        in_part("content_part.added", "part", part("")),
+        part_event(head, "content_part.added", "part", &part("")),
     ];
-    events.extend(completion.tokens.iter().map(|token| in_part("output_text.delta", "delta", json!(token))));
+    for token in &completion.tokens {
+        events.push(part_event(head, "output_text.delta", "delta", &json!(token)));
+    }
     events.extend([
-        in_part("output_text.done", "text", json!(completion.text())),
-        in_part("content_part.done", "part", part(&completion.text())),
+        part_event(head, "output_text.done", "text", &json!(completion.text())),
+        part_event(head, "content_part.done", "part", &part(&completion.text())),
         json!({"type": "response.output_item.done", "output_index": 0, "item": message(head, end, Some(completion))}),
         json!({"type": format!("response.{end}"), "response": response_object(head, Some(completion))}),
     ]);
-    events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect()
+    for (number, event) in events.iter_mut().enumerate() {
+        event["sequence_number"] = json!(number);
+    }
+    events.iter().map(named).collect()
 }
 
-fn numbered(number: usize, mut event: Value) -> String {
-    event["sequence_number"] = json!(number);
-    named(&event)
+/// An event about the only part of the only item.
+fn part_event(head: &Head, kind: &str, member: &str, value: &Value) -> Value {
+    json!({
+        "type": format!("response.{kind}"), "item_id": format!("msg_{}", head.id),
+        "output_index": 0, "content_index": 0, member: value,
+    })
 }
 
 /// An event that is named like its type.
@@ -233,12 +247,14 @@ fn stop_reason(completion: &Completion) -> &'static str {
 fn message_events(head: &Head, completion: &Completion) -> Vec<String> {
     let begun = json!({"input_tokens": completion.input_tokens, "output_tokens": 1});
     let start = message_object(head, &json!([]), &Value::Null, &begun);
-    let delta = |token: &String| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": token}});
     let mut events = vec![
         json!({"type": "message_start", "message": start}),
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
     ];
-    events.extend(completion.tokens.iter().map(delta));
+    for token in &completion.tokens {
+        let delta = json!({"type": "text_delta", "text": token});
+        events.push(json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+    }
     events.extend([
         json!({"type": "content_block_stop", "index": 0}),
         json!({

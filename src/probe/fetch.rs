@@ -91,13 +91,17 @@ pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Res
     let receiving = timeout_at(deadline, receive(&mut response, &mut body, limits.max_size)).await;
     let total = start.elapsed();
     let received = body.len();
-    let whole = receiving.unwrap_or(Err(BodyFault::Timeout(limits.timeout)));
     let encoding = header(&response, CONTENT_ENCODING);
+    let body = match receiving {
+        Ok(Ok(())) => decode(body, encoding.as_deref(), limits.max_size),
+        Ok(Err(fault)) => Err(fault),
+        Err(_elapsed) => Err(BodyFault::Timeout(limits.timeout)),
+    };
     Ok(Fetched {
         status: response.status(),
         content_type: header(&response, CONTENT_TYPE),
         location: header(&response, LOCATION),
-        body: whole.and_then(|()| decode(body, encoding.as_deref(), limits.max_size)),
+        body,
         encoding,
         first_byte,
         total,
@@ -105,7 +109,7 @@ pub(crate) async fn fetch(url: &Url, headers: &HeaderMap, limits: Limits) -> Res
     })
 }
 
-/// Addresses of the host. Resolved here and not in the client, to tell a failed resolution from other failures.
+/// Addresses of the host. Resolved here and not in the client, to distinguish a failed resolution from other failures.
 async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Unreachable> {
     let port = url.port_or_known_default().unwrap_or_default();
     match url.host() {
@@ -120,12 +124,11 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Unreachable> {
 }
 
 fn client(url: &Url, addresses: &[SocketAddr]) -> Result<Client, Unreachable> {
-    let tls = |error: &(dyn Error + 'static)| Unreachable::Tls(innermost(error).to_string());
     let config = match url.scheme() {
         "https" => client_config(None),
         _ => client_config_without_roots(),
     };
-    let config = config.map_err(|error| tls(&error))?;
+    let config = config.map_err(|error| tls_failure(&error))?;
     Client::builder()
         .http1_only()
         .no_proxy()
@@ -135,7 +138,11 @@ fn client(url: &Url, addresses: &[SocketAddr]) -> Result<Client, Unreachable> {
         .tls_backend_preconfigured(config)
         .resolve_to_addrs(url.host_str().unwrap_or_default(), addresses)
         .build()
-        .map_err(|error| tls(&error))
+        .map_err(|error| tls_failure(&error))
+}
+
+fn tls_failure(error: &(dyn Error + 'static)) -> Unreachable {
+    Unreachable::Tls(innermost(error).to_string())
 }
 
 async fn receive(response: &mut Response, body: &mut Vec<u8>, max_size: usize) -> Result<(), BodyFault> {
@@ -167,7 +174,8 @@ fn decode(body: Vec<u8>, encoding: Option<&str>, max_size: usize) -> Result<Vec<
 }
 
 fn header(response: &Response, name: HeaderName) -> Option<String> {
-    response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    let value = response.headers().get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 fn explain(error: &reqwest::Error) -> Unreachable {

@@ -123,21 +123,26 @@ pub(crate) fn response(
     body: Result<&[u8], &&BodyFault>,
 ) -> Result<Exposition, Finding> {
     let status = response.status;
+    if status.is_redirection()
+        && let Some(location) = &response.location
+    {
+        return Err(Finding::new(Reason::Redirect, redirected(target, status, location)));
+    }
     match status {
-        StatusCode::OK => exposition(response, body.map_err(|fault| body_fault(fault))?),
+        StatusCode::OK => match body {
+            Ok(body) => exposition(response, body),
+            Err(fault) => Err(body_fault(fault)),
+        },
         StatusCode::NOT_FOUND => Err(Finding::new(Reason::Disabled, not_found(target))),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Err(Finding::new(Reason::Unauthorized, unauthorized(target, status)))
         }
-        _ if status.is_redirection() && response.location.is_some() => {
-            Err(Finding::new(Reason::Redirect, redirected(target, status, response.location.as_deref())))
-        }
         _ => {
-            let first = body.ok().and_then(first_line).map(|line| format!(", and begins with {line}"));
-            let message = format!(
-                "the response is {status}, not 200 OK{}; is a proxy in between?",
-                first.unwrap_or_default()
-            );
+            let first = match body.ok().and_then(first_line) {
+                Some(line) => format!(", and begins with {line}"),
+                None => String::new(),
+            };
+            let message = format!("the response is {status}, not 200 OK{first}; is a proxy in between?");
             Err(Finding::new(Reason::NotExposition, message))
         }
     }
@@ -146,30 +151,38 @@ pub(crate) fn response(
 /// Finding for the requirements that do not hold.
 pub(crate) fn requirements(checked: &[Checked]) -> Option<Finding> {
     let failed = checked.iter().filter(|checked| !checked.ok).map(Checked::explain).collect::<Vec<_>>();
-    (!failed.is_empty()).then(|| Finding::new(Reason::Require, failed.join("; ")))
+    if failed.is_empty() {
+        return None;
+    }
+    Some(Finding::new(Reason::Require, failed.join("; ")))
 }
 
 fn exposition(response: &Fetched, body: &[u8]) -> Result<Exposition, Finding> {
-    let got = response.content_type.as_deref();
-    let media_type =
-        got.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
-    let foreign = |what: String| {
-        let message = format!("{what}; is a proxy in between, or another program at this address?");
-        Err(Finding::new(Reason::NotExposition, message))
-    };
-    let Some(first) = first_line(body) else { return foreign("the response is empty".to_owned()) };
-    if media_type.as_deref() != Some("text/plain") {
-        let got = got.map_or("no content type".to_owned(), |got| format!("content type {got}"));
-        return foreign(format!("not an exposition: {got}, not text/plain; it begins with {first}"));
+    let Some(first) = first_line(body) else { return Err(foreign("the response is empty")) };
+    let content_type = response.content_type.as_deref();
+    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("text/plain") {
+        let found = match content_type {
+            Some(content_type) => format!("content type {content_type}"),
+            None => "no content type".to_owned(),
+        };
+        let problem = format!("not an exposition: {found}, not text/plain; it begins with {first}");
+        return Err(foreign(&problem));
     }
     match parse(body) {
         Ok(exposition) => Ok(exposition),
-        Err(_) if !has_metadata(body) => foreign(format!("not an exposition: it begins with {first}")),
+        Err(_) if !has_metadata(body) => Err(foreign(&format!("not an exposition: it begins with {first}"))),
         Err(malformed) => Err(Finding::new(
             Reason::Malformed,
             format!("malformed exposition: {malformed}; Prometheus may drop the whole scrape"),
         )),
     }
+}
+
+/// Finding for a response that another program sent.
+fn foreign(problem: &str) -> Finding {
+    let message = format!("{problem}; is a proxy in between, or another program at this address?");
+    Finding::new(Reason::NotExposition, message)
 }
 
 fn has_metadata(body: &[u8]) -> bool {
@@ -259,9 +272,11 @@ fn unauthorized(target: &Target, status: StatusCode) -> String {
     )
 }
 
-fn redirected(target: &Target, status: StatusCode, location: Option<&str>) -> String {
-    let goal = location.and_then(|location| target.url.join(location).ok());
-    let goal = goal.map_or("an invalid Location".to_owned(), |url| shown(&url));
+fn redirected(target: &Target, status: StatusCode, location: &str) -> String {
+    let goal = match target.url.join(location) {
+        Ok(url) => shown(&url),
+        Err(_) => "an invalid Location".to_owned(),
+    };
     format!(
         "{status}: redirected to {goal}; use that URL for the probe and for Prometheus: redirects are not \
              followed"

@@ -20,7 +20,7 @@ pub use require::{Checked, Requirement};
 pub use summary::{Bucket, LabelSets, Model, Summary, Tokens};
 pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
 
-use crate::metrics::parser::{Exposition, Sample};
+use crate::metrics::parser::Exposition;
 use fetch::Limits;
 
 /// Options of a probe.
@@ -106,12 +106,14 @@ pub async fn probe(targets: &[Target], options: &Options) -> Vec<Report> {
 
 async fn probe_one(target: &Target, options: &Options) -> Report {
     let first = scrape(target, options).await;
-    let Some(over) = options.over.filter(|_| first.finding.is_none()) else {
-        return first.report(target, options, None);
-    };
-    tokio::time::sleep(over).await;
-    let second = scrape(target, options).await;
-    second.report(target, options, Some(&first))
+    match options.over {
+        Some(over) if first.finding.is_none() => {
+            tokio::time::sleep(over).await;
+            let second = scrape(target, options).await;
+            second.report(target, options, Some(&first))
+        }
+        _ => first.report(target, options, None),
+    }
 }
 
 /// One classified fetch.
@@ -140,12 +142,11 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
             (Some(Finding { reason, message: target.redact_text(&message) }), None)
         }
     };
-    let header = |value: &Option<String>| value.as_deref().map(|value| target.redact_text(value));
     let page = body.ok().map(|body| String::from_utf8_lossy(&body).into_owned());
     let http = Some(Http {
         status: response.status.as_u16(),
-        content_type: header(&response.content_type),
-        encoding: header(&response.encoding),
+        content_type: redacted(target, response.content_type.as_deref()),
+        encoding: redacted(target, response.encoding.as_deref()),
         first_byte_s: response.first_byte.as_secs_f64(),
         total_s: response.total.as_secs_f64(),
         received_bytes: response.received,
@@ -157,39 +158,60 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
     Scrape { at, finding, http, page, exposition }
 }
 
+fn redacted(target: &Target, value: Option<&str>) -> Option<String> {
+    Some(target.redact_text(value?))
+}
+
+/// The series that `filter` matches.
+fn chosen(exposition: &Exposition, filter: &Regex) -> Vec<Series> {
+    let mut chosen = Vec::new();
+    for family in &exposition.families {
+        for sample in &family.samples {
+            let series = sample.to_string();
+            if filter.is_match(&series) {
+                chosen.push(Series { series, value: sample.value });
+            }
+        }
+    }
+    chosen
+}
+
 impl Scrape {
     fn report(self, target: &Target, options: &Options, earlier: Option<&Self>) -> Report {
-        let window_s = earlier.map(|earlier| self.at.duration_since(earlier.at).as_secs_f64());
-        let pair = earlier.and_then(|earlier| earlier.exposition.as_ref()).zip(self.exposition.as_ref());
-        let (counted, restarted) = match pair {
-            Some((first, second)) => {
+        let (mut window_s, mut first) = (None, None);
+        if let Some(earlier) = earlier {
+            window_s = Some(self.at.duration_since(earlier.at).as_secs_f64());
+            first = earlier.exposition.as_ref();
+        }
+        let (counted, restarted) = match (first, &self.exposition) {
+            (Some(first), Some(second)) => {
                 let growth = window::growth(first, second);
                 (Some(growth.exposition), growth.restarted)
             }
-            None => (self.exposition.clone(), false),
+            (_, exposition) => (exposition.clone(), false),
         };
         let requirements = match &counted {
             Some(counted) => options.requirements.iter().map(|wanted| wanted.check(counted)).collect(),
             None => Vec::new(),
         };
-        let finding = self.finding.or_else(|| judge::requirements(&requirements));
-        let wanted = |sample: &Sample, filter: &Regex| filter.is_match(&sample.to_string());
-        let page = match (&options.filter, &self.exposition) {
-            (Some(filter), Some(found)) => {
-                self.page.map(|page| render::excerpt(&page, found, |sample| wanted(sample, filter)))
+        let (mut page, mut series) = (self.page, None);
+        if let Some(filter) = &options.filter {
+            if let (Some(whole), Some(exposition)) = (&page, &self.exposition) {
+                page = Some(render::excerpt(whole, exposition, filter));
             }
-            _ => self.page,
+            if let Some(counted) = &counted {
+                series = Some(chosen(counted, filter));
+            }
+        }
+        let (reason, message) = match self.finding.or(judge::requirements(&requirements)) {
+            Some(Finding { reason, message }) => (reason, Some(message)),
+            None => (Reason::Ok, None),
         };
-        let series = options.filter.as_ref().zip(counted.as_ref()).map(|(filter, counted)| {
-            let samples = counted.families.iter().flat_map(|family| &family.samples);
-            let chosen = samples.filter(|sample| wanted(sample, filter));
-            chosen.map(|sample| Series { series: sample.to_string(), value: sample.value }).collect()
-        });
         Report {
             url: shown(&target.url),
-            healthy: finding.is_none(),
-            reason: finding.as_ref().map_or(Reason::Ok, |finding| finding.reason),
-            message: finding.map(|finding| finding.message),
+            healthy: message.is_none(),
+            reason,
+            message,
             http: self.http,
             window_s,
             requirements,

@@ -18,20 +18,31 @@ const MAX_SIZE: usize = 64 * 1024;
 /// One line with the reason.
 pub async fn ready(target: &Target, timeout: Duration) -> Result<String, String> {
     let url = shown(&target.url);
+    match check(target, timeout).await {
+        Ok(()) => Ok(format!("ready: {url}")),
+        Err(reason) => Err(format!("not ready: {url}: {reason}")),
+    }
+}
+
+async fn check(target: &Target, timeout: Duration) -> Result<(), String> {
     let limits = Limits { timeout, max_size: MAX_SIZE };
-    let not_ready = |why: &str| Err(format!("not ready: {url}: {why}"));
     let response = match fetch(&target.url, &HeaderMap::new(), limits).await {
         Ok(response) => response,
-        Err(failure) => return not_ready(&judge::unreachable(target, &failure).message),
+        Err(failure) => return Err(judge::unreachable(target, &failure).message),
     };
-    let body = response.body.ok().and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok());
-    let is_ok = body.is_some_and(|body| body["status"] == "ok");
     match response.status {
-        StatusCode::OK if is_ok => Ok(format!("ready: {url}")),
+        StatusCode::OK if response.body.is_ok_and(|body| is_ready(&body)) => Ok(()),
         StatusCode::OK => {
-            not_ready("200 OK, but not a response of Aurora; is another program listening there?")
+            Err("200 OK, but not a response of Aurora; is another program listening there?".to_owned())
         }
-        status @ StatusCode::SERVICE_UNAVAILABLE => not_ready(&format!("{status}: draining")),
-        status => not_ready(&format!("{status}; is another program listening there?")),
+        status @ StatusCode::SERVICE_UNAVAILABLE => Err(format!("{status}: draining")),
+        status => Err(format!("{status}; is another program listening there?")),
+    }
+}
+
+fn is_ready(body: &[u8]) -> bool {
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(body) => body["status"] == "ok",
+        Err(_) => false,
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use regex::Regex;
 use reqwest::StatusCode;
 
-use super::{Bucket, Http, Report, Summary};
-use crate::metrics::parser::{Exposition, Sample};
+use super::{Bucket, Http, LabelSets, Report, Summary, Tokens};
+use crate::metrics::parser::Exposition;
 use crate::table::{aligned, printable};
 use crate::terminal::{Terminal, Tone};
 
@@ -21,7 +22,9 @@ pub fn text(reports: &[Report], terminal: &Terminal) -> String {
         let heading =
             if reports.len() == 1 { "series".to_owned() } else { format!("series of {}", report.url) };
         let mut rows = vec![vec![heading, "value".to_owned()]];
-        rows.extend(series.iter().map(|row| vec![row.series.clone(), row.value.to_string()]));
+        for row in series {
+            rows.push(vec![row.series.clone(), row.value.to_string()]);
+        }
         sections.push(aligned(&rows, 1..));
     }
     sections.join("\n")
@@ -53,17 +56,20 @@ pub fn json(reports: &[Report]) -> serde_json::Result<String> {
             serde_json::to_string_pretty(&Several { schema: 1, healthy: failed.is_none(), reason, replicas })
         }
     };
-    document.map(|text| text + "\n")
+    Ok(document? + "\n")
 }
 
 /// Pages as received; if there are several, each after a comment with its URL.
 #[must_use]
 pub fn raw(reports: &[Report]) -> String {
-    let page = |report: &Report| {
-        let heading = if reports.len() == 1 { String::new() } else { format!("# {}\n", report.url) };
-        heading + report.page.as_deref().unwrap_or_default()
-    };
-    reports.iter().map(page).collect()
+    let mut pages = String::new();
+    for report in reports {
+        if reports.len() != 1 {
+            pages.push_str(&format!("# {}\n", report.url));
+        }
+        pages.push_str(report.page.as_deref().unwrap_or_default());
+    }
+    pages
 }
 
 /// The result of one report, without colour.
@@ -73,25 +79,39 @@ pub fn result_line(report: &Report) -> String {
     word.to_owned() + &rest
 }
 
-/// Lines of a page with wanted samples, and their HELP and TYPE.
-pub(crate) fn excerpt(page: &str, exposition: &Exposition, wanted: impl Fn(&Sample) -> bool) -> String {
+/// Lines of a page with samples that `filter` matches, and their HELP and TYPE.
+pub(crate) fn excerpt(page: &str, exposition: &Exposition, filter: &Regex) -> String {
     let mut families = HashSet::new();
     let mut lines = HashSet::new();
     for family in &exposition.families {
-        let chosen = family.samples.iter().filter(|sample| wanted(sample)).map(|sample| sample.line);
-        let before = lines.len();
-        lines.extend(chosen);
-        if lines.len() > before {
-            families.insert(family.name.as_str());
+        for sample in &family.samples {
+            if filter.is_match(&sample.to_string()) {
+                lines.insert(sample.line);
+                families.insert(family.name.as_str());
+            }
         }
     }
-    let kept = |index: usize, line: &str| {
-        let mut words = line.split_whitespace();
-        let declares = words.next() == Some("#") && matches!(words.next(), Some("HELP" | "TYPE"));
-        lines.contains(&(index + 1)) || declares && words.next().is_some_and(|name| families.contains(name))
-    };
-    let numbered = page.split_inclusive('\n').enumerate();
-    numbered.filter(|(index, line)| kept(*index, line)).map(|(_, line)| line).collect()
+    let mut excerpt = String::new();
+    for (index, line) in page.split_inclusive('\n').enumerate() {
+        let is_chosen = match declared(line) {
+            Some(family) => families.contains(family),
+            None => lines.contains(&(index + 1)),
+        };
+        if is_chosen {
+            excerpt.push_str(line);
+        }
+    }
+    excerpt
+}
+
+/// Family that a line with HELP or TYPE declares.
+fn declared(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    if words.next() == Some("#") && matches!(words.next(), Some("HELP" | "TYPE")) {
+        words.next()
+    } else {
+        None
+    }
 }
 
 /// Duration for display: `10 s`, `1.25 s`, `250 ms`, `0.4 ms`.
@@ -150,38 +170,33 @@ fn result_of_all(reports: &[Report], terminal: &Terminal) -> String {
 
 fn one(report: &Report) -> String {
     let mut rows = Vec::new();
-    let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     if let Some(http) = &report.http {
-        row("status", status(http.status));
-        row("content type", http.content_type.clone().unwrap_or("none".to_owned()));
-        row("encoding", http.encoding.clone().unwrap_or("none".to_owned()));
-        row(
-            "time",
-            format!("{} to the first byte, {} in total", seconds(http.first_byte_s), seconds(http.total_s)),
-        );
-        row("size", size(http));
+        rows.push(row("status", status(http.status)));
+        rows.push(row("content type", http.content_type.clone().unwrap_or("none".to_owned())));
+        rows.push(row("encoding", http.encoding.clone().unwrap_or("none".to_owned())));
+        let (first_byte, total) = (seconds(http.first_byte_s), seconds(http.total_s));
+        rows.push(row("time", format!("{first_byte} to the first byte, {total} in total")));
+        rows.push(row("size", size(http)));
         if let (Some(families), Some(series), Some(samples)) = (http.families, http.series, http.samples) {
-            row(
-                "exposition",
-                format!(
-                    "{}, {series} series, {}",
-                    count(families, "family", "families"),
-                    count(samples, "sample", "samples")
-                ),
-            );
+            let families = count(families, "family", "families");
+            let samples = count(samples, "sample", "samples");
+            rows.push(row("exposition", format!("{families}, {series} series, {samples}")));
         }
     }
     for checked in report.requirements.iter().filter(|checked| checked.ok) {
-        row("passed", format!("{} (sum {})", checked.expr, checked.value.unwrap_or_default()));
+        let sum = checked.value.unwrap_or_default();
+        rows.push(row("passed", format!("{} (sum {sum})", checked.expr)));
     }
     let Some(summary) = &report.summary else { return aligned(&rows, 0..0) };
-    row("counted", counted(report.window_s, summary.restarted));
-    for (name, value) in numbers(summary) {
-        row(name, value);
-    }
+    rows.push(row("counted", counted(report.window_s, summary.restarted)));
+    rows.extend(numbers(summary));
     let models = models(summary);
     let separator = if models.is_empty() { "" } else { "\n" };
     format!("{}{separator}{models}", aligned(&rows, 0..0))
+}
+
+fn row(name: &str, value: String) -> Vec<String> {
+    vec![name.to_owned(), value]
 }
 
 fn counted(window: Option<f64>, restarted: bool) -> String {
@@ -193,7 +208,10 @@ fn counted(window: Option<f64>, restarted: bool) -> String {
 }
 
 fn status(code: u16) -> String {
-    StatusCode::from_u16(code).map_or_else(|_| code.to_string(), |status| status.to_string())
+    match StatusCode::from_u16(code) {
+        Ok(status) => status.to_string(),
+        Err(_) => code.to_string(),
+    }
 }
 
 fn size(http: &Http) -> String {
@@ -204,7 +222,7 @@ fn size(http: &Http) -> String {
     }
 }
 
-fn numbers(summary: &Summary) -> Vec<(&'static str, String)> {
+fn numbers(summary: &Summary) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let requests = match (summary.requests, summary.errors.unwrap_or_default()) {
         (None, _) => "none reported: there is no aurora_requests_total".to_owned(),
@@ -213,19 +231,18 @@ fn numbers(summary: &Summary) -> Vec<(&'static str, String)> {
             None => requests.to_string(),
         },
     };
-    rows.push(("requests", requests));
-    rows.extend(summary.in_flight.map(|running| ("in flight", running.to_string())));
-    rows.extend(
-        summary.tokens.map(|tokens| ("tokens", format!("{} input, {} output", tokens.input, tokens.output))),
-    );
+    rows.push(row("requests", requests));
+    if let Some(in_flight) = summary.in_flight {
+        rows.push(row("in flight", in_flight.to_string()));
+    }
+    if let Some(Tokens { input, output }) = summary.tokens {
+        rows.push(row("tokens", format!("{input} input, {output} output")));
+    }
     let fullest = summary.label_sets.iter().max_by(|a, b| (a.used / a.limit).total_cmp(&(b.used / b.limit)));
-    rows.extend(fullest.map(|sets| {
-        let used = percent(sets.used / sets.limit);
-        (
-            "label sets",
-            format!("{} of {} ({used}) in {}, the fullest family", sets.used, sets.limit, sets.family),
-        )
-    }));
+    if let Some(LabelSets { family, used, limit }) = fullest {
+        let share = percent(used / limit);
+        rows.push(row("label sets", format!("{used} of {limit} ({share}) in {family}, the fullest family")));
+    }
     rows
 }
 
@@ -233,48 +250,55 @@ fn models(summary: &Summary) -> String {
     if summary.models.is_empty() {
         return String::new();
     }
-    let bucket = |value: Option<Bucket>| value.map_or("-".to_owned(), edges);
     let heading = ["provider", "model", "requests", "errors", "mean", "p50", "p95", "p99"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    rows.extend(summary.models.iter().map(|model| {
-        vec![
+    for model in &summary.models {
+        rows.push(vec![
             model.provider.clone(),
             model.model.clone(),
             model.requests.to_string(),
-            model.error_ratio.map_or("-".to_owned(), percent),
-            model.mean_s.map_or("-".to_owned(), seconds),
-            bucket(model.p50),
-            bucket(model.p95),
-            bucket(model.p99),
-        ]
-    }));
+            cell(model.error_ratio.map(percent)),
+            cell(model.mean_s.map(seconds)),
+            cell(model.p50.map(edges)),
+            cell(model.p95.map(edges)),
+            cell(model.p99.map(edges)),
+        ]);
+    }
     aligned(&rows, 2..)
+}
+
+/// A value, or a dash in its place.
+fn cell(value: Option<impl ToString>) -> String {
+    match value {
+        Some(value) => value.to_string(),
+        None => "-".to_owned(),
+    }
 }
 
 /// One row per replica, then the message of each unhealthy one.
 fn replicas(reports: &[Report]) -> String {
     let heading = ["replica", "result", "status", "time", "samples", "requests", "errors", "in flight"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    let shown = |value: Option<String>| value.unwrap_or("-".to_owned());
+    let absent = ["-", "-", "-"].map(str::to_owned);
+    let mut failures = String::new();
     for report in reports {
-        let http = report.http.as_ref();
-        let summary = report.summary.as_ref();
-        rows.push(vec![
-            report.url.clone(),
-            report.reason.word().to_owned(),
-            shown(http.map(|http| http.status.to_string())),
-            shown(http.map(|http| seconds(http.total_s))),
-            shown(http.and_then(|http| http.samples).map(|samples| samples.to_string())),
-            shown(summary.and_then(|summary| summary.requests).map(|requests| requests.to_string())),
-            shown(summary.and_then(|summary| summary.error_ratio).map(percent)),
-            shown(summary.and_then(|summary| summary.in_flight).map(|running| running.to_string())),
-        ]);
+        let http = match &report.http {
+            Some(http) => [http.status.to_string(), seconds(http.total_s), cell(http.samples)],
+            None => absent.clone(),
+        };
+        let numbers = match &report.summary {
+            Some(Summary { requests, error_ratio, in_flight, .. }) => {
+                [cell(*requests), cell(error_ratio.map(percent)), cell(*in_flight)]
+            }
+            None => absent.clone(),
+        };
+        let result = [report.url.clone(), report.reason.word().to_owned()];
+        rows.push([&result[..], &http, &numbers].concat());
+        if let Some(message) = &report.message {
+            failures.push_str(&printable(&format!("{}: {message}", report.url)));
+            failures.push('\n');
+        }
     }
-    let wrong = reports.iter().filter_map(|report| {
-        let message = report.message.as_ref()?;
-        Some(printable(&format!("{}: {message}", report.url)) + "\n")
-    });
-    let wrong = wrong.collect::<String>();
-    let separator = if wrong.is_empty() { "" } else { "\n" };
-    format!("{}{separator}{wrong}", aligned(&rows, 3..))
+    let separator = if failures.is_empty() { "" } else { "\n" };
+    format!("{}{separator}{failures}", aligned(&rows, 3..))
 }

@@ -75,12 +75,11 @@ impl Requirement {
                 Kind::Summary => matches!(suffix, Some("" | "_count" | "_sum")),
                 Kind::Counter | Kind::Gauge | Kind::Untyped => suffix == Some(""),
             };
-            value += family
-                .samples
-                .iter()
-                .filter(|sample| self.matches(sample))
-                .map(|sample| sample.value)
-                .sum::<f64>();
+            for sample in &family.samples {
+                if self.matches(sample) {
+                    value += sample.value;
+                }
+            }
         }
         let ok = known && self.operator.1(&value, &self.number);
         Checked { expr: self.text.clone(), value: known.then_some(value), ok }
@@ -139,8 +138,8 @@ fn take(rest: &mut &str, wanted: &str) -> bool {
 }
 
 fn take_name(rest: &mut &str, also: &str) -> String {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || also.contains(c);
-    let end = rest.find(|c| !legal(c)).unwrap_or(rest.len());
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || also.contains(c));
+    let end = rest.find(ends).unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
     *rest = after.trim_start();
     name.to_owned()
@@ -151,13 +150,11 @@ fn take_matcher(rest: &mut &str) -> Result<Matcher, String> {
     if label.is_empty() {
         return Err("expected a matcher: label=\"value\", with = != =~ or !~".to_owned());
     }
-    let operator = ["=~", "!~", "!=", "="]
-        .into_iter()
-        .find(|written| take(rest, written))
-        .ok_or_else(|| format!("expected one of = != =~ !~ after {label}"))?;
-    let value = take_quoted(rest).ok_or_else(|| format!("the value of {label} must be quoted"))?;
-    let anchored = |value: &str| {
-        Regex::new(&format!("^(?s:{value})$")).map_err(|_| format!("{value:?} is not a regular expression"))
+    let Some(operator) = ["=~", "!~", "!=", "="].into_iter().find(|written| take(rest, written)) else {
+        return Err(format!("expected one of = != =~ !~ after {label}"));
+    };
+    let Some(value) = take_quoted(rest) else {
+        return Err(format!("the value of {label} must be quoted"));
     };
     let wanted = match operator {
         "=~" => Wanted::Like(anchored(&value)?),
@@ -168,9 +165,17 @@ fn take_matcher(rest: &mut &str) -> Result<Matcher, String> {
     Ok(Matcher { label, wanted })
 }
 
+/// A regular expression that matches whole values, as label matchers of Prometheus do.
+fn anchored(value: &str) -> Result<Regex, String> {
+    Regex::new(&format!("^(?s:{value})$")).map_err(|_| format!("{value:?} is not a regular expression"))
+}
+
 /// A value in double or single quotes; a backslash makes the next character literal, `\n` a line feed.
 fn take_quoted(rest: &mut &str) -> Option<String> {
-    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let quote = rest.chars().next()?;
+    if !matches!(quote, '"' | '\'') {
+        return None;
+    }
     let mut value = String::new();
     let mut characters = rest[1..].char_indices();
     while let Some((at, character)) = characters.next() {

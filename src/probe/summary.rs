@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::metrics::parser::{Exposition, Family, Sample};
+use crate::metrics::parser::{Exposition, Sample};
 
 /// The numbers of one exposition.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -78,31 +78,37 @@ pub struct Bucket {
 impl Summary {
     /// Reads the numbers.
     pub(crate) fn of(exposition: &Exposition, restarted: bool) -> Self {
-        let samples = |name: &str| exposition.family(name).map(|family| family.samples.as_slice());
-        let requests = samples("aurora_requests_total");
+        let requests = samples(exposition, "aurora_requests_total");
+        let durations = samples(exposition, "aurora_request_duration_seconds");
         let total = requests.map(sum);
         let errors = requests.map(errors);
         Self {
             requests: total,
             errors,
-            error_ratio: total.zip(errors).and_then(|(total, errors)| ratio(errors, total)),
-            in_flight: samples("aurora_requests_in_flight").map(sum),
-            tokens: samples("aurora_tokens_total").map(tokens),
+            error_ratio: ratio(errors.unwrap_or_default(), total.unwrap_or_default()),
+            in_flight: samples(exposition, "aurora_requests_in_flight").map(sum),
+            tokens: samples(exposition, "aurora_tokens_total").map(tokens),
             label_sets: label_sets(
-                samples("aurora_metrics_label_sets").unwrap_or_default(),
-                samples("aurora_metrics_label_sets_limit").unwrap_or_default(),
+                samples(exposition, "aurora_metrics_label_sets").unwrap_or_default(),
+                samples(exposition, "aurora_metrics_label_sets_limit").unwrap_or_default(),
             ),
-            models: models(
-                requests.unwrap_or_default(),
-                exposition.family("aurora_request_duration_seconds"),
-            ),
+            models: models(requests.unwrap_or_default(), durations.unwrap_or_default()),
             restarted,
         }
     }
 }
 
+/// Samples of a family; `None` when it is absent.
+fn samples<'a>(exposition: &'a Exposition, family: &str) -> Option<&'a [Sample]> {
+    Some(&exposition.family(family)?.samples)
+}
+
 fn sum<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> f64 {
-    samples.into_iter().fold(0.0, |sum, sample| sum + sample.value)
+    let mut sum = 0.0;
+    for sample in samples {
+        sum += sample.value;
+    }
+    sum
 }
 
 fn errors<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> f64 {
@@ -110,35 +116,40 @@ fn errors<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> f64 {
 }
 
 fn ratio(part: f64, whole: f64) -> Option<f64> {
-    (whole > 0.0).then(|| part / whole)
+    (whole > 0.0).then_some(part / whole)
 }
 
 fn tokens(samples: &[Sample]) -> Tokens {
-    let of = |direction: &str| sum(samples.iter().filter(|sample| sample.label("direction") == direction));
-    Tokens { input: of("input"), output: of("output") }
+    Tokens { input: tokens_of(samples, "input"), output: tokens_of(samples, "output") }
+}
+
+fn tokens_of(samples: &[Sample], direction: &str) -> f64 {
+    sum(samples.iter().filter(|sample| sample.label("direction") == direction))
 }
 
 fn label_sets(used: &[Sample], limits: &[Sample]) -> Vec<LabelSets> {
-    let limit_of = |family: &str| limits.iter().find(|limit| limit.label("family") == family);
-    let pair = |used: &Sample| {
-        let family = used.label("family").to_owned();
-        let limit = limit_of(&family)?.value;
-        Some(LabelSets { family, used: used.value, limit })
-    };
-    used.iter().filter_map(pair).collect()
+    let mut label_sets = Vec::new();
+    for used in used {
+        let family = used.label("family");
+        if let Some(limit) = limits.iter().find(|limit| limit.label("family") == family) {
+            label_sets.push(LabelSets { family: family.to_owned(), used: used.value, limit: limit.value });
+        }
+    }
+    label_sets
 }
 
-fn models(requests: &[Sample], durations: Option<&Family>) -> Vec<Model> {
+fn models(requests: &[Sample], durations: &[Sample]) -> Vec<Model> {
     let mut by_model: BTreeMap<(&str, &str), (Vec<&Sample>, Durations)> = BTreeMap::new();
     for sample in requests {
         by_model.entry((sample.label("provider"), sample.label("model"))).or_default().0.push(sample);
     }
-    for sample in durations.map(|family| family.samples.as_slice()).unwrap_or_default() {
+    for sample in durations {
         by_model.entry((sample.label("provider"), sample.label("model"))).or_default().1.add(sample);
     }
-    let row = |((provider, model), (requests, durations)): ((&str, &str), (Vec<&Sample>, Durations))| {
+    let mut models = Vec::new();
+    for ((provider, model), (requests, durations)) in by_model {
         let total = sum(requests.iter().copied());
-        Model {
+        let model = Model {
             provider: provider.to_owned(),
             model: model.to_owned(),
             requests: total,
@@ -147,9 +158,12 @@ fn models(requests: &[Sample], durations: Option<&Family>) -> Vec<Model> {
             p50: durations.quantile(0.5),
             p95: durations.quantile(0.95),
             p99: durations.quantile(0.99),
+        };
+        if total > 0.0 {
+            models.push(model);
         }
-    };
-    by_model.into_iter().map(row).filter(|model| model.requests > 0.0).collect()
+    }
+    models
 }
 
 /// Durations of a model, summed over series.
@@ -182,7 +196,7 @@ impl Durations {
             return None;
         }
         let place = self.buckets.iter().position(|(_, count)| *count >= quantile * total)?;
-        let lower_s = place.checked_sub(1).map_or(0.0, |below| self.buckets[below].0);
+        let lower_s = if place == 0 { 0.0 } else { self.buckets[place - 1].0 };
         let upper = self.buckets[place].0;
         Some(Bucket { lower_s, upper_s: upper.is_finite().then_some(upper) })
     }
@@ -192,9 +206,12 @@ impl Durations {
 mod tests {
     use super::*;
 
+    fn bucket(lower_s: f64, upper_s: Option<f64>) -> Option<Bucket> {
+        Some(Bucket { lower_s, upper_s })
+    }
+
     #[test]
     fn quantile_is_the_bucket_that_contains_it() {
-        let bucket = |lower_s, upper_s| Some(Bucket { lower_s, upper_s });
         for (counts, quantile, expected) in [
             ([0.0, 0.0, 0.0, 0.0], 0.5, None),
             ([4.0, 4.0, 4.0, 4.0], 0.5, bucket(0.0, Some(0.1))),

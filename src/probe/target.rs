@@ -67,7 +67,7 @@ pub struct Given {
 /// Headers whose values are credentials.
 const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
 
-/// Below this length a secret cannot be told from ordinary text, so it is not searched for in responses.
+/// Below this length a secret is not distinguishable from ordinary text, so it is not searched for in responses.
 const SHORTEST_REDACTED: usize = 8;
 
 /// The targets of a probe: each URL of the command line, or the configured endpoint when there is none.
@@ -81,17 +81,25 @@ pub fn targets(urls: &[String], given: &Given, settings: Option<&Settings>) -> a
         let settings = settings.context("no URL given and no configuration to take one from")?.clone();
         return Ok(vec![Target::new(settings.url.clone(), Origin::Configured(settings), given)?]);
     }
-    let target = |text: &String| {
-        let url = read_url(text, settings.map_or("/metrics", |settings| settings.url.path()))?;
-        Target::new(url, Origin::CommandLine(settings.cloned()), given)
+    let default_path = match settings {
+        Some(settings) => settings.url.path(),
+        None => "/metrics",
     };
-    urls.iter().map(target).collect()
+    let mut targets = Vec::new();
+    for text in urls {
+        let url = read_url(text, default_path)?;
+        targets.push(Target::new(url, Origin::CommandLine(settings.cloned()), given)?);
+    }
+    Ok(targets)
 }
 
 /// A URL as it may be printed: without credentials, query and fragment.
 #[must_use]
 pub fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = match url.port() {
+        Some(port) => format!(":{port}"),
+        None => String::new(),
+    };
     let query = if url.query().is_some() { "?…" } else { "" };
     format!("{}://{}{port}{}{query}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
@@ -119,20 +127,20 @@ fn read_url(text: &str, default_path: &str) -> anyhow::Result<Url> {
 
 impl Target {
     fn new(url: Url, origin: Origin, given: &Given) -> anyhow::Result<Self> {
-        let settings = match &origin {
-            Origin::Configured(settings) => Some(settings),
-            Origin::CommandLine(settings) => {
-                settings.as_ref().filter(|settings| settings.url.origin() == url.origin())
+        let configured = match &origin {
+            Origin::Configured(settings) => settings.credential.clone(),
+            Origin::CommandLine(Some(settings)) if settings.url.origin() == url.origin() => {
+                settings.credential.clone()
             }
+            Origin::CommandLine(_) => None,
         };
-        let configured = settings.and_then(|settings| settings.credential.clone());
         let mut target =
             Self { url, headers: HeaderMap::new(), credential_from: None, origin, secrets: Vec::new() };
         for line in &given.headers {
             target.add_header(line.expose())?;
         }
-        let token = given.token.clone().or(configured.filter(|_| target.credential_from.is_none()));
-        if let Some(Token { secret, from }) = token {
+        let configured = if target.credential_from.is_none() { configured } else { None };
+        if let Some(Token { secret, from }) = given.token.clone().or(configured) {
             let mut value =
                 HeaderValue::from_str(&format!("Bearer {}", secret.expose())).ok().with_context(|| {
                     format!("{from}: the value cannot be sent in a header: it contains control characters")
@@ -184,7 +192,8 @@ impl Target {
     #[must_use]
     pub fn redact(&self, received: &[u8]) -> Vec<u8> {
         let mut clean = received.to_vec();
-        for secret in self.secrets.iter().map(|secret| secret.expose().as_bytes()) {
+        for secret in &self.secrets {
+            let secret = secret.expose().as_bytes();
             if secret.len() < SHORTEST_REDACTED {
                 continue;
             }

@@ -21,13 +21,18 @@ pub(crate) fn growth(first: &Exposition, second: &Exposition) -> Growth {
     };
     let mut earlier = HashMap::new();
     if !restarted {
-        let samples = first.families.iter().flat_map(|family| &family.samples);
-        earlier.extend(samples.map(|sample| ((&sample.name, &sample.labels), sample.value)));
+        for family in &first.families {
+            for sample in &family.samples {
+                earlier.insert((&sample.name, &sample.labels), sample.value);
+            }
+        }
     }
     let mut exposition = second.clone();
     for family in &mut exposition.families {
-        let (name, kind) = (family.name.clone(), family.kind);
-        for sample in family.samples.iter_mut().filter(|sample| counts(&name, kind, sample)) {
+        for sample in &mut family.samples {
+            if !counts(&family.name, family.kind, sample) {
+                continue;
+            }
             let before = earlier.get(&(&sample.name, &sample.labels)).copied().unwrap_or(0.0);
             if before <= sample.value {
                 sample.value -= before;
@@ -56,10 +61,14 @@ mod tests {
     use crate::metrics::parser::parse;
 
     fn grown(first: &str, second: &str) -> (Vec<f64>, bool) {
-        let page = |text: &str| parse(text.as_bytes()).expect(text);
-        let growth = growth(&page(first), &page(second));
-        let samples = growth.exposition.families.iter().flat_map(|family| &family.samples);
-        (samples.map(|sample| sample.value).collect(), growth.restarted)
+        let first = parse(first.as_bytes()).expect(first);
+        let second = parse(second.as_bytes()).expect(second);
+        let growth = growth(&first, &second);
+        let mut values = Vec::new();
+        for family in &growth.exposition.families {
+            values.extend(family.samples.iter().map(|sample| sample.value));
+        }
+        (values, growth.restarted)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Asks providers without configured `models` which models they serve: at start and hourly, in the background.
+//! Requests the list of models of providers without configured `models`: at start and hourly, in the background.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use crate::tls;
 const EVERY: Duration = Duration::from_secs(3600);
 /// Pause after a first failure; it doubles with each further one, up to [`EVERY`].
 const FIRST_RETRY: Duration = Duration::from_secs(60);
-/// A provider that does not answer in this time has failed.
+/// A provider that does not respond in this time has failed.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// OpenRouter's list, the longest known, is below 1 MiB.
 const MAX_BYTES: usize = 8 << 20;
@@ -28,13 +28,12 @@ struct Model {
     id: String,
 }
 
-/// Keeps the lists of models fresh. Never blocks a start, never counts as a request; a failure is logged, the last list
-/// stays, and the next try comes sooner.
+/// Keeps the lists of models fresh. It never blocks a start and never counts as a request. A failure is logged; the last
+/// list is kept, and the next attempt comes sooner.
 pub async fn discover_forever(providers: Arc<Providers>, egress: Arc<Egress>, metrics: Option<Arc<Metrics>>) {
-    let is_asked =
-        |it: &&Arc<Upstream>| it.provider.models.is_empty() && it.provider.kind.models_path.is_some();
-    let asked: Vec<_> = providers.upstreams().iter().filter(is_asked).collect();
-    if asked.is_empty() {
+    let mut upstreams = providers.upstreams().to_vec();
+    upstreams.retain(|it| it.provider.models.is_empty() && it.provider.kind.models_path.is_some());
+    if upstreams.is_empty() {
         return;
     }
     let client = match egress.background_client(TIMEOUT) {
@@ -45,7 +44,7 @@ pub async fn discover_forever(providers: Arc<Providers>, egress: Arc<Egress>, me
         }
     };
     let discovery = Discovery { client, providers: &providers, metrics: metrics.as_deref() };
-    futures_util::future::join_all(asked.iter().map(|upstream| discovery.keep_fresh(upstream))).await;
+    futures_util::future::join_all(upstreams.iter().map(|upstream| discovery.keep_fresh(upstream))).await;
 }
 
 struct Discovery<'a> {
@@ -109,13 +108,18 @@ async fn list(client: &reqwest::Client, upstream: &Upstream) -> anyhow::Result<V
         ensure!(body.len() + chunk.len() <= MAX_BYTES, "the list of models is over {MAX_BYTES} bytes");
         body.extend_from_slice(&chunk);
     }
-    // What it sent instead is not for the log: it may hold anything.
-    let list: ModelList =
-        serde_json::from_slice(&body).map_err(|_| anyhow!("the models endpoint sent no list of models"))?;
-    Ok(list.data.into_iter().map(|model| model.id).filter(|id| id.len() <= LONGEST_MODEL).collect())
+    // The body is not logged: it may hold anything.
+    let list: Option<ModelList> = serde_json::from_slice(&body).ok();
+    let list = list.context("the models endpoint sent no list of models")?;
+    let mut models: Vec<String> = list.data.into_iter().map(|model| model.id).collect();
+    models.retain(|id| id.len() <= LONGEST_MODEL);
+    Ok(models)
 }
 
-/// Without the URL, which may be long and is known from the configuration.
+/// The error without the URL, which may be long and is known from the configuration.
 fn explain(error: reqwest::Error) -> anyhow::Error {
-    tls::failure(&error).map_or_else(|| error.without_url().into(), |why| anyhow!(why))
+    match tls::failure(&error) {
+        Some(reason) => anyhow!(reason),
+        None => error.without_url().into(),
+    }
 }

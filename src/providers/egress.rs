@@ -1,8 +1,8 @@
-//! The way to upstreams: whom TLS trusts, and the proxies in between.
+//! Egress to upstreams: trusted certificates, proxies, name resolution and idle connections.
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use super::client::{Pools, Resolver};
 use crate::config::{self, Config};
 use crate::tls::{self, TlsError};
 
-/// Way to the upstreams: direct or by a proxy, with TLS. Clients that were made of the same one are alike.
+/// Way to the upstreams: direct or by a proxy, with TLS. Clients of the same egress connect alike.
 #[derive(Debug)]
 pub struct Egress {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) proxies: Proxies,
     pub(crate) resolver: Resolver,
-    /// Idle connections of every client that was made of it, or of the one before.
+    /// Idle connections of every client of this egress and of its predecessors.
     pub(crate) pools: Arc<Pools>,
     facts: Facts,
 }
@@ -57,20 +57,24 @@ impl Egress {
     /// The way that a configuration describes; `previous` itself where it describes the same.
     ///
     /// # Errors
-    /// When TLS is needed and trusts nobody, or the additional certificates cannot be read.
+    /// When TLS is needed and no certificate is trusted, or the additional certificates cannot be read.
     pub fn new(config: &Config, previous: Option<&Arc<Self>>) -> Result<Arc<Self>, EgressError> {
         let facts = Facts::of(config)?;
-        if let Some(previous) = previous.filter(|previous| previous.facts == facts) {
+        if let Some(previous) = previous
+            && previous.facts == facts
+        {
             return Ok(Arc::clone(previous));
         }
-        // Trust is read only where a provider is called over TLS.
+        // The trusted certificates are read only where a provider is called over TLS.
         let tls = if facts.over_tls {
             tls::client_config(facts.authorities.as_deref())?
         } else {
             tls::client_config_without_roots()?
         };
-        let shared = previous.map(|previous| (previous.resolver.clone(), Arc::clone(&previous.pools)));
-        let (resolver, pools) = shared.unwrap_or_else(|| (Resolver::new(), Arc::default()));
+        let (resolver, pools) = match previous {
+            Some(previous) => (previous.resolver.clone(), Arc::clone(&previous.pools)),
+            None => (Resolver::new(), Arc::default()),
+        };
         Ok(Arc::new(Self { tls: Arc::new(tls), proxies: Proxies::new(&facts), resolver, pools, facts }))
     }
 
@@ -80,7 +84,7 @@ impl Egress {
         self.facts.connect_timeout
     }
 
-    /// A client for the background, which goes the same way.
+    /// A client for background requests, by the same way.
     pub(crate) fn background_client(&self, timeout: Duration) -> reqwest::Result<reqwest::Client> {
         let mut client = reqwest::Client::builder()
             .no_proxy()
@@ -90,12 +94,12 @@ impl Egress {
             .dns_resolver(self.resolver.clone())
             .tls_backend_preconfigured((*self.tls).clone());
         let [http, https] = &self.facts.proxies;
-        let direct = || reqwest::NoProxy::from_string(&self.facts.no_proxy);
+        let direct = reqwest::NoProxy::from_string(&self.facts.no_proxy);
         if let Some(http) = http {
-            client = client.proxy(reqwest::Proxy::http(http)?.no_proxy(direct()));
+            client = client.proxy(reqwest::Proxy::http(http)?.no_proxy(direct.clone()));
         }
         if let Some(https) = https {
-            client = client.proxy(reqwest::Proxy::https(https)?.no_proxy(direct()));
+            client = client.proxy(reqwest::Proxy::https(https)?.no_proxy(direct));
         }
         client.build()
     }
@@ -106,20 +110,27 @@ impl Facts {
         let (http, proxy) = (&config.http, &config.http.proxy);
         let no_proxy = proxy.no_proxy.join(",");
         // The matchers below know `*` for names, not for addresses.
-        let none = no_proxy.split(',').any(|entry| entry.trim() == "*");
-        let url = |proxy: &Option<Url>| proxy.as_ref().filter(|_| !none).map(ToString::to_string);
-        let read = |file: &PathBuf| {
-            config::read_regular(file, u64::MAX)
-                .map_err(|source| EgressError::Authorities(file.clone(), source))
+        let proxies = if no_proxy.split(',').any(|entry| entry.trim() == "*") {
+            [None, None]
+        } else {
+            [proxy.http.as_ref().map(Url::to_string), proxy.https.as_ref().map(Url::to_string)]
+        };
+        let authorities = match &http.ca_file {
+            Some(file) => Some(read(file)?),
+            None => None,
         };
         Ok(Self {
             connect_timeout: http.connect_timeout,
-            proxies: [&proxy.http, &proxy.https].map(url),
+            proxies,
             no_proxy,
             over_tls: config.providers.iter().any(|provider| provider.base_url.scheme() == "https"),
-            authorities: http.ca_file.as_ref().map(read).transpose()?,
+            authorities,
         })
     }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, EgressError> {
+    config::read_regular(file, u64::MAX).map_err(|source| EgressError::Authorities(file.to_owned(), source))
 }
 
 /// Proxies by upstream. As in curl, loopback is no exception of its own.
@@ -137,8 +148,8 @@ impl Proxies {
         Self(Some(Arc::new(matcher.build())))
     }
 
-    /// The proxy on the way to an upstream, with its credential.
-    pub(crate) fn on_the_way_to(&self, upstream: &Uri) -> Option<Intercept> {
+    /// The proxy for an upstream, with its credential.
+    pub(crate) fn intercept(&self, upstream: &Uri) -> Option<Intercept> {
         self.0.as_ref()?.intercept(upstream)
     }
 }

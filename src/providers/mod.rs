@@ -1,4 +1,4 @@
-//! The configured providers: which of them serves a model, and how they are called.
+//! The configured providers: resolution of models, addresses and credentials, the client, circuit breakers.
 
 mod client;
 mod discovery;
@@ -36,7 +36,7 @@ pub use request_body::RequestBody;
 pub use resolve::{LONGEST_MODEL, ModelRoute, Resolution, Target, Unresolved};
 pub use scrub::Scrubber;
 
-/// A provider, with what every call to it needs made ready once.
+/// A provider, with everything that its calls need prepared once.
 #[derive(Debug)]
 pub struct Upstream {
     /// Its configuration.
@@ -70,9 +70,12 @@ impl Upstream {
         record: Arc<Record>,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, UnusableProvider> {
-        let native = crate::providers::urls::of_native_gemini(provider);
-        let native =
-            native.map(|provider| Self::new(&Arc::new(provider), Arc::clone(&record), metrics.clone()));
+        let native = match urls::of_native_gemini(provider) {
+            Some(native) => {
+                Some(Arc::new(Self::new(&Arc::new(native), Arc::clone(&record), metrics.clone())?))
+            }
+            None => None,
+        };
         let mut supports = [false; Endpoint::COUNT];
         for endpoint in Endpoint::ALL {
             supports[*endpoint as usize] = provider.kind.supports.contains(endpoint);
@@ -83,7 +86,7 @@ impl Upstream {
             identity: Identity::new(provider)?,
             addresses: Addresses::new(provider)?,
             supports,
-            native: native.transpose()?.map(Arc::new),
+            native,
             record,
             metrics,
         })
@@ -107,13 +110,13 @@ impl Upstream {
         self.identity.credential(endpoint)
     }
 
-    /// The headers that say on whose account: organization and project.
+    /// The headers that name the account: organization and project.
     #[must_use]
     pub fn account(&self) -> &[(HeaderName, HeaderValue)] {
         self.identity.account()
     }
 
-    /// A header that it wants, unless the caller sends its own.
+    /// A header that it requires, unless the client sends its own.
     #[must_use]
     pub fn required_header(&self, endpoint: Endpoint) -> Option<(HeaderName, HeaderValue)> {
         self.identity.required(endpoint)
@@ -143,22 +146,33 @@ impl Upstream {
     }
 }
 
+/// Record of a provider: that of `previous` where address and key are unchanged.
+fn record(previous: Option<&Providers>, provider: &Provider) -> Arc<Record> {
+    if let Some(previous) = previous
+        && let Some(before) = previous.at_same_place(provider)
+        && before.provider.api_key == provider.api_key
+    {
+        return Arc::clone(&before.record);
+    }
+    Arc::new(Record::new())
+}
+
 /// Models by provider name, as the providers last listed them.
 type Discovered = HashMap<String, Vec<String>>;
 
-/// All providers, in the order that decides which of them serves an ambiguous model.
+/// All providers, in the order in which they are tried for an ambiguous model.
 #[derive(Debug)]
 pub struct Providers {
     upstreams: Vec<Arc<Upstream>>,
-    /// By the name that callers ask for.
+    /// By the name that clients request.
     model_routes: HashMap<String, Arc<ModelRoute>>,
     discovered: ArcSwap<Discovered>,
     generation: AtomicU64,
 }
 
 impl Providers {
-    /// Makes every provider and every route ready. What is known of providers that were there before under the same
-    /// name, at the same address, is carried over from `previous`; how their calls fared only with the same key.
+    /// Prepares every provider and every route. A provider of `previous` with the same name and address hands over its
+    /// discovered models, and with the same key also the health of its calls.
     ///
     /// # Errors
     /// When one cannot be called at all.
@@ -167,30 +181,26 @@ impl Providers {
         metrics: Option<&Arc<Metrics>>,
         previous: Option<&Self>,
     ) -> Result<Self, UnusableProvider> {
-        let record = |provider: &Provider| {
-            let before = previous.and_then(|previous| previous.at_same_place(provider));
-            let before = before.filter(|before| before.provider.api_key == provider.api_key);
-            before.map_or_else(|| Arc::new(Record::new()), |before| Arc::clone(&before.record))
+        let mut upstreams = Vec::new();
+        for provider in &config.providers {
+            let upstream = Upstream::new(provider, record(previous, provider), metrics.cloned())?;
+            upstreams.push(Arc::new(upstream));
+        }
+        let mut model_routes = HashMap::new();
+        for route in &config.routes {
+            if let Some(model_route) = ModelRoute::new(route, &upstreams) {
+                model_routes.insert(model_route.name.clone(), Arc::new(model_route));
+            }
+        }
+        let (discovered, generation) = match previous {
+            Some(previous) => (previous.still_known(config), previous.generation() + 1),
+            None => (Arc::default(), 0),
         };
-        let upstreams = config.providers.iter();
-        let upstreams = upstreams
-            .map(|provider| Upstream::new(provider, record(provider), metrics.cloned()).map(Arc::new));
-        let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
-        let model_routes = config.routes.iter().filter_map(|route| ModelRoute::new(route, &upstreams));
-        Ok(Self {
-            model_routes: model_routes
-                .map(|model_route| (model_route.name.clone(), Arc::new(model_route)))
-                .collect(),
-            upstreams,
-            discovered: ArcSwap::new(
-                previous.map(|previous| previous.still_known(config)).unwrap_or_default(),
-            ),
-            generation: AtomicU64::new(previous.map_or(0, |previous| previous.generation() + 1)),
-        })
+        let (discovered, generation) = (ArcSwap::new(discovered), AtomicU64::new(generation));
+        Ok(Self { upstreams, model_routes, discovered, generation })
     }
 
-    /// These count from now on, in the place of `previous`: what is shown of a provider whose record begins anew is
-    /// that.
+    /// Replaces `previous` in the metrics: they show the breakers of a provider with a new record from now on.
     pub fn take_over(&self, previous: &Self) {
         for upstream in &self.upstreams {
             if let Some(before) = previous.upstream(&upstream.provider.name) {
@@ -251,14 +261,21 @@ impl Providers {
     /// Discovered models of the providers whose address is unchanged.
     fn still_known(&self, config: &Config) -> Arc<Discovered> {
         let discovered = self.discovered();
-        let same = config.providers.iter().filter(|provider| self.at_same_place(provider).is_some());
-        let known = same.filter_map(|provider| discovered.get_key_value(&provider.name));
-        Arc::new(known.map(|(name, models)| (name.clone(), models.clone())).collect())
+        let mut known = Discovered::new();
+        for provider in &config.providers {
+            if self.at_same_place(provider).is_some()
+                && let Some(models) = discovered.get(&provider.name)
+            {
+                known.insert(provider.name.clone(), models.clone());
+            }
+        }
+        Arc::new(known)
     }
 
     /// The provider of the same name, where it is called at the same address.
     fn at_same_place(&self, provider: &Provider) -> Option<&Arc<Upstream>> {
-        self.upstream(&provider.name).filter(|upstream| upstream.provider.base_url == provider.base_url)
+        let upstream = self.upstream(&provider.name)?;
+        (upstream.provider.base_url == provider.base_url).then_some(upstream)
     }
 
     fn set_discovered(&self, provider: &str, models: &[String]) {

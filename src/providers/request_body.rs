@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Most parts of a body: two replaced values with what stands before, between and behind them.
+/// Most parts of a body: two replaced values and the parts before, between and after them.
 const MAX_PARTS: usize = 5;
 
 /// Longest piece that the connection gets at once: one that cannot write several buffers together copies each of them.
@@ -56,9 +56,11 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.parts.iter_mut().find(|part| !part.is_empty());
-        let piece = next.map(|part| if part.len() > PIECE { part.split_to(PIECE) } else { mem::take(part) });
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        let Some(part) = self.parts.iter_mut().find(|part| !part.is_empty()) else {
+            return Poll::Ready(None);
+        };
+        let piece = if part.len() > PIECE { part.split_to(PIECE) } else { mem::take(part) };
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -79,9 +81,8 @@ mod tests {
     #[tokio::test]
     async fn parts_are_sent_in_their_order_and_in_pieces() {
         let body = Bytes::from(vec![b'x'; 3 * PIECE]);
-        let text = |text: &'static str| Bytes::from_static(text.as_bytes());
-        let mut body =
-            RequestBody::replaced(body, (1..2, text("first")), (2 * PIECE..2 * PIECE, text("second")));
+        let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
+        let mut body = RequestBody::replaced(body, (1..2, first), (2 * PIECE..2 * PIECE, second));
         let expected = ["x", "first", &"x".repeat(2 * PIECE - 2), "second", &"x".repeat(PIECE)].concat();
         assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
         let mut sent = Vec::new();

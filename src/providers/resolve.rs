@@ -24,7 +24,7 @@ pub struct Target {
 /// A configured route: a name of its own for one target or several.
 #[derive(Debug)]
 pub struct ModelRoute {
-    /// The name that callers ask for.
+    /// The name that clients request.
     pub name: String,
     targets: Vec<Target>,
     strategy: Strategy,
@@ -50,17 +50,20 @@ pub enum Unresolved {
 }
 
 impl ModelRoute {
-    /// Targets of providers that are not there are left out; `None` when none is left.
+    /// Targets at providers that are not configured are omitted; `None` when none remains.
     pub(crate) fn new(route: &Route, upstreams: &[Arc<Upstream>]) -> Option<Self> {
-        let targets = route.targets.iter().filter_map(|target| {
-            let upstream = upstreams.iter().find(|upstream| upstream.provider.name == target.provider)?;
-            let model = Arc::from(target.model.as_str());
-            Some(Target { upstream: Arc::clone(upstream), model, listing: Listing::Configured })
-        });
-        let targets: Vec<Target> = targets.collect();
+        let mut targets = Vec::new();
+        for target in &route.targets {
+            if let Some(upstream) = upstreams.iter().find(|it| it.provider.name == target.provider) {
+                let model = Arc::from(target.model.as_str());
+                targets.push(Target { upstream: Arc::clone(upstream), model, listing: Listing::Configured });
+            }
+        }
+        if targets.is_empty() {
+            return None;
+        }
         let turns = AtomicUsize::new(0);
-        let model_route = Self { name: route.model.clone(), targets, strategy: route.strategy, turns };
-        (!model_route.targets.is_empty()).then_some(model_route)
+        Some(Self { name: route.model.clone(), targets, strategy: route.strategy, turns })
     }
 
     /// Index of the target that this request goes to first, among so many.
@@ -78,7 +81,7 @@ impl Providers {
     /// model, else the only one.
     ///
     /// # Errors
-    /// When nobody serves the model.
+    /// When no provider serves the model.
     pub fn resolve(&self, requested: &str) -> Result<Resolution, Unresolved> {
         if let Some(model_route) = self.model_routes.get(requested) {
             return Ok(Resolution {
@@ -102,36 +105,47 @@ impl Providers {
         {
             return Ok(target);
         }
-        let candidates =
-            self.upstreams.iter().filter_map(|upstream| target(upstream, requested, &discovered));
         let mut unlisted = None;
-        for candidate in candidates {
+        for upstream in &self.upstreams {
+            let Some(candidate) = target(upstream, requested, &discovered) else { continue };
             if candidate.listing != Listing::Unlisted {
                 return Ok(candidate);
             }
             unlisted = Some(candidate);
         }
-        unlisted.filter(|_| self.upstreams.len() == 1).ok_or(Unresolved::UnknownModel)
+        match unlisted {
+            Some(target) if self.upstreams.len() == 1 => Ok(target),
+            _ => Err(Unresolved::UnknownModel),
+        }
     }
 
     /// A model at one provider, whether it lists it or not.
     #[must_use]
     pub fn at(&self, upstream: &Arc<Upstream>, model: &str) -> Target {
-        target(upstream, model, &self.discovered()).unwrap_or_else(|| Target {
-            upstream: Arc::clone(upstream),
-            model: Arc::from(model),
-            listing: Listing::Unlisted,
-        })
+        match target(upstream, model, &self.discovered()) {
+            Some(target) => target,
+            None => {
+                Target { upstream: Arc::clone(upstream), model: Arc::from(model), listing: Listing::Unlisted }
+            }
+        }
     }
 }
 
-/// Target of a model at one provider; `None` when its own list leaves the model out.
+fn is_listed(model: &str, models: &[String]) -> bool {
+    models.iter().any(|listed| listed == model)
+}
+
+/// Target of a model at one provider; `None` when its configured list does not have the model.
 fn target(upstream: &Arc<Upstream>, model: &str, discovered: &Discovered) -> Option<Target> {
     let provider = &upstream.provider;
-    let is_listed = |models: &[String]| models.iter().any(|listed| listed == model);
     let listing = if !provider.models.is_empty() {
-        is_listed(&provider.models).then_some(Listing::Configured)?
-    } else if discovered.get(&provider.name).is_some_and(|models| is_listed(models)) {
+        if !is_listed(model, &provider.models) {
+            return None;
+        }
+        Listing::Configured
+    } else if let Some(models) = discovered.get(&provider.name)
+        && is_listed(model, models)
+    {
         Listing::Discovered
     } else {
         Listing::Unlisted

@@ -1,7 +1,7 @@
 //! Removes the provider's key from what it sends back, wherever and however JSON may spell it there.
 //!
-//! Every byte of the key becomes `*`, so that no length changes. What passes is searched, not copied: twice for a few
-//! bytes (the key, and the escape of a visible ASCII character), and only where such an escape stands byte by byte.
+//! Every byte of the key becomes `*`, so that no length changes. Bodies are searched, not copied: once for the key, once
+//! for the escape of a visible ASCII character, and byte by byte only where such an escape is found.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,8 +17,10 @@ const MIN_IN_ERRORS: usize = 8;
 /// The same for the bodies of successful responses, which hold any text (`no-key-required`).
 const MIN_IN_CONTENT: usize = 16;
 
-/// Most backslashes of one escape: JSON as a string inside of JSON, twice.
+/// Most backslashes of one escape: a JSON string two levels inside other JSON strings.
 const MAX_BACKSLASHES: usize = 4;
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// Longest spelling of one byte: those backslashes and `uXXXX`.
 const MAX_SPELLING: usize = MAX_BACKSLASHES + 5;
 
@@ -47,7 +49,10 @@ impl Scrubber {
     #[must_use]
     pub fn new(key: &Secret) -> Option<Self> {
         let key = key.expose().as_bytes();
-        (key.len() >= MIN_IN_ERRORS).then(|| Self {
+        if key.len() < MIN_IN_ERRORS {
+            return None;
+        }
+        Some(Self {
             key: key.into(),
             plain: memmem::Finder::new(key).into_owned(),
             unicode: memmem::Finder::new(br"\u00").into_owned(),
@@ -63,12 +68,12 @@ impl Scrubber {
 
     /// Removes the headers that hold the key.
     pub fn remove_from_headers(&self, headers: &mut HeaderMap) {
-        let holds_key = |value: &[u8]| value.len() >= self.key.len() && self.find(value).is_some();
-        let names: Vec<_> = headers
-            .iter()
-            .filter(|(_, value)| holds_key(value.as_bytes()))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let mut names = Vec::new();
+        for (name, value) in headers.iter() {
+            if value.len() >= self.key.len() && self.find(value.as_bytes()).is_some() {
+                names.push(name.clone());
+            }
+        }
         for name in names {
             headers.remove(name);
         }
@@ -79,11 +84,12 @@ impl Scrubber {
     pub fn scrubbed(&self, body: Bytes) -> Bytes {
         let Some(first) = self.find(&body) else { return body };
         let mut scrubbed = BytesMut::from(body);
-        let mut next = Some(first);
-        while let Some(found) = next {
-            scrubbed[found.clone()].fill(b'*');
-            let from = found.end;
-            next = self.find(&scrubbed[from..]).map(|found| found.start + from..found.end + from);
+        let mut from = first.end;
+        scrubbed[first].fill(b'*');
+        while let Some(found) = self.find(&scrubbed[from..]) {
+            let rest = &mut scrubbed[from..];
+            from += found.end;
+            rest[found].fill(b'*');
         }
         scrubbed.freeze()
     }
@@ -108,28 +114,34 @@ impl Scrubber {
     }
 
     fn find(&self, bytes: &[u8]) -> Option<Range<usize>> {
-        let plain = self.plain.find(bytes).map(|at| at..at + self.key.len());
         let has_escape =
             self.unicode.find(bytes).is_some() || self.has_slash && memmem::find(bytes, br"\/").is_some();
         if !has_escape {
-            return plain;
+            let at = self.plain.find(bytes)?;
+            return Some(at..at + self.key.len());
         }
-        self.places(bytes).find_map(|at| match self.compare(&bytes[at..]) {
-            Comparison::Equals(length) => Some(at..at + length),
-            _ => None,
-        })
+        for at in self.places(bytes) {
+            if let Comparison::Equals(length) = self.compare(&bytes[at..]) {
+                return Some(at..at + length);
+            }
+        }
+        None
     }
 
     /// Start of the beginning of a key that the bytes end in; their end where they end in none.
     fn begins_at(&self, bytes: &[u8]) -> usize {
-        let is_part =
-            |byte: &u8| self.key.contains(byte) || byte.is_ascii_hexdigit() || b"\\u".contains(byte);
-        if !bytes.last().is_some_and(is_part) {
+        let Some(last) = bytes.last() else { return 0 };
+        if !(self.key.contains(last) || last.is_ascii_hexdigit() || b"\\u".contains(last)) {
             return bytes.len();
         }
         let from = bytes.len().saturating_sub(self.key.len() * MAX_SPELLING);
-        let mut places = self.places(&bytes[from..]).map(|at| at + from);
-        places.find(|at| self.compare(&bytes[*at..]) == Comparison::Begins).unwrap_or(bytes.len())
+        let tail = &bytes[from..];
+        for at in self.places(tail) {
+            if self.compare(&tail[at..]) == Comparison::Begins {
+                return from + at;
+            }
+        }
+        bytes.len()
     }
 
     /// Positions at which a spelling of the key may start.
@@ -165,8 +177,7 @@ fn spelled(byte: u8, bytes: &[u8]) -> Comparison {
     if byte == b'/' && rest[0] == byte {
         return Comparison::Equals(backslashes + 1);
     }
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).map_or(0, |digit| digit as u8);
-    let escape = [b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)];
+    let escape = [b'u', b'0', b'0', HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 15)]];
     let equal =
         rest.iter().zip(escape).take_while(|(given, ours)| given.to_ascii_lowercase() == *ours).count();
     if equal == escape.len() {
@@ -239,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_come_out_as_the_whole_does(text in text(), cuts in proptest::collection::vec(0..200_usize, 0..6)) {
+        fn parts_are_scrubbed_like_the_whole(text in text(), cuts in proptest::collection::vec(0..200_usize, 0..6)) {
             let scrubber = scrubber();
             let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut <= text.len()).collect();
             cuts.sort_unstable();

@@ -213,7 +213,7 @@ impl GatewayError {
             "circuit breaker open after repeated failures {of}; the last one: {}",
             refused.last_error
         );
-        Self::upstream(provider, Fault::BreakerOpen(refused.left), message)
+        Self::upstream(provider, Fault::BreakerOpen(refused.remaining), message)
     }
 
     pub(crate) fn status(&self) -> StatusCode {

@@ -1,4 +1,4 @@
-//! The way to an upstream: its name, TCP, a proxy in between, TLS.
+//! Connecting to an upstream: name resolution, TCP, a proxy in between, TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,12 +17,12 @@ use super::UpstreamError;
 use super::connection::{Connection, Opened};
 use super::dial::{self, Dialled};
 use super::pool::Pool;
-use super::resolver::Resolver;
+use super::resolver::{self, Resolver};
 use super::stream::{Transport, UpstreamStream};
 use crate::providers::egress::{Egress, Proxies};
 use crate::tls;
 
-/// Longest head of a proxy's answer to CONNECT.
+/// Longest head of a proxy's response to CONNECT.
 const MAX_PROXY_HEAD: usize = 8 << 10;
 
 /// Opens connections to upstreams.
@@ -30,14 +30,14 @@ pub(crate) struct Connector {
     tls: TlsConnector,
     proxies: Proxies,
     resolver: Resolver,
-    /// Longest time for all of it.
+    /// Longest time for all steps together.
     timeout: Duration,
 }
 
 /// Reason why there is no connection.
 struct Failure {
     error: io::Error,
-    /// It is the proxy's.
+    /// True if the connection to a proxy failed.
     of_proxy: bool,
 }
 
@@ -66,12 +66,14 @@ impl Connector {
 
     async fn open(&self, upstream: &Uri) -> Result<Opened, Failure> {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
-        let proxy = self.proxies.on_the_way_to(upstream);
+        let proxy = self.proxies.intercept(upstream);
         let of_proxy = proxy.is_some();
-        let first = proxy.as_ref().map_or(upstream, |proxy| proxy.uri());
+        let (first, credential) = match &proxy {
+            Some(proxy) => (proxy.uri(), proxy.basic_auth().cloned()),
+            None => (upstream, None),
+        };
         let dialled = self.dial(first).await.map_err(|error| Failure { error, of_proxy })?;
         let Dialled { mut socket, handshake } = dialled;
-        let credential = proxy.as_ref().and_then(|proxy| proxy.basic_auth()).cloned();
         if !is_secure {
             let stream = UpstreamStream::new(Transport::Plain(socket));
             return Ok(Opened { stream, handshake, proxy: of_proxy.then_some(credential) });
@@ -89,8 +91,8 @@ impl Connector {
         let host = to.host().unwrap_or_default();
         let port = port(to);
         let found = self.resolver.resolve(host).await;
-        if found.is_err() && dial::no_descriptor_is_left() {
-            // The resolver of the C library does not say so.
+        if found.is_err() && dial::has_no_descriptor() {
+            // The resolver of the C library reports another error.
             return Err(rustix::io::Errno::MFILE.into());
         }
         let addresses: Vec<SocketAddr> = found?.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
@@ -98,8 +100,7 @@ impl Connector {
     }
 
     async fn encrypt(&self, socket: TcpStream, upstream: &Uri) -> io::Result<Transport> {
-        let host = upstream.host().unwrap_or_default();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = resolver::without_brackets(upstream.host().unwrap_or_default());
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         Ok(Transport::Tls(Box::new(self.tls.connect(name, socket).await?)))
     }
@@ -110,7 +111,7 @@ fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(implied)
 }
 
-/// Asks a proxy for a tunnel to an upstream.
+/// Requests a tunnel to an upstream from a proxy.
 async fn tunnel(socket: &mut TcpStream, upstream: &Uri, credential: Option<&HeaderValue>) -> io::Result<()> {
     let to = format!("{}:{}", upstream.host().unwrap_or_default(), port(upstream));
     let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
@@ -121,21 +122,24 @@ async fn tunnel(socket: &mut TcpStream, upstream: &Uri, credential: Option<&Head
     }
     request.extend_from_slice(b"\r\n");
     socket.write_all(&request).await?;
-    let failed = |why| Err(io::Error::other(format!("tunnel error: {why}")));
     let mut head = Vec::with_capacity(512);
     while memchr::memmem::find(&head, b"\r\n\r\n").is_none() {
         if head.len() >= MAX_PROXY_HEAD {
-            return failed("proxy response headers too long");
+            return Err(tunnel_error("proxy response headers too long"));
         }
         if socket.read_buf(&mut head).await? == 0 {
-            return failed("unexpected end of file");
+            return Err(tunnel_error("unexpected end of file"));
         }
     }
     match head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 ")) {
         Some([b'2', _, _, b' ' | b'\r', ..]) => Ok(()),
-        Some([b'4', b'0', b'7', ..]) => failed("proxy authorization required"),
-        _ => failed("unsuccessful"),
+        Some([b'4', b'0', b'7', ..]) => Err(tunnel_error("proxy authorization required")),
+        _ => Err(tunnel_error("unsuccessful")),
     }
+}
+
+fn tunnel_error(reason: &str) -> io::Error {
+    io::Error::other(format!("tunnel error: {reason}"))
 }
 
 impl Failure {

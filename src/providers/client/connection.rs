@@ -39,7 +39,7 @@ pub struct Connection {
     is_reused: bool,
     upstream: (bool, Authority),
     host: HeaderValue,
-    /// It ends at a proxy that is told the whole address; with the proxy's credential, where it wants one.
+    /// `Some` where it ends at a proxy, which gets absolute addresses and its credential, if it has one.
     proxy: Option<Option<HeaderValue>>,
     pool: Weak<Pool>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Opened {
 }
 
 impl Connection {
-    /// Begins to speak HTTP; a task of its own reads and writes.
+    /// Starts HTTP on an open connection; a task of its own reads and writes.
     pub(crate) async fn new(upstream: &Uri, opened: Opened, pool: &Arc<Pool>) -> Result<Box<Self>, String> {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let authority = upstream.authority().ok_or("its address has no host")?.clone();
@@ -64,7 +64,7 @@ impl Connection {
         let (sender, driver) =
             http.handshake(TokioIo::new(opened.stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(async move {
-            // The request that it concerns has been told.
+            // The request that was under way reports the error.
             drop(driver.await);
         });
         let [least, most] = CROSSED_WITHIN;
@@ -85,7 +85,7 @@ impl Connection {
         self.sender.is_ready()
     }
 
-    /// Returns true if TLS is spoken, and where it leads.
+    /// True with TLS, and the authority of the upstream.
     pub(crate) fn upstream(&self) -> (bool, &Authority) {
         (self.upstream.0, &self.upstream.1)
     }
@@ -111,7 +111,9 @@ impl Connection {
     /// Adds what follows from the connection: the form of the address, the host, a proxy's credential.
     fn address(&self, request: &mut Request<RequestBody>) {
         if let Some(credential) = &self.proxy {
-            request.headers_mut().extend(credential.clone().map(|value| (PROXY_AUTHORIZATION, value)));
+            if let Some(credential) = credential {
+                request.headers_mut().append(PROXY_AUTHORIZATION, credential.clone());
+            }
         } else {
             let root = PathAndQuery::from_static("/");
             *request.uri_mut() = request.uri().path_and_query().cloned().unwrap_or(root).into();
@@ -119,8 +121,7 @@ impl Connection {
         request.headers_mut().insert(HOST, self.host.clone());
     }
 
-    /// Tells how far a request had come whose connection broke. `begun` is when it was handed over, if the connection
-    /// had served before.
+    /// Classifies the failure of a request by its progress. `begun` is the time at which a reused connection got it.
     fn explain(&self, error: hyper::Error, begun: Option<Instant>) -> UpstreamError {
         if tls::causes(&error).any(<dyn Error>::is::<Flood>) {
             return UpstreamError::Informational;
@@ -130,14 +131,14 @@ impl Connection {
             (Progress::Unsent, None) => {
                 UpstreamError::Connect("the connection was closed before the request was sent".into())
             }
-            (Progress::Unanswered, Some(begun)) if begun.elapsed() <= self.crossed_within => {
+            (Progress::Written, Some(begun)) if begun.elapsed() <= self.crossed_within => {
                 UpstreamError::Crossed(error)
             }
             _ => UpstreamError::Broken(error),
         }
     }
 
-    /// The response is over: the next request may come, unless the connection ends.
+    /// Returns the connection to its pool after a response, unless it ends.
     fn release(mut self: Box<Self>) {
         if self.is_ready()
             && let Some(pool) = self.pool.upgrade()
@@ -151,9 +152,9 @@ impl Connection {
 /// The Host header of an upstream: without credentials, and without the port that its scheme implies.
 fn host(is_secure: bool, authority: &Authority) -> Option<HeaderValue> {
     let implied = if is_secure { 443 } else { 80 };
-    match authority.port_u16().filter(|port| *port != implied) {
-        Some(port) => HeaderValue::try_from(format!("{}:{port}", authority.host())).ok(),
-        None => HeaderValue::from_str(authority.host()).ok(),
+    match authority.port_u16() {
+        Some(port) if port != implied => HeaderValue::try_from(format!("{}:{port}", authority.host())).ok(),
+        _ => HeaderValue::from_str(authority.host()).ok(),
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Longest time that one address has for itself before the next one is tried beside it (RFC 8305, 5: 250 ms).
+/// Longest time before the next address is tried in parallel (RFC 8305, 5: 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
 /// Addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 16;
@@ -80,8 +80,8 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error).map(Some).contains(&error.raw_os_error())
 }
 
-/// Returns true if a socket could not be opened now.
-pub(crate) fn no_descriptor_is_left() -> bool {
+/// Returns true if no socket can be opened now.
+pub(crate) fn has_no_descriptor() -> bool {
     TcpSocket::new_v4().is_err_and(|error| is_out_of_descriptors(&error))
 }
 
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// A listener whose backlog is full, so that the next SYN is dropped; with what keeps it so.
+    /// A listener whose backlog is full, so that the next SYN is dropped, and the sockets that keep it full.
     fn black_hole() -> (SocketAddr, impl Sized) {
         let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -135,11 +135,14 @@ mod tests {
     #[tokio::test]
     async fn the_failure_is_that_of_the_last_address() {
         let (dead, _full) = black_hole();
-        let kind = |result: io::Result<SocketAddr>| result.unwrap_err().kind();
         let within = Duration::from_millis(200);
-        assert_eq!(kind(dialled(&[refusing(), refusing()], within).await), io::ErrorKind::ConnectionRefused);
-        assert_eq!(kind(dialled(&[refusing(), dead], within).await), io::ErrorKind::TimedOut);
-        assert_eq!(kind(dialled(&[], within).await), io::ErrorKind::NotFound);
+        for (addresses, expected) in [
+            (vec![refusing(), refusing()], io::ErrorKind::ConnectionRefused),
+            (vec![refusing(), dead], io::ErrorKind::TimedOut),
+            (vec![], io::ErrorKind::NotFound),
+        ] {
+            assert_eq!(dialled(&addresses, within).await.unwrap_err().kind(), expected, "{addresses:?}");
+        }
     }
 
     #[tokio::test]

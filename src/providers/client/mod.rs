@@ -1,4 +1,4 @@
-//! The HTTP client of one worker: connections to upstreams, and what can go wrong before an upstream's status line.
+//! The HTTP client of one worker: connections to upstreams, and the errors before an upstream's status line.
 
 mod connect;
 mod connection;
@@ -49,7 +49,7 @@ pub enum UpstreamError {
     /// No connection.
     #[error("{0}")]
     Connect(String),
-    /// No connection, because this process or this machine has no file descriptor left.
+    /// No connection, because this process or this machine is out of file descriptors.
     #[error("no file descriptors are available")]
     OutOfDescriptors,
     /// A reused connection turned out closed before a byte of the request was written: the request was not sent.
@@ -62,7 +62,7 @@ pub enum UpstreamError {
     /// Too many informational responses.
     #[error("it sent {} informational responses (1xx) before a response", stream::MAX_INFORMATIONAL)]
     Informational,
-    /// The connection broke, or what came was no head of a response.
+    /// The connection broke, or the received bytes were no head of a response.
     #[error("{BROKEN}")]
     Broken(#[source] hyper::Error),
 }

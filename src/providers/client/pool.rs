@@ -15,14 +15,14 @@ use super::connection::Connection;
 const IDLE: Duration = Duration::from_secs(50);
 /// Interval in which connections past [`IDLE`] are closed.
 const REAP_EVERY: Duration = Duration::from_secs(5);
-/// Most idle connections to one upstream. A burst that leaves more behind is followed by less.
+/// Most idle connections to one upstream; a burst may need more for a moment.
 const PER_UPSTREAM: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Pool {
     idle: Mutex<Idle>,
-    /// Most idle connections, all upstreams together.
+    /// Most idle connections of all upstreams together.
     limit: usize,
 }
 
@@ -31,7 +31,7 @@ struct Idle {
     /// By host and port, of upstreams without TLS, then with it; each queue from the longest idle to the last used.
     queues: [HashMap<Box<str>, VecDeque<Entry>>; 2],
     len: usize,
-    /// A task closes what has been idle for too long.
+    /// True while a task closes connections that were idle for too long.
     reaped: bool,
 }
 
@@ -39,6 +39,12 @@ struct Idle {
 struct Entry {
     connection: Box<Connection>,
     since: Instant,
+}
+
+impl Entry {
+    fn is_usable(&self, now: Instant) -> bool {
+        self.connection.is_ready() && now.saturating_duration_since(self.since) < IDLE
+    }
 }
 
 impl Pool {
@@ -51,16 +57,16 @@ impl Pool {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let idle = &mut *self.idle();
         let queue = idle.queues[usize::from(is_secure)].get_mut(upstream.authority()?.as_str())?;
-        while let Some(Entry { connection, since }) = queue.pop_back() {
+        while let Some(entry) = queue.pop_back() {
             idle.len -= 1;
-            if connection.is_ready() && now.saturating_duration_since(since) < IDLE {
-                return Some(connection);
+            if entry.is_usable(now) {
+                return Some(entry.connection);
             }
         }
         None
     }
 
-    /// Keeps a connection; beyond the limits those go that have been idle for longest.
+    /// Keeps a connection; beyond the limits the longest idle ones are closed.
     pub(crate) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let idle = &mut *self.idle();
         let (is_secure, authority) = connection.upstream();
@@ -84,21 +90,22 @@ impl Pool {
         }
     }
 
-    /// Closes every idle connection; the number of them.
+    /// Closes every idle connection; returns their number.
     fn evict(&self) -> usize {
         let idle = &mut *self.idle();
-        idle.queues.iter_mut().for_each(HashMap::clear);
+        for queues in &mut idle.queues {
+            queues.clear();
+        }
         std::mem::take(&mut idle.len)
     }
 
-    /// Closes what has been idle for too long; false when nothing is left, and nothing needs to be looked at again.
+    /// Closes connections that were idle for too long; returns false when none remains.
     fn reap(&self, now: Instant) -> bool {
         let idle = &mut *self.idle();
-        let expired = |entry: &Entry| now.saturating_duration_since(entry.since) >= IDLE;
         for queues in &mut idle.queues {
             for queue in queues.values_mut() {
                 let before = queue.len();
-                queue.retain(|entry| entry.connection.is_ready() && !expired(entry));
+                queue.retain(|entry| entry.is_usable(now));
                 idle.len -= before - queue.len();
             }
             queues.retain(|_, queue| !queue.is_empty());
@@ -108,7 +115,7 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
-        // One worker takes it; another one only to evict.
+        // One worker locks it; others only to evict.
         self.idle.lock()
     }
 }
@@ -117,7 +124,9 @@ impl Idle {
     fn evict_oldest(&mut self) {
         let queues = self.queues.iter_mut().flat_map(HashMap::values_mut);
         let oldest = queues.min_by_key(|queue| queue.front().map_or_else(Instant::now, |entry| entry.since));
-        if oldest.is_some_and(|queue| queue.pop_front().is_some()) {
+        if let Some(queue) = oldest
+            && queue.pop_front().is_some()
+        {
             self.len -= 1;
         }
     }
@@ -144,7 +153,7 @@ impl Pools {
         pools.push(Arc::downgrade(pool));
     }
 
-    /// Closes every idle connection; whether there was one.
+    /// Closes every idle connection; returns true if there was one.
     pub(crate) fn evict(&self) -> bool {
         let pools = self.0.lock();
         let evicted: usize = pools.iter().filter_map(Weak::upgrade).map(|pool| pool.evict()).sum();
@@ -195,14 +204,18 @@ mod tests {
         }
     }
 
+    /// Takes all connections to a host; returns their number.
+    fn taken(pool: &Pool, host: &Host) -> usize {
+        std::iter::from_fn(|| pool.take(&host.uri, Instant::now())).count()
+    }
+
     #[tokio::test]
     async fn idle_connections_are_bounded_and_the_longest_idle_goes_first() {
         let (pool, a, b) = (Arc::new(Pool::new(3)), Host::new(), Host::new());
         for host in [&a, &b, &a, &b] {
             pool.put(host.connection(&pool).await);
         }
-        let left = |host: &Host| std::iter::from_fn(|| pool.take(&host.uri, Instant::now())).count();
-        assert_eq!((left(&a), left(&b), pool.idle().len), (1, 2, 0));
+        assert_eq!((taken(&pool, &a), taken(&pool, &b), pool.idle().len), (1, 2, 0));
 
         let pool = Arc::new(Pool::new(2 * PER_UPSTREAM));
         let connection = a.connection(&pool).await;

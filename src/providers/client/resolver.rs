@@ -1,4 +1,4 @@
-//! Looks names up on threads of its own, so that lookups that hang hold up nothing but those who wait for that name.
+//! Looks names up on threads of its own, so that a lookup that hangs delays only the requests for that name.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -35,7 +35,7 @@ struct State {
 
 type Waiting = oneshot::Sender<Result<Addresses, Failure>>;
 
-/// A failure that several are told of.
+/// A failure that several requests get.
 #[derive(Debug, Clone)]
 struct Failure(io::ErrorKind, Arc<str>);
 
@@ -45,9 +45,23 @@ impl From<Failure> for io::Error {
     }
 }
 
+/// The lookup of the system.
+fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    let addresses = (host, 0).to_socket_addrs()?;
+    Ok(addresses.map(|address| address.ip()).collect())
+}
+
+/// The host of a URL; an IPv6 address without its brackets.
+pub(crate) fn without_brackets(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']').unwrap_or(host),
+        None => host,
+    }
+}
+
 impl Resolver {
     pub(crate) fn new() -> Self {
-        Self::with(|host| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
+        Self::with(look_up)
     }
 
     fn with(look_up: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
@@ -56,14 +70,15 @@ impl Resolver {
 
     /// The addresses of a host; an address is its own.
     pub(crate) async fn resolve(&self, host: &str) -> io::Result<Addresses> {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        if let Ok(address) = without_brackets(host).parse::<IpAddr>() {
             return Ok([address].into());
         }
         let (waiting, resolved) = oneshot::channel();
         self.0.enqueue(host, waiting)?;
-        let resolved = resolved.await.map_err(|_| io::Error::other("the lookup was given up"))?;
-        Ok(resolved?)
+        match resolved.await {
+            Ok(found) => Ok(found?),
+            Err(_) => Err(io::Error::other("the lookup was given up")),
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Shared {
             match spawned {
                 Ok(_) => state.threads += 1,
                 Err(error) if state.threads == 0 => return Err(error),
-                // Those that run will come to it.
+                // The running threads look it up later.
                 Err(_) => {}
             }
         }
@@ -93,12 +108,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Looks up name after name, until none is left.
+    /// Looks up name after name, until the queue is empty.
     fn work(&self) {
         while let Some(host) = self.next() {
-            let found = (self.look_up)(&host);
-            let found =
-                found.map(Addresses::from).map_err(|error| Failure(error.kind(), error.to_string().into()));
+            let found = match (self.look_up)(&host) {
+                Ok(addresses) => Ok(Addresses::from(addresses)),
+                Err(error) => Err(Failure(error.kind(), error.to_string().into())),
+            };
             for waiting in self.state().waiting.remove(&host).unwrap_or_default() {
                 // It may have been given up.
                 drop(waiting.send(found.clone()));
@@ -110,7 +126,9 @@ impl Shared {
     fn next(&self) -> Option<Arc<str>> {
         let state = &mut *self.state();
         while let Some(host) = state.queue.pop_front() {
-            if state.waiting.get(&host).is_some_and(|all| all.iter().any(|waiting| !waiting.is_closed())) {
+            if let Some(waiting) = state.waiting.get(&host)
+                && waiting.iter().any(|waiting| !waiting.is_closed())
+            {
                 return Some(host);
             }
             state.waiting.remove(&host);
@@ -170,11 +188,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_looked_up_once_for_all_who_wait_for_it() {
+    async fn concurrent_requests_for_a_name_cause_one_lookup() {
         let resolver = Resolver::with(slow);
         let first = join_all((0..500).map(|_| resolver.resolve("host"))).await;
         assert!(first.iter().all(|found| **found.as_ref().unwrap() == [IpAddr::from([127, 0, 0, 0])]));
-        // The next one begins anew, and a failure reaches everybody too.
+        // The next lookup begins anew, and a failure reaches all requests too.
         let failed = join_all((0..3).map(|_| resolver.resolve("missing"))).await;
         assert!(
             failed.iter().all(|error| error.as_ref().unwrap_err().to_string() == "no missing in lookup 1")
@@ -182,19 +200,17 @@ mod tests {
         assert_eq!(*resolver.resolve("host").await.unwrap(), [IpAddr::from([127, 0, 0, 2])]);
     }
 
+    async fn give_up(resolver: &Resolver, host: String) {
+        let lookup = resolver.resolve(&host);
+        assert!(tokio::time::timeout(Duration::from_millis(100), lookup).await.is_err());
+    }
+
     #[tokio::test]
-    async fn lookups_that_hang_take_bounded_threads_and_leave_nothing_behind() {
+    async fn lookups_that_hang_take_bounded_threads_and_memory() {
         let resolver = Resolver::with(hanging);
-        let given_up = |host: String| {
-            let resolver = resolver.clone();
-            async move {
-                let lookup = resolver.resolve(&host);
-                assert!(tokio::time::timeout(Duration::from_millis(100), lookup).await.is_err());
-            }
-        };
-        join_all((0..MAX_THREADS * 2).map(|number| given_up(format!("host-{number}")))).await;
+        join_all((0..MAX_THREADS * 2).map(|number| give_up(&resolver, format!("host-{number}")))).await;
         for _ in 0..20 {
-            join_all((0..50).map(|_| given_up("host-0".into()))).await;
+            join_all((0..50).map(|_| give_up(&resolver, "host-0".into()))).await;
         }
         let state = resolver.0.state();
         assert_eq!((state.threads, state.queue.len()), (MAX_THREADS, MAX_THREADS));
@@ -202,20 +218,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lookups_that_hang_hold_up_no_other_name_and_no_address() {
+    async fn lookups_that_hang_delay_no_other_name_and_no_address() {
         let resolver = Resolver::with(hanging);
-        let hang: Vec<_> = (0..MAX_THREADS - 1)
-            .map(|number| {
-                let resolver = resolver.clone();
-                tokio::spawn(async move { resolver.resolve(&format!("host-{number}")).await })
-            })
-            .collect();
+        let mut hanging = Vec::new();
+        for number in 0..MAX_THREADS - 1 {
+            let resolver = resolver.clone();
+            hanging.push(tokio::spawn(async move { resolver.resolve(&format!("host-{number}")).await }));
+        }
         tokio::task::yield_now().await;
         let begun = Instant::now();
         assert_eq!(*resolver.resolve("live").await.unwrap(), [IpAddr::from([127, 0, 0, 1])]);
         assert_eq!(*resolver.resolve("[::1]").await.unwrap(), ["::1".parse::<IpAddr>().unwrap()]);
         assert_eq!(*resolver.resolve("10.0.0.1").await.unwrap(), [IpAddr::from([10, 0, 0, 1])]);
         assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
-        hang.iter().for_each(tokio::task::JoinHandle::abort);
+        for lookup in hanging {
+            lookup.abort();
+        }
     }
 }

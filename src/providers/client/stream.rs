@@ -1,5 +1,5 @@
-//! The byte stream of a connection. It remembers how far a request has come, so that a request is sent again only where
-//! that is safe, and it counts informational responses, which hyper reads without end.
+//! The byte stream of a connection. It tracks the progress of a request, so that a request is sent again only where that
+//! is safe, and it counts informational responses, which hyper reads without end.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -13,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A response ends with this informational head (1xx) before its own. Servers send one or two.
+/// Number of informational heads (1xx) at which a response fails. Servers send one or two.
 pub(crate) const MAX_INFORMATIONAL: u8 = 100;
 
 /// Bytes of the request were written.
 const WRITTEN: u8 = 1;
 /// Bytes were read since the request began.
-const ANSWERED: u8 = 2;
-/// The connection has served before, and was not looked at since.
+const READ: u8 = 2;
+/// The connection is reused and was not checked since.
 const UNCHECKED: u8 = 4;
 
 /// Progress of the request that a connection carries. Only the connection's task and its owner, which are on the same
@@ -34,8 +34,9 @@ pub(crate) enum Progress {
     /// Not a byte of it was written.
     Unsent,
     /// It was written at least in part, and not a byte came back.
-    Unanswered,
-    Answered,
+    Written,
+    /// Bytes came back.
+    Read,
 }
 
 impl History {
@@ -46,8 +47,8 @@ impl History {
 
     pub(crate) fn progress(&self) -> Progress {
         match self.0.load(Ordering::Relaxed) {
-            state if state & ANSWERED != 0 => Progress::Answered,
-            state if state & WRITTEN != 0 => Progress::Unanswered,
+            state if state & READ != 0 => Progress::Read,
+            state if state & WRITTEN != 0 => Progress::Written,
             _ => Progress::Unsent,
         }
     }
@@ -56,7 +57,7 @@ impl History {
         self.0.store(self.0.load(Ordering::Relaxed) | flag, Ordering::Relaxed);
     }
 
-    /// Removes a flag; whether it was there.
+    /// Removes a flag; returns true if it was set.
     fn take(&self, flag: u8) -> bool {
         let state = self.0.load(Ordering::Relaxed);
         self.0.store(state & !flag, Ordering::Relaxed);
@@ -98,7 +99,7 @@ impl UpstreamStream {
     }
 
     /// Looks at a reused connection just before a request is written to it. A close that is already here is none that
-    /// crosses the request, and bytes that are already here are no answer to it.
+    /// crosses the request, and bytes that are already here are no response to it.
     fn check(&self) -> io::Result<()> {
         if !self.history.take(UNCHECKED) {
             return Ok(());
@@ -132,8 +133,8 @@ impl AsyncRead for UpstreamStream {
         if read.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        if self.history.progress() != Progress::Answered {
-            self.history.add(ANSWERED);
+        if self.history.progress() != Progress::Read {
+            self.history.add(READ);
             self.heads = Heads::default();
         }
         Poll::Ready(self.heads.read(read).map_err(io::Error::other))

@@ -41,7 +41,7 @@ impl Budget {
         let slot = &self.requests[(second % SLOTS as u64) as usize];
         let seen = slot.load(Ordering::Relaxed);
         let is_first = seen >> 32 != second;
-        // Who loses the race for the first place adds to what the winner began.
+        // The loser of a race for the first request of a second adds to the winner's count.
         if !is_first
             || slot.compare_exchange(seen, second << 32 | 1, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
@@ -49,29 +49,32 @@ impl Budget {
         }
     }
 
-    /// Takes a retry out of the budget; false when there is none left.
+    /// Takes a retry out of the budget; false when it is used up.
     pub(crate) fn take(&self, now: Instant) -> bool {
         let mut retries = self.retries.lock();
         while retries.front().is_some_and(|at| now.saturating_duration_since(*at) >= WINDOW) {
             retries.pop_front();
         }
         let allowed = FEW.max(self.requests_until(now) / REQUESTS_PER_RETRY);
-        let is_left = (retries.len() as u64) < allowed;
-        if is_left {
+        let is_allowed = (retries.len() as u64) < allowed;
+        if is_allowed {
             retries.push_back(now);
         }
-        is_left
+        is_allowed
     }
 
     /// Requests of the window that ends now, without the part of its first second that is already over.
     fn requests_until(&self, now: Instant) -> u64 {
         let second = self.second(now);
-        let counts = self.requests.iter().map(|slot| slot.load(Ordering::Relaxed));
-        let recent = counts.filter(|slot| {
+        let mut requests = 0;
+        for slot in &self.requests {
+            let slot = slot.load(Ordering::Relaxed);
             let at = slot >> 32;
-            at <= second && second - at < WINDOW.as_secs()
-        });
-        recent.map(|slot| slot & u64::from(u32::MAX)).sum()
+            if at <= second && second - at < WINDOW.as_secs() {
+                requests += slot & u64::from(u32::MAX);
+            }
+        }
+        requests
     }
 }
 
@@ -120,7 +123,11 @@ mod tests {
         let budget = Budget::new(Instant::now());
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..5000).for_each(|_| budget.request(at(&budget, 5.0))));
+                scope.spawn(|| {
+                    for _ in 0..5000 {
+                        budget.request(at(&budget, 5.0));
+                    }
+                });
             }
         });
         assert_eq!(budget.requests_until(at(&budget, 5.0)), 20_000);

@@ -32,8 +32,8 @@ struct ByModel {
 }
 
 impl ModelBreakers {
-    /// The breaker of a model. Where there are too many names that were not admitted, those whose breaker is closed are
-    /// forgotten first; if all are open, a new one has none.
+    /// The breaker of a model. Where there are too many names that were not admitted, closed breakers are removed first;
+    /// if all are open, a new name has none.
     pub(crate) fn get(&self, model: &Arc<str>, is_admitted: bool) -> Option<Arc<ModelBreaker>> {
         let mut models = self.0.lock();
         let ByModel { admitted, others } = &mut *models;
@@ -41,7 +41,10 @@ impl ModelBreakers {
             return Some(Arc::clone(breaker));
         }
         if is_admitted {
-            let breaker = others.remove(model).unwrap_or_else(|| ModelBreaker::new(model));
+            let breaker = match others.remove(model) {
+                Some(breaker) => breaker,
+                None => ModelBreaker::new(model),
+            };
             admitted.insert(Arc::clone(model), Arc::clone(&breaker));
             return Some(breaker);
         }
@@ -81,10 +84,13 @@ mod tests {
         model.breaker.failed(&settings, Permitted::Normally, Instant::now(), "it failed", |_| {});
     }
 
+    fn name(number: usize) -> Arc<str> {
+        Arc::from(format!("m{number}"))
+    }
+
     #[test]
     fn names_that_were_not_admitted_are_bounded_and_open_breakers_stay() {
         let models = ModelBreakers::default();
-        let name = |n: usize| Arc::from(format!("m{n}"));
         open(&models.get(&name(0), false).expect("there is room"));
         for n in 1..1000 {
             assert!(models.get(&name(n), false).is_some(), "closed ones make room");

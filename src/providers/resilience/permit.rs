@@ -18,7 +18,7 @@ pub(crate) struct Record {
     /// Failed and missing responses, by model.
     models: ModelBreakers,
     budget: Budget,
-    /// Another record counts now; calls that are under way end on this one, which nothing shows any more.
+    /// True once another record replaced this one: calls that are under way end here, and no metric shows it any more.
     replaced: AtomicBool,
 }
 
@@ -47,9 +47,9 @@ pub enum BreakerScope {
 pub enum Health {
     /// The provider responded as it should.
     Good,
-    /// A good response has begun: how it ends is told by [`Upstream::ended`].
+    /// A good response has begun; [`Upstream::ended`] reports its end.
     Begun,
-    /// It says nothing about the provider.
+    /// Not attributable to the provider.
     Neutral,
     /// There was no connection, for this reason.
     Unreachable(String),
@@ -57,7 +57,7 @@ pub enum Health {
     Failed(String),
 }
 
-/// A request that the breakers let through. Dropped unsettled, it says nothing about its provider.
+/// A request that the breakers admitted. Dropped unsettled, it does not count for them.
 #[derive(Debug)]
 pub struct Permit<'a> {
     connecting: Admission<'a>,
@@ -75,8 +75,8 @@ struct Admission<'a> {
 }
 
 impl Upstream {
-    /// The breaker of one of its models. One that no label value stands for may have none: their names are the clients'
-    /// to choose.
+    /// The breaker of one of its models. A model without a label value of its own may have none, since clients choose
+    /// these names.
     #[must_use]
     pub fn model_breaker(&self, model: &Arc<str>, is_admitted: bool) -> Option<Arc<ModelBreaker>> {
         self.record.models.get(model, is_admitted)
@@ -91,7 +91,7 @@ impl Upstream {
         }
     }
 
-    /// Lets a request through to the provider, and to the model where it has a breaker.
+    /// Admits a request to the provider, and to the model where it has a breaker.
     ///
     /// # Errors
     /// When a breaker is open, or half open with a probe under way.
@@ -100,17 +100,24 @@ impl Upstream {
         model: Option<&'a ModelBreaker>,
         now: Instant,
     ) -> Result<Permit<'a>, (BreakerScope, Refused)> {
-        let connecting = Admission::new(self, &self.record.connecting, "", now)
-            .map_err(|refused| (BreakerScope::Provider, refused))?;
-        let model = model.map(|model| Admission::new(self, &model.breaker, &model.label, now)).transpose();
-        let model = model.map_err(|refused| (BreakerScope::Model, refused))?;
+        let connecting = match Admission::new(self, &self.record.connecting, "", now) {
+            Ok(admission) => admission,
+            Err(refused) => return Err((BreakerScope::Provider, refused)),
+        };
+        let model = match model {
+            Some(model) => match Admission::new(self, &model.breaker, &model.label, now) {
+                Ok(admission) => Some(admission),
+                Err(refused) => return Err((BreakerScope::Model, refused)),
+            },
+            None => None,
+        };
         if self.provider.resilience.retry.max_retries > 0 {
             self.record.budget.request(now);
         }
         Ok(Permit { connecting, model })
     }
 
-    /// A response that had begun is whole, or broke for this reason.
+    /// Counts the end of a response that had begun: complete, or broken for this reason.
     pub fn ended(&self, model: &ModelBreaker, result: Result<(), &str>) {
         let permitted = Permitted::Normally;
         let mut admission =
@@ -127,7 +134,7 @@ impl Upstream {
         self.record.budget.take(now)
     }
 
-    /// Its record counts from now on, in the place of the one that `before` has.
+    /// Replaces the record of `before`: the metrics show this one from now on.
     pub(crate) fn take_over(&self, before: &Self) {
         if Arc::ptr_eq(&self.record, &before.record) {
             return;
@@ -138,8 +145,8 @@ impl Upstream {
         }
     }
 
-    /// Tells a change of state of a breaker; `model` is empty for the provider's own.
-    fn tell(&self, model: &str, state: BreakerState) {
+    /// Reports a change of state of a breaker; `model` is empty for the provider's own.
+    fn report(&self, model: &str, state: BreakerState) {
         if self.record.replaced.load(Ordering::Acquire) {
             return;
         }
@@ -163,7 +170,7 @@ impl Permit<'_> {
         self.connecting.succeeded();
     }
 
-    /// Returns true if it shows that a model is back.
+    /// Returns true if it probes a model's breaker.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.model.as_ref().is_some_and(|model| matches!(model.permitted, Permitted::AsProbe(_)))
@@ -198,21 +205,21 @@ impl<'a> Admission<'a> {
         now: Instant,
     ) -> Result<Self, Refused> {
         let settings = &upstream.provider.resilience.circuit_breaker;
-        let permitted = breaker.admit(settings, now, |state| upstream.tell(model, state))?;
+        let permitted = breaker.admit(settings, now, |state| upstream.report(model, state))?;
         Ok(Self { upstream, breaker, model, permitted })
     }
 
     fn succeeded(&mut self) {
         let permitted = self.settled();
         let settings = &self.upstream.provider.resilience.circuit_breaker;
-        self.breaker.succeeded(settings, permitted, |state| self.upstream.tell(self.model, state));
+        self.breaker.succeeded(settings, permitted, |state| self.upstream.report(self.model, state));
     }
 
     fn failed(&mut self, reason: &str) {
         let permitted = self.settled();
         let settings = &self.upstream.provider.resilience.circuit_breaker;
-        let tell = |state| self.upstream.tell(self.model, state);
-        self.breaker.failed(settings, permitted, Instant::now(), reason, tell);
+        let report = |state| self.upstream.report(self.model, state);
+        self.breaker.failed(settings, permitted, Instant::now(), reason, report);
     }
 
     /// A probe counts once.

@@ -8,12 +8,12 @@ use jiff::fmt::rfc2822;
 
 use crate::config::Retry;
 
-/// The pause before a retry, `None` when the provider asks for a longer one than may be. `retries` went before.
+/// The pause before a retry, after `retries` earlier ones; `None` when the provider requests one beyond the limit.
 #[must_use]
-pub fn pause(settings: &Retry, retries: u32, asked_for: Option<Duration>) -> Option<Duration> {
-    let asked_for = asked_for.unwrap_or_default();
+pub fn pause(settings: &Retry, retries: u32, requested: Option<Duration>) -> Option<Duration> {
+    let requested = requested.unwrap_or_default();
     let backoff = backoff(settings, retries, fastrand::f64());
-    (asked_for <= settings.max_backoff).then(|| backoff.max(asked_for))
+    (requested <= settings.max_backoff).then_some(backoff.max(requested))
 }
 
 /// `random` is from 0 to 1.
@@ -26,10 +26,10 @@ fn backoff(settings: &Retry, retries: u32, random: f64) -> Duration {
 
 /// More exact than `Retry-After`, in milliseconds; OpenAI's and Azure's APIs send it.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// Whether a retry is worth it in the provider's own opinion; the SDKs of OpenAI and Anthropic obey it.
+/// The provider's own decision about a retry; the SDKs of OpenAI and Anthropic obey it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// The provider's own opinion of a retry, where it has one.
+/// The provider's own decision about a retry, where it sent one.
 #[must_use]
 pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
     match headers.get(SHOULD_RETRY)?.as_bytes() {
@@ -39,15 +39,16 @@ pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
     }
 }
 
-/// The pause that a response asks for: in milliseconds, in seconds or as a date.
+/// The pause that a response requests: in milliseconds, in seconds or as a date.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = text(RETRY_AFTER_MS).and_then(|text| text.parse::<f64>().ok());
-    if let Some(pause) = milliseconds.and_then(|milliseconds| seconds(milliseconds / 1e3)) {
+    if let Some(text) = text(headers, &RETRY_AFTER_MS)
+        && let Ok(milliseconds) = text.parse::<f64>()
+        && let Some(pause) = seconds(milliseconds / 1e3)
+    {
         return Some(pause);
     }
-    let text = text(RETRY_AFTER)?;
+    let text = text(headers, &RETRY_AFTER)?;
     if let Ok(number) = text.parse::<f64>() {
         return seconds(number);
     }
@@ -55,13 +56,19 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
 /// A number of seconds as a duration, none where it is negative or no number; more than fits is long enough.
 fn seconds(number: f64) -> Option<Duration> {
-    (number >= 0.0).then(|| Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
+    (number >= 0.0).then_some(Duration::try_from_secs_f64(number).unwrap_or(Duration::MAX))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     const SETTINGS: Retry = Retry {
@@ -74,25 +81,32 @@ mod tests {
 
     #[test]
     fn backoff_grows_to_its_limit() {
-        let milliseconds = |retries, random| backoff(&SETTINGS, retries, random).as_millis();
-        assert_eq!(
-            [0, 1, 2, 3, 4, 5, 6].map(|n| milliseconds(n, 0.0)),
-            [100, 200, 400, 800, 1600, 2000, 2000]
-        );
-        assert_eq!(milliseconds(u32::MAX, 0.0), 2000);
-        assert_eq!([0.0, 0.5, 1.0].map(|random| milliseconds(1, random)), [200, 150, 100]);
+        for (retries, random, milliseconds) in [
+            (0, 0.0, 100),
+            (1, 0.0, 200),
+            (2, 0.0, 400),
+            (3, 0.0, 800),
+            (4, 0.0, 1600),
+            (5, 0.0, 2000),
+            (6, 0.0, 2000),
+            (u32::MAX, 0.0, 2000),
+            (1, 0.5, 150),
+            (1, 1.0, 100),
+        ] {
+            let pause = backoff(&SETTINGS, retries, random);
+            assert_eq!(pause, Duration::from_millis(milliseconds), "{retries} {random}");
+        }
         let constant = Retry { backoff_factor: 1.0, initial_backoff: Duration::ZERO, ..SETTINGS };
         assert_eq!(backoff(&constant, 3, 0.5), Duration::ZERO);
     }
 
     #[test]
-    fn a_provider_may_ask_for_a_longer_pause_up_to_the_limit() {
+    fn a_provider_may_request_a_longer_pause_up_to_the_limit() {
         let settings = Retry { jitter_factor: 0.0, ..SETTINGS };
-        let after = |milliseconds| pause(&settings, 0, Some(Duration::from_millis(milliseconds)));
-        assert_eq!(after(50), Some(Duration::from_millis(100)));
-        assert_eq!(after(150), Some(Duration::from_millis(150)));
-        assert_eq!(after(2000), Some(Duration::from_secs(2)));
-        assert_eq!(after(2001), None);
+        for (requested, expected) in [(50, Some(100)), (150, Some(150)), (2000, Some(2000)), (2001, None)] {
+            let pause = pause(&settings, 0, Some(Duration::from_millis(requested)));
+            assert_eq!(pause, expected.map(Duration::from_millis), "{requested}");
+        }
     }
 
     #[test]
@@ -103,13 +117,25 @@ mod tests {
         assert!(pauses.iter().any(|pause| *pause != pauses[0]), "{pauses:?}");
     }
 
+    fn now() -> Timestamp {
+        "2026-01-02T12:00:00Z".parse().unwrap()
+    }
+
+    fn read(text: &'static str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+        retry_after(&headers, now())
+    }
+
+    fn read_both(milliseconds: &'static str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from_static(milliseconds));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
+        retry_after(&headers, now())
+    }
+
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
-        let read = |text: &'static str| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static(text))]);
-            retry_after(&headers, now)
-        };
         assert_eq!(read("7"), Some(Duration::from_secs(7)));
         assert_eq!(read("0.25"), Some(Duration::from_millis(250)));
         assert_eq!(read("99999999999999999999999999"), Some(Duration::MAX));
@@ -118,21 +144,15 @@ mod tests {
         for nonsense in ["", "-1", "NaN", "soon"] {
             assert_eq!(read(nonsense), None, "{nonsense}");
         }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now()), None);
     }
 
     #[test]
     fn retry_after_ms_goes_before_retry_after() {
-        let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
-        let read = |milliseconds: &'static str| {
-            let headers = [(RETRY_AFTER_MS, milliseconds), (RETRY_AFTER, "7")];
-            let headers = headers.map(|(name, text)| (name, http::HeaderValue::from_static(text)));
-            retry_after(&HeaderMap::from_iter(headers), now)
-        };
-        assert_eq!(read("250"), Some(Duration::from_millis(250)));
-        assert_eq!(read("0.5"), Some(Duration::from_micros(500)));
+        assert_eq!(read_both("250"), Some(Duration::from_millis(250)));
+        assert_eq!(read_both("0.5"), Some(Duration::from_micros(500)));
         for nonsense in ["", "-1", "NaN", "soon"] {
-            assert_eq!(read(nonsense), Some(Duration::from_secs(7)), "{nonsense}");
+            assert_eq!(read_both(nonsense), Some(Duration::from_secs(7)), "{nonsense}");
         }
     }
 }

@@ -89,7 +89,8 @@ struct Metrics {
 #[serde(rename_all = "snake_case")]
 enum Auth {
     None,
-    Nobody,
+    #[serde(rename = "nobody")]
+    Closed,
     MasterKey,
     MetricsToken,
     MetricsTokenOrMasterKey,
@@ -128,14 +129,16 @@ fn worst_case(config: &Config) -> WorstCase {
         providers: config.providers.len() as u64,
         models: config.metrics.max_models as u64,
         model_routes: config.routes.len() as u64,
-        callers: if config.server.keys.is_empty() { 0 } else { config.server.keys.len() as u64 + 1 },
+        clients: if config.server.keys.is_empty() { 0 } else { config.server.keys.len() as u64 + 1 },
         routes: gateway::route_count() as u64,
         max_series: config.metrics.max_series as u64,
     };
-    WorstCase {
-        series: FAMILIES.iter().map(|family| worst_case::series(family, bounds)).sum(),
-        samples: FAMILIES.iter().map(|family| worst_case::samples(family, bounds)).sum(),
+    let mut worst = WorstCase { series: 0, samples: 0 };
+    for family in FAMILIES {
+        worst.series += worst_case::series(family, bounds);
+        worst.samples += worst_case::samples(family, bounds);
     }
+    worst
 }
 
 impl<'a> Report<'a> {
@@ -144,18 +147,24 @@ impl<'a> Report<'a> {
             Severity::Error => true,
             Severity::Warning => args.strict && !args.allow.iter().any(|id| id == problem.id),
         };
-        let config = loaded.config.as_ref();
-        Self {
+        let mut report = Self {
             schema: 1,
             valid: !loaded.problems.iter().any(fails),
             problems: &loaded.problems,
             settings: &loaded.settings,
-            metrics: config.map(metrics),
-            keys: config.map_or(Vec::new(), |c| c.server.keys.iter().map(|key| key.name.as_str()).collect()),
-            providers: config.map_or(Vec::new(), |c| c.providers.iter().map(|p| provider(p)).collect()),
-            routes: config.map_or(Vec::new(), |c| c.routes.iter().map(route).collect()),
+            metrics: None,
+            keys: Vec::new(),
+            providers: Vec::new(),
+            routes: Vec::new(),
             needs: &loaded.needs,
+        };
+        if let Some(config) = &loaded.config {
+            report.metrics = Some(metrics(config));
+            report.keys = config.server.keys.iter().map(|key| key.name.as_str()).collect();
+            report.providers = config.providers.iter().map(|it| provider(it)).collect();
+            report.routes = config.routes.iter().map(route).collect();
         }
+        report
     }
 
     fn text(&self, terminal: &Terminal) -> String {
@@ -187,26 +196,30 @@ impl<'a> Report<'a> {
                 format!("{}, not valid for the metrics endpoint", self.keys.join(", ")),
             ]);
         }
-        rows.extend(
-            self.providers
-                .iter()
-                .map(|provider| vec![format!("provider {}", provider.name), provider.describe()]),
-        );
+        for provider in &self.providers {
+            rows.push(vec![format!("provider {}", provider.name), provider.describe()]);
+        }
         if self.providers.is_empty() {
             rows.push(vec!["providers".to_owned(), "none".to_owned()]);
         }
-        let row = |route: &Route<'_>| vec![format!("route {}", route.model), route.describe()];
-        rows.extend(self.routes.iter().map(row));
-        rows.extend(self.needs.iter().map(|name| vec!["needs".to_owned(), format!("{name} at run time")]));
+        for route in &self.routes {
+            rows.push(vec![format!("route {}", route.model), route.describe()]);
+        }
+        for name in self.needs {
+            rows.push(vec!["needs".to_owned(), format!("{name} at run time")]);
+        }
         aligned(&rows, 0..0)
     }
 
     fn conclusion(&self, terminal: &Terminal) -> String {
-        let count = |severity| self.problems.iter().filter(|problem| problem.severity == severity).count();
         let (word, tone) = if self.valid { ("valid", Tone::Good) } else { ("not valid", Tone::Bad) };
-        let errors = counted(count(Severity::Error), "error");
-        let warnings = counted(count(Severity::Warning), "warning");
+        let errors = counted(self.count(Severity::Error), "error");
+        let warnings = counted(self.count(Severity::Warning), "warning");
         format!("{}: {errors}, {warnings}\n", terminal.paint(tone, word))
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 }
 
@@ -215,7 +228,7 @@ impl Metrics {
         let with = match self.auth {
             _ if !self.enabled => return format!("disabled; {} returns 404", self.url),
             Auth::None => return format!("{}, readable without authentication", self.url),
-            Auth::Nobody => return format!("{}, not readable with any key", self.url),
+            Auth::Closed => return format!("{}, not readable with any key", self.url),
             Auth::MasterKey => "the master key",
             Auth::MetricsToken => "the metrics token",
             Auth::MetricsTokenOrMasterKey => "the metrics token or the master key",
@@ -251,7 +264,7 @@ fn metrics(config: &Config) -> Metrics {
         endpoint: config.metrics.endpoint.clone(),
         url: config.metrics_url(),
         auth: match (&config.metrics.token, &config.server.master_key) {
-            _ if config.metrics_are_closed() => Auth::Nobody,
+            _ if config.metrics_are_closed() => Auth::Closed,
             (None, None) => Auth::None,
             (None, Some(_)) => Auth::MasterKey,
             (Some(_), None) => Auth::MetricsToken,
@@ -293,9 +306,11 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 fn settings_table(settings: &[EffectiveSetting], terminal: &Terminal) -> String {
-    let head = ["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec();
-    let rows = settings.iter().map(|s| vec![s.key.clone(), s.value.clone(), s.source.clone()]);
-    let table = aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), 0..0);
+    let mut rows = vec![["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec()];
+    for EffectiveSetting { key, value, source, .. } in settings {
+        rows.push(vec![key.clone(), value.clone(), source.clone()]);
+    }
+    let table = aligned(&rows, 0..0);
     match table.split_once('\n') {
         Some((head, rest)) => format!("{}\n{rest}", terminal.paint(Tone::Strong, head)),
         None => table,

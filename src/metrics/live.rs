@@ -36,7 +36,7 @@ pub(crate) struct LiveCollector {
     in_flight: IntGauge,
     limit: IntGauge,
     connections: IntGaugeVec,
-    /// Counted elsewhere; the lock keeps two scrapes from adding the same events twice.
+    /// Counted elsewhere; the lock keeps concurrent scrapes from adding duplicate events.
     counted: Mutex<Counted>,
 }
 

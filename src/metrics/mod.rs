@@ -1,4 +1,4 @@
-//! Prometheus metrics: what is counted, how it is bounded, how it is shown.
+//! Prometheus metrics: families, recording, bounded label values, exposition.
 //!
 //! [`Metrics`] is made once, in `serve`, and only when metrics are enabled. Each worker has a [`WorkerMetrics`], the
 //! cells only it writes. A request is recorded once, at its end, from the facts that the gateway kept of it
@@ -26,10 +26,10 @@ use std::sync::atomic::AtomicUsize;
 use parking_lot::Mutex;
 
 use crate::metrics::catalog::labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
+use crate::metrics::observers::http::{OverheadHandles, PhaseHandles, RouteHandles};
 use crate::metrics::registry::Cold;
 use crate::metrics::series::cardinality::AdmittedModels;
 use crate::metrics::series::cells::Cell;
-
 use crate::metrics::series::hot::HotFamilies;
 use crate::metrics::series::model_handles::ModelHandles;
 use crate::metrics::series::outcomes::Outcomes;
@@ -109,9 +109,9 @@ impl Metrics {
             self.hot.cost.appear(&[Label::of_name(provider), Label::of_name(model)]);
         }
         for model_route in configured.model_routes {
-            appear(&self.hot.answers, &[Label::of_name(model_route)], CallOutcome::ALL);
+            appear(&self.hot.call_outcomes, &[Label::of_name(model_route)], CallOutcome::ALL);
         }
-        appear(&self.hot.answers, &[UNKNOWN], CallOutcome::ALL);
+        appear(&self.hot.call_outcomes, &[UNKNOWN], CallOutcome::ALL);
         for caller in configured.callers {
             let caller = Label::of_name(caller);
             self.hot.caller_requests.appear(std::slice::from_ref(&caller));
@@ -135,7 +135,7 @@ impl Metrics {
         }
         appear(&self.hot.attempts, pair, Attempt::ALL);
         appear(&self.hot.streams, pair, StreamOutcome::ALL);
-        appear(&self.hot.answers, std::slice::from_ref(model), CallOutcome::ALL);
+        appear(&self.hot.call_outcomes, std::slice::from_ref(model), CallOutcome::ALL);
     }
 
     /// The cells of one worker. Call it once per worker: two holders of one worker would lose counts.
@@ -146,13 +146,9 @@ impl Metrics {
                 metrics: Arc::clone(self),
                 worker,
                 models: Mutex::default(),
-                http: self
-                    .routes
-                    .iter()
-                    .map(|_| crate::metrics::observers::http::RouteHandles::default())
-                    .collect(),
-                phases: crate::metrics::observers::http::PhaseHandles::default(),
-                overheads: crate::metrics::observers::http::OverheadHandles::default(),
+                http: std::iter::repeat_with(RouteHandles::default).take(self.routes.len()).collect(),
+                phases: PhaseHandles::default(),
+                overheads: OverheadHandles::default(),
                 model_routes: Mutex::default(),
                 callers: Mutex::default(),
                 unknown_calls: Outcomes::default(),
@@ -177,8 +173,7 @@ impl Deref for WorkerMetrics {
     }
 }
 
-/// Provider and label of a model; one may be called what stands in for others, so the limit that it is due to counts
-/// too.
+/// Provider and label of a model, and the limit that replaced its name: a model may itself be named `other`.
 type PairKey = (String, String, Option<Overflow>);
 
 /// Cells and handles of one worker, which [`WorkerMetrics`] points to.
@@ -187,9 +182,9 @@ pub struct Shard {
     metrics: Arc<Metrics>,
     worker: usize,
     models: Mutex<HashMap<PairKey, Arc<ModelHandles>>>,
-    http: Box<[crate::metrics::observers::http::RouteHandles]>,
-    phases: crate::metrics::observers::http::PhaseHandles,
-    overheads: crate::metrics::observers::http::OverheadHandles,
+    http: Box<[RouteHandles]>,
+    phases: PhaseHandles,
+    overheads: OverheadHandles,
     model_routes: Mutex<HashMap<String, ModelRouteMetrics>>,
     callers: Mutex<HashMap<String, CallerMetrics>>,
     unknown_calls: Outcomes<{ CallOutcome::COUNT }>,
@@ -222,8 +217,11 @@ impl WorkerMetrics {
         label: Option<Label>,
         pricing: Pricing,
     ) -> ModelMetrics {
-        let candidate = label.is_none().then(|| model.to_owned());
-        ModelMetrics::new(self.handles(provider, label.unwrap_or(UNKNOWN)), candidate, pricing)
+        let (label, candidate) = match label {
+            Some(label) => (label, None),
+            None => (UNKNOWN, Some(model.to_owned())),
+        };
+        ModelMetrics::new(self.handles(provider, label), candidate, pricing)
     }
 
     /// The handles of a provider's calls that name no model.
@@ -250,7 +248,7 @@ impl WorkerMetrics {
             .clone()
     }
 
-    /// The handles of a caller by the configured name of its key.
+    /// The handles of a client by the configured name of its key.
     #[must_use]
     pub fn caller(&self, name: &str) -> CallerMetrics {
         let mut callers = self.callers.lock();

@@ -1,6 +1,7 @@
 //! The `process_*` families, read from /proc at each scrape. (The `prometheus` crate's own collector truncates CPU
 //! time to whole seconds.)
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -31,9 +32,7 @@ const FAMILIES: [&Family; 7] = [
 
 impl Process {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
-        let describe =
-            |family: &&Family| Desc::new(family.name.into(), family.help.into(), vec![], Default::default());
-        let descriptors = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;
+        let descriptors = FAMILIES.into_iter().map(descriptor).collect::<Result<_, _>>()?;
         let stat =
             File::open("/proc/self/stat").map_err(|error| prometheus::Error::Msg(error.to_string()))?;
         let started = start_time(&stat).unwrap_or(0.0);
@@ -68,6 +67,10 @@ impl Collector for Process {
         let Ok(facts) = self.facts() else { return Vec::new() };
         FAMILIES.iter().zip(facts).map(|(family, value)| one_sample(family, value)).collect()
     }
+}
+
+fn descriptor(family: &Family) -> Result<Desc, prometheus::Error> {
+    Desc::new(family.name.into(), family.help.into(), vec![], HashMap::new())
 }
 
 fn one_sample(family: &Family, value: f64) -> MetricFamily {
@@ -107,26 +110,27 @@ impl Stat {
         let stat = String::from_utf8_lossy(&text[..length]);
         // The second field, the program's name in parentheses, may hold spaces: count from its end.
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split_whitespace().collect();
-        let field = |number: usize| -> io::Result<u64> {
-            let text = fields.get(number - 3).copied().unwrap_or_default();
-            text.parse()
-                .map_err(|_| io::Error::other(format!("/proc/self/stat: field {number} is no number")))
-        };
         Ok(Self {
-            cpu_ticks: field(14)? + field(15)?,
-            threads: field(20)?,
-            start_ticks: field(22)?,
-            virtual_bytes: field(23)?,
-            resident_pages: field(24)?,
+            cpu_ticks: field(&fields, 14)? + field(&fields, 15)?,
+            threads: field(&fields, 20)?,
+            start_ticks: field(&fields, 22)?,
+            virtual_bytes: field(&fields, 23)?,
+            resident_pages: field(&fields, 24)?,
         })
     }
+}
+
+/// A field by its number in proc(5); `fields` begin with the third.
+fn field(fields: &[&str], number: usize) -> io::Result<u64> {
+    let text = fields.get(number - 3).copied().unwrap_or_default();
+    text.parse().map_err(|_| io::Error::other(format!("/proc/self/stat: field {number} is no number")))
 }
 
 /// Start of the process in Unix seconds: boot time and ticks since.
 fn start_time(stat: &File) -> io::Result<f64> {
     let kernel = fs::read_to_string("/proc/stat")?;
     let boot = kernel.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
-    let boot = boot.ok_or_else(|| io::Error::other("/proc/stat: no btime"))?;
+    let Some(boot) = boot else { return Err(io::Error::other("/proc/stat: no btime")) };
     let ticks = Stat::read(stat)?.start_ticks;
     Ok(as_float(boot) + as_float(ticks) / as_float(rustix::param::clock_ticks_per_second()))
 }

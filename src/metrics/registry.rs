@@ -1,5 +1,7 @@
 //! The cold families: events too rare to need a cell per worker, counted in the `prometheus` crate's own metrics.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,11 +10,10 @@ use prometheus::core::Collector;
 use prometheus::{Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::live::LiveCollector;
-use super::{Build, Configured, LiveFacts, Metrics};
+use super::{Build, Configured, LiveFacts};
 use crate::metrics::catalog::families::{self, Family};
 use crate::metrics::catalog::labels::{
-    AuthFailure, BreakerState, DisconnectStage, Endpoint, Format, Label, Rejection, RetryReason, StatusType,
-    Surface,
+    AuthFailure, BreakerState, DisconnectStage, Endpoint, Format, Label, Rejection, RetryReason, Surface,
 };
 
 /// The cold families.
@@ -50,10 +51,16 @@ pub(crate) fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
 }
 
+fn counters(family: &Family) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(opts(family), family.labels)
+}
+
+fn gauges(family: &Family) -> Result<IntGaugeVec, prometheus::Error> {
+    IntGaugeVec::new(opts(family), family.labels)
+}
+
 impl Cold {
     pub(crate) fn new(build: Build, live: LiveFacts) -> Result<Self, prometheus::Error> {
-        let counters = |family: &Family| IntCounterVec::new(opts(family), family.labels);
-        let gauges = |family: &Family| IntGaugeVec::new(opts(family), family.labels);
         let cold = Self {
             registry: Registry::new(),
             auth_failures: counters(&families::AUTH_FAILURES)?,
@@ -77,7 +84,7 @@ impl Cold {
     }
 
     fn register(&self, build: Build, live: LiveFacts) -> Result<(), prometheus::Error> {
-        let info = IntGaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
+        let info = gauges(&families::BUILD_INFO)?;
         info.with_label_values(&[build.version, build.revision, build.rustc]).set(1);
         let collectors: [Box<dyn Collector>; 16] = [
             Box::new(info),
@@ -97,7 +104,10 @@ impl Cold {
             Box::new(LiveCollector::new(live)?),
             Box::new(super::process::Process::new()?),
         ];
-        collectors.into_iter().try_for_each(|collector| self.registry.register(collector))
+        for collector in collectors {
+            self.registry.register(collector)?;
+        }
+        Ok(())
     }
 
     /// Counters appear before their first event: `rate()` cannot see the step from nothing to one.
@@ -161,15 +171,18 @@ impl Cold {
     fn forget(&self, before: &Named, now: &Named) {
         for (provider, kind) in &before.providers {
             let still = now.providers.get(provider);
-            if still.is_none_or(|now| now != kind) {
+            if still != Some(kind) {
                 drop(self.provider_info.remove_label_values(&[provider, kind]));
             }
             if still.is_none() {
                 drop(self.discovery_time.remove_label_values(&[provider]));
             }
         }
-        for (provider, model) in before.breakers.keys().filter(|breaker| !now.breakers.contains_key(*breaker))
-        {
+        for breaker in before.breakers.keys() {
+            if now.breakers.contains_key(breaker) {
+                continue;
+            }
+            let (provider, model) = breaker;
             for state in BreakerState::ALL {
                 drop(self.breaker_state.remove_label_values(&[provider, model, state.as_str()]));
             }
@@ -187,80 +200,6 @@ impl Cold {
     }
 }
 
-impl Metrics {
-    /// Counts a refused credential.
-    pub fn auth_failed(&self, surface: Surface, reason: AuthFailure) {
-        self.cold.auth_failures.with_label_values(&[surface.as_str(), reason.as_str()]).inc();
-    }
-
-    /// Counts a request that was rejected before dispatch.
-    pub fn rejected(&self, reason: Rejection) {
-        self.cold.rejected.with_label_values(&[reason.as_str()]).inc();
-    }
-
-    pub(crate) fn disconnected(&self, endpoint: Endpoint, stage: DisconnectStage) {
-        self.cold.disconnects.with_label_values(&[endpoint.as_str(), stage.as_str()]).inc();
-    }
-
-    pub(crate) fn retried(&self, provider: &str, reason: RetryReason) {
-        self.cold.retries.with_label_values(&[provider, reason.as_str()]).inc();
-    }
-
-    /// Counts a fallback to another provider, once its outcome is known.
-    pub fn fell_back(&self, from: &str, to: &str, outcome: StatusType) {
-        self.cold.fallbacks.with_label_values(&[from, to, outcome.as_str()]).inc();
-    }
-
-    /// Records a new state of a circuit breaker; `model` is empty for the provider's own. One whose provider is not
-    /// configured any more, or whose model was not admitted, has no state to show.
-    pub fn breaker(&self, provider: &str, model: &str, state: BreakerState) {
-        self.cold.breaker_transitions.with_label_values(&[provider, state.as_str()]).inc();
-        let mut named = self.cold.named.lock();
-        if let Some(shown) = named.breakers.get_mut(&(provider.to_owned(), model.to_owned())) {
-            *shown = state;
-            self.cold.breaker_is(provider, model, state);
-        }
-    }
-
-    /// Shows the state of an admitted model's circuit breaker from now on.
-    pub fn show_breaker_of(&self, provider: &str, model: &str, state: BreakerState) {
-        let mut named = self.cold.named.lock();
-        if named.providers.contains_key(provider) {
-            named.breakers.insert((provider.to_owned(), model.to_owned()), state);
-            self.cold.breaker_is(provider, model, state);
-        }
-    }
-
-    /// Replaces the circuit breakers of a provider and its models by new ones, which are closed.
-    pub fn breakers_anew(&self, provider: &str) {
-        let mut named = self.cold.named.lock();
-        for ((of, model), state) in &mut named.breakers {
-            if of == provider {
-                *state = BreakerState::Closed;
-                self.cold.breaker_is(provider, model, *state);
-            }
-        }
-    }
-
-    /// Records that a provider listed its models.
-    pub fn discovered(&self, provider: &str, at: SystemTime) {
-        let named = self.cold.named.lock();
-        if named.providers.contains_key(provider) {
-            self.cold.discovery_time.with_label_values(&[provider]).set(unix_seconds(at));
-        }
-    }
-
-    /// Records that a configuration was refused; the active one stays.
-    pub fn reload_refused(&self) {
-        self.cold.reload_successful.set(0);
-    }
-
-    /// Counts an authorized scrape.
-    pub fn scraped(&self, format: Format, status: u16) {
-        self.cold.scrapes.with_label_values(&[format.as_str(), &status.to_string()]).inc();
-    }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of Unix time fit a float exactly")]
 fn unix_seconds(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_millis() as f64 / 1e3)
@@ -268,16 +207,21 @@ fn unix_seconds(at: SystemTime) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Live, Setup};
+    use super::super::{Live, Metrics, Setup};
     use super::*;
 
     /// Lines about providers and the configuration that are not zero, but for the time it was loaded.
     fn facts(metrics: &Metrics) -> Vec<String> {
         let about = ["aurora_provider_", "aurora_config_", "aurora_circuit_", "aurora_retries_"];
         let text = metrics.render(Format::Text);
-        let lines = text.lines().filter(|line| about.iter().any(|name| line.starts_with(name)));
-        let lines = lines.filter(|line| !line.ends_with(" 0") && !line.contains("timestamp_seconds 1"));
-        lines.map(|line| line.trim_start_matches("aurora_").to_owned()).collect()
+        let mut facts = Vec::new();
+        for line in text.lines() {
+            let is_about = about.iter().any(|name| line.starts_with(name));
+            if is_about && !line.ends_with(" 0") && !line.contains("timestamp_seconds 1") {
+                facts.push(line.trim_start_matches("aurora_").to_owned());
+            }
+        }
+        facts
     }
 
     #[test]

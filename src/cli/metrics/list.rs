@@ -33,13 +33,13 @@ pub enum Format {
     Json,
 }
 
-/// Limits behind the SERIES column: one provider, one caller, the routes of Aurora, the default limits.
+/// Limits behind the SERIES column: one provider, one client, the routes of Aurora, the default limits.
 fn defaults() -> Bounds {
     Bounds {
         providers: 1,
         models: 200,
         model_routes: 0,
-        callers: 1,
+        clients: 1,
         routes: gateway::route_count() as u64,
         max_series: 4_000,
     }

@@ -16,7 +16,7 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// The bucket of an observation. Edges are so far apart that a step or two are left after the first guess.
+    /// The bucket of an observation. Edges are so far apart that a step or two remain after the first guess.
     pub(crate) fn place(&self, value: u64) -> usize {
         let mut place = usize::from(self.shorter[bits(value)]);
         while self.edges.get(place).is_some_and(|edge| *edge < value) {

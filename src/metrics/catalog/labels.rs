@@ -410,7 +410,7 @@ label_set! {
         /// 3xx.
         Redirect = "3xx",
         /// 4xx, 499 included.
-        CallerError = "4xx",
+        ClientError = "4xx",
         /// 5xx.
         ServerError = "5xx",
     }
@@ -423,7 +423,7 @@ impl StatusClass {
         match status {
             0..300 => Self::Success,
             300..400 => Self::Redirect,
-            400..500 => Self::CallerError,
+            400..500 => Self::ClientError,
             _ => Self::ServerError,
         }
     }
@@ -456,7 +456,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_is_two_words_large() {
+    fn a_label_takes_two_machine_words() {
         assert_eq!(size_of::<Label>(), 16);
     }
 

@@ -85,7 +85,7 @@ pub fn reference() -> String {
 /// A label with the families in which it takes these values.
 type ClosedSet = (&'static str, &'static [&'static str], Vec<&'static str>);
 
-/// The labels whose values are all known, by name; a label that means different things is there as often.
+/// Labels with a closed set of values, by name; a label with several sets has a row for each.
 fn closed_sets() -> Vec<ClosedSet> {
     let mut sets: Vec<ClosedSet> = Vec::new();
     for family in FAMILIES {
@@ -101,7 +101,7 @@ fn closed_sets() -> Vec<ClosedSet> {
     sets
 }
 
-/// Each word once: there are audio tokens in both directions.
+/// Words without duplicates: `audio` is a kind of input and of output tokens.
 fn codes(words: &[&str]) -> String {
     if words.is_empty() {
         return "-".to_owned();

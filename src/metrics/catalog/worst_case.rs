@@ -21,7 +21,7 @@ pub struct Bounds {
     /// Configured routes of models.
     pub model_routes: u64,
     /// Names of clients: 0 without `server.keys`, else the keys and the master key.
-    pub callers: u64,
+    pub clients: u64,
     /// Routes of the gateway, `unmatched` included.
     pub routes: u64,
     /// Label sets of a family from which on names fold into `other`: `metrics.max_series`.
@@ -63,7 +63,7 @@ fn values(label: &str, family: &Family, bounds: Bounds) -> u64 {
         "model" if family.name == BREAKER_STATE.name => bounds.models + bounds.providers,
         "model" if with("provider") => bounds.models + 2 * bounds.providers,
         "model" => bounds.models + bounds.model_routes + 2,
-        "caller" => bounds.callers,
+        "caller" => bounds.clients,
         "route" => bounds.routes,
         "status_code" if with("status_type") => DISPATCH_ENDINGS,
         "status_code" => CODES.0 + CODES.1 + 1,
@@ -91,7 +91,7 @@ mod tests {
 
     const ENDPOINTS: u64 = crate::api::Endpoint::COUNT as u64;
     const BOUNDS: Bounds =
-        Bounds { providers: 2, models: 10, model_routes: 3, callers: 4, routes: 5, max_series: 100_000 };
+        Bounds { providers: 2, models: 10, model_routes: 3, clients: 4, routes: 5, max_series: 100_000 };
 
     fn of(name: &str, bounds: Bounds) -> (u64, u64) {
         let family = FAMILIES.iter().find(|family| family.name == name).unwrap();

@@ -38,7 +38,8 @@ impl Metrics {
 }
 
 fn numbers<'s>(shown: &'s [Shown], family: &Family) -> Option<&'s Numbers> {
-    shown.iter().find(|shown| shown.family.name == family.name).map(|shown| &shown.numbers)
+    let shown = shown.iter().find(|shown| shown.family.name == family.name)?;
+    Some(&shown.numbers)
 }
 
 fn name(family: &'static Family) -> Label {

@@ -7,8 +7,8 @@ mod label_sets;
 mod page;
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -17,8 +17,9 @@ use prometheus::proto;
 use super::Metrics;
 use crate::metrics::catalog::families::{FAMILIES, Family, Kind};
 use crate::metrics::catalog::labels::{Format, Label, Overflow};
-use crate::metrics::series::cells::Totals;
+use crate::metrics::series::cells::{Amounts, Counter, Gauge, Totals};
 use crate::metrics::series::hot::HotSnapshot;
+use crate::metrics::series::table::observed;
 use page::{Page, Scaled};
 
 /// Picodollars of a US dollar.
@@ -53,9 +54,10 @@ impl Metrics {
     }
 
     fn shown(&self) -> Vec<Shown> {
-        let hot = self.hot.snapshots().into_iter();
-        let mut shown: Vec<Shown> =
-            hot.map(|(family, snapshot)| Shown { family, numbers: Numbers::Hot(snapshot) }).collect();
+        let mut shown = Vec::new();
+        for (family, snapshot) in self.hot.snapshots() {
+            shown.push(Shown { family, numbers: Numbers::Hot(snapshot) });
+        }
         shown.extend(self.cold.registry.gather().iter().filter_map(cold_family));
         let about = self.families_about_families(&shown);
         shown.extend(about);
@@ -88,32 +90,40 @@ impl Numbers {
             Self::Hot(HotSnapshot::Amounts(snapshot)) => {
                 let scale = if family.unit == "usd" { PICODOLLARS } else { 1 };
                 for (labels, cells) in &snapshot.series {
-                    let value = cells.iter().filter_map(OnceLock::get).map(|cell| cell.sum()).sum();
+                    let value = observed(cells).map(Amounts::sum).sum();
                     page.sample(family, labels, Scaled { value, scale });
                 }
             }
             Self::Hot(HotSnapshot::Counter(snapshot)) => {
                 for (labels, cells) in &snapshot.series {
-                    let cells = cells.iter().filter_map(OnceLock::get);
-                    page.sample(family, labels, cells.map(|cell| cell.value()).sum::<u64>());
+                    page.sample(family, labels, observed(cells).map(Counter::value).sum::<u64>());
                 }
             }
             Self::Hot(HotSnapshot::Gauge(snapshot)) => {
                 for (labels, cells) in &snapshot.series {
-                    let cells = cells.iter().filter_map(OnceLock::get);
-                    page.sample(family, labels, cells.map(|cell| cell.value()).sum::<i64>());
+                    page.sample(family, labels, observed(cells).map(Gauge::value).sum::<i64>());
                 }
             }
             Self::Hot(HotSnapshot::Histogram(snapshot)) => {
                 let edges = page.edges(family);
                 for (labels, cells) in &snapshot.series {
                     let mut totals = Totals::default();
-                    cells.iter().filter_map(OnceLock::get).for_each(|cell| cell.add_to(&mut totals));
+                    for cell in observed(cells) {
+                        cell.add_to(&mut totals);
+                    }
                     page.histogram(family, labels, &edges, &totals);
                 }
             }
-            Self::Facts(rows) => rows.iter().for_each(|(labels, value)| page.sample(family, labels, *value)),
-            Self::Counts(rows) => rows.iter().for_each(|(labels, value)| page.sample(family, labels, *value)),
+            Self::Facts(rows) => {
+                for (labels, value) in rows {
+                    page.sample(family, labels, *value);
+                }
+            }
+            Self::Counts(rows) => {
+                for (labels, value) in rows {
+                    page.sample(family, labels, *value);
+                }
+            }
         }
     }
 }
@@ -132,18 +142,24 @@ pub fn gzip(text: &str) -> io::Result<Vec<u8>> {
 /// none.
 fn cold_family(proto: &proto::MetricFamily) -> Option<Shown> {
     let family = FAMILIES.iter().find(|family| family.name == proto.name())?;
-    let value = |metric: &proto::Metric| match family.kind {
-        Kind::Gauge => metric.get_gauge().get_value(),
-        Kind::Counter | Kind::Histogram => metric.get_counter().get_value(),
-    };
-    let row = |metric: &proto::Metric| (in_order(family.labels, metric.get_label()), value(metric));
-    let mut rows: Vec<(Vec<Label>, f64)> = proto.get_metric().iter().map(row).collect();
+    let mut rows = Vec::new();
+    for metric in proto.get_metric() {
+        let value = match family.kind {
+            Kind::Gauge => metric.get_gauge().get_value(),
+            Kind::Counter | Kind::Histogram => metric.get_counter().get_value(),
+        };
+        rows.push((in_order(family.labels, metric.get_label()), value));
+    }
     rows.sort_by(|(a, _), (b, _)| a.cmp(b));
     Some(Shown { family, numbers: Numbers::Facts(rows) })
 }
 
 /// The registry sorts labels by name; the table has them in the order in which they are read.
 fn in_order(names: &[&str], pairs: &[proto::LabelPair]) -> Vec<Label> {
-    let value = |name: &&str| pairs.iter().find(|pair| pair.name() == *name).map_or("", |pair| pair.value());
-    names.iter().map(|name| Label::Shared(Arc::from(value(name)))).collect()
+    let mut values = Vec::with_capacity(names.len());
+    for name in names {
+        let pair = pairs.iter().find(|pair| pair.name() == *name);
+        values.push(Label::Shared(Arc::from(pair.map_or("", proto::LabelPair::value))));
+    }
+    values
 }

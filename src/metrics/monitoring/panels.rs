@@ -1,6 +1,6 @@
 //! The panels of the dashboard, a table: what each shows, in which unit, from which expressions.
 //!
-//! In an expression `@job`, `@provider` and `@model` stand for the matchers of the variables, each including the
+//! In an expression `@job`, `@provider` and `@model` are placeholders of the matchers of the variables, each including the
 //! ones before it. Durations and identifiers that begin with `$__` are Grafana's own.
 
 /// Panels under one heading.
@@ -178,7 +178,7 @@ const ERRORS: &[Panel] = &[
         Stack,
         "Failed requests by status",
         "reqps",
-        "The provider's status; network_error when there was none, 504 when Aurora's patience ended, 503 when the \
+        "The provider's status; network_error when there was none, 504 after a timeout of Aurora, 503 when the \
          breaker was open, 200 when a stream broke.",
         &[(
             "{{provider}} {{status_code}}",

@@ -76,7 +76,7 @@ impl Access {
     }
 }
 
-/// A scalar that means itself whatever is in it: JSON's strings are YAML's.
+/// A YAML scalar of any text: a JSON string is one.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -107,12 +107,12 @@ scrape_configs:
 ";
 
     #[test]
-    fn an_open_endpoint_needs_the_address_alone() {
+    fn stanza_of_an_open_endpoint_has_the_address_only() {
         assert_eq!(scrape(Access::Open).stanza(), OPEN);
     }
 
     #[test]
-    fn a_wildcard_address_says_that_it_is_one() {
+    fn a_wildcard_address_has_a_comment() {
         let note =
             "      # Aurora listens on every interface: write the name by which Prometheus reaches it.\n";
         let targets = "      - targets:";
@@ -121,14 +121,14 @@ scrape_configs:
     }
 
     #[test]
-    fn a_file_is_named() {
+    fn stanza_refers_to_the_credentials_file() {
         let stanza = scrape(Access::File("/run/secrets/a \"key\"".into())).stanza();
         let lines = "    authorization:\n      credentials_file: \"/run/secrets/a \\\"key\\\"\"\n";
         assert_eq!(stanza, format!("{OPEN}{lines}"));
     }
 
     #[test]
-    fn without_a_file_the_way_to_one_is_told() {
+    fn without_a_file_the_stanza_has_the_command_that_creates_it() {
         let access = Access::Elsewhere {
             setting: "metrics.token (environment METRICS_TOKEN)".to_owned(),
             shell: "$METRICS_TOKEN".to_owned(),

@@ -30,7 +30,7 @@ pub enum Ending {
 impl Ending {
     /// The response was received whole.
     pub const COMPLETED: Self = Self::Body(StreamOutcome::Completed);
-    /// The client disconnected. A dispatch of which nothing else is known ended so.
+    /// The client disconnected; also the ending of a dispatch of which nothing else is known.
     pub const DISCONNECTED: Self = Self::Body(StreamOutcome::ClientDisconnect);
     /// The gateway stopped.
     pub const SHUTDOWN: Self = Self::Body(StreamOutcome::Shutdown);
@@ -93,7 +93,7 @@ impl Attempts {
         self.is_open = true;
     }
 
-    /// The attempt ended so: another follows, or its status alone does not tell.
+    /// Ends an attempt before its dispatch: another follows, or its status alone does not define the outcome.
     pub fn end(&mut self, outcome: Attempt) {
         if std::mem::take(&mut self.is_open) {
             self.ended.get_or_insert_default()[outcome as usize] += 1;
@@ -111,7 +111,7 @@ pub struct StreamFacts {
 }
 
 impl StreamFacts {
-    /// Events arrived, or were waited for in vain.
+    /// Records the arrival of events, or the end of a wait without any.
     pub fn progress(&mut self, at: Instant) {
         if let Some(last) = self.last.replace(at) {
             self.longest_gap = self.longest_gap.max(nanos_between(last, at));

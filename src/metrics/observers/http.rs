@@ -159,9 +159,6 @@ impl WorkerMetrics {
 
     /// Records every phase that was entered; the last one as an error where the call ended inside it.
     fn record_phases(&self, call: &CallFacts, fine: bool, took: u64) {
-        let record = |phase, fine, stream, nanos| {
-            self.phase(call.endpoint, phase, fine, stream).observe(nanos);
-        };
         let mut from = 0;
         let phases = [
             (Phase::Decode, call.marks.decoded.map(Mark::get), Stream::Unknown),
@@ -170,11 +167,12 @@ impl WorkerMetrics {
             (Phase::ResponseWrite, fine.then_some(took), call.stream),
         ];
         for (phase, mark, stream) in phases {
-            record(phase, mark.is_some(), stream, mark.unwrap_or(took).saturating_sub(from));
+            let nanos = mark.unwrap_or(took).saturating_sub(from);
+            self.phase(call.endpoint, phase, mark.is_some(), stream).observe(nanos);
             let Some(mark) = mark else { break };
             from = mark;
         }
-        record(Phase::Total, fine, call.stream, took);
+        self.phase(call.endpoint, Phase::Total, fine, call.stream).observe(took);
     }
 }
 
@@ -216,9 +214,11 @@ impl Shard {
 
     fn request_took(&self, route: usize, status: u16, nanos: u64) {
         let class = StatusClass::of(status);
-        let labels = || [self.metrics.routes[route].clone(), class.into()];
-        let series = || self.metrics.hot.http_duration.series(self.worker, &labels());
-        self.http[route].duration[class as usize].get_or_init(series).observe(nanos);
+        let series = self.http[route].duration[class as usize].get_or_init(|| {
+            let labels = [self.metrics.routes[route].clone(), class.into()];
+            self.metrics.hot.http_duration.series(self.worker, &labels)
+        });
+        series.observe(nanos);
     }
 
     fn response_sent(&self, route: usize, bytes: usize) {
@@ -228,13 +228,12 @@ impl Shard {
     }
 
     fn overhead(&self, endpoint: Endpoint, stream: Stream) -> &Series<Histogram> {
-        let labels = || [endpoint.into(), stream.into()];
-        let series = || self.metrics.hot.overhead.series(self.worker, &labels());
-        self.overheads.0[endpoint as usize][stream as usize].get_or_init(series)
+        let slot = &self.overheads.0[endpoint as usize][stream as usize];
+        slot.get_or_init(|| self.metrics.hot.overhead.series(self.worker, &[endpoint.into(), stream.into()]))
     }
 
     fn unknown_call(&self, outcome: CallOutcome) {
-        self.unknown_calls.of(outcome as usize, || self.answers(&UNKNOWN, outcome)).add(1);
+        self.call_outcome(self.unknown_calls.handle(outcome as usize), &UNKNOWN, outcome).add(1);
     }
 
     fn phase(&self, endpoint: Endpoint, phase: Phase, fine: bool, stream: Stream) -> &Series<Histogram> {

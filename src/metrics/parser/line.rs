@@ -105,7 +105,10 @@ fn read_comment(comment: &str) -> Result<Line<'_>, String> {
 
 /// The text up to the first blank, and what follows the blanks.
 fn split_word(text: &str) -> (&str, &str) {
-    text.split_once(BLANK).map_or((text, ""), |(word, rest)| (word, rest.trim_start_matches(BLANK)))
+    match text.split_once(BLANK) {
+        Some((word, rest)) => (word, rest.trim_start_matches(BLANK)),
+        None => (text, ""),
+    }
 }
 
 fn read_sample(content: &str) -> Result<Line<'_>, String> {
@@ -123,17 +126,23 @@ fn read_sample(content: &str) -> Result<Line<'_>, String> {
         return Err(format!("a blank at the end of the line of {name}"));
     }
     let mut words = rest.split(BLANK).filter(|word| !word.is_empty());
-    let value = words.next().ok_or_else(|| format!("{name} has no value"))?;
-    let value =
-        read_float(value).ok_or_else(|| format!("the value of {name} is {}, not a number", quoted(value)))?;
-    let timestamp = words.next().map(|word| {
-        word.parse::<i64>()
-            .map_err(|_| format!("the timestamp of {name} is {}, not milliseconds", quoted(word)))
-    });
-    match words.next() {
-        Some(surplus) => Err(format!("{} after the timestamp of {name}", quoted(surplus))),
-        None => Ok(Line::Sample { name, labels, value, timestamp: timestamp.transpose()? }),
+    let Some(value) = words.next() else { return Err(format!("{name} has no value")) };
+    let Some(value) = read_float(value) else {
+        return Err(format!("the value of {name} is {}, not a number", quoted(value)));
+    };
+    let timestamp = words.next();
+    if let Some(surplus) = words.next() {
+        return Err(format!("{} after the timestamp of {name}", quoted(surplus)));
     }
+    let timestamp = match timestamp {
+        Some(word) => Some(read_timestamp(name, word)?),
+        None => None,
+    };
+    Ok(Line::Sample { name, labels, value, timestamp })
+}
+
+fn read_timestamp(name: &str, word: &str) -> Result<i64, String> {
+    word.parse().map_err(|_| format!("the timestamp of {name} is {}, not milliseconds", quoted(word)))
 }
 
 type Labels = Vec<(String, String)>;
@@ -162,17 +171,19 @@ fn read_labels(inside: &str) -> Result<(Labels, &str), String> {
 }
 
 fn read_label(text: &str) -> Result<(&str, String, &str), String> {
-    let (name, rest) =
-        text.split_once('=').ok_or_else(|| format!("expected name=\"value\", found {}", quoted(text)))?;
+    let Some((name, rest)) = text.split_once('=') else {
+        return Err(format!("expected name=\"value\", found {}", quoted(text)));
+    };
     let name = name.trim_end_matches(BLANK);
     if name == "__name__" || !is_label_name(name) {
         return Err(format!("{} is no label name", quoted(name)));
     }
-    let raw = rest
-        .trim_start_matches(BLANK)
-        .strip_prefix('"')
-        .ok_or_else(|| format!("the value of {name} is not in double quotes"))?;
-    let end = closing_quote(raw).ok_or_else(|| format!("the value of {name} has no closing quote"))?;
+    let Some(raw) = rest.trim_start_matches(BLANK).strip_prefix('"') else {
+        return Err(format!("the value of {name} is not in double quotes"));
+    };
+    let Some(end) = closing_quote(raw) else {
+        return Err(format!("the value of {name} has no closing quote"));
+    };
     let value = unescape_label_value(&raw[..end]).map_err(|what| format!("{name}: {what}"))?;
     Ok((name, value, &raw[end + 1..]))
 }
@@ -180,11 +191,13 @@ fn read_label(text: &str) -> Result<(&str, String, &str), String> {
 /// Offset of the first quote that no backslash precedes.
 fn closing_quote(raw: &str) -> Option<usize> {
     let mut escaped = false;
-    raw.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
+    for (offset, byte) in raw.bytes().enumerate() {
+        if byte == b'"' && !escaped {
+            return Some(offset);
+        }
         escaped = byte == b'\\' && !escaped;
-        closes
-    })
+    }
+    None
 }
 
 /// A number as Go reads it: a signed NaN or a decimal out of range is none.
@@ -197,8 +210,12 @@ pub(crate) fn read_float(text: &str) -> Option<f64> {
 }
 
 fn is_metric_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
-    name.bytes().all(legal) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+    let starts_legally = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    starts_legally && name.bytes().all(is_name_byte)
+}
+
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':'
 }
 
 fn is_label_name(name: &str) -> bool {

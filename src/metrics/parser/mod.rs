@@ -113,7 +113,10 @@ impl Sample {
     /// The value of a label; an absent label is empty, as it is for Prometheus.
     #[must_use]
     pub fn label(&self, name: &str) -> &str {
-        self.labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value)
+        match self.labels.iter().find(|(label, _)| label == name) {
+            Some((_, value)) => value,
+            None => "",
+        }
     }
 }
 
@@ -219,18 +222,27 @@ impl Reader {
 
     /// Opens the family of a sample that the current family does not hold.
     fn open_for(&mut self, sample: &Sample) -> Result<&mut Family, String> {
-        let owner = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| {
-            let name = sample.name.strip_suffix(suffix)?;
-            let family = &self.families[*self.places.get(name)?];
-            shape::holds(family, &sample.name).then(|| name.to_owned())
-        });
-        let family = self.open(owner.as_deref().unwrap_or(&sample.name), sample.line)?;
+        let owner = self.owner(&sample.name).unwrap_or(&sample.name);
+        let family = self.open(owner, sample.line)?;
         match family.kind {
             Kind::Histogram => {
                 Err(format!("{} is a histogram: its samples end in _bucket, _sum or _count", family.name))
             }
             _ => Ok(family),
         }
+    }
+
+    /// Name of the family that holds a sample by its suffix.
+    fn owner<'s>(&self, sample: &'s str) -> Option<&'s str> {
+        for suffix in ["_bucket", "_sum", "_count"] {
+            if let Some(name) = sample.strip_suffix(suffix)
+                && let Some(place) = self.places.get(name)
+                && shape::holds(&self.families[*place], sample)
+            {
+                return Some(name);
+            }
+        }
+        None
     }
 
     /// The current family when it has this name, else a new one; an earlier one cannot be taken up again.

@@ -64,27 +64,36 @@ fn check_histogram(family: &Family) -> Result<(), Malformed> {
             .iter()
             .filter(|(label, value)| label != "le" && !value.is_empty())
             .collect::<Vec<_>>();
-        let set = sets.entry(identity.clone()).or_insert_with(|| {
-            order.push((identity, sample));
-            Buckets::default()
-        });
+        if !sets.contains_key(&identity) {
+            order.push((identity.clone(), sample));
+        }
+        let set = sets.entry(identity).or_default();
         match sample.name.strip_prefix(family.name.as_str()) {
             Some("_bucket") => set.add_bucket(sample)?,
             Some("_sum") => set.sum = true,
             _ => set.count = Some(sample),
         }
     }
-    order.iter().try_for_each(|(identity, first)| sets[identity].check(&family.name, first))
+    for (identity, first) in order {
+        sets[&identity].check(&family.name, first)?;
+    }
+    Ok(())
 }
 
 impl<'a> Buckets<'a> {
     fn add_bucket(&mut self, sample: &'a Sample) -> Result<(), Malformed> {
         let raw = sample.label("le");
-        let edge = read_float(raw).filter(|edge| !edge.is_nan()).ok_or_else(|| {
-            fault(sample, format!("the bucket edge le of {} is {}, not a number", sample.name, quoted(raw)))
-        })?;
-        let (last_count, last_edge) =
-            self.last.map_or((0.0, f64::NEG_INFINITY), |(last, edge)| (last.value, edge));
+        let edge = match read_float(raw) {
+            Some(edge) if !edge.is_nan() => edge,
+            _ => {
+                let what = format!("the bucket edge le of {} is {}, not a number", sample.name, quoted(raw));
+                return Err(fault(sample, what));
+            }
+        };
+        let (last_count, last_edge) = match self.last {
+            Some((last, edge)) => (last.value, edge),
+            None => (0.0, f64::NEG_INFINITY),
+        };
         if self.last.is_some() && edge <= last_edge {
             return Err(fault(sample, format!("the bucket le={raw:?} of {} is out of order", sample.name)));
         }
@@ -102,7 +111,7 @@ impl<'a> Buckets<'a> {
     }
 
     fn check(&self, name: &str, first: &Sample) -> Result<(), Malformed> {
-        let Some((infinite, _)) = self.last.filter(|(_, edge)| *edge == f64::INFINITY) else {
+        let Some((infinite, f64::INFINITY)) = self.last else {
             return Err(fault(first, format!("a series of {name} has no bucket le=\"+Inf\"")));
         };
         let Some(count) = self.count else {

@@ -36,7 +36,7 @@ fn a_page_becomes_families_with_their_samples() {
 }
 
 #[test]
-fn what_the_format_allows_is_read() {
+fn valid_syntax_is_accepted() {
     for page in [
         "a {b=\"c\" , }1\n",
         "a{} 1\n",
@@ -51,12 +51,12 @@ fn what_the_format_allows_is_read() {
 }
 
 #[test]
-fn an_empty_page_holds_nothing() {
+fn an_empty_page_has_no_families() {
     assert_eq!(parse(b""), Ok(Exposition::default()));
 }
 
 #[test]
-fn a_line_that_is_not_well_written_is_refused() {
+fn malformed_lines_are_rejected() {
     let cases = [
         ("a 1", "line 1: the last line has no line feed: the page may be cut off"),
         ("a 1\nb{c=\"d", "line 2: the last line has no line feed: the page may be cut off"),
@@ -95,7 +95,7 @@ fn a_line_that_is_not_well_written_is_refused() {
 }
 
 #[test]
-fn lines_that_do_not_go_together_are_refused() {
+fn misplaced_lines_are_rejected() {
     let cases = [
         ("a 1\n# TYPE a gauge\n", "line 2: TYPE for a after its first sample on line 1"),
         ("a 1\n# HELP a text\n", "line 2: HELP for a after its first sample on line 1"),
@@ -122,7 +122,7 @@ fn lines_that_do_not_go_together_are_refused() {
 }
 
 #[test]
-fn a_family_that_does_not_add_up_is_refused() {
+fn inconsistent_families_are_rejected() {
     let good = "h_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 3\nh_sum 4\nh_count 3\n";
     assert_eq!(parse(histogram(good).as_bytes()).map(|page| page.series()), Ok(1));
     let infinite = "h_bucket{le=\"+Inf\"} 3\n";
@@ -162,7 +162,7 @@ fn a_family_that_does_not_add_up_is_refused() {
 }
 
 #[test]
-fn a_long_foreign_text_is_cut() {
+fn long_foreign_text_is_truncated() {
     let expected = format!("line 1: expected a metric name, found \"-{}\"…", "x".repeat(79));
     assert_eq!(refusal(&format!("-{}\n", "x".repeat(500))), expected);
 }

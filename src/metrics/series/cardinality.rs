@@ -53,8 +53,8 @@ impl AdmittedModels {
         Self { max_models, max_unlisted, pairs: Mutex::default() }
     }
 
-    /// The label value of a pair: admitted before, or admitted now where it is listed and the limits allow. `None`
-    /// leaves the model `unknown`.
+    /// The label value of a pair: admitted before, or admitted now where it is listed and the limits allow. `None`:
+    /// the model counts as `unknown`.
     pub(crate) fn admit(&self, provider: &str, model: &str, listing: Listing) -> Option<Label> {
         let mut pairs = self.pairs.lock();
         if let Some(label) = pairs.get(provider, model) {
@@ -122,7 +122,7 @@ mod tests {
     use crate::metrics::catalog::labels::Overflow;
 
     fn text(label: Option<Label>) -> Option<String> {
-        label.map(|label| label.as_str().to_owned())
+        Some(label?.as_str().to_owned())
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn an_unlisted_name_over_128_bytes_stays_unknown() {
         let models = AdmittedModels::new(1, 20);
-        let [fits, long] = [128, 129].map(|length| "x".repeat(length));
+        let (fits, long) = ("x".repeat(128), "x".repeat(129));
         assert_eq!(models.admit_unlisted("p", &long), None);
         assert_eq!(text(models.admit_unlisted("p", &fits)), Some(fits));
         assert_eq!(models.admit_unlisted("p", &long), None, "not even `other`");

@@ -41,7 +41,7 @@ impl Cell for Counter {
     }
 }
 
-/// A sum of amounts, and how many they were.
+/// A sum of amounts and their number.
 #[derive(Debug)]
 pub(crate) struct Amounts {
     sum: AtomicU64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cells::{Amounts, Counter};
 use super::model_handles::ModelHandles;
-use super::outcomes::Outcomes;
+use super::outcomes::{Handle, Outcomes};
 use super::table::Series;
 use crate::metrics::catalog::labels::{
     CallOutcome, Direction, Label, TokenKind, Tokens, Unpriced, UsageSource,
@@ -59,7 +59,7 @@ impl ModelMetrics {
         self.0.handles.has_label()
     }
 
-    /// The metrics under which a call ends whose name was not admitted when it came: a 2xx earns the name a label value.
+    /// Metrics for the end of a call. A name that was not admitted at its start gets a label value after a 2xx.
     pub(crate) fn settled(&self, earned: bool) -> Cow<'_, Self> {
         let Target { handles, candidate: Some(name), pricing } = &*self.0 else { return Cow::Borrowed(self) };
         let (worker, provider) = (&handles.worker, handles.provider.as_str());
@@ -90,8 +90,11 @@ impl ModelMetrics {
             Pricing::Off => {}
             Pricing::NoPrice => handles.unpriced(Unpriced::NoPrice),
             Pricing::Price(prices) => {
-                let costs = tokens.iter().zip(prices.iter()).map(|(count, price)| count.wrapping_mul(*price));
-                handles.cost(costs.fold(0, u64::wrapping_add));
+                let mut cost = 0_u64;
+                for (count, price) in tokens.iter().zip(prices.iter()) {
+                    cost = cost.wrapping_add(count.wrapping_mul(*price));
+                }
+                handles.cost(cost);
             }
         }
     }
@@ -105,17 +108,22 @@ pub struct ModelRouteMetrics(Arc<ModelRouteHandles>);
 struct ModelRouteHandles {
     worker: WorkerMetrics,
     name: Label,
-    answers: Outcomes<{ CallOutcome::COUNT }>,
+    outcomes: Outcomes<{ CallOutcome::COUNT }>,
 }
 
 impl ModelRouteMetrics {
     pub(crate) fn new(worker: WorkerMetrics, name: &str) -> Self {
-        Self(Arc::new(ModelRouteHandles { worker, name: Label::of_name(name), answers: Outcomes::default() }))
+        Self(Arc::new(ModelRouteHandles {
+            worker,
+            name: Label::of_name(name),
+            outcomes: Outcomes::default(),
+        }))
     }
 
     pub(crate) fn ended(&self, outcome: CallOutcome) {
         let handles = &self.0;
-        handles.answers.of(outcome as usize, || handles.worker.answers(&handles.name, outcome)).add(1);
+        let handle = handles.outcomes.handle(outcome as usize);
+        handles.worker.call_outcome(handle, &handles.name, outcome).add(1);
     }
 }
 
@@ -133,28 +141,39 @@ struct CallerHandles {
 impl CallerMetrics {
     pub(crate) fn new(shard: &Shard, name: &str) -> Self {
         let name = Label::of_name(name);
-        let tokens = |side: Direction| {
-            shard.metrics.hot.caller_tokens.series(shard.worker, &[name.clone(), side.into()])
-        };
+        let (hot, worker) = (&shard.metrics.hot, shard.worker);
         Self(Arc::new(CallerHandles {
-            requests: shard.metrics.hot.caller_requests.series(shard.worker, std::slice::from_ref(&name)),
-            input: tokens(Direction::Input),
-            output: tokens(Direction::Output),
+            requests: hot.caller_requests.series(worker, std::slice::from_ref(&name)),
+            input: hot.caller_tokens.series(worker, &[name.clone(), Direction::Input.into()]),
+            output: hot.caller_tokens.series(worker, &[name, Direction::Output.into()]),
         }))
     }
 
     pub(crate) fn record(&self, tokens: Option<&Tokens>) {
         self.0.requests.add(1);
         let Some(tokens) = tokens else { return };
-        for (series, side) in [(&self.0.input, Direction::Input), (&self.0.output, Direction::Output)] {
-            let kinds = TokenKind::ALL.iter().zip(tokens).filter(|(kind, _)| kind.side() == side);
-            series.add(kinds.map(|(_, count)| count).sum());
+        let (mut input, mut output) = (0_u64, 0_u64);
+        for (kind, count) in TokenKind::ALL.iter().zip(tokens) {
+            match kind.side() {
+                Direction::Input => input += count,
+                Direction::Output => output += count,
+            }
         }
+        self.0.input.add(input);
+        self.0.output.add(output);
     }
 }
 
 impl Shard {
-    pub(crate) fn answers(&self, model: &Label, outcome: CallOutcome) -> Series<Counter> {
-        self.metrics.hot.answers.series(self.worker, &[model.clone(), outcome.into()])
+    /// The series of an outcome of calls to `model`, kept in `handle`.
+    pub(crate) fn call_outcome<'h>(
+        &self,
+        handle: &'h Handle<Counter>,
+        model: &Label,
+        outcome: CallOutcome,
+    ) -> &'h Series<Counter> {
+        handle.get_or_init(|| {
+            self.metrics.hot.call_outcomes.series(self.worker, &[model.clone(), outcome.into()])
+        })
     }
 }

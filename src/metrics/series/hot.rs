@@ -58,7 +58,7 @@ macro_rules! hot_families {
 }
 
 hot_families! {
-    answers: Counter = ANSWERS,
+    call_outcomes: Counter = ANSWERS,
     attempts: Counter = ATTEMPTS,
     caller_requests: Counter = CALLER_REQUESTS,
     caller_tokens: Amounts = CALLER_TOKENS,

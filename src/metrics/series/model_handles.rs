@@ -29,7 +29,7 @@ pub(crate) struct ModelHandles {
     cost: Handle<Amounts>,
     unpriced: [Handle<Counter>; Unpriced::COUNT],
     attempts: Outcomes<{ Attempt::COUNT }>,
-    answers: Outcomes<{ CallOutcome::COUNT }>,
+    outcomes: Outcomes<{ CallOutcome::COUNT }>,
 }
 
 /// Handles of one endpoint of a pair.
@@ -58,7 +58,7 @@ struct StreamHandles {
     outcomes: [Handle<Counter>; StreamOutcome::COUNT],
 }
 
-/// A status code, `None` when no response was received, and what it came to.
+/// A status code, `None` when no response was received, and its type.
 type Status = (Option<u16>, StatusType);
 
 impl ModelHandles {
@@ -74,7 +74,7 @@ impl ModelHandles {
             cost: Handle::new(),
             unpriced: Default::default(),
             attempts: Outcomes::default(),
-            answers: Outcomes::default(),
+            outcomes: Outcomes::default(),
         }
     }
 
@@ -87,11 +87,28 @@ impl ModelHandles {
         table.series(self.worker.worker, labels)
     }
 
-    /// The series of this pair that differs from its siblings in `last`, if in anything.
-    fn of_pair<C: Cell>(&self, table: &SeriesTable<C>, last: Option<Label>) -> Series<C> {
-        let labels: Vec<Label> =
-            [self.provider.clone(), self.model.clone()].into_iter().chain(last).collect();
-        self.series(table, &labels)
+    /// The series of this pair that differs from its siblings in `last`, if in anything; kept in `handle`.
+    fn of_pair<'h, C: Cell>(
+        &self,
+        handle: &'h Handle<C>,
+        table: &SeriesTable<C>,
+        last: Option<Label>,
+    ) -> &'h Series<C> {
+        handle.get_or_init(|| {
+            let pair = [self.provider.clone(), self.model.clone()];
+            let labels: Vec<Label> = pair.into_iter().chain(last).collect();
+            self.series(table, &labels)
+        })
+    }
+
+    /// The series of this pair's provider that differs from its siblings in `last`; kept in `handle`.
+    fn of_provider<'h, C: Cell>(
+        &self,
+        handle: &'h Handle<C>,
+        table: &SeriesTable<C>,
+        last: Label,
+    ) -> &'h Series<C> {
+        handle.get_or_init(|| self.series(table, &[self.provider.clone(), last]))
     }
 
     fn endpoint(&self, endpoint: Endpoint) -> &EndpointHandles {
@@ -158,27 +175,27 @@ impl ModelHandles {
 
     pub(crate) fn first_token(&self, endpoint: Endpoint, nanos: u64) {
         let table = &self.worker.metrics.hot.time_to_first_token;
-        let series = &self.endpoint(endpoint).first_token;
-        series.get_or_init(|| self.of_pair(table, Some(endpoint.into()))).observe(nanos);
+        let handle = &self.endpoint(endpoint).first_token;
+        self.of_pair(handle, table, Some(endpoint.into())).observe(nanos);
     }
 
     pub(crate) fn time_per_token(&self, nanos: u64) {
         let table = &self.worker.metrics.hot.time_per_output_token;
         let streams = self.streams.get_or_init(Box::default);
-        streams.per_token.get_or_init(|| self.of_pair(table, None)).observe(nanos);
+        self.of_pair(&streams.per_token, table, None).observe(nanos);
     }
 
     pub(crate) fn stream(&self, outcome: StreamOutcome, longest_gap: u64) {
         let hot = &self.worker.metrics.hot;
         let streams = self.streams.get_or_init(Box::default);
-        streams.gap.get_or_init(|| self.of_pair(&hot.stream_max_gap, None)).observe(longest_gap);
+        self.of_pair(&streams.gap, &hot.stream_max_gap, None).observe(longest_gap);
         let ended = &streams.outcomes[outcome as usize];
-        ended.get_or_init(|| self.of_pair(&hot.streams, Some(outcome.into()))).add(1);
+        self.of_pair(ended, &hot.streams, Some(outcome.into())).add(1);
     }
 
     pub(crate) fn attempts(&self, outcome: Attempt, count: u64) {
         let table = &self.worker.metrics.hot.attempts;
-        self.attempts.of(outcome as usize, || self.of_pair(table, Some(outcome.into()))).add(count);
+        self.of_pair(self.attempts.handle(outcome as usize), table, Some(outcome.into())).add(count);
     }
 
     pub(crate) fn tokens(&self, kind: TokenKind, count: u64) {
@@ -191,21 +208,20 @@ impl ModelHandles {
 
     pub(crate) fn usage(&self, source: UsageSource) {
         let table = &self.worker.metrics.hot.usage_reports;
-        let labels = || [self.provider.clone(), source.into()];
-        self.usage[source as usize].get_or_init(|| self.series(table, &labels())).add(1);
+        self.of_provider(&self.usage[source as usize], table, source.into()).add(1);
     }
 
     pub(crate) fn unpriced(&self, reason: Unpriced) {
         let table = &self.worker.metrics.hot.unpriced;
-        let labels = || [self.provider.clone(), reason.into()];
-        self.unpriced[reason as usize].get_or_init(|| self.series(table, &labels())).add(1);
+        self.of_provider(&self.unpriced[reason as usize], table, reason.into()).add(1);
     }
 
     pub(crate) fn cost(&self, picodollars: u64) {
-        self.cost.get_or_init(|| self.of_pair(&self.worker.metrics.hot.cost, None)).add(picodollars);
+        self.of_pair(&self.cost, &self.worker.metrics.hot.cost, None).add(picodollars);
     }
 
     pub(crate) fn ended(&self, outcome: CallOutcome) {
-        self.answers.of(outcome as usize, || self.worker.answers(&self.model, outcome)).add(1);
+        let handle = self.outcomes.handle(outcome as usize);
+        self.worker.call_outcome(handle, &self.model, outcome).add(1);
     }
 }

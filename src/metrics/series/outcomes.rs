@@ -22,12 +22,15 @@ impl<const N: usize> Default for Outcomes<N> {
 }
 
 impl<const N: usize> Outcomes<N> {
-    /// The series of one outcome, by its place in its closed set.
-    pub(crate) fn of(&self, outcome: usize, resolve: impl FnOnce() -> Series<Counter>) -> &Series<Counter> {
+    /// The handle of one outcome, by its place in its closed set.
+    pub(crate) fn handle(&self, outcome: usize) -> &Handle<Counter> {
         if outcome == 0 {
-            return self.first.get_or_init(resolve);
+            return &self.first;
         }
-        let others = self.others.get_or_init(|| Box::new([const { Handle::new() }; N]));
-        others[outcome].get_or_init(resolve)
+        &self.others.get_or_init(unresolved)[outcome]
     }
+}
+
+fn unresolved<const N: usize>() -> Box<[Handle<Counter>; N]> {
+    Box::new([const { Handle::new() }; N])
 }

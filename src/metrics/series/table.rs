@@ -10,7 +10,7 @@ use crate::metrics::catalog::families::Family;
 use crate::metrics::catalog::labels::{Label, OTHER, Overflow, UNKNOWN};
 
 /// The cells of one series, each made at its first observation: one per worker; where the model is `other` or `unknown`,
-/// as many again for each [`Overflow`], so that what was folded is counted without a word on the request path.
+/// as many again for each [`Overflow`], so that folded observations are counted without a log line on the request path.
 type Cells<C> = Arc<[OnceLock<Arc<C>>]>;
 
 /// Bounds of a table.
@@ -73,7 +73,10 @@ impl<C: Cell> SeriesTable<C> {
     /// The series of a label set at one worker.
     pub(crate) fn series(&self, worker: usize, labels: &[Label]) -> Series<C> {
         let (cells, overflow) = self.cells(labels);
-        let group = overflow.map_or(0, |reason| 1 + reason as usize);
+        let group = match overflow {
+            Some(reason) => 1 + reason as usize,
+            None => 0,
+        };
         let cell = &cells[group * self.extent.workers + worker];
         Series(Arc::clone(cell.get_or_init(|| Arc::new(C::new(self.family)))))
     }
@@ -89,7 +92,7 @@ impl<C: Cell> SeriesTable<C> {
         Snapshot { series, workers: self.extent.workers }
     }
 
-    /// The cells of a label set, and why it is not the one that its request had.
+    /// The cells of a label set, and the limit that replaced its model or provider.
     fn cells(&self, labels: &[Label]) -> (Cells<C>, Option<Overflow>) {
         debug_assert_eq!(labels.len(), self.family.labels.len(), "{}", self.family.name);
         let mut series = self.series.lock();
@@ -104,7 +107,7 @@ impl<C: Cell> SeriesTable<C> {
         }
         let mut folded = labels.to_vec();
         for name in ["model", "provider"] {
-            if let Some(place) = self.family.labels.iter().position(|label| *label == name) {
+            if let Some(place) = self.place(name) {
                 folded[place] = OTHER;
             }
             if let Some(cells) = series.get(folded.as_slice()) {
@@ -119,11 +122,15 @@ impl<C: Cell> SeriesTable<C> {
     fn empty(&self, labels: &[Label]) -> Cells<C> {
         let folds_meet_here = self.model(labels).is_some_and(|model| [OTHER, UNKNOWN].contains(model));
         let groups = if folds_meet_here { 1 + Overflow::COUNT } else { 1 };
-        (0..groups * self.extent.workers).map(|_| OnceLock::new()).collect()
+        std::iter::repeat_with(OnceLock::new).take(groups * self.extent.workers).collect()
     }
 
     fn model<'a>(&self, labels: &'a [Label]) -> Option<&'a Label> {
-        self.family.labels.iter().position(|label| *label == "model").map(|place| &labels[place])
+        Some(&labels[self.place("model")?])
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.family.labels.iter().position(|label| *label == name)
     }
 }
 
@@ -133,12 +140,16 @@ impl<C: Cell> Snapshot<C> {
         let mut folded = [0; Overflow::COUNT];
         for (_, cells) in &self.series {
             for (reason, group) in folded.iter_mut().zip(cells.chunks(self.workers).skip(1)) {
-                *reason +=
-                    group.iter().filter_map(OnceLock::get).map(|cell| cell.observations()).sum::<u64>();
+                *reason += observed(group).map(C::observations).sum::<u64>();
             }
         }
         folded
     }
+}
+
+/// The cells of a series that have been observed.
+pub(crate) fn observed<C>(cells: &[OnceLock<Arc<C>>]) -> impl Iterator<Item = &C> {
+    cells.iter().filter_map(OnceLock::get).map(Arc::as_ref)
 }
 
 #[cfg(test)]
@@ -154,12 +165,13 @@ mod tests {
     /// Label sets with their sums, and what was folded.
     fn shown(table: &SeriesTable<Amounts>) -> (Vec<String>, [u64; Overflow::COUNT]) {
         let snapshot = table.snapshot();
-        let row = |(labels, cells): &(Arc<[Label]>, Cells<Amounts>)| {
-            let sum: u64 = cells.iter().filter_map(OnceLock::get).map(|cell| cell.sum()).sum();
+        let mut rows = Vec::new();
+        for (labels, cells) in &snapshot.series {
+            let sum: u64 = observed(cells).map(Amounts::sum).sum();
             let words: Vec<&str> = labels.iter().map(Label::as_str).collect();
-            format!("{} {sum}", words.join(" "))
-        };
-        (snapshot.series.iter().map(row).collect(), snapshot.overflow())
+            rows.push(format!("{} {sum}", words.join(" ")));
+        }
+        (rows, snapshot.overflow())
     }
 
     #[test]

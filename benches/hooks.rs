@@ -1,4 +1,4 @@
-//! What the metric hooks of one request cost.
+//! Cost of the metric hooks of one request.
 //!
 //! `request` holds the hooks of the three request families (in flight, duration, count) as a dispatch calls them, and
 //! the same three families of the `prometheus` crate, by label values and by handles resolved beforehand; each reads

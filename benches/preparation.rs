@@ -1,4 +1,4 @@
-//! What it costs to find out where a call goes: reading its body, resolving its model among 500 models and 50 routes,
+//! Cost of finding the target of a call: reading its body, resolving its model among 500 models and 50 routes,
 //! and making the upstream's request, spliced where the provider knows the model by another name.
 
 #![expect(clippy::expect_used, reason = "a benchmark ends where its ground gives way")]

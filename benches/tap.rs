@@ -1,4 +1,4 @@
-//! What reading along costs: an event of each shape, whole and in two parts, with and without a usage event to withhold,
+//! Cost of reading a response as it passes: an event of each shape, whole and in two parts, with and without a usage event to withhold,
 //! and a large response whose usage is looked for as it passes.
 
 use std::hint::black_box;
@@ -37,7 +37,7 @@ fn events(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn large_answers(criterion: &mut Criterion) {
+fn large_responses(criterion: &mut Criterion) {
     let vector = "-0.0123,".repeat(130_000);
     let response = format!(r#"{{"data":[{{"embedding":[{vector}1]}}],"usage":{{"prompt_tokens":1}}}}"#);
     let mut group = criterion.benchmark_group("finder");
@@ -52,5 +52,5 @@ fn large_answers(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, events, large_answers);
+criterion_group!(benches, events, large_responses);
 criterion_main!(benches);

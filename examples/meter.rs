@@ -18,7 +18,7 @@ use request::{Ours, workers};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How often a whole request reads it.
+/// Clock reads of a whole request.
 const CLOCK_READS: u32 = 10;
 
 const ENDPOINTS: [Endpoint; 4] =
@@ -87,7 +87,7 @@ fn filled(models: u64) -> Filled {
     (metrics, all)
 }
 
-/// Resident memory while nobody scrapes.
+/// Resident memory without scrapes.
 fn memory(times: u64) -> anyhow::Result<()> {
     let (_metrics, workers) = workers(200);
     for round in 0..=10 {

@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Answers every request with the events of `file`, each flushed before the next.
+/// Responds to every request with the events of `file`, each flushed before the next.
 async fn drip(port: u16, file: &str) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?;
     let events: Vec<Bytes> =
@@ -56,7 +56,7 @@ async fn drip(port: u16, file: &str) -> anyhow::Result<()> {
             let service = service_fn(|request| dripped(request, events.clone()));
             let connection =
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-            // The load generator leaves as it likes.
+            // The load generator may disconnect at any time.
             drop(connection.await);
         });
     }

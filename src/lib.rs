@@ -1,4 +1,4 @@
-//! Aurora, an LLM gateway you can see through: one binary that speaks the OpenAI API to clients, forwards to any
+//! Aurora, an LLM gateway you can see through: one binary that serves the OpenAI API to clients, forwards to any
 //! configured provider, and exposes Prometheus metrics that are true on streams, bounded in size and practically free.
 //!
 //! # The path of one request
@@ -51,8 +51,8 @@
 //! - [`api`]: the API that clients use, as data: one row for every endpoint.
 //! - [`cli`]: clap types and one file per command; every command loads its settings through [`config`].
 //! - [`config`]: file, `.env`, environment and flags, each value with where it came from; knows no HTTP.
-//! - [`gateway`]: server → handlers → dispatch → response → observe → state → request → http; a room imports only what
-//!   stands to its right.
+//! - [`gateway`]: server → handlers → dispatch → response → observe → state → request → http; a folder imports only what
+//!   is to its right.
 //! - [`providers`]: the configured accounts, which of them serves a model, the upstream client, discovery.
 //! - [`metrics`]: families, cells, observers, label admission, exposition, a parser for expositions, and the
 //!   monitoring that ships with them: rules, alerts, dashboard, scrape stanza.

@@ -99,17 +99,20 @@ mod tests {
 
     #[test]
     fn levels_and_dependencies() {
-        let messages = |level| -> Vec<String> {
-            let lines = logged(Form::Json, level, || {
-                tracing::debug!("own debug");
-                tracing::info!("own info");
-                tracing::info!(target: "hyper::proto", "dependency info");
-                tracing::warn!(target: "hyper::proto", "dependency warning");
-                tracing::error!("own error");
-            });
-            let objects = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-            objects.map(|object| object["msg"].as_str().unwrap().to_owned()).collect()
-        };
+        fn events() {
+            tracing::debug!("own debug");
+            tracing::info!("own info");
+            tracing::info!(target: "hyper::proto", "dependency info");
+            tracing::warn!(target: "hyper::proto", "dependency warning");
+            tracing::error!("own error");
+        }
+        fn message(line: &str) -> String {
+            let object: serde_json::Value = serde_json::from_str(line).unwrap();
+            object["msg"].as_str().unwrap().to_owned()
+        }
+        fn messages(level: Level) -> Vec<String> {
+            logged(Form::Json, level, events).iter().map(String::as_str).map(message).collect()
+        }
         assert_eq!(messages(Level::DEBUG), ["own debug", "own info", "dependency warning", "own error"]);
         assert_eq!(messages(Level::INFO), ["own info", "dependency warning", "own error"]);
         assert_eq!(messages(Level::ERROR), ["own error"]);

@@ -25,9 +25,12 @@ fn note(info: &PanicHookInfo<'_>) {
     COUNT.fetch_add(1, Ordering::Relaxed);
     // A message may quote client input, so it is truncated like a label value.
     let payload = info.payload();
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let reason = Label::of_name(text.unwrap_or("no message"));
+    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => *text,
+        (None, Some(text)) => text.as_str(),
+        (None, None) => "no message",
+    };
+    let reason = Label::of_name(text);
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     tracing::error!(reason = reason.as_str(), place, thread = thread.name(), "panic: please report it");

@@ -13,7 +13,7 @@ pub fn aligned(rows: &[Vec<String>], right: impl RangeBounds<usize>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
+        table.add_row(row.iter().map(String::as_str).map(printable));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -27,7 +27,7 @@ pub fn aligned(rows: &[Vec<String>], right: impl RangeBounds<usize>) -> String {
 /// `foreign` text that cannot drive the terminal: control characters become U+FFFD.
 #[must_use]
 pub fn printable(foreign: &str) -> String {
-    foreign.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    foreign.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -30,7 +30,10 @@ pub fn client_config(additional: Option<&[u8]>) -> Result<ClientConfig, TlsError
     let mut roots = RootCertStore::empty();
     let (added, _unusable) = roots.add_parsable_certificates(found.certs.into_iter().chain(own));
     if added == 0 {
-        let reasons = found.errors.iter().map(|error| format!("; {error}")).collect::<String>();
+        let mut reasons = String::new();
+        for error in &found.errors {
+            reasons += &format!("; {error}");
+        }
         return Err(TlsError::NoRoots(reasons));
     }
     with_roots(roots)

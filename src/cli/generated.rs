@@ -27,8 +27,7 @@ pub struct GeneratedFile {
 pub fn files() -> Vec<GeneratedFile> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
-    let mut files: Vec<GeneratedFile> =
-        Shell::value_variants().iter().map(|shell| completion(*shell)).collect();
+    let mut files: Vec<GeneratedFile> = Shell::value_variants().iter().copied().map(completion).collect();
     man_pages(&root, &mut files);
     files.push(GeneratedFile { path: "docs/configuration.md".into(), contents: crate::config::reference() });
     files.push(GeneratedFile { path: "docs/endpoints.md".into(), contents: endpoint_page::page() });

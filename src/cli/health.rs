@@ -22,8 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The configuration is invalid.
 pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = load_settings(context);
-    let url = |config: &Config| config.local_url(&format!("{}/health/ready", config.server.base_path));
-    let Some(settings) = settings_of(&loaded, url, |_| SERVER_ADDRESS) else {
+    let Some(settings) = settings_of(&loaded, ready_url, |_| SERVER_ADDRESS) else {
         say_errors(&loaded, true, context);
         bail!("invalid configuration: correct it; `aurora config check` shows every problem");
     };
@@ -36,4 +35,8 @@ pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     };
     context.terminal.print(&format!("{line}\n"))?;
     Ok(outcome)
+}
+
+fn ready_url(config: &Config) -> String {
+    config.local_url(&format!("{}/health/ready", config.server.base_path))
 }

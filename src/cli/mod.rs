@@ -145,7 +145,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Err(output) => return unparsed(&output, Terminal::new(requested_colour(&arguments), &environment)),
     };
     let terminal = Terminal::new(global.color, &environment);
-    let command = command.unwrap_or_else(|| Command::Serve(serve::Args::default()));
+    let command = command.unwrap_or(Command::Serve(serve::Args::default()));
     match dispatch(&command, &Context { environment, terminal, global }) {
         Ok(outcome) => outcome.code(),
         Err(error) => failed(&error, terminal),
@@ -185,20 +185,24 @@ fn failed(error: &anyhow::Error, terminal: Terminal) -> u8 {
 
 /// Prints clap's output in place of a command: help and version on stdout, usage errors on stderr with code 2.
 fn unparsed(output: &clap::Error, terminal: Terminal) -> u8 {
-    let text = |colour| if colour { output.render().ansi().to_string() } else { output.render().to_string() };
     if output.use_stderr() {
-        terminal.say(text(terminal.colours_stderr()).trim_end());
+        terminal.say(rendered(output, terminal.colours_stderr()).trim_end());
         return 2;
     }
-    match terminal.print(&text(terminal.colours_stdout())) {
+    match terminal.print(&rendered(output, terminal.colours_stdout())) {
         Ok(()) => Outcome::Fine.code(),
         Err(error) => failed(&error.into(), terminal),
     }
 }
 
+fn rendered(output: &clap::Error, colour: bool) -> String {
+    let text = output.render();
+    if colour { text.ansi().to_string() } else { text.to_string() }
+}
+
 /// `--color` among arguments that clap rejected.
 fn requested_colour(arguments: &[OsString]) -> ColorChoice {
-    let texts: Vec<&str> = arguments.iter().filter_map(|argument| OsStr::to_str(argument)).collect();
+    let texts: Vec<&str> = arguments.iter().map(OsString::as_os_str).filter_map(OsStr::to_str).collect();
     let separate = texts.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
     let joined = texts.iter().filter_map(|text| text.strip_prefix("--color="));
     separate.chain(joined).find_map(|when| ColorChoice::from_str(when, false).ok()).unwrap_or_default()

@@ -66,20 +66,26 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 }
 
 fn sources(args: &Args, context: &Context, upstream: Option<&DemoUpstream>) -> Sources {
-    let host = args.host.clone().map(|value| Flag { name: "--host", key: Key::ServerHost, value });
-    let port = args.port.map(|port| Flag { name: "--port", key: Key::ServerPort, value: port.to_string() });
+    let mut flags = Vec::new();
+    if let Some(host) = &args.host {
+        flags.push(Flag { name: "--host", key: Key::ServerHost, value: host.clone() });
+    }
+    if let Some(port) = args.port {
+        flags.push(Flag { name: "--port", key: Key::ServerPort, value: port.to_string() });
+    }
     Sources {
         environment: context.environment.clone(),
         config_file: context.global.config.clone(),
         env_file: context.global.env_file.clone(),
-        flags: host.into_iter().chain(port).collect(),
-        demo: upstream.map(|upstream| Demo {
-            base_url: upstream.base_url(),
-            models: demo::MODELS.iter().map(|model| (*model).to_owned()).collect(),
-        }),
+        flags,
+        demo: upstream.map(demo_provider),
         file_limit: gateway::file_limit(),
         ..Sources::default()
     }
+}
+
+fn demo_provider(upstream: &DemoUpstream) -> Demo {
+    Demo { base_url: upstream.base_url(), models: demo::MODELS.iter().copied().map(str::to_owned).collect() }
 }
 
 fn refuse(problems: &[Problem], terminal: Terminal) {
@@ -97,18 +103,20 @@ fn refuse(problems: &[Problem], terminal: Terminal) {
 
 /// First commands for a new user: a chat completion, a stream, a probe.
 fn next_steps(address: SocketAddr, metrics: &str, has_key: bool) -> String {
-    let key = if has_key { " \\\n    -H \"Authorization: Bearer $AURORA_MASTER_KEY\"" } else { "" };
-    let chat = |flags: &str, more: &str| {
-        format!(
-            "  curl {flags}http://{address}/v1/chat/completions{key} \\\n    -H 'Content-Type: application/json' \\\n    \
-             -d '{{\"model\":\"demo-chat\",{more}\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]}}'\n"
-        )
-    };
+    let chat = chat_command(address, has_key, "", "");
+    let stream = chat_command(address, has_key, "-N ", "\"stream\":true,");
     format!(
         "Aurora is running with its demo provider on http://{address}. In another terminal:\n\n\
-         A chat:\n{}\nA stream:\n{}\nThe metrics of these requests ({metrics}):\n  \
-         aurora metrics probe {metrics}\n\n",
-        chat("", ""),
-        chat("-N ", "\"stream\":true,"),
+         A chat:\n{chat}\nA stream:\n{stream}\nThe metrics of these requests ({metrics}):\n  \
+         aurora metrics probe {metrics}\n\n"
+    )
+}
+
+/// A chat with curl: `flags` for curl itself, `fields` for the body.
+fn chat_command(address: SocketAddr, has_key: bool, flags: &str, fields: &str) -> String {
+    let key = if has_key { " \\\n    -H \"Authorization: Bearer $AURORA_MASTER_KEY\"" } else { "" };
+    format!(
+        "  curl {flags}http://{address}/v1/chat/completions{key} \\\n    -H 'Content-Type: application/json' \\\n    \
+         -d '{{\"model\":\"demo-chat\",{fields}\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]}}'\n"
     )
 }

@@ -121,10 +121,9 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
 
 /// `text` with control and bidirectional characters escaped as `\u{…}`.
 fn escaped(text: &str) -> String {
-    let harmful = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if harmful(c) {
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -135,11 +134,14 @@ fn escaped(text: &str) -> String {
 
 /// `text` as a value of `field=value`, quoted unless it is one word.
 fn quoted(text: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\');
-    if !text.is_empty() && text.chars().all(plain) {
+    if !text.is_empty() && text.chars().all(needs_no_quotes) {
         return escaped(text);
     }
     format!("\"{}\"", escaped(&text.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+fn needs_no_quotes(c: char) -> bool {
+    !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\')
 }
 
 #[cfg(test)]
@@ -220,7 +222,9 @@ mod tests {
 
     #[test]
     fn logged_text_cannot_forge_a_line_or_control_the_terminal() {
-        let hostile = || tracing::error!(model = "a\u{1b}[2J\r\n\u{202e}b", "x\ny\u{7f}");
+        fn hostile() {
+            tracing::error!(model = "a\u{1b}[2J\r\n\u{202e}b", "x\ny\u{7f}");
+        }
         assert_eq!(
             written(text(ColorChoice::Never), hostile),
             "2026-01-02T12:00:00.007Z ERROR x\\ny\\u{7f} model=\"a\\u{1b}[2J\\r\\n\\u{202e}b\"\n"

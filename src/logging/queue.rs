@@ -164,7 +164,9 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let (lines, guard) = queue(writer).unwrap();
         let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
-        expected.split_inclusive('\n').for_each(|line| lines.push(line.to_owned()));
+        for line in expected.split_inclusive('\n') {
+            lines.push(line.to_owned());
+        }
         drop(guard);
         let mut written = String::new();
         reader.read_to_string(&mut written).unwrap();
@@ -224,7 +226,9 @@ mod tests {
         drop(reader);
         let (lines, guard) = queue(writer).unwrap();
         let dropped = guard.dropped_lines();
-        (0..10).for_each(|number| lines.push(format!("line {number}\n")));
+        for number in 0..10 {
+            lines.push(format!("line {number}\n"));
+        }
         drop(guard);
         assert_eq!(dropped.count(), 10);
     }

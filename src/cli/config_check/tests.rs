@@ -2,12 +2,13 @@ use super::*;
 use crate::config::Environment;
 use crate::terminal::ColorChoice;
 
+fn environment<'a>(variables: impl IntoIterator<Item = &'a (&'a str, &'a str)>) -> Environment {
+    variables.into_iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
 fn loaded(variables: &[(&str, &str)]) -> Loaded {
     config::load(&Sources {
-        environment: variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
+        environment: environment(variables),
         config_file: Some("/dev/null".into()),
         env_file: Some("/dev/null".into()),
         ..Sources::default()
@@ -39,15 +40,10 @@ fn text_report_has_problems_settings_and_consequences() {
          guessed; generate one with: openssl rand -hex 32 [short-master-key]"
     );
     let (settings, rest) = rest.split_once("\n\n").expect("settings before consequences");
-    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let first: Vec<_> = settings.lines().take(2).map(words).collect();
-    assert_eq!(
-        first,
-        [
-            ["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec(),
-            ["metrics.enabled", "true", "environment", "METRICS_ENABLED"].map(str::to_owned).to_vec(),
-        ]
-    );
+    let mut lines = settings.lines().map(str::split_whitespace);
+    assert!(lines.next().expect("a head").eq(["SETTING", "VALUE", "SOURCE"]));
+    let first = lines.next().expect("a setting");
+    assert!(first.eq(["metrics.enabled", "true", "environment", "METRICS_ENABLED"]), "{settings}");
     let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
     let worst = format!("maximum          {series} series, {samples} samples per scrape\n");
     assert!(rest.contains(&worst), "{rest}");
@@ -79,9 +75,8 @@ fn loaded_whole(variables: &[(&str, &str)]) -> Loaded {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("config.yaml"), WHOLE).expect("a file");
     let keys = [("K1", "1-key-of-the-tests"), ("K2", "2-key-of-the-tests"), ("K3", "3-key-of-the-tests")];
-    let variables = keys.iter().chain(variables);
     config::load(&Sources {
-        environment: variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        environment: environment(keys.iter().chain(variables)),
         directory: folder.path().to_owned(),
         ..Sources::default()
     })
@@ -91,10 +86,9 @@ fn loaded_whole(variables: &[(&str, &str)]) -> Loaded {
 fn text_report_lists_keys_and_routes() {
     let loaded = loaded_whole(&[]);
     let text = text(&loaded, &Args::default());
-    let rest =
-        text.rsplit_once("SOURCE\n").and_then(|(_, rest)| rest.split_once("\n\n")).expect("settings").1;
-    let kept: String =
-        rest.lines().filter(|line| !line.starts_with("maximum")).map(|l| format!("{l}\n")).collect();
+    let (_, settings) = text.rsplit_once("SOURCE\n").expect("settings");
+    let (_, rest) = settings.split_once("\n\n").expect("consequences");
+    let kept: String = rest.split_inclusive('\n').filter(|line| !line.starts_with("maximum")).collect();
     assert_eq!(
         kept,
         "metrics     http://127.0.0.1:9090/metrics, readable with the metrics token\n\
@@ -110,10 +104,10 @@ fn text_report_lists_keys_and_routes() {
 
 #[test]
 fn json_report_lists_keys_and_routes() {
-    let of = |variables: &[(&str, &str)]| {
+    fn report(variables: &[(&str, &str)]) -> serde_json::Value {
         serde_json::to_value(Report::new(&loaded_whole(variables), &Args::default())).expect("JSON")
-    };
-    let value = of(&[]);
+    }
+    let value = report(&[]);
     assert_eq!(value["keys"], serde_json::json!(["ci", "batch"]));
     assert_eq!(
         value["routes"],
@@ -135,17 +129,17 @@ fn json_report_lists_keys_and_routes() {
     );
     assert_eq!(value["metrics"]["url"], "http://127.0.0.1:9090/metrics");
     assert_eq!(value["metrics"]["auth"], "metrics_token");
-    let both = of(&[("AURORA_MASTER_KEY", "0123456789abcdef")]);
+    let both = report(&[("AURORA_MASTER_KEY", "0123456789abcdef")]);
     assert_eq!(both["metrics"]["auth"], "metrics_token_or_master_key");
     assert!(!value.to_string().contains("of-the-tests"));
 }
 
 #[test]
 fn strict_fails_on_warnings_that_are_not_allowed() {
-    let valid = |variables: &[(&str, &str)], strict: bool, allow: &[&str]| {
-        let allow = allow.iter().map(|id| (*id).to_owned()).collect();
+    fn valid(variables: &[(&str, &str)], strict: bool, allow: &[&str]) -> bool {
+        let allow = allow.iter().copied().map(str::to_owned).collect();
         Report::new(&loaded(variables), &Args { strict, allow, ..Args::default() }).valid
-    };
+    }
     let both = ["no-master-key", "no-provider"];
     assert!(valid(&[], false, &[]));
     assert!(!valid(&[], true, &[]));
@@ -158,7 +152,7 @@ fn strict_fails_on_warnings_that_are_not_allowed() {
 fn json_report_of_an_invalid_configuration() {
     let loaded = loaded(&[("AURORA_MASTER_KEY", "0123456789abcdef"), ("PORT", "0"), ("JINA_API_KEY", "k")]);
     let mut value = serde_json::to_value(Report::new(&loaded, &Args::default())).expect("JSON");
-    let settings = value.as_object_mut().and_then(|report| report.remove("settings")).expect("settings");
+    let settings = value.as_object_mut().expect("an object").remove("settings").expect("settings");
     assert_eq!(
         settings[0],
         serde_json::json!({"key": "metrics.enabled", "value": "false", "source": "default"})

@@ -114,8 +114,10 @@ pub(crate) fn load_settings(context: &Context) -> Loaded {
 pub(crate) fn say_errors(loaded: &Loaded, needed: bool, context: &Context) {
     let (tone, weight) = if needed { (Tone::Bad, "error:") } else { (Tone::Warning, "warning:") };
     let label = context.terminal.paint_err(tone, weight);
-    for problem in loaded.problems.iter().filter(|problem| problem.severity == Severity::Error) {
-        context.terminal.say(&format!("aurora: {label} {problem}"));
+    for problem in &loaded.problems {
+        if problem.severity == Severity::Error {
+            context.terminal.say(&format!("aurora: {label} {problem}"));
+        }
     }
 }
 
@@ -134,22 +136,30 @@ pub(crate) fn settings_of(
     address: impl Fn(&Config) -> &'static [Key],
 ) -> Option<Settings> {
     let config = loaded.config.as_ref()?;
-    let from = |key: Key| format!("{key}: {}", loaded.source_of(key).unwrap_or("default"));
-    // The probe sends the first that is set.
-    let credentials =
-        [(Key::MetricsToken, &config.metrics.token), (Key::ServerMasterKey, &config.server.master_key)];
-    let credential = credentials.into_iter().find_map(|(key, secret)| {
-        let source = loaded.source_of(key).unwrap_or("default");
-        Some(Token { secret: secret.clone()?, from: format!("{key} ({source})") })
-    });
+    let credential = match (&config.metrics.token, &config.server.master_key) {
+        (Some(token), _) => Some(configured_token(loaded, Key::MetricsToken, token)),
+        (None, Some(key)) => Some(configured_token(loaded, Key::ServerMasterKey, key)),
+        (None, None) => None,
+    };
+    let address: Vec<String> = address(config).iter().map(|key| origin(loaded, *key)).collect();
     Some(Settings {
         url: Url::parse(&url(config)).ok()?,
-        address_from: address(config).iter().map(|key| from(*key)).collect::<Vec<_>>().join(", "),
-        endpoint_from: from(Key::MetricsEndpoint),
+        address_from: address.join(", "),
+        endpoint_from: origin(loaded, Key::MetricsEndpoint),
         enabled: config.metrics.enabled,
-        enabled_from: from(Key::MetricsEnabled),
+        enabled_from: origin(loaded, Key::MetricsEnabled),
         credential,
     })
+}
+
+/// A key and the source of its value.
+fn origin(loaded: &Loaded, key: Key) -> String {
+    format!("{key}: {}", loaded.source_of(key).unwrap_or("default"))
+}
+
+fn configured_token(loaded: &Loaded, key: Key, secret: &Secret) -> Token {
+    let source = loaded.source_of(key).unwrap_or("default");
+    Token { secret: secret.clone(), from: format!("{key} ({source})") }
 }
 
 fn token(args: &Args, context: &Context) -> anyhow::Result<Option<Token>> {
@@ -197,11 +207,15 @@ fn requirement(text: &str) -> Result<Requirement, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let found = units::duration(text).filter(|found| !found.is_zero() && *found <= LONGEST);
-    found.ok_or_else(|| "expected a duration of up to one day, such as 10s, 500ms or 1m30s".to_owned())
+    match units::duration(text) {
+        Some(found) if !found.is_zero() && found <= LONGEST => Ok(found),
+        _ => Err("expected a duration of up to one day, such as 10s, 500ms or 1m30s".to_owned()),
+    }
 }
 
 fn size(text: &str) -> Result<usize, String> {
-    let found = units::size(text).and_then(|bytes| usize::try_from(bytes).ok()).filter(|&bytes| bytes > 0);
-    found.ok_or_else(|| "expected a size, such as 512K, 10M or 1G".to_owned())
+    match units::size(text).map(usize::try_from) {
+        Some(Ok(bytes)) if bytes > 0 => Ok(bytes),
+        _ => Err("expected a size, such as 512K, 10M or 1G".to_owned()),
+    }
 }

@@ -46,9 +46,12 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 
 /// A job name that needs no quoting inside an expression.
 fn job(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./: ".contains(c);
-    if text.is_empty() || !text.chars().all(plain) {
+    if text.is_empty() || !text.chars().all(needs_no_quotes) {
         return Err("use only letters, digits, spaces and _ - . / :".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn needs_no_quotes(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_-./: ".contains(c)
 }

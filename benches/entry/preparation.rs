@@ -37,7 +37,7 @@ impl Preparation {
     pub fn prepare(&self, body: &Bytes) -> anyhow::Result<u64> {
         let endpoint = Endpoint::ChatCompletions;
         let peek = Peek::of(body)?;
-        let targets = self.0.targets(&peek.model)?.speaking(endpoint, &self.0.app.providers)?;
+        let targets = self.0.targets(&peek.model)?.supporting(endpoint, &self.0.app.providers)?;
         let (head, ()) = Request::post(endpoint.as_str()).body(())?.into_parts();
         let payload = Payload::Json { peek, body: body.clone() };
         let request_id = HeaderValue::from_static("a-request-id");

@@ -1,9 +1,9 @@
 //! The endpoint table: one row for every operation of the API that goes to a provider. Routes, labels, request and
 //! response handling and the documentation are made from it.
 
-use super::closed_set;
 use super::stream_format::StreamFormat;
 use super::usage::Declaration;
+use super::{closed_set, paths};
 
 /// Handling of an endpoint.
 #[derive(Debug)]
@@ -235,10 +235,11 @@ impl Endpoint {
     pub fn paths(self) -> impl Iterator<Item = Path> {
         let Row { methods, below, content, .. } = self.row();
         let own = Path { path: self.as_str(), methods, content: *content };
-        std::iter::once(own).filter(|own| !own.methods.is_empty()).chain(below.iter().copied())
+        let own = (!methods.is_empty()).then_some(own);
+        own.into_iter().chain(below.iter().copied())
     }
 
-    /// Returns true if it has an address of its own: a known path in which no id stands.
+    /// Returns true if it has an address of its own: a known path without an id.
     #[must_use]
     pub fn is_fixed(self) -> bool {
         self != Self::Other && !self.as_str().contains('{')
@@ -308,32 +309,36 @@ impl Endpoint {
     /// Model and endpoint of a path below Azure's `/deployments/`; a model may hold slashes.
     #[must_use]
     pub fn of_deployment_path(path: &str) -> Option<(&str, Self)> {
-        let deployed = Self::ALL.iter().filter(|endpoint| endpoint.is_of_deployment());
-        let split = deployed.filter_map(|endpoint| Some((path.strip_suffix(endpoint.as_str())?, *endpoint)));
-        let (model, endpoint) = split.min_by_key(|(model, _)| model.len())?;
+        let mut shortest: Option<(&str, Self)> = None;
+        for endpoint in Self::ALL {
+            if endpoint.is_of_deployment()
+                && let Some(model) = path.strip_suffix(endpoint.as_str())
+                && shortest.is_none_or(|(other, _)| model.len() < other.len())
+            {
+                shortest = Some((model, *endpoint));
+            }
+        }
+        let (model, endpoint) = shortest?;
         (!model.is_empty()).then_some((model, endpoint))
     }
 
     /// The endpoint of a path below a provider's base URL. Below an id any path counts with it.
     #[must_use]
     pub fn of_path(method: &str, path: &str) -> Self {
-        let is_call =
-            |endpoint: &Self| endpoint.body() != Body::AsIs && endpoint.as_str() == path && method == "POST";
-        if let Some(call) = Self::ALL.iter().find(|endpoint| is_call(endpoint)) {
-            return *call;
+        for endpoint in Self::ALL {
+            if method == "POST" && endpoint.body() != Body::AsIs && endpoint.as_str() == path {
+                return *endpoint;
+            }
         }
-        let kept = Self::ALL.iter().filter(|endpoint| endpoint.body() == Body::AsIs);
-        let matching = kept.filter(|endpoint| endpoint.keeps(path));
-        matching.max_by_key(|endpoint| endpoint.as_str().len()).copied().unwrap_or(Self::Other)
+        let kept = Self::ALL.iter().filter(|endpoint| endpoint.body() == Body::AsIs && endpoint.keeps(path));
+        kept.max_by_key(|endpoint| endpoint.as_str().len()).copied().unwrap_or(Self::Other)
     }
 
     /// Returns true if a path is its own or, where that ends in an id, below it. All paths of models are those of the
     /// list.
     fn keeps(self, path: &str) -> bool {
         if self == Self::Models {
-            return path
-                .strip_prefix(self.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            return paths::is_below(path, self.as_str());
         }
         match self.as_str().strip_suffix("{id}") {
             Some(parent) => path.starts_with(parent),
@@ -374,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_stands_before_its_endpoint() {
+    fn a_deployment_path_names_the_model_before_the_endpoint() {
         let of = Endpoint::of_deployment_path;
         assert_eq!(of("m/chat/completions"), Some(("m", Endpoint::ChatCompletions)));
         assert_eq!(of("up/m/completions"), Some(("up/m", Endpoint::Completions)));

@@ -3,7 +3,7 @@
 
 use memchr::memchr2;
 
-/// May stand before the JSON, in UTF-8.
+/// Byte order mark that may precede the JSON, in UTF-8.
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// Longest value that is kept.
 const MAX_VALUE: usize = 4 << 10;
@@ -74,11 +74,11 @@ impl Finder {
         Self { in_elements: true, ..self }
     }
 
-    /// The member's value, where the object was whole; of members that stand twice the last one.
+    /// The member's value, where the object was whole; of duplicate members the last one.
     #[must_use]
     pub fn found(&self) -> Option<&str> {
         let kept = self.state == State::Over && (1..=MAX_VALUE).contains(&self.value.len());
-        kept.then(|| std::str::from_utf8(&self.value).ok()).flatten()
+        if kept { std::str::from_utf8(&self.value).ok() } else { None }
     }
 
     /// Returns true if an object or array has not come to its end.
@@ -117,10 +117,14 @@ impl Finder {
         let length = if std::mem::take(&mut self.escaped) {
             1
         } else {
-            let special = memchr2(b'"', b'\\', bytes);
-            self.escaped = special.is_some_and(|at| bytes[at] == b'\\');
-            self.in_string = special.is_none() || self.escaped;
-            special.map_or(bytes.len(), |at| at + 1)
+            match memchr2(b'"', b'\\', bytes) {
+                Some(at) => {
+                    self.escaped = bytes[at] == b'\\';
+                    self.in_string = self.escaped;
+                    at + 1
+                }
+                None => bytes.len(),
+            }
         };
         let (part, rest) = bytes.split_at(length);
         match self.place {

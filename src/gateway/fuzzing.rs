@@ -59,16 +59,16 @@ fn tapped(endpoint: Endpoint, withholds: bool, stream: &[u8], size: usize) -> (V
     (passed, format!("{seen:?} {declared:?}"))
 }
 
-/// Walks through the input by events: each one stands in the output, or only declares usage.
+/// Walks through the input by events: each one is in the output, or only declares usage.
 fn only_usage_is_missing(stream: &[u8], passed: &[u8]) {
-    let mut left = passed;
+    let mut rest = passed;
     for event in pieces(stream) {
-        match left.strip_prefix(event) {
-            Some(rest) => left = rest,
+        match rest.strip_prefix(event) {
+            Some(after) => rest = after,
             None => assert!(declares_usage(event), "missing: {}", shown(event)),
         }
     }
-    assert!(left.is_empty(), "added: {}", shown(left));
+    assert!(rest.is_empty(), "added: {}", shown(rest));
 }
 
 /// The stream in pieces that end with an empty line, or are a comment, or an empty line.
@@ -78,7 +78,7 @@ fn pieces(mut stream: &[u8]) -> Vec<&[u8]> {
         let (mut end, mut is_first) = (0, true);
         loop {
             let line = line_length(&stream[end..]);
-            let is_blank = stream[end..end + line].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            let is_blank = stream[end..end + line].iter().all(is_line_end);
             let is_end = is_first && stream[0] == b':' || is_blank;
             end += line;
             is_first = false;
@@ -92,9 +92,13 @@ fn pieces(mut stream: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
+fn is_line_end(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
 /// Bytes of the first line, its end (CR LF, LF or CR) included.
 fn line_length(bytes: &[u8]) -> usize {
-    let Some(at) = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else { return bytes.len() };
+    let Some(at) = bytes.iter().position(is_line_end) else { return bytes.len() };
     let is_pair = bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
     at + 1 + usize::from(is_pair)
 }
@@ -132,21 +136,29 @@ pub fn request_body(data: &[u8]) {
         }
         expected["stream_options"]["include_usage"] = json!(true);
     }
-    let edited: Value = serde_json::from_slice(&edited).unwrap_or_else(|error| panic!("{error}"));
+    let edited: Value = sound(serde_json::from_slice(&edited));
     assert_eq!(edited, expected);
 }
 
 /// A form that is taken goes upstream with another model and is otherwise the same form.
 pub fn form(data: &[u8]) {
-    let at = data.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let at = memchr::memchr(b'\n', data).unwrap_or(0);
     let Ok(content_type) = HeaderValue::from_bytes(&data[..at]) else { return };
     let body = Bytes::copy_from_slice(&data[at..]);
     let Ok(form) = Form::of(Some(&content_type), &body, None) else { return };
     assert_eq!(sent(form.body_for(&form.model, body.clone())), body, "nothing was to change");
     let edited = sent(form.body_for("another-model", body.clone()));
-    let again = Form::of(Some(&content_type), &edited, None).unwrap_or_else(|error| panic!("{error}"));
+    let again = sound(Form::of(Some(&content_type), &edited, None));
     assert_eq!((again.model.as_str(), again.stream), ("another-model", form.stream));
     assert_eq!(sent(again.body_for(&form.model, edited)), body, "the rest of the form changed");
+}
+
+/// The value of a result that must not be an error.
+fn sound<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// A body's bytes as they are sent.
@@ -157,7 +169,7 @@ fn sent(body: RequestBody) -> Bytes {
 
 /// A response is taken where it is JSON; the usage of one that is relayed unread is found as in one that is read whole.
 pub fn upstream_response(data: &[u8]) {
-    let declared = usage::of_answer(data);
+    let declared = usage::of_response(data);
     let Ok(members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(data) else { return };
     assert!(declared.is_some(), "a JSON object is refused");
     if data.contains(&b'\\') {
@@ -166,17 +178,25 @@ pub fn upstream_response(data: &[u8]) {
     }
     let mut finder = Finder::new(&["usage"]);
     let size = data.len() % 61 + 1;
-    data.chunks(size).for_each(|chunk| finder.read(chunk));
-    let expected = members.get("usage").map(|usage| usage.get()).filter(|usage| usage.len() < 4096);
-    let found = finder.found().map(str::trim).filter(|usage| usage.len() < 4096);
+    for chunk in data.chunks(size) {
+        finder.read(chunk);
+    }
+    let expected = members.get("usage").copied().map(RawValue::get).filter(is_short);
+    let found = finder.found().map(str::trim).filter(is_short);
     assert_eq!(found, expected);
+}
+
+fn is_short(usage: &&str) -> bool {
+    usage.len() < 4096
 }
 
 const API_KEY: &str = "key-of-the-api-0123456789";
 const METRICS_KEY: &str = "key-of-the-metrics-0123456789";
 
 /// Rights as a configuration with a master key and a metrics token gives them.
-static ACCESS: LazyLock<Option<Access>> = LazyLock::new(|| {
+static ACCESS: LazyLock<Option<Access>> = LazyLock::new(access);
+
+fn access() -> Option<Access> {
     let variables =
         [("AURORA_MASTER_KEY", API_KEY), ("METRICS_ENABLED", "true"), ("METRICS_TOKEN", METRICS_KEY)];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -186,14 +206,13 @@ static ACCESS: LazyLock<Option<Access>> = LazyLock::new(|| {
         directory,
         ..Sources::default()
     };
-    load(&sources).config.map(|config| Access::new(&config))
-});
+    load(&sources).config.as_ref().map(Access::new)
+}
 
 /// Only what holds a key is let in, and a well-formed bearer always is. Each line of the input is a header; its first
 /// byte says which.
 pub fn auth_header(data: &[u8]) {
-    let access = ACCESS.as_ref();
-    assert!(access.is_some(), "the configuration is sound");
+    let Some(access) = ACCESS.as_ref() else { panic!("the configuration is unsound") };
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n') {
         let Some((which, value)) = line.split_first() else { continue };
@@ -208,7 +227,7 @@ pub fn auth_header(data: &[u8]) {
         }
     }
     for (surface, keys) in [(Surface::Api, [API_KEY, API_KEY]), (Surface::Metrics, [API_KEY, METRICS_KEY])] {
-        let is_in = access.is_some_and(|access| access.check(surface, &headers).is_ok());
+        let is_in = access.check(surface, &headers).is_ok();
         let may_be_in = keys.iter().any(|key| headers.values().any(|value| holds(value.as_bytes(), key)));
         assert!(!is_in || may_be_in, "{surface:?}: let in with {headers:?}");
         let must_be_in = headers.len() == 1
@@ -221,7 +240,13 @@ pub fn auth_header(data: &[u8]) {
 
 /// Returns true if a header holds the key, after a scheme or as the password of a basic credential.
 fn holds(value: &[u8], key: &str) -> bool {
-    let ends = |value: &[u8]| value.trim_ascii().ends_with(key.as_bytes());
+    if ends_with(value, key) {
+        return true;
+    }
     let encoded = value.rsplit(u8::is_ascii_whitespace).find(|word| !word.is_empty());
-    ends(value) || encoded.and_then(|word| STANDARD.decode(word).ok()).is_some_and(|pair| ends(&pair))
+    STANDARD.decode(encoded.unwrap_or_default()).is_ok_and(|pair| ends_with(&pair, key))
+}
+
+fn ends_with(value: &[u8], key: &str) -> bool {
+    value.trim_ascii().ends_with(key.as_bytes())
 }

@@ -109,7 +109,10 @@ impl Gateway {
                 ListenerState::of_api(&self.active, cells(index), handlers::routes::router),
             )?;
         }
-        let scrapes = self.metrics.map(|listener| listener.start(&self.active, cells(own))).transpose()?;
+        let scrapes = match self.metrics {
+            Some(listener) => Some(listener.start(&self.active, cells(own))?),
+            None => None,
+        };
         let reloading = AbortOnDropHandle::new(tokio::spawn(reloader.run()));
         tokio::select! {
             () = signals.next() => {}

@@ -96,7 +96,7 @@ impl Dispatched {
 }
 
 impl Call<'_> {
-    /// Attempts the target until there is a response to relay, or no retry left.
+    /// Attempts the target until there is a response to relay, or no retry remains.
     async fn run(&self, mut request: Request<RequestBody>, record: &mut RequestRecord) -> Dispatched {
         let mut permit = match self.target.admit(self.deadline.begun.into_std()) {
             Ok(permit) => permit,
@@ -189,7 +189,8 @@ impl Call<'_> {
         reuse: Reuse,
     ) -> Result<Box<Connection>, GatewayError> {
         match self.deadline.within(self.worker.client.connection(request.uri(), reuse)).await {
-            Ok(connection) => connection.map_err(|error| self.no_response(&error)),
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.no_response(&error)),
             Err(why) => Err(self.deadline.missed(&why, self.provider()).while_connecting()),
         }
     }
@@ -221,8 +222,9 @@ impl Call<'_> {
 
     /// The request once more, after a pause.
     async fn request_after(&self, pause: Duration) -> Result<Request<RequestBody>, GatewayError> {
-        let paused = self.deadline.within(sleep(pause)).await;
-        paused.map_err(|why| self.deadline.missed(&why, self.provider()))?;
+        if let Err(why) = self.deadline.within(sleep(pause)).await {
+            return Err(self.deadline.missed(&why, self.provider()));
+        }
         self.operation.request_to(self.target)
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Class {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retry {
     pub(super) reason: RetryReason,
-    /// The pause that the upstream asks for.
+    /// The pause that the upstream requests.
     pub(super) after: Option<Duration>,
 }
 
@@ -136,11 +136,8 @@ fn is_out_of_quota(response: &UpstreamResponse) -> bool {
         r#type: Option<serde_json::Value>,
     }
     let ReceivedBody::Whole(bytes) = &response.body else { return false };
-    let is_quota = |word: Option<serde_json::Value>| {
-        word.is_some_and(|word| word.as_str() == Some("insufficient_quota"))
-    };
-    serde_json::from_slice::<Envelope>(bytes)
-        .is_ok_and(|envelope| is_quota(envelope.error.code) || is_quota(envelope.error.r#type))
+    let Ok(Envelope { error }) = serde_json::from_slice(bytes) else { return false };
+    [error.code, error.r#type].iter().flatten().any(|word| word == "insufficient_quota")
 }
 
 /// A status with its usual name, where it has one.

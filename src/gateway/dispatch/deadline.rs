@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::http::error::{Fault, GatewayError};
 use crate::gateway::state::worker::WorkerState;
 
-/// The time that one dispatch may take until its answer can be relayed, retries included.
+/// The time that one dispatch may take until its response can be relayed, retries included.
 pub(crate) struct Deadline<'a> {
     pub(crate) begun: Instant,
     pub(crate) at: Instant,

@@ -1,4 +1,4 @@
-//! An upstream's answer: read as far as it must be before it can be relayed, refused where it is none.
+//! An upstream's response: read as far as it must be before it can be relayed, refused where it is invalid.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::gateway::response::relay_body::{Begun, RelayBody, RelaySetup};
 use crate::metrics::UsageSource;
 use crate::providers::{Scrubber, UpstreamBody};
 
-/// An answer up to this size is held until it is known to be JSON.
+/// A response up to this size is held until it is known to be JSON.
 const HELD_ANSWER: usize = 256 << 10;
 /// An error body up to this size is held and searched for our credential.
 const HELD_ERROR: usize = 64 << 10;
@@ -37,7 +37,7 @@ pub(crate) struct UpstreamResponse {
     pub(crate) body: ReceivedBody,
 }
 
-/// The body of an answer, as far as it was read.
+/// The body of a response, as far as it was read.
 #[derive(Debug)]
 pub(crate) enum ReceivedBody {
     Whole(Bytes),
@@ -52,7 +52,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads an answer until it is sure enough to be one.
+    /// Reads a response until it is known to be valid.
     pub(super) async fn read(
         mut self,
         response: http::Response<UpstreamBody>,
@@ -66,7 +66,7 @@ impl Reader<'_> {
         let content = self.call.operation.content;
         if self.call.operation.relays_redirect(head.status) {
             let body = self.hold(body, 0, Sniffer::known(Form::Other)).await?;
-            let headers = self.to_caller(head.status, head.headers);
+            let headers = self.to_client(head.status, head.headers);
             return Ok(UpstreamResponse { status: head.status, headers, body });
         }
         let refusal = match head.status {
@@ -82,12 +82,12 @@ impl Reader<'_> {
             return Err(self.invalid_response(reason));
         }
         let sniffer = Sniffer::new(self.call.operation, &head.headers);
-        // Gemini's own streams are JSON unless events are asked for.
+        // Gemini's own streams are JSON unless events are requested.
         let streams_json =
             self.call.operation.stream && self.call.operation.declaration == Declaration::Gemini;
         let limit = if streams_json { 0 } else { HELD_ANSWER };
         let mut body = self.hold(body, limit, sniffer).await?;
-        let mut headers = self.to_caller(head.status, head.headers);
+        let mut headers = self.to_client(head.status, head.headers);
         match &mut body {
             ReceivedBody::Whole(bytes) => self.check(bytes, is_framed)?,
             ReceivedBody::Begun(begun) if begun.form == Form::Other && !content.is_free() => {
@@ -108,12 +108,14 @@ impl Reader<'_> {
         Ok(UpstreamResponse { status: head.status, headers, body })
     }
 
-    /// The headers that go on. Only in answer to HEAD is the upstream's size not that of what we send.
-    fn to_caller(&self, status: StatusCode, headers: HeaderMap) -> HeaderMap {
-        let size = headers.get(header::CONTENT_LENGTH).filter(|_| self.call.operation.method == Method::HEAD);
-        let size = size.cloned();
-        let mut headers = headers::to_caller(status, headers);
-        headers.extend(size.map(|size| (header::CONTENT_LENGTH, size)));
+    /// The headers that go on. Only in response to HEAD is the upstream's size not that of what we send.
+    fn to_client(&self, status: StatusCode, headers: HeaderMap) -> HeaderMap {
+        let is_head = self.call.operation.method == Method::HEAD;
+        let size = if is_head { headers.get(header::CONTENT_LENGTH).cloned() } else { None };
+        let mut headers = headers::to_client(status, headers);
+        if let Some(size) = size {
+            headers.insert(header::CONTENT_LENGTH, size);
+        }
         headers
     }
 
@@ -124,7 +126,7 @@ impl Reader<'_> {
             let is_answer = content != Content::Json;
             return if is_answer { Ok(()) } else { Err(self.invalid_response(validation::NO_BODY)) };
         }
-        let Some(declared) = usage::of_answer(bytes) else {
+        let Some(declared) = usage::of_response(bytes) else {
             if !content.is_free() {
                 return Err(self.invalid_response(validation::NOT_JSON));
             }
@@ -147,14 +149,14 @@ impl Reader<'_> {
     ) -> Result<UpstreamResponse, GatewayError> {
         let is_encoded = headers::is_encoded(&head.headers);
         let is_decoded = matches!(body, DecodedBody::Decoded(_));
-        let mut headers = self.to_caller(head.status, head.headers);
+        let mut headers = self.to_client(head.status, head.headers);
         let unreadable = match self.hold(body, HELD_ERROR, Sniffer::known(Form::Json)).await {
             Ok(ReceivedBody::Whole(bytes)) if !is_encoded => {
-                let answer = self.scrubbed(head.status, headers, bytes);
-                if let ReceivedBody::Whole(bytes) = &answer.body {
+                let response = self.scrubbed(head.status, headers, bytes);
+                if let ReceivedBody::Whole(bytes) = &response.body {
                     self.record.upstream_failed(bytes);
                 }
-                return Ok(answer);
+                return Ok(response);
             }
             Ok(ReceivedBody::Begun(..)) => format!("an error text over {HELD_ERROR} bytes"),
             Ok(ReceivedBody::Whole(_)) => "a compressed error text".to_owned(),

@@ -27,8 +27,12 @@ pub(crate) fn refusal(
     let wanted = operation.content;
     let kind = headers::media_type(headers);
     if wanted.is_free() {
-        let kind = kind.filter(|kind| kind.eq_ignore_ascii_case("text/html"))?;
-        return (wanted == Content::NoPage).then(|| format!("its response is {kind}"));
+        return match kind {
+            Some(kind) if wanted == Content::NoPage && kind.eq_ignore_ascii_case("text/html") => {
+                Some(format!("its response is {kind}"))
+            }
+            _ => None,
+        };
     }
     if headers::is_encoded(headers) {
         return Some("its response has an unknown content coding".into());
@@ -37,14 +41,17 @@ pub(crate) fn refusal(
         return (wanted == Content::Json).then(|| NO_BODY.into());
     }
     let is_plausible = headers::is_json(headers) || headers::is_event_stream(headers) || is_vague(headers);
-    (!is_plausible)
-        .then(|| format!("its response is {}, not JSON or an event stream", kind.unwrap_or_default()))
+    if is_plausible {
+        return None;
+    }
+    Some(format!("its response is {}, not JSON or an event stream", kind.unwrap_or_default()))
 }
 
 /// Returns true if a body is labelled as nothing in particular. JSON and event streams come so.
 fn is_vague(headers: &HeaderMap) -> bool {
     let vague = ["text/plain", "text/json", "application/octet-stream"];
-    headers::media_type(headers).is_none_or(|kind| vague.iter().any(|vague| kind.eq_ignore_ascii_case(vague)))
+    let Some(kind) = headers::media_type(headers) else { return true };
+    vague.iter().any(|vague| kind.eq_ignore_ascii_case(vague))
 }
 
 /// Finds out the form of a body, from its label or its first bytes.
@@ -55,7 +62,7 @@ pub(crate) struct Sniffer {
     json: Form,
     /// Form of a body that begins as neither JSON nor an event stream.
     other: Form,
-    /// First bytes, white space aside, as far as they do not tell yet.
+    /// First bytes, white space aside, while they do not decide yet.
     start: Vec<u8>,
 }
 
@@ -70,7 +77,7 @@ impl Sniffer {
     }
 
     /// The body of a 2xx. What a passthrough relays is taken for an event stream without the label only where a stream
-    /// was asked for, since it may be any file.
+    /// was requested, since it may be any file.
     pub(crate) fn new(operation: &Operation, headers: &HeaderMap) -> Self {
         let is_free = operation.content.is_free();
         if headers::is_event_stream(headers) {
@@ -96,23 +103,26 @@ impl Sniffer {
 
     /// Reads the next bytes.
     pub(crate) fn read(&mut self, bytes: &[u8]) {
-        // A byte order mark may stand before either.
-        let is_before = |byte: &u8| byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(byte);
         let mut rest = bytes.iter();
         while self.form.is_none()
             && let Some(byte) = rest.next()
         {
-            if self.start.is_empty() && is_before(byte) {
+            if self.start.is_empty() && is_before(*byte) {
                 continue;
             }
             self.start.push(*byte);
-            self.form = form_of(&self.start).map(|form| match form {
-                Form::Json => self.json,
-                Form::Events => form,
-                Form::Other => self.other,
-            });
+            self.form = match form_of(&self.start) {
+                Some(Form::Json) => Some(self.json),
+                Some(Form::Other) => Some(self.other),
+                form => form,
+            };
         }
     }
+}
+
+/// Returns true if a byte may come before JSON or an event stream: white space, or part of a byte order mark.
+fn is_before(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(&byte)
 }
 
 /// Form of a body that starts so; `None` while it may be either.
@@ -138,13 +148,15 @@ mod tests {
     use super::*;
 
     fn form(mut sniffer: Sniffer, text: &str) -> Option<Form> {
-        text.as_bytes().chunks(1).for_each(|part| sniffer.read(part));
+        for part in text.as_bytes().chunks(1) {
+            sniffer.read(part);
+        }
         assert!(sniffer.start.len() <= "event:".len());
         sniffer.form
     }
 
     #[test]
-    fn the_first_bytes_tell_json_from_events_and_from_anything_else() {
+    fn the_first_bytes_distinguish_json_events_and_other_bodies() {
         for (text, expected) in [
             ("", None),
             (" \r\n\t", None),

@@ -21,8 +21,10 @@ pub(crate) fn compatible<'a>(upstream: &Upstream, method: &Method, path: &'a str
     if is_version(first) && second == "openai" {
         return Some(&path["//openai".len() + first.len()..]);
     }
-    let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/'));
-    if let Some(below) = below.filter(|below| upstream.supports(endpoint_of(method, below))) {
+    if let Some(below) = path.strip_prefix("/v1")
+        && below.starts_with('/')
+        && upstream.supports(endpoint_of(method, below))
+    {
         return Some(below);
     }
     // Uploads have their version behind `/upload`.
@@ -31,15 +33,16 @@ pub(crate) fn compatible<'a>(upstream: &Upstream, method: &Method, path: &'a str
 
 /// `v1`, `v1beta`, `v1alpha`.
 fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    matches!(segment.as_bytes(), [b'v', b'0'..=b'9', ..])
 }
 
 /// The model and the method of one of Gemini's own paths, where it calls a model.
 pub(crate) fn model_call<'a>(method: &Method, path: &'a str) -> Option<ModelCall<'a>> {
-    let (parent, last) = path.rsplit_once('/').filter(|_| method == Method::POST)?;
-    let is_model = parent.ends_with("/models") || parent.ends_with("/tunedModels");
-    let (model, call) = last.split_once(':').filter(|(model, _)| is_model && !model.is_empty())?;
-    Some(ModelCall { model, stream: call == "streamGenerateContent" })
+    let (parent, last) = path.rsplit_once('/')?;
+    let (model, call) = last.split_once(':')?;
+    let is_below_models = parent.ends_with("/models") || parent.ends_with("/tunedModels");
+    let is_call = method == Method::POST && is_below_models && !model.is_empty();
+    is_call.then_some(ModelCall { model, stream: call == "streamGenerateContent" })
 }
 
 #[cfg(test)]
@@ -47,8 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_model_stands_before_the_method() {
-        let call = |path| model_call(&Method::POST, path).map(|call| (call.model, call.stream));
+    fn a_native_call_names_its_model_before_the_method() {
+        fn call(path: &str) -> Option<(&str, bool)> {
+            let call = model_call(&Method::POST, path)?;
+            Some((call.model, call.stream))
+        }
         assert_eq!(call("/v1beta/models/gemini-x:generateContent"), Some(("gemini-x", false)));
         assert_eq!(call("/v1/models/gemini-x:streamGenerateContent"), Some(("gemini-x", true)));
         assert_eq!(call("/v1beta/tunedModels/mine:generateContent"), Some(("mine", false)));

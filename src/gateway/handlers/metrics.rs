@@ -10,11 +10,11 @@ use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 use crate::metrics::CallOutcome;
 
-/// Answers an authorised scrape.
+/// Responds to an authorised scrape.
 pub(crate) async fn scrape(worker: &WorkerState, headers: &HeaderMap) -> Response {
     let Some(metrics) = &worker.app.metrics else { return GatewayError::NO_SUCH_ROUTE.into_response() };
     let form = Form::of(headers);
-    let response = match worker.app.renders.ask(metrics, form).await {
+    let response = match worker.app.renders.render(metrics, form).await {
         Some(exposition) => respond(form, exposition),
         None => GatewayError::Internal.into_response(),
     };

@@ -8,4 +8,3 @@ mod passthrough;
 mod resources;
 pub(crate) mod routes;
 mod serve;
-pub(crate) mod transfer_coding;

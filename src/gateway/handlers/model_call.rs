@@ -38,7 +38,7 @@ pub(crate) async fn call(
     let operation = received.operation(OperationKind::Model, endpoint, payload);
     record.decoded(operation.stream);
 
-    let targets = worker.targets(operation.payload.model())?.speaking(endpoint, &worker.app.providers)?;
+    let targets = worker.targets(operation.payload.model())?.supporting(endpoint, &worker.app.providers)?;
     dispatch(worker, &targets, &operation, record).await
 }
 
@@ -53,9 +53,8 @@ impl Received {
         &mut self,
         worker: &WorkerState,
     ) -> Result<(String, Endpoint), GatewayError> {
-        let Path(path) = Path::<String>::from_request_parts(&mut self.head, &())
-            .await
-            .map_err(|_| GatewayError::NO_SUCH_ROUTE)?;
+        let path = Path::<String>::from_request_parts(&mut self.head, &()).await;
+        let Ok(Path(path)) = path else { return Err(GatewayError::NO_SUCH_ROUTE) };
         let (model, endpoint) = Endpoint::of_deployment_path(&path).ok_or(GatewayError::NO_SUCH_ROUTE)?;
         // An escaped slash is part of the model alone.
         if !self.path_below(worker).ends_with(endpoint.as_str()) {
@@ -69,8 +68,9 @@ impl Received {
 
     /// The operation of a call whose body was read.
     pub(crate) fn operation(self, kind: OperationKind, endpoint: Endpoint, payload: Payload) -> Operation {
-        let is_azure = self.prefix.is_azure();
-        Operation::new(kind, endpoint, self.head, self.request_id, payload).by_azure_path(is_azure)
+        let mut operation = Operation::new(kind, endpoint, self.head, self.request_id, payload);
+        operation.is_azure = self.prefix.is_azure();
+        operation
     }
 
     /// The path behind the base path and the prefix of the route, both of which it is known to begin with.

@@ -32,40 +32,50 @@ pub(crate) fn list(worker: &WorkerState) -> Response {
     let (model_routes, models) = (providers.model_routes(), providers.models());
     let mut data: Vec<Model> =
         model_routes.iter().map(|model_route| model((*model_route).to_owned(), OURS)).collect();
-    let mut add = |id: String, provider| {
-        if !model_routes.contains(&id.as_str()) {
-            data.push(model(id, provider));
-        }
-    };
     for (name, providers) in &models {
+        let mut ids = Vec::with_capacity(1 + providers.len());
         if let [only] = providers.as_slice() {
-            add(name.clone(), only.as_str());
+            ids.push((name.clone(), only));
         }
-        providers.iter().for_each(|provider| add(format!("{provider}/{name}"), provider));
+        for provider in providers {
+            ids.push((format!("{provider}/{name}"), provider));
+        }
+        for (id, provider) in ids {
+            if !model_routes.contains(&id.as_str()) {
+                data.push(model(id, provider));
+            }
+        }
     }
     json(&List { object: "list", data })
 }
 
 /// One model by any of its ids; SDKs write the slash between provider and model as `%2F`.
 pub(crate) async fn show(worker: &WorkerState, mut head: Parts) -> Result<Response, GatewayError> {
-    let id = Path::from_request_parts(&mut head, &()).await.map_or_else(|_| String::new(), |Path(id)| id);
+    let id = match Path::<String>::from_request_parts(&mut head, &()).await {
+        Ok(Path(id)) => id,
+        Err(_) => String::new(),
+    };
     let providers = &worker.app.providers;
     if providers.model_routes().contains(&id.as_str()) {
         return Ok(json(&model(id, OURS)));
     }
     let models = providers.models();
     for (name, providers) in &models {
-        let by_bare_name = (id == *name && providers.len() == 1).then(|| &providers[0]);
-        let by_full_name = || {
-            providers.iter().find(|provider| {
-                id.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/')) == Some(name)
-            })
-        };
-        if let Some(provider) = by_bare_name.or_else(by_full_name) {
-            return Ok(json(&model(id, provider)));
+        let is_bare_name = id == *name && providers.len() == 1;
+        for provider in providers {
+            if is_bare_name || is_full_name(&id, provider, name) {
+                return Ok(json(&model(id, provider)));
+            }
         }
     }
     Err(GatewayError::unknown_model(&id))
+}
+
+fn is_full_name(id: &str, provider: &str, name: &str) -> bool {
+    match id.strip_prefix(provider) {
+        Some(rest) => rest.strip_prefix('/') == Some(name),
+        None => false,
+    }
 }
 
 fn model(id: String, provider: &str) -> Model<'_> {
@@ -73,5 +83,8 @@ fn model(id: String, provider: &str) -> Model<'_> {
 }
 
 fn json(value: &impl Serialize) -> Response {
-    serde_json::to_vec(value).map_or_else(|_| GatewayError::Internal.into_response(), Response::json)
+    match serde_json::to_vec(value) {
+        Ok(body) => Response::json(body),
+        Err(_) => GatewayError::Internal.into_response(),
+    }
 }

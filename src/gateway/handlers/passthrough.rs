@@ -8,9 +8,9 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use super::gemini::{self, ModelCall};
 use super::model_call::Received;
 use super::routes::Prefix;
-use crate::api::Endpoint;
 use crate::api::endpoint::Content;
 use crate::api::usage::Declaration;
+use crate::api::{Endpoint, paths};
 use crate::gateway::dispatch::call::dispatch;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{headers, path};
@@ -33,7 +33,9 @@ pub(crate) async fn call(
     let place = Place::of(worker, &received.head.method, &below).ok_or(GatewayError::NO_SUCH_ROUTE)?;
     let (path, native_call) = (place.path, place.native_call);
     let providers = &worker.app.providers;
-    let upstream = place.upstream.ok_or_else(|| unknown_provider(StatusCode::NOT_FOUND, None, providers))?;
+    let Some(upstream) = place.upstream else {
+        return Err(unknown_provider(StatusCode::NOT_FOUND, None, providers));
+    };
     if !path::stays_below(&path[1..]) {
         let message = "The path contains a segment that an upstream may read as another path (dots, encoded slashes): send it in plain form.";
         return Err(GatewayError::invalid(message, None, "invalid_path"));
@@ -42,14 +44,18 @@ pub(crate) async fn call(
     let peek = peek(&received.head.headers, &body).await;
     let mut operation = received.operation(OperationKind::Passthrough, endpoint, Payload::AsIs(body));
     operation = operation.at(path.to_owned(), Content::Any);
-    operation.stream |= peek.as_ref().is_some_and(|peek| peek.stream);
+    let mut model = None;
+    if let Some(peek) = &peek {
+        operation.stream |= peek.stream;
+        model = Some(peek.model.as_str());
+    }
     if let Some(call) = native_call {
         operation.declaration = Declaration::Gemini;
         operation.stream |= call.stream;
+        model = Some(call.model);
     }
     record.decoded(operation.stream);
-    let named = native_call.map(|call| call.model).or_else(|| peek.as_ref().map(|peek| peek.model.as_str()));
-    let targets = worker.targets_at(upstream, named);
+    let targets = worker.targets_at(upstream, model);
     dispatch(worker, &targets, &operation, record).await
 }
 
@@ -57,7 +63,10 @@ pub(crate) async fn call(
 pub(crate) fn endpoint(worker: &WorkerState, method: &Method, uri: &Uri) -> Endpoint {
     let base = worker.app.config.server.base_path.len() + Prefix::Passthrough.as_str().len();
     let below = uri.path().get(base..).unwrap_or_default();
-    Place::of(worker, method, below).map_or(Endpoint::Other, |place| place.endpoint)
+    match Place::of(worker, method, below) {
+        Some(place) => place.endpoint,
+        None => Endpoint::Other,
+    }
 }
 
 /// Destination of a path below `/p/`.
@@ -86,9 +95,9 @@ impl<'a> Place<'a> {
             };
             return Self::compatible(Some(upstream), method, path);
         }
-        // `/v1` before the path may stand or not.
-        let rest = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        Self::compatible(upstream, method, rest.unwrap_or(path))
+        // `/v1` before the path is optional.
+        let path = if paths::is_below(path, paths::API) { &path[paths::API.len()..] } else { path };
+        Self::compatible(upstream, method, path)
     }
 
     fn compatible(upstream: Option<&'a Arc<Upstream>>, method: &Method, path: &'a str) -> Option<Self> {
@@ -100,9 +109,12 @@ impl<'a> Place<'a> {
 /// The endpoint of a path below a provider's base URL. Azure's may hold a deployment.
 pub(crate) fn endpoint_of(method: &Method, path: &str) -> Endpoint {
     let path = path.strip_prefix("/openai").unwrap_or(path);
-    let deployment = path.strip_prefix("/deployments/").and_then(|rest| rest.find('/').map(|at| &rest[at..]));
-    let path = deployment.unwrap_or_else(|| path.strip_prefix("/v1").unwrap_or(path));
-    Endpoint::of_path(method.as_str(), path)
+    if let Some(below) = path.strip_prefix("/deployments/")
+        && let Some(at) = below.find('/')
+    {
+        return Endpoint::of_path(method.as_str(), &below[at..]);
+    }
+    Endpoint::of_path(method.as_str(), path.strip_prefix("/v1").unwrap_or(path))
 }
 
 /// Reads a JSON body, if it is one that can be read.

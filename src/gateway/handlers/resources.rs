@@ -1,4 +1,4 @@
-//! Calls about what a provider keeps: responses, files, batches. No model says whose they are: the caller names the
+//! Calls about what a provider keeps: responses, files, batches. No model says whose they are: the client names the
 //! provider, or only one can be meant.
 
 use std::borrow::Cow;
@@ -56,20 +56,19 @@ fn provider(
     endpoint: Endpoint,
     named: &[Cow<'_, str>],
 ) -> Result<Arc<Upstream>, GatewayError> {
-    let invalid = |message: String, code| Err(GatewayError::invalid(message, Some(PROVIDER), code));
     let all = providers.upstreams();
     match named {
         [] if all.is_empty() => Err(GatewayError::NO_PROVIDER),
         [] => {
-            let speaking: Vec<_> = all.iter().filter(|upstream| upstream.supports(endpoint)).collect();
-            match speaking.as_slice() {
+            let supporting: Vec<_> = all.iter().filter(|upstream| upstream.supports(endpoint)).collect();
+            match supporting.as_slice() {
                 [] => Err(unsupported(providers, endpoint, &[], PROVIDER)),
                 [only] => Ok(Arc::clone(only)),
                 several => {
                     let (endpoint, names) = (endpoint.as_str(), names(several.iter().copied()));
                     let message =
                         format!("Several providers support {endpoint}: add ?provider= with one of {names}.");
-                    invalid(message, "provider_required")
+                    Err(GatewayError::invalid(message, Some(PROVIDER), "provider_required"))
                 }
             }
         }
@@ -78,9 +77,9 @@ fn provider(
             Some(upstream) => Err(unsupported(providers, endpoint, &[upstream], PROVIDER)),
             None => Err(unknown_provider(StatusCode::BAD_REQUEST, Some(PROVIDER), providers)),
         },
-        _ => invalid(
-            "Duplicate parameter `provider` in the query; send it once.".into(),
-            "duplicate_parameter",
-        ),
+        _ => {
+            let message = "Duplicate parameter `provider` in the query; send it once.";
+            Err(GatewayError::invalid(message, Some(PROVIDER), "duplicate_parameter"))
+        }
     }
 }

@@ -150,13 +150,17 @@ const METRICS: usize = 1;
 const ANY: &str = "GET,HEAD,POST,PUT,PATCH,DELETE";
 
 /// Every route. The first two have no fixed path.
-pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(table);
+
+fn table() -> Vec<Route> {
     let unmatched = Route::request("unmatched", (Prefix::None, ""), "", RequestKind::Unmatched);
     let mut routes = vec![
         Route { lock: Lock::Open, ..unmatched },
         Route::page("metrics", "", Lock::MetricsKey, Page::Metrics),
     ];
-    routes.extend(Endpoint::ALL.iter().flat_map(|endpoint| routes_of(*endpoint)));
+    for endpoint in Endpoint::ALL {
+        routes.extend(routes_of(*endpoint));
+    }
     routes.extend([
         Route::request("/v1/models", (Prefix::OpenAi, "/models"), "GET,HEAD", RequestKind::ListModels),
         Route::request(
@@ -181,7 +185,7 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         Route::page("/health/ready", "/health/ready", Lock::Open, Page::Ready),
     ]);
     routes
-});
+}
 
 /// The routes of an endpoint.
 fn routes_of(endpoint: Endpoint) -> impl Iterator<Item = Route> {
@@ -241,10 +245,12 @@ pub(crate) fn metrics_router(worker: &Arc<WorkerState>) -> Router {
     with_fallback(with_metrics(router, worker), worker)
 }
 
-fn with_metrics(router: Router, worker: &Arc<WorkerState>) -> Router {
+fn with_metrics(mut router: Router, worker: &Arc<WorkerState>) -> Router {
     let path = worker.app.config.metrics_path();
-    let metrics = || methods(worker, METRICS, Prefix::None);
-    router.route(&path, metrics()).route(&format!("{path}/"), metrics())
+    for path in [format!("{path}/"), path] {
+        router = router.route(&path, methods(worker, METRICS, Prefix::None));
+    }
+    router
 }
 
 fn with_fallback(router: Router, worker: &Arc<WorkerState>) -> Router {

@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
 use super::model_call::Received;
 use super::routes::{Action, Lock, Page, RequestKind, Route, Routed};
-use super::{metrics, model_call, models, passthrough, resources, transfer_coding};
+use super::{metrics, model_call, models, passthrough, resources};
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::{cross_site, headers, host};
+use crate::gateway::http::{cross_site, framing, headers};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::response::client_response::Response;
 use crate::gateway::response::recorded_body::{RecordedBody, ResponseBody};
@@ -48,10 +48,10 @@ pub(crate) async fn serve(
             let handled =
                 handle(&worker, kind, Received::new(prefix, request, &request_id), caller, &mut record);
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
-            handled.unwrap_or_else(|_| {
+            if handled.is_err() {
                 record.end_dispatch(Ending::Panicked);
-                Err(GatewayError::Internal)
-            })
+            }
+            handled.unwrap_or(Err(GatewayError::Internal))
         }
     };
     match outcome {
@@ -69,8 +69,7 @@ fn admit(
     route: &Route,
     request: &Request<Body>,
 ) -> Result<Option<CallerIndex>, GatewayError> {
-    host::check(request)?;
-    transfer_coding::check(request.headers())?;
+    framing::check(request)?;
     if !route.takes(request.method()) {
         return Err(GatewayError::method_not_allowed(route.allow));
     }
@@ -82,14 +81,18 @@ fn admit(
     if worker.app.access.is_open(surface) {
         let config = &worker.app.config;
         let host = if surface == Surface::Metrics { config.metrics_address().0 } else { &config.server.host };
-        return cross_site::check(request, host).map(|()| None);
+        cross_site::check(request, host)?;
+        return Ok(None);
     }
-    worker.app.access.check(surface, request.headers()).map_err(|refusal| {
-        if let Some(metrics) = &worker.metrics {
-            metrics.process().auth_failed(surface, refusal.failure);
+    match worker.app.access.check(surface, request.headers()) {
+        Ok(caller) => Ok(caller),
+        Err(refusal) => {
+            if let Some(metrics) = &worker.metrics {
+                metrics.process().auth_failed(surface, refusal.failure);
+            }
+            Err(refusal.error)
         }
-        refusal.error
-    })
+    }
 }
 
 async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Response {

@@ -2,13 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq};
 
 use super::error::GatewayError;
-use crate::config::{Config, MASTER};
+use crate::config::{Config, MASTER, Secret};
 use crate::metrics::{AuthFailure, Surface};
 
 /// The headers in which SDKs send a key where they send no `Authorization` (Anthropic, Azure, Google), the first that is
@@ -48,7 +48,7 @@ impl CallerIndex {
 pub(crate) struct Refusal {
     /// As it is counted.
     pub(crate) failure: AuthFailure,
-    /// As the caller is told.
+    /// As the client gets it.
     pub(crate) error: GatewayError,
 }
 
@@ -62,18 +62,21 @@ enum Presented<'a> {
     Password(Vec<u8>),
 }
 
+impl Caller {
+    fn new(name: &str, key: &Secret) -> Self {
+        Self { name: name.into(), digest: Digest::of_secret(key) }
+    }
+}
+
 impl Access {
     pub(crate) fn new(config: &Config) -> Self {
-        let keys = config.server.keys.iter().map(|key| (key.name.as_str(), &key.key));
-        let master = config.server.master_key.iter().map(|key| (MASTER, key));
-        let callers = keys.chain(master);
+        let keys = config.server.keys.iter().map(|key| Caller::new(&key.name, &key.key));
+        let master = config.server.master_key.iter().map(|key| Caller::new(MASTER, key));
         Self {
-            callers: callers
-                .map(|(name, key)| Caller { name: name.into(), digest: Digest::of(key.expose().as_bytes()) })
-                .collect(),
+            callers: keys.chain(master).collect(),
             has_keys: !config.server.keys.is_empty(),
             has_master: config.server.master_key.is_some(),
-            token: config.metrics.token.as_ref().map(|token| Digest::of(token.expose().as_bytes())),
+            token: config.metrics.token.as_ref().map(Digest::of_secret),
         }
     }
 
@@ -82,7 +85,7 @@ impl Access {
         self.callers.iter().map(|caller| &*caller.name)
     }
 
-    /// Returns true if they are told apart in metrics, which takes named keys.
+    /// Returns true if they are distinguished in metrics, which takes named keys.
     pub(crate) fn counts_callers(&self) -> bool {
         self.has_keys
     }
@@ -117,13 +120,13 @@ impl Access {
         }
     }
 
-    /// Returns true if no key is asked for. The metrics of a gateway whose API is locked are not for everyone: without
+    /// Returns true if no key is required. The metrics of a gateway whose API is locked are not for everyone: without
     /// a key of their own nothing opens them.
     pub(crate) fn is_open(&self, surface: Surface) -> bool {
         self.callers.is_empty() && (surface == Surface::Api || self.token.is_none())
     }
 
-    /// Looks at every key, so that the time tells nothing of which one it is.
+    /// Looks at every key, so that the time does not reveal which one it is.
     fn find(&self, presented: &Digest) -> Option<CallerIndex> {
         let mut found = u64::MAX;
         for (index, caller) in (0..).zip(&self.callers) {
@@ -188,7 +191,7 @@ fn presented(headers: &HeaderMap) -> Presented<'_> {
     let mut authorizations = headers.get_all(AUTHORIZATION).iter();
     let Some(authorization) = authorizations.next() else {
         let key = KEY_HEADERS.iter().find_map(|name| headers.get(*name));
-        return match key.map(|value| value.as_bytes().trim_ascii()) {
+        return match key.map(HeaderValue::as_bytes).map(<[u8]>::trim_ascii) {
             None => Presented::Nothing,
             Some([]) => Presented::Malformed,
             Some(key) => Presented::Key(key),
@@ -198,7 +201,7 @@ fn presented(headers: &HeaderMap) -> Presented<'_> {
         return Presented::Malformed;
     }
     let value = authorization.as_bytes().trim_ascii();
-    let Some(space) = value.iter().position(|byte| *byte == b' ') else { return Presented::Malformed };
+    let Some(space) = memchr::memchr(b' ', value) else { return Presented::Malformed };
     let (scheme, rest) = (&value[..space], value[space..].trim_ascii());
     if rest.is_empty() {
         Presented::Malformed
@@ -213,29 +216,35 @@ fn presented(headers: &HeaderMap) -> Presented<'_> {
 
 fn password(encoded: &[u8]) -> Option<Vec<u8>> {
     let pair = STANDARD.decode(encoded).ok()?;
-    let colon = pair.iter().position(|byte| *byte == b':')?;
+    let colon = memchr::memchr(b':', &pair)?;
     Some(pair[colon + 1..].to_vec())
 }
 
-/// SHA-256 of a key, in words: a thousand keys are looked through in microseconds.
+/// SHA-256 of a key, as integers: a thousand keys are looked through in microseconds.
 #[derive(Debug)]
 struct Digest([u64; 4]);
 
 impl Digest {
+    fn of_secret(key: &Secret) -> Self {
+        Self::of(key.expose().as_bytes())
+    }
+
     fn of(key: &[u8]) -> Self {
         let bytes: [u8; 32] = Sha256::digest(key).into();
-        let mut words = [0; 4];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
+        let mut integers = [0; 4];
+        for (integer, bytes) in integers.iter_mut().zip(bytes.as_chunks().0) {
+            *integer = u64::from_le_bytes(*bytes);
         }
-        Self(words)
+        Self(integers)
     }
 }
 
 impl ConstantTimeEq for Digest {
     fn ct_eq(&self, other: &Self) -> Choice {
-        let difference =
-            self.0.iter().zip(other.0).fold(0, |difference, (ours, theirs)| difference | (ours ^ theirs));
+        let mut difference = 0;
+        for (ours, theirs) in self.0.iter().zip(other.0) {
+            difference |= ours ^ theirs;
+        }
         difference.ct_eq(&0)
     }
 }

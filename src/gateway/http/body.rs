@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_grows_with_what_has_come_and_ends_at_what_is_expected() {
+    fn the_buffer_grows_with_the_received_bytes_up_to_the_declared_length() {
         const MIB: usize = 1 << 20;
         let cases = [(1, LEAST_ROOM), (LEAST_ROOM, LEAST_ROOM), (MIB + 1, 2 * MIB), (17 * MIB, 32 * MIB)];
         for (size, expected) in cases {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::error::GatewayError;
 
-/// Memory of a machine that does not tell.
+/// Memory of a machine where it cannot be read.
 const UNKNOWN_MACHINE: u64 = 2 << 30;
 
 /// Bytes that bodies take now, process-wide.
@@ -83,28 +83,38 @@ pub(crate) fn default_limit(body_size_limit: usize) -> usize {
 
 /// The least of the machine's memory and the limits of this process's control groups (version 2 and 1) up to their root.
 fn available(root: &Path) -> u64 {
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
     let meminfo = read(&root.join("proc/meminfo"));
     let kibibytes = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next());
     let machine =
         kibibytes.and_then(|size| size.parse::<u64>().ok()).map_or(UNKNOWN_MACHINE, |size| size << 10);
     let groups = read(&root.join("proc/self/cgroup"));
-    let limits = groups.lines().filter_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, group) = (parts.next()?, parts.next()?);
-        let (mount, file) = match controllers {
-            "" => ("sys/fs/cgroup", "memory.max"),
-            _ if controllers.split(',').any(|name| name == "memory") => {
-                ("sys/fs/cgroup/memory", "memory.limit_in_bytes")
-            }
-            _ => return None,
-        };
-        let places = Path::new(group.trim_start_matches('/')).ancestors();
-        let limits = places.map(|group| read(&root.join(mount).join(group).join(file)));
-        // `max` is no number.
-        limits.filter_map(|limit| limit.trim().parse::<u64>().ok()).min()
-    });
-    limits.fold(machine, u64::min)
+    let mut least = machine;
+    for line in groups.lines() {
+        least = least.min(limit_of_group(root, line).unwrap_or(u64::MAX));
+    }
+    least
+}
+
+/// The least limit of one line of `/proc/self/cgroup` up to the root of the hierarchy; `None` where there is none.
+fn limit_of_group(root: &Path, line: &str) -> Option<u64> {
+    let mut parts = line.splitn(3, ':').skip(1);
+    let (controllers, group) = (parts.next()?, parts.next()?);
+    let (mount, file) = match controllers {
+        "" => ("sys/fs/cgroup", "memory.max"),
+        _ if controllers.split(',').any(|name| name == "memory") => {
+            ("sys/fs/cgroup/memory", "memory.limit_in_bytes")
+        }
+        _ => return None,
+    };
+    let places = Path::new(group.trim_start_matches('/')).ancestors();
+    let limits = places.map(|group| read(&root.join(mount).join(group).join(file)));
+    // `max` is no number.
+    limits.filter_map(|limit| limit.trim().parse::<u64>().ok()).min()
+}
+
+/// The text of a file, empty where it cannot be read.
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -138,7 +148,7 @@ mod tests {
             ("sys/fs/cgroup/memory.max", "max\n"),
         ];
         assert_eq!(machine(&parents), 512 << 20);
-        // In a container the group's path may not be there, but its limit stands at the root.
+        // In a container the group's path may not be there, but its limit is at the root.
         assert_eq!(machine(&[total, v2, ("sys/fs/cgroup/memory.max", "268435456\n")]), 256 << 20);
         let limit = ("sys/fs/cgroup/memory/memory.limit_in_bytes", "134217728\n");
         assert_eq!(machine(&[total, v1, limit]), 128 << 20);
@@ -147,21 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_gives_back_what_it_took() {
+    fn a_reservation_releases_its_bytes_with_the_last_slice() {
         let memory = Arc::<BodyMemory>::default();
-        let taken = || memory.0.load(Ordering::Relaxed);
         let mut first = Reservation::of(&memory, 100);
         first.resize(60).unwrap();
         let mut second = Reservation::of(&memory, 100);
         assert!(second.resize(41).is_err());
         second.resize(40).unwrap();
-        assert_eq!(taken(), 100);
+        assert_eq!(memory.0.load(Ordering::Relaxed), 100);
         first.resize(10).unwrap();
         let bytes = first.hold(vec![1; 10]);
         let slice = bytes.slice(2..3);
         drop((bytes, second));
-        assert_eq!(taken(), 10);
+        assert_eq!(memory.0.load(Ordering::Relaxed), 10);
         drop(slice);
-        assert_eq!(taken(), 0);
+        assert_eq!(memory.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Requests that a web page of another site can make a browser send. Without a key nothing else stands in their way.
+//! Requests that a web page of another site can make a browser send. Without a key nothing else refuses them.
 
 use axum::body::Body;
 use http::header::{HOST, HeaderName, ORIGIN};
@@ -19,11 +19,11 @@ pub(crate) fn check(request: &Request<Body>, configured: &str) -> Result<(), Gat
     let hosts = headers.get_all(HOST).iter().map(authority).chain(of_target(request.uri()));
     let hosts: Vec<Option<Authority>> = hosts.collect();
     let host = hosts.first().and_then(Option::as_ref);
-    let foreign_origin = || headers.get_all(ORIGIN).iter().any(|origin| !is_same(origin, host));
-    let is_ours =
-        |host: &Option<Authority>| host.as_ref().is_some_and(|host| is_local(host.host(), configured));
-    let foreign_host = || is_loopback(configured) && !hosts.iter().all(is_ours);
-    if cross_site || foreign_origin() || foreign_host() {
+    let foreign_origin = headers.get_all(ORIGIN).iter().any(|origin| !is_same(origin, host));
+    let local_hosts =
+        hosts.iter().all(|host| matches!(host, Some(host) if is_local(host.host(), configured)));
+    let foreign_host = is_loopback(configured) && !local_hosts;
+    if cross_site || foreign_origin || foreign_host {
         return Err(GatewayError::Refused {
             status: StatusCode::FORBIDDEN,
             message: "Refused: another web site may have made a browser send this (Origin, Sec-Fetch-Site or Host), \
@@ -49,18 +49,21 @@ fn of_target(uri: &Uri) -> Option<Option<Authority>> {
     uri.authority().cloned().map(Some)
 }
 
-/// Returns true if an `Origin` names the host and port that the request was sent to. `null` is everybody's.
-fn is_same(origin: &HeaderValue, host: Option<&Authority>) -> bool {
-    let origin = origin.to_str().ok().and_then(|origin| origin.trim().parse::<Uri>().ok());
-    let (Some(origin), Some(host)) = (origin, host) else { return false };
-    let (Some(authority), Some(scheme)) = (origin.authority(), origin.scheme_str()) else { return false };
-    // A `Host` without a port is at the default one of the scheme, which only the origin tells.
-    let default = if scheme == "https" { 443 } else { 80 };
-    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
-    authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(host)
+fn uri(value: &HeaderValue) -> Option<Uri> {
+    value.to_str().ok()?.trim().parse().ok()
 }
 
-/// Returns true if a `Host` is this machine, or what the listener was told to be.
+/// Returns true if an `Origin` names the host and port that the request was sent to. `null` names none.
+fn is_same(origin: &HeaderValue, host: Option<&Authority>) -> bool {
+    let (Some(origin), Some(host)) = (uri(origin), host) else { return false };
+    let (Some(authority), Some(scheme)) = (origin.authority(), origin.scheme_str()) else { return false };
+    // A `Host` without a port is at the default one of the scheme, which only the origin names.
+    let default = if scheme == "https" { 443 } else { 80 };
+    let ports = (authority.port_u16().unwrap_or(default), host.port_u16().unwrap_or(default));
+    authority.host().eq_ignore_ascii_case(host.host()) && ports.0 == ports.1
+}
+
+/// Returns true if a `Host` is this machine, or the configured host of the listener.
 fn is_local(host: &str, configured: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     is_loopback(host) || host.eq_ignore_ascii_case(configured)

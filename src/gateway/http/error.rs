@@ -57,7 +57,7 @@ pub(crate) enum Fault {
     InvalidResponse,
     /// It refused our credential.
     Credentials,
-    /// It failed so often that it is not asked for this long.
+    /// It failed so often that no request is sent to it for this long.
     BreakerOpen(Duration),
 }
 
@@ -112,7 +112,7 @@ impl GatewayError {
         Self::invalid("`model` is missing: name the model to use.", Some("model"), "missing_model")
     }
 
-    /// 404 as OpenAI answers it.
+    /// 404 as OpenAI sends it.
     pub(crate) fn unknown_model(model: &str) -> Self {
         let shown: String = model.chars().filter(|c| !c.is_control()).take(128).collect();
         let message = format!(
@@ -126,7 +126,7 @@ impl GatewayError {
         }
     }
 
-    /// 503 while nobody is configured to serve any model.
+    /// 503 while no provider is configured.
     pub(crate) const NO_PROVIDER: Self = Self::Unavailable {
         message: "No provider is configured: set OPENAI_API_KEY or another provider's key, or add one to config.yaml.",
         code: "no_provider",
@@ -197,7 +197,7 @@ impl GatewayError {
         self
     }
 
-    /// The provider refused our credential, which is not the caller's business.
+    /// The provider refused our credential, which does not concern the client.
     pub(crate) fn credentials(provider: &str) -> Self {
         let message = "it refused the configured credential; the operator has to check its api_key";
         Self::upstream(provider, Fault::Credentials, message)

@@ -7,15 +7,15 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::metrics::Endpoint;
 use crate::providers::Upstream;
 
-/// Identifies a request in the answer, the log and upstream.
+/// Identifies a request in the response, the log and upstream.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The provider's own id of a request, where it uses our header's name.
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
-/// Tells proxies such as nginx not to hold a stream back.
+/// Makes proxies such as nginx not hold a stream back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
-/// Longest request id that is taken over from a caller.
+/// Longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
 
 /// Headers that end at each hop (RFC 9110, 7.6.1) or are ours to write.
@@ -107,18 +107,18 @@ fn acts_in_front(name: &str, status: StatusCode) -> bool {
         || name == "location" && !status.is_redirection()
 }
 
-/// A caller's id, if it is at most 128 visible ASCII characters, or a new one.
+/// The id that a client sent, if it is at most 128 visible ASCII characters, or a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(REQUEST_ID).filter(|id| {
-        let id = id.as_bytes();
-        !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.iter().all(u8::is_ascii_graphic)
-    });
-    given.cloned().unwrap_or_else(|| {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        // Without the shared counter of `now_v7`, at whose lock all workers would meet.
-        let id = Uuid::new_v7(Timestamp::now(NoContext)).hyphenated().encode_lower(&mut text);
-        HeaderValue::from_str(id).unwrap_or(IDENTITY)
-    })
+    if let Some(given) = headers.get(REQUEST_ID)
+        && (1..=MAX_REQUEST_ID).contains(&given.len())
+        && given.as_bytes().iter().all(u8::is_ascii_graphic)
+    {
+        return given.clone();
+    }
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    // Without the shared counter of `now_v7`, at whose lock all workers would meet.
+    let id = Uuid::new_v7(Timestamp::now(NoContext)).hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(id).unwrap_or(IDENTITY)
 }
 
 /// A client's headers as they go upstream, with our credential instead of the client's. `keeps_conditions` is false
@@ -134,11 +134,9 @@ pub(crate) fn to_upstream(
     let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
     for (name, value) in headers {
         let text = name.as_str();
-        let is_dropped = ends_here(text)
-            || stays_here(text)
-            || !keeps_conditions && is_condition(text)
-            || named.contains(name);
-        if !is_dropped {
+        let is_dropped = ends_here(text) || stays_here(text) || named.contains(name);
+        let is_unwanted = !keeps_conditions && is_condition(text);
+        if !is_dropped && !is_unwanted {
             upstream.append(name, value.clone());
         }
     }
@@ -164,15 +162,15 @@ fn is_condition(name: &str) -> bool {
     )
 }
 
-/// Returns true if a request may be answered with 304.
+/// Returns true if a request may get a 304.
 pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE)
 }
 
-/// The upstream's headers as they go to the caller.
-pub(crate) fn to_caller(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
+/// The upstream's headers as they go to the client.
+pub(crate) fn to_client(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
     let upstream_id = headers.remove(REQUEST_ID);
-    remove(&mut headers, |name| acts_in_front(name, status));
+    remove(&mut headers, status);
     if let Some(id) = upstream_id {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
@@ -182,16 +180,20 @@ pub(crate) fn to_caller(status: StatusCode, mut headers: HeaderMap) -> HeaderMap
     headers
 }
 
-/// Tells proxies to pass a stream on as it comes.
+/// Makes proxies pass a stream on as it comes.
 pub(crate) fn forbid_buffering(headers: &mut HeaderMap) {
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
-/// Removes what ends at this hop, what `Connection` names, and what else is unwanted. One pass over the names that are
-/// there is cheaper than a lookup for each that could be.
-fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let here = headers.keys().filter(|name| ends_here(name.as_str()) || unwanted(name.as_str())).cloned();
-    let removed: Vec<HeaderName> = named_by_connection(headers).chain(here).collect();
+/// Removes the headers that end at this hop, that `Connection` names, and that would act in front of us. One pass over
+/// the names that are there is cheaper than a lookup for each that could be.
+fn remove(headers: &mut HeaderMap, status: StatusCode) {
+    let mut removed: Vec<HeaderName> = named_by_connection(headers).collect();
+    for name in headers.keys() {
+        if ends_here(name.as_str()) || acts_in_front(name.as_str(), status) {
+            removed.push(name.clone());
+        }
+    }
     for name in removed {
         headers.remove(name);
     }

@@ -5,7 +5,7 @@ pub(crate) mod body;
 pub(crate) mod body_memory;
 pub(crate) mod cross_site;
 pub(crate) mod error;
+pub(crate) mod framing;
 pub(crate) mod headers;
-pub(crate) mod host;
 pub(crate) mod negotiation;
 pub(crate) mod path;

@@ -45,7 +45,7 @@ struct Offer {
 }
 
 impl Form {
-    /// The form that the headers ask for: text where they ask for nothing that there is.
+    /// The form that the headers prefer: text where they accept none of the offers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let ranges: Vec<Item> = items(headers, &ACCEPT).collect();
         let weighed = OFFERS.iter().map(|offer| (offer, offer.weight(&ranges)));
@@ -59,30 +59,40 @@ impl Offer {
     /// The weight of the range that names the offer most closely, and how closely; `None` where it is not wanted.
     fn weight(&self, ranges: &[Item]) -> Option<(u16, u8)> {
         let closest = ranges.iter().filter_map(|range| Some((self.closeness(range)?, range.weight))).max();
-        closest.filter(|(_, weight)| *weight > 0).map(|(closeness, weight)| (weight, closeness))
+        match closest {
+            Some((closeness, weight)) if weight > 0 => Some((weight, closeness)),
+            _ => None,
+        }
     }
 
     fn closeness(&self, range: &Item) -> Option<u8> {
         let (kind, subtype) = range.token.split_once('/')?;
-        let is = |ours: &str, theirs: &str| ours.eq_ignore_ascii_case(theirs);
+        let is_same_kind = self.media_type.0.eq_ignore_ascii_case(kind);
+        let is_same = is_same_kind && self.media_type.1.eq_ignore_ascii_case(subtype);
         match range.version {
             _ if range.token == "*/*" => Some(0),
-            _ if is(self.media_type.0, kind) && subtype == "*" => Some(1),
-            _ if !is(self.media_type.0, kind) || !is(self.media_type.1, subtype) => None,
+            _ if is_same_kind && subtype == "*" => Some(1),
+            _ if !is_same => None,
             None => Some(2),
             Some(version) => (version == self.version).then_some(3),
         }
     }
 }
 
-/// Returns true if gzip is taken, and no less gladly than no encoding.
+/// Returns true if gzip is accepted, with a weight no less than that of no encoding.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let weight = |names: &[&str]| {
-        let named = |item: &Item| names.iter().any(|name| item.token.eq_ignore_ascii_case(name));
-        items(headers, &ACCEPT_ENCODING).find(named).map(|item| item.weight)
-    };
-    let gzip = weight(&["gzip", "x-gzip"]).or_else(|| weight(&["*"])).unwrap_or(0);
-    gzip > 0 && weight(&["identity"]).is_none_or(|identity| gzip >= identity)
+    let gzip = encoding(headers, &["gzip", "x-gzip"]).or(encoding(headers, &["*"])).unwrap_or(0);
+    gzip > 0 && gzip >= encoding(headers, &["identity"]).unwrap_or(0)
+}
+
+/// Weight of the first encoding that has one of these names.
+fn encoding(headers: &HeaderMap, names: &[&str]) -> Option<u16> {
+    for item in items(headers, &ACCEPT_ENCODING) {
+        if names.iter().any(|name| item.token.eq_ignore_ascii_case(name)) {
+            return Some(item.weight);
+        }
+    }
+    None
 }
 
 /// One element of a list with weights.
@@ -93,7 +103,7 @@ struct Item<'a> {
     weight: u16,
 }
 
-/// Elements whose weight is no number from 0 to 1 are left out.
+/// Elements whose weight is no number from 0 to 1 are skipped.
 fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Item<'a>> {
     let lists = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).filter_map(item)
@@ -102,7 +112,8 @@ fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
 fn item(text: &str) -> Option<Item<'_>> {
     let mut parts = text.split(';').map(str::trim);
     let mut item = Item { token: parts.next()?, version: None, weight: 1000 };
-    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+    for part in parts {
+        let Some((name, value)) = part.split_once('=') else { continue };
         if name.eq_ignore_ascii_case("q") {
             item.weight = thousandths(value)?;
         } else if name.eq_ignore_ascii_case("version") {
@@ -115,8 +126,10 @@ fn item(text: &str) -> Option<Item<'_>> {
 /// `0.75` as 750.
 fn thousandths(weight: &str) -> Option<u16> {
     let (whole, parts) = weight.split_once('.').unwrap_or((weight, ""));
-    let digits = parts.len() <= 3 && parts.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: u16 = format!("{parts:0<3}").parse().ok().filter(|_| digits)?;
+    if parts.len() > 3 || !parts.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let parts: u16 = format!("{parts:0<3}").parse().ok()?;
     match whole {
         "0" => Some(parts),
         "1" if parts == 0 => Some(1000),
@@ -147,7 +160,7 @@ mod tests {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
     #[test]
-    fn open_metrics_is_for_those_who_ask() {
+    fn open_metrics_is_chosen_where_accept_prefers_it() {
         for accept in [
             "application/openmetrics-text",
             "Application/OpenMetrics-Text; Version=\"1.0.0\"",
@@ -171,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_for_everybody_else() {
+    fn text_is_chosen_otherwise() {
         assert_eq!(format(&[]), TEXT);
         for accept in [
             "",
@@ -196,8 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_only_to_those_who_take_it() {
-        let accepts = |value: &'static str| Form::of(&with(&ACCEPT_ENCODING, &[value])).gzip;
+    fn gzip_is_chosen_where_accept_encoding_allows_it() {
+        fn accepts(value: &'static str) -> bool {
+            Form::of(&with(&ACCEPT_ENCODING, &[value])).gzip
+        }
         for yes in ["gzip", "GZIP;q=0.5", "deflate, x-gzip", "*", "br;q=1, *;q=0.1", "identity;q=0.5, gzip"] {
             assert!(accepts(yes), "{yes}");
         }

@@ -9,15 +9,17 @@ const MAX_ID: usize = 1024;
 
 /// Returns true if a segment of a path is an id and nothing else to any upstream: nothing to decode, no way up.
 pub(crate) fn is_id(segment: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@=+".contains(&byte);
-    segment.len() <= MAX_ID && !is_dots(segment) && segment.bytes().all(plain)
+    segment.len() <= MAX_ID && !is_dots(segment) && segment.bytes().all(is_of_id)
+}
+
+fn is_of_id(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:@=+".contains(&byte)
 }
 
 /// Returns true if a path stays below where it starts for any upstream, however it reads it: no empty segment but the
 /// last, none of dots, and no slash, dot or percent sign in disguise.
 pub(crate) fn stays_below(path: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
-    if !path.bytes().all(is_plain) {
+    if !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return false;
     }
     let Some(decoded) = decoded(path) else { return false };
@@ -27,7 +29,7 @@ pub(crate) fn stays_below(path: &str) -> bool {
         && !(last.starts_with('.') && is_dots(last))
 }
 
-/// A path with its escapes undone; `None` where one stands for a slash, a dot, a percent sign, a control character, or
+/// A path with its escapes undone; `None` where one is an escaped slash, a dot, a percent sign, a control character, or
 /// for no UTF-8 at all (an overlong `%c0%ae` is a dot to some servers).
 fn decoded(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
@@ -36,9 +38,15 @@ fn decoded(path: &str) -> Option<Cow<'_, str>> {
     let mut escapes = path.split('%');
     let mut bytes = escapes.next()?.as_bytes().to_vec();
     for escape in escapes {
-        let digits =
-            escape.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-        let byte = u8::from_str_radix(digits, 16).ok().filter(|byte| !b"./\\%".contains(byte))?;
+        let digits = escape.get(..2)?;
+        // `from_str_radix` would take a sign.
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let byte = u8::from_str_radix(digits, 16).ok()?;
+        if b"./\\%".contains(&byte) {
+            return None;
+        }
         bytes.push(byte);
         bytes.extend_from_slice(&escape.as_bytes()[2..]);
     }
@@ -65,7 +73,7 @@ pub(crate) fn forwarded(query: Option<&str>) -> Option<String> {
     take_parameter(query?, "key").1
 }
 
-/// Takes a parameter out of a query: its values, and the rest as it was, if anything is left.
+/// Takes a parameter out of a query: its values, and the rest as it was, unless it is empty.
 pub(crate) fn take_parameter<'a>(query: &'a str, name: &str) -> (Vec<Cow<'a, str>>, Option<String>) {
     let mut values = Vec::new();
     let mut rest = Vec::new();
@@ -79,8 +87,8 @@ pub(crate) fn take_parameter<'a>(query: &'a str, name: &str) -> (Vec<Cow<'a, str
     (values, (!rest.is_empty()).then_some(rest))
 }
 
-/// Returns true if a query asks for a stream.
-pub(crate) fn asks_for_stream(query: Option<&str>) -> bool {
+/// Returns true if a query requests a stream.
+pub(crate) fn requests_stream(query: Option<&str>) -> bool {
     query.is_some_and(|query| query.split('&').any(|pair| pair == "stream=true"))
 }
 
@@ -165,10 +173,10 @@ mod tests {
 
     #[test]
     fn a_parameter_is_taken_and_the_rest_stays_as_it_was() {
-        let taken = |query| {
+        fn taken(query: &str) -> (String, String) {
             let (values, rest) = take_parameter(query, "provider");
             (values.join(","), rest.unwrap_or_default())
-        };
+        }
         assert_eq!(taken("provider=up"), ("up".into(), String::new()));
         assert_eq!(taken("a=%62&p%72ovider=u%70&&b&a=1"), ("up".into(), "a=%62&&b&a=1".into()));
         assert_eq!(taken("provider=a&x&provider="), ("a,".into(), "x".into()));

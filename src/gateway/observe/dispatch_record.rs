@@ -59,7 +59,7 @@ impl RequestRecord {
         let Some(dispatch) = &mut self.dispatch else { return };
         dispatch.attempts.begin();
         if let Some(reason) = retried
-            && let Some(model) = self.target.as_ref().and_then(|target| target.metrics.as_ref())
+            && let Some(model) = self.model_metrics()
         {
             model.retried(reason);
         }
@@ -72,7 +72,7 @@ impl RequestRecord {
         self.failure = None;
     }
 
-    /// The attempt failed: another follows, or the status of its response alone does not tell.
+    /// The attempt failed: another follows, or the status of its response alone does not show it.
     pub(crate) fn attempt_failed(&mut self, outcome: Attempt) {
         if let Some(dispatch) = &mut self.dispatch {
             dispatch.attempts.end(outcome);
@@ -126,8 +126,7 @@ impl RequestRecord {
     /// Gives the facts of the dispatch under way to its sink.
     pub(super) fn record_dispatch(&mut self) {
         let Some(dispatch) = self.dispatch.take() else { return };
-        let model = self.target.as_ref().and_then(|target| target.metrics.as_ref());
-        let (Some(model), Some(endpoint)) = (model, self.endpoint) else { return };
+        let (Some(model), Some(endpoint)) = (self.model_metrics(), self.endpoint) else { return };
         let is_defect = dispatch.ending == Ending::DISCONNECTED && std::thread::panicking();
         let facts = DispatchFacts {
             endpoint,

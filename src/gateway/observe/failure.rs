@@ -42,6 +42,9 @@ impl From<Break> for Failure {
 }
 
 impl Failure {
+    /// No failure, for a request without one.
+    pub(super) const NONE: &Self = &Self { message: None, kind: None, code: None };
+
     /// Reads an upstream's error without the provider's key: a JSON body, or the last event with JSON in part of a
     /// stream.
     pub(crate) fn read(bytes: &Bytes, scrubber: Option<&Scrubber>) -> Self {
@@ -52,9 +55,14 @@ impl Failure {
         if let Ok(body) = serde_json::from_slice(&bytes) {
             return Self::of_envelope(&body);
         }
-        let mut events = bytes.rsplit(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:"));
-        let error: Option<Value> = events.find_map(|data| serde_json::from_slice(data).ok());
-        error.map(|error| Self::of_envelope(&error)).unwrap_or_default()
+        for line in bytes.rsplit(|byte| *byte == b'\n') {
+            if let Some(data) = line.strip_prefix(b"data:")
+                && let Ok(error) = serde_json::from_slice(data)
+            {
+                return Self::of_envelope(&error);
+            }
+        }
+        Self::default()
     }
 
     /// Reads OpenAI's and Anthropic's envelope, Gemini's, which may be in an array, that of a failed response, or a bare
@@ -62,9 +70,12 @@ impl Failure {
     fn of_envelope(envelope: &Value) -> Self {
         let inside =
             ["/error", "/0/error", "/response/error"].into_iter().find_map(|at| envelope.pointer(at));
-        let error = inside.filter(|error| error.is_object()).unwrap_or(envelope);
-        let name = |key| name(error.get(key)?);
-        Self { message: None, kind: name("type").or_else(|| name("status")), code: name("code") }
+        let error = match inside {
+            Some(error) if error.is_object() => error,
+            _ => envelope,
+        };
+        let kind = name(&error["type"]).or(name(&error["status"]));
+        Self { message: None, kind, code: name(&error["code"]) }
     }
 }
 
@@ -85,11 +96,13 @@ mod tests {
 
     #[test]
     fn every_known_envelope_is_read() {
-        let names = |kind: &'static str, code: &'static str| Failure {
-            message: None,
-            kind: (!kind.is_empty()).then_some(kind.into()),
-            code: (!code.is_empty()).then_some(code.into()),
-        };
+        fn names(kind: &'static str, code: &'static str) -> Failure {
+            Failure {
+                message: None,
+                kind: (!kind.is_empty()).then_some(kind.into()),
+                code: (!code.is_empty()).then_some(code.into()),
+            }
+        }
         for (bytes, expected) in [
             (r#"{"error":{"message":"m","type":"t","param":null,"code":"c"}}"#, names("t", "c")),
             (

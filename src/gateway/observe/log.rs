@@ -1,9 +1,10 @@
 //! The log line of one request, written from its record when the request is over.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::failure::Failure;
 use super::record::RequestRecord;
 use super::refusal_lines::REFUSAL_LINES;
 use crate::api::usage;
@@ -21,8 +22,10 @@ pub(crate) struct RequestLog {
 impl RequestLog {
     /// `None` where no request is logged.
     pub(super) fn new(requests: LogRequests, request_id: &HeaderValue) -> Option<Self> {
-        (requests != LogRequests::Off)
-            .then(|| Self { errors_only: requests == LogRequests::Errors, request_id: request_id.clone() })
+        if requests == LogRequests::Off {
+            return None;
+        }
+        Some(Self { errors_only: requests == LogRequests::Errors, request_id: request_id.clone() })
     }
 
     /// Writes the line of a request that took so many nanoseconds.
@@ -37,7 +40,7 @@ impl RequestLog {
         let model = target.and_then(|target| target.model.as_deref()).map(Label::of_name);
         let (input_tokens, output_tokens) = record.tokens.as_ref().map(usage::totals).unzip();
         let endpoint = record.endpoint.map_or(record.template, Endpoint::as_str);
-        let failure = record.failure.as_deref();
+        let failure = record.failure.as_deref().unwrap_or(Failure::NONE);
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -50,14 +53,14 @@ impl RequestLog {
                     outcome = outcome.as_str(),
                     transfer = record.transfer.as_str(),
                     upstream_status = record.upstream_status,
-                    error_type = failure.and_then(|failure| failure.kind.as_deref()),
-                    error_code = failure.and_then(|failure| failure.code.as_deref()),
+                    error_type = failure.kind.as_deref(),
+                    error_code = failure.code.as_deref(),
                     duration_ms = milliseconds(Duration::from_nanos(took)),
                     ttft_ms = time_to_first_token(record).map(milliseconds),
                     input_tokens,
                     output_tokens,
                     attempts = target.map(|_| record.attempts),
-                    error = failure.and_then(|failure| failure.message.as_deref()),
+                    error = failure.message.as_deref(),
                     "request"
                 )
             };
@@ -66,15 +69,14 @@ impl RequestLog {
     }
 }
 
-/// Returns true if it was refused before a key was accepted, which anybody can cause as often as they like.
+/// Returns true if it was refused before a key was accepted, which any client can cause as often as it likes.
 fn is_keyless_refusal(record: &RequestRecord) -> bool {
     let is_refusal = record.failure.as_ref().is_some_and(|failure| failure.message.is_some());
     is_refusal && record.caller.is_none() && record.endpoint.is_none()
 }
 
 fn time_to_first_token(record: &RequestRecord) -> Option<Duration> {
-    let since = |at: Instant| Some(at.saturating_duration_since(record.started?));
-    record.first_token.and_then(since)
+    Some(record.first_token?.saturating_duration_since(record.started?))
 }
 
 /// Milliseconds with three decimals.

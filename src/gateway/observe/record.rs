@@ -20,8 +20,8 @@ use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::lifecycle::InFlight;
 use crate::gateway::state::worker::{Caller, WorkerState};
 use crate::metrics::{
-    self, CallFacts, CallOutcome, Endpoint, HttpMethod, HttpOutcome, Mark, Marks, ModelRouteMetrics,
-    RequestFacts, Tokens, WorkerMetrics, nanos_between,
+    self, CallFacts, CallOutcome, Endpoint, HttpMethod, HttpOutcome, Mark, Marks, ModelMetrics,
+    ModelRouteMetrics, RequestFacts, Tokens, WorkerMetrics, nanos_between,
 };
 
 /// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to
@@ -40,7 +40,7 @@ pub(crate) struct RequestRecord {
     pub(super) caller: Option<Arc<Caller>>,
     /// Set where it is a model call whose credential was accepted.
     pub(super) endpoint: Option<Endpoint>,
-    /// The client asked for a stream.
+    /// The client requested a stream.
     pub(super) stream: bool,
     /// Ends of the phases of a model call; only with metrics.
     pub(super) marks: Marks,
@@ -126,9 +126,15 @@ impl RequestRecord {
 
     /// Time since the head, where phases are measured.
     fn mark(&self) -> Option<Mark> {
-        let is_measured = self.metrics.is_some() && self.endpoint.is_some();
-        let started = self.started.filter(|_| is_measured)?;
-        Some(metrics::mark(started, clock::now()))
+        if self.metrics.is_none() || self.endpoint.is_none() {
+            return None;
+        }
+        Some(metrics::mark(self.started?, clock::now()))
+    }
+
+    /// Metrics of the target that the request is at.
+    pub(super) fn model_metrics(&self) -> Option<&ModelMetrics> {
+        self.target.as_ref()?.metrics.as_ref()
     }
 
     /// Counts the request in flight from here to its end.
@@ -141,7 +147,7 @@ impl RequestRecord {
         self.endpoint = Some(endpoint);
     }
 
-    /// The key belongs to this caller.
+    /// The key belongs to this client.
     pub(crate) fn caller(&mut self, worker: &WorkerState, caller: CallerIndex) {
         if self.started.is_some() {
             self.caller = caller.of(&worker.callers).cloned();
@@ -254,7 +260,7 @@ impl RequestRecord {
         let call = self.endpoint.map(|endpoint| CallFacts {
             endpoint,
             stream: self.stream.into(),
-            model: self.target.as_ref().and_then(|target| target.metrics.as_ref()),
+            model: self.model_metrics(),
             model_route: self.model_route.as_ref(),
             caller: self.caller.as_ref().and_then(|caller| caller.metrics.as_ref()),
             tokens: self.tokens.as_ref(),

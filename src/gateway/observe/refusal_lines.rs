@@ -1,4 +1,4 @@
-//! A limit for the log lines that anybody can cause without a key: a flood of refusals must not fill a disk, nor drive
+//! A limit for the log lines that any client can cause without a key: a flood of refusals must not fill a disk, nor drive
 //! other lines out of the queue.
 
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ impl RefusalLines {
     }
 }
 
-/// Logs, when it is dropped, how many lines were left out.
+/// Logs, when it is dropped, how many lines were omitted.
 struct Report(&'static RefusalLines);
 
 impl Drop for Report {

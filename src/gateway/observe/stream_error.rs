@@ -56,7 +56,7 @@ impl Break {
         }
     }
 
-    /// The event that tells the client, in the format of the endpoint's streams.
+    /// The event that the client gets, in the format of the endpoint's streams.
     pub(crate) fn event(self, endpoint: Endpoint) -> String {
         let error = StreamError { kind: self.kind(), code: self.code(), message: self.message() };
         endpoint.stream_format().error_event(error)

@@ -13,12 +13,12 @@ use crate::api::Endpoint;
 use crate::gateway::http::error::GatewayError;
 use crate::providers::RequestBody;
 
-/// The members that decide where a body goes and how its answer comes back.
+/// The members that decide where a body goes and how its response comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Peek {
     /// The model as requested.
     pub(crate) model: String,
-    /// True if the answer is to be streamed.
+    /// True if the response is to be streamed.
     pub(crate) stream: bool,
     /// Place of the model's JSON value in the body, or of a member that names it.
     model_at: Range<usize>,
@@ -26,7 +26,7 @@ pub(crate) struct Peek {
     member: [&'static str; 2],
     /// True if the body names the model as requested.
     is_in_body: bool,
-    /// Splice that makes a stream declare its usage, where the body does not ask for it.
+    /// Splice that makes a stream declare its usage, where the body does not request it.
     usage: Option<Splice>,
 }
 
@@ -45,21 +45,28 @@ impl Peek {
 
     /// Reads a body; where the path names the model, that is the requested one, whatever the body says.
     pub(crate) fn read(body: &[u8], named: Option<&str>) -> Result<Self, GatewayError> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            let at = error.valid_up_to();
-            GatewayError::invalid(format!("The body is not UTF-8 (byte {at})."), None, "invalid_json")
-        })?;
-        let members: Members = serde_json::from_str(text).map_err(|error| {
-            GatewayError::invalid(format!("The body is not a JSON object: {error}."), None, "invalid_json")
-        })?;
-        if let Some(twice) = members.duplicate {
-            let message = format!("Duplicate field `{twice}` in the request body; send it once.");
-            return Err(GatewayError::invalid(message, Some(twice), "duplicate_member"));
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("The body is not UTF-8 (byte {}).", error.valid_up_to());
+                return Err(GatewayError::invalid(message, None, "invalid_json"));
+            }
+        };
+        let members: Members = match serde_json::from_str(text) {
+            Ok(members) => members,
+            Err(error) => {
+                let message = format!("The body is not a JSON object: {error}.");
+                return Err(GatewayError::invalid(message, None, "invalid_json"));
+            }
+        };
+        if let Some(field) = members.duplicate {
+            let message = format!("Duplicate field `{field}` in the request body; send it once.");
+            return Err(GatewayError::invalid(message, Some(field), "duplicate_member"));
         }
-        let written = members.model.map(|raw| serde_json::from_str::<Cow<str>>(raw.get()));
+        let written = members.model.map(RawValue::get).map(serde_json::from_str::<Cow<str>>);
         let model = match (named, written) {
             (Some(named), written) => {
-                let is_in_body = written.is_some_and(|written| written.is_ok_and(|written| written == named));
+                let is_in_body = matches!(written, Some(Ok(written)) if written == named);
                 (named.to_owned(), is_in_body)
             }
             (None, Some(Ok(written))) => (written.into_owned(), true),
@@ -89,24 +96,29 @@ impl Peek {
         Ok(Self { model, stream, model_at, member, is_in_body, usage })
     }
 
-    /// Returns true if the answer is a stream of an endpoint that declares its use only when asked, and this body does
-    /// not ask.
+    /// Returns true if the response is a stream of an endpoint that declares its usage on request only, and this body does
+    /// not request it.
     pub(crate) fn lacks_usage(&self, endpoint: Endpoint) -> bool {
         self.usage.is_some() && endpoint.injects_usage()
     }
 
     /// The body as it goes upstream: as received, but for the model where the provider knows it by another name, and
-    /// for the question for usage where it is to be asked and is not.
+    /// for the request for usage where it is to be added and is missing.
     pub(crate) fn body_for(&self, upstream_model: &str, inject_usage: bool, body: Bytes) -> RequestBody {
         let nothing = body.len()..body.len();
-        let is_other = upstream_model != self.model || !self.is_in_body;
-        let model = is_other.then(|| {
+        let model = if upstream_model != self.model || !self.is_in_body {
             let name = serde_json::Value::from(upstream_model);
             let [before, after] = self.member;
-            (self.model_at.clone(), Bytes::from(format!("{before}{name}{after}")))
-        });
-        let usage = self.usage.as_ref().filter(|_| inject_usage);
-        let usage = usage.map(|splice| (splice.at.clone(), Bytes::from_static(splice.text.as_bytes())));
+            Some((self.model_at.clone(), Bytes::from(format!("{before}{name}{after}"))))
+        } else {
+            None
+        };
+        let usage = match &self.usage {
+            Some(splice) if inject_usage => {
+                Some((splice.at.clone(), Bytes::from_static(splice.text.as_bytes())))
+            }
+            _ => None,
+        };
         match (model, usage) {
             (None, None) => body.into(),
             (Some(one), None) | (None, Some(one)) => {
@@ -134,7 +146,7 @@ fn place(text: &str, value: &RawValue) -> Range<usize> {
     start..start + value.get().len()
 }
 
-/// Splice that makes `stream_options` ask for the usage; `None` where they do, and where only the upstream can judge
+/// Splice that makes `stream_options` request the usage; `None` where they do, and where only the upstream can judge
 /// what they are.
 fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
     #[derive(serde::Deserialize)]
@@ -152,10 +164,10 @@ fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
         return (options.get() == "null").then_some(Splice { at, text: r#"{"include_usage":true}"# });
     };
     match serde_json::from_str::<Options>(options.get()).ok()?.include_usage {
-        Some(value) => {
-            let lacks = matches!(value.get(), "false" | "null");
-            lacks.then(|| Splice { at: place(text, value), text: "true" })
+        Some(value) if matches!(value.get(), "false" | "null") => {
+            Some(Splice { at: place(text, value), text: "true" })
         }
+        Some(_) => None,
         None => {
             let at = at.start + 1;
             let is_empty = inside.trim_ascii_start().starts_with('}');
@@ -197,7 +209,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members::default();
         while let Some(name) = map.next_key::<Name>()? {
-            let twice = match name.0 {
+            let is_duplicate = match name.0 {
                 "model" => members.model.replace(map.next_value()?).is_some(),
                 "stream" => members.stream.replace(map.next_value()?).is_some(),
                 "stream_options" => members.stream_options.replace(map.next_value()?).is_some(),
@@ -206,7 +218,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                     false
                 }
             };
-            if twice {
+            if is_duplicate {
                 members.duplicate.get_or_insert(name.0);
             }
         }
@@ -228,8 +240,12 @@ impl<'de> Deserialize<'de> for Name {
             }
 
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-                let known = ["model", "stream", "stream_options"];
-                Ok(Name(known.into_iter().find(|known| *known == name).unwrap_or("")))
+                Ok(Name(match name {
+                    "model" => "model",
+                    "stream" => "stream",
+                    "stream_options" => "stream_options",
+                    _ => "",
+                }))
             }
         }
         deserializer.deserialize_str(NameVisitor)
@@ -253,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_model_and_stream_and_where_the_model_stands() {
+    fn reads_model_and_stream_and_the_position_of_the_model() {
         let body = r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "a\/b" ,"stream":true}"#;
         let peek = Peek::of(body.as_bytes()).unwrap();
         assert_eq!((peek.model.as_str(), peek.stream), ("a/b", true));
@@ -263,15 +279,15 @@ mod tests {
     }
 
     #[test]
-    fn asks_for_usage_where_the_body_does_not() {
-        let injected = |body: &str| {
+    fn usage_is_requested_where_the_body_does_not() {
+        fn injected(body: &str) -> String {
             let peek = Peek::of(body.as_bytes()).unwrap();
             let spliced = sent(&peek, "m", true, body.as_bytes());
             let again = Peek::of(&spliced).unwrap();
             assert_eq!(peek.lacks_usage(Endpoint::Completions), spliced != body, "{body}");
             assert!(!again.lacks_usage(Endpoint::ChatCompletions), "{body}");
             String::from_utf8(spliced.to_vec()).unwrap()
-        };
+        }
         let cases = [
             (
                 r#" {"model":"m","stream":true}"#,
@@ -338,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_routed() {
+    fn bodies_without_a_usable_model_are_refused() {
         assert_eq!(refusal(r#"{"messages":[]}"#), "`model` is missing: name the model to use.");
         for model in ["null", "1", "[]", "{}", "true"] {
             assert_eq!(refusal(&format!(r#"{{"model":{model}}}"#)), "`model` must be a string.");

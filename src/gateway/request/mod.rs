@@ -1,4 +1,4 @@
-//! The operation that a client asks for: its JSON or form, and the targets that can carry it out.
+//! The operation that a client requests: its JSON or form, and the targets that can carry it out.
 
 pub(crate) mod json;
 pub(crate) mod multipart;

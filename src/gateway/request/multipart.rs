@@ -18,12 +18,12 @@ const MAX_PART_HEADERS: usize = 16;
 
 const NO_FORM: &str = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
 
-/// The two fields that decide where a form goes and how its answer comes back.
+/// The two fields that decide where a form goes and how its response comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     /// The model as requested.
     pub(crate) model: String,
-    /// True if the answer is to be streamed.
+    /// True if the response is to be streamed.
     pub(crate) stream: bool,
     /// Place of the model's value in the body, or of a part that names it.
     model_at: Range<usize>,
@@ -100,13 +100,17 @@ impl Form {
 fn new_part(body: &[u8], delimiter: &str) -> (Range<usize>, [String; 2]) {
     let boundary = delimiter.trim_start();
     let line_break = delimiter.len() - boundary.len();
-    let later = || memmem::find(body, delimiter.as_bytes()).map_or(0, |at| at + line_break);
-    let at = if body.starts_with(boundary.as_bytes()) { 0 } else { later() };
+    let mut at = 0;
+    if !body.starts_with(boundary.as_bytes())
+        && let Some(found) = memmem::find(body, delimiter.as_bytes())
+    {
+        at = found + line_break;
+    }
     let head = format!("{boundary}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
     (at..at, [head, "\r\n".to_owned()])
 }
 
-/// A part's name, if it has one, and where its contents stand.
+/// A part's name, if it has one, and the place of its contents.
 type Part = (Option<String>, Range<usize>);
 
 /// The parts of a body.
@@ -123,11 +127,12 @@ impl<'a> Parts<'a> {
         let first = delimiter.trim_start();
         let delimiter = memmem::Finder::new(delimiter);
         let at = if body.starts_with(first.as_bytes()) {
-            Some(first.len())
+            first.len()
+        } else if let Some(at) = delimiter.find(body) {
+            at + delimiter.needle().len()
         } else {
-            delimiter.find(body).map(|at| at + delimiter.needle().len())
+            return Err(invalid("The form is malformed: its boundary does not stand in it."));
         };
-        let at = at.ok_or_else(|| invalid("The form is malformed: its boundary does not stand in it."))?;
         Ok(Self { body, delimiter, at: Some(at) })
     }
 
@@ -157,14 +162,17 @@ impl Iterator for Parts<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.at.take()?;
-        self.read(at).map_err(|what| invalid(format!("The form is malformed: {what}."))).transpose()
+        match self.read(at) {
+            Ok(part) => part.map(Ok),
+            Err(reason) => Some(Err(invalid(format!("The form is malformed: {reason}.")))),
+        }
     }
 }
 
 /// The line break and boundary between a form's parts, by its content type. Read by [`values`], as a part's name is:
 /// the crate `mime` refuses a space before a semicolon, which clients send.
 fn delimiter(content_type: &HeaderValue) -> Result<String, &'static str> {
-    let content_type = std::str::from_utf8(content_type.as_bytes()).map_err(|_| NO_FORM)?;
+    let Ok(content_type) = std::str::from_utf8(content_type.as_bytes()) else { return Err(NO_FORM) };
     let (kind, text) = content_type.split_once(';').ok_or(NO_FORM)?;
     let mut boundaries = values(text, "boundary");
     let boundary = boundaries.next().ok_or(NO_FORM)?;
@@ -173,21 +181,24 @@ fn delimiter(content_type: &HeaderValue) -> Result<String, &'static str> {
     }
     let fits = (1..=MAX_BOUNDARY).contains(&boundary.len());
     let is_form = kind.trim().eq_ignore_ascii_case("multipart/form-data") && fits;
-    is_form.then(|| format!("\r\n--{boundary}")).ok_or(NO_FORM)
+    if is_form { Ok(format!("\r\n--{boundary}")) } else { Err(NO_FORM) }
 }
 
 /// The name that `Content-Disposition` gives a part, from its headers up to and with the empty line.
 fn field_name(part: &[u8]) -> Result<Option<String>, &'static str> {
     const INVALID: &str = "the headers of a part are invalid";
     let mut headers = [httparse::EMPTY_HEADER; MAX_PART_HEADERS];
-    let parsed = httparse::parse_headers(part, &mut headers).map_err(|_| INVALID)?;
-    let httparse::Status::Complete((length, headers)) = parsed else { return Err(INVALID) };
+    let parsed = httparse::parse_headers(part, &mut headers);
+    let Ok(httparse::Status::Complete((length, headers))) = parsed else { return Err(INVALID) };
     if length != part.len() {
         // Bare line feeds ended them early: an upstream could see other headers.
         return Err(INVALID);
     }
     let mut only = None;
-    for header in headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition")) {
+    for header in headers {
+        if !header.name.eq_ignore_ascii_case("content-disposition") {
+            continue;
+        }
         let value = String::from_utf8_lossy(header.value);
         let Some((kind, parameters)) = value.split_once(';') else { continue };
         if !kind.trim().eq_ignore_ascii_case("form-data") {
@@ -217,7 +228,7 @@ fn values(mut text: &str, wanted: &str) -> impl Iterator<Item = String> {
         text = rest;
         Some((name.trim_matches([' ', '\t', ';']), value))
     });
-    parameters.filter(move |(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+    parameters.filter_map(move |(name, value)| name.eq_ignore_ascii_case(wanted).then_some(value))
 }
 
 /// The text up to the closing quote, its escapes undone, and what follows.
@@ -238,150 +249,4 @@ fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> GatewayError {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-    use http_body_util::BodyExt as _;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const TYPE: &str = "multipart/form-data; boundary=xx";
-
-    fn form(kind: &str, body: impl AsRef<[u8]>) -> Result<Form, String> {
-        let kind = HeaderValue::from_str(kind).unwrap();
-        Form::of(Some(&kind), body.as_ref(), None).map_err(|error| error.to_string())
-    }
-
-    fn sent(form: &Form, model: &str, body: impl AsRef<[u8]>) -> Bytes {
-        let body = form.body_for(model, Bytes::copy_from_slice(body.as_ref()));
-        body.collect().now_or_never().unwrap().unwrap().to_bytes()
-    }
-
-    fn field(name: &str, value: &str) -> String {
-        format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-    }
-
-    #[test]
-    fn the_two_fields_are_read_and_the_model_is_replaced_in_its_place() {
-        let file = "--xx\r\ncontent-type: audio/wav\r\nCONTENT-DISPOSITION:form-data;filename=\"a\\\"; name=x.wav\" ; Name = file\r\n\
-                    \r\n\r\n--x\r\n\r\nname=\"model\"\r\n";
-        let body = format!(
-            "preamble\r\n{file}{}{}--xx--\r\n",
-            field("model", "up/whisper"),
-            field("stream", "True")
-        );
-        for kind in [
-            TYPE,
-            "Multipart/Form-Data ; charset=utf-8; Boundary=\"xx\"",
-            "multipart/form-data;boundary=xx ;a=b",
-        ] {
-            let read = form(kind, &body).unwrap();
-            assert_eq!((read.model.as_str(), read.stream), ("up/whisper", true), "{kind}");
-            let sent = sent(&read, "whisper", &body);
-            assert_eq!(sent, body.replace("up/whisper", "whisper"));
-            assert_eq!(self::sent(&read, "up/whisper", &body), body);
-        }
-        let read = form(TYPE, field("model", "") + "--xx \t\r\n\r\nno name\r\n--xx--").unwrap();
-        assert_eq!(sent(&read, "m", field("model", "")), field("model", "m"));
-    }
-
-    #[test]
-    fn a_model_in_the_path_is_written_into_the_form() {
-        let kind = HeaderValue::from_static(TYPE);
-        let file = field("file", "x");
-        let expected = field("model", "m");
-        for (body, expected) in [
-            (format!("{file}--xx--"), format!("{expected}{file}--xx--")),
-            (format!("preamble\r\n{file}--xx--"), format!("preamble\r\n{expected}{file}--xx--")),
-            (format!("{}{file}--xx--", field("model", "other")), format!("{expected}{file}--xx--")),
-        ] {
-            let read = Form::of(Some(&kind), body.as_bytes(), Some("named")).unwrap();
-            assert_eq!(read.model, "named");
-            let sent = sent(&read, "m", &body);
-            assert_eq!(sent.to_ascii_lowercase(), expected.to_ascii_lowercase().as_bytes());
-            let again = Form::of(Some(&kind), &sent, None).unwrap();
-            assert_eq!(again.model, "m");
-        }
-    }
-
-    #[test]
-    fn what_is_no_form_is_refused() {
-        let model = field("model", "m");
-        for kind in [
-            "application/json",
-            "multipart/form-data",
-            "multipart/form-data; boundary=",
-            "multipart/mixed; boundary=xx",
-        ] {
-            let message = "The body must be a form: send Content-Type multipart/form-data with its boundary.";
-            assert_eq!(form(kind, &model), Err(message.into()), "{kind}");
-        }
-        let twice = "Duplicate boundary in the form's Content-Type; name it once.";
-        assert_eq!(form("multipart/form-data; boundary=xx; Boundary=\"yy\"", &model), Err(twice.into()));
-        for (body, message) in [
-            (String::new(), "The form is malformed: its boundary does not stand in it."),
-            (format!("x{model}--xx--"), "`model` is missing: name the model to use."),
-            (
-                format!("--xxx{model}--xx--"),
-                "The form is malformed: a boundary is followed by something else than a line break.",
-            ),
-            (model.clone(), "The form is malformed: its last part has no end."),
-            (
-                format!("{model}--xx"),
-                "The form is malformed: a boundary is followed by something else than a line break.",
-            ),
-            ("--xx\r\nA: b\r\n--xx--".into(), "The form is malformed: the headers of a part have no end."),
-            (format!("{}--xx--", field("file", "m")), "`model` is missing: name the model to use."),
-            (
-                field("model\"; filename=\"f\"; NAME=\"file", "m") + "--xx--",
-                "The form is malformed: a part has two names.",
-            ),
-            (
-                field("model", "m")
-                    .replace("\r\n\r\n", "\r\nContent-Disposition: form-data; name=file\r\n\r\n")
-                    + "--xx--",
-                "The form is malformed: a part has two names.",
-            ),
-            (
-                model.replace("Content-Disposition", "Content Disposition") + "--xx--",
-                "The form is malformed: the headers of a part are invalid.",
-            ),
-            (
-                model.replace("\r\n\r\n", "\n\n\r\n\r\n") + "--xx--",
-                "The form is malformed: the headers of a part are invalid.",
-            ),
-            (
-                field("model", "m").replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nX: y".repeat(16)))
-                    + "--xx--",
-                "The form is malformed: the headers of a part are invalid.",
-            ),
-            (format!("{model}{model}--xx--"), "Duplicate field `model` in the form; send it once."),
-            (format!("{model}{}--xx--", field("stream", "1")), "`stream` must be true or false."),
-        ] {
-            assert_eq!(form(TYPE, &body), Err(message.into()), "{body}");
-        }
-        let bad =
-            [b"--xx\r\ncontent-disposition: form-data; name=model\r\n\r\n\xff\r\n--xx--".as_slice()].concat();
-        assert_eq!(form(TYPE, bad), Err("`model` must be a string.".into()));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused(body in proptest::collection::vec(prop_oneof![Just(b"\r\n--xx".to_vec()),
-            Just(b"\r\n\r\n".to_vec()), Just(b"content-disposition: form-data; name=\"model".to_vec()), any::<Vec<u8>>()], 0..12)) {
-            drop(form(TYPE, body.concat()));
-        }
-
-        #[test]
-        fn any_file_passes_around_the_model(file in any::<Vec<u8>>(), model in "[^\r\n]{0,20}") {
-            prop_assume!(memmem::find(&file, b"\r\n--xx").is_none());
-            let body = [b"--xx\r\ncontent-disposition: form-data; name=file\r\n\r\n", &*file, b"\r\n",
-                field("model", &model).as_bytes(), b"--xx--\r\n"].concat();
-            let read = form(TYPE, &body).unwrap();
-            prop_assert_eq!(&read.model, &model);
-            let sent = sent(&read, "other", &body);
-            let back = Form::of(Some(&HeaderValue::from_static(TYPE)), &sent, None).unwrap();
-            prop_assert_eq!(self::sent(&back, &model, &sent), body);
-        }
-    }
-}
+mod tests;

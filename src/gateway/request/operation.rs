@@ -37,8 +37,8 @@ pub(crate) struct Operation {
     /// Without its question mark.
     query: Option<String>,
     /// True if the client used Azure's paths, whose `api-version` no other API has.
-    is_azure: bool,
-    /// As the caller sent them.
+    pub(crate) is_azure: bool,
+    /// As the client sent them.
     pub(crate) headers: HeaderMap,
     pub(crate) request_id: HeaderValue,
     pub(crate) payload: Payload,
@@ -97,7 +97,7 @@ impl Payload {
         .await
     }
 
-    /// The model that the caller asks for; empty where none is named.
+    /// The model that the client requests; empty where none is named.
     pub(crate) fn model(&self) -> &str {
         match self {
             Self::Json { peek, .. } => &peek.model,
@@ -106,7 +106,7 @@ impl Payload {
         }
     }
 
-    /// Returns true if the body asks for a stream.
+    /// Returns true if the body requests a stream.
     pub(crate) fn stream(&self) -> bool {
         match self {
             Self::Json { peek, .. } => peek.stream,
@@ -158,11 +158,6 @@ impl Operation {
         Self { path: path.into(), content, ..self }
     }
 
-    /// The same by one of Azure's paths, or not.
-    pub(crate) fn by_azure_path(self, is_azure: bool) -> Self {
-        Self { is_azure, ..self }
-    }
-
     /// The query as it goes to a target: with the client's `api-version` only where models are deployments.
     fn query_to(&self, target: &ModelTarget) -> Option<Cow<'_, str>> {
         let query = self.query.as_deref()?;
@@ -175,11 +170,11 @@ impl Operation {
     /// The same with another query. That of a model call is for the provider alone.
     pub(crate) fn with_query(self, query: Option<&str>) -> Self {
         let query = path::forwarded(query);
-        let asks_for_stream = self.kind != OperationKind::Model && path::asks_for_stream(query.as_deref());
-        Self { query, stream: self.stream || asks_for_stream, ..self }
+        let requests_stream = self.kind != OperationKind::Model && path::requests_stream(query.as_deref());
+        Self { query, stream: self.stream || requests_stream, ..self }
     }
 
-    /// Returns true if a target is asked for the usage of a stream although the caller did not ask.
+    /// Returns true if the request to a target adds the usage of a stream, which the client did not request.
     pub(crate) fn injects_usage(&self, target: &ModelTarget) -> bool {
         let lacks_usage = match &self.payload {
             Payload::Json { peek, .. } => peek.lacks_usage(self.endpoint),
@@ -214,8 +209,10 @@ impl Operation {
 
     /// A header of the client's as a number, 0 where it is none.
     pub(crate) fn header_number(&self, name: &HeaderName) -> u32 {
-        let text = self.headers.get(name).and_then(|value| value.to_str().ok());
-        text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+        match self.headers.get(name).map(HeaderValue::to_str) {
+            Some(Ok(text)) => text.trim().parse().unwrap_or_default(),
+            _ => 0,
+        }
     }
 
     /// The request as it goes to a target.
@@ -227,10 +224,11 @@ impl Operation {
             self.query_to(target).as_deref(),
             target.model.as_deref(),
         );
+        let Some(address) = address else { return Err(unaddressable(target)) };
         let body = self.payload.body_for(target, self.injects_usage(target));
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = address.ok_or_else(|| unaddressable(target))?;
+        *request.uri_mut() = address;
         *request.headers_mut() = headers::to_upstream(
             &self.headers,
             &self.request_id,

@@ -12,9 +12,9 @@ use crate::metrics::Endpoint;
 use crate::metrics::{ModelMetrics, ModelRouteMetrics};
 use crate::providers::{BreakerScope, ModelBreaker, ModelRoute, Permit, Providers, Refused, Upstream};
 
-/// Says which provider answered.
+/// Names the provider that responded.
 const PROVIDER: HeaderName = HeaderName::from_static("x-aurora-provider");
-/// Says which of its models answered.
+/// Names the model that responded.
 const MODEL: HeaderName = HeaderName::from_static("x-aurora-model");
 /// Longest name in these headers, in characters.
 const MAX_NAME: usize = 128;
@@ -53,7 +53,7 @@ impl ModelTarget {
         }
     }
 
-    /// Says in an answer who gave it.
+    /// Names provider and model in a response.
     pub(crate) fn sign(&self, headers: &mut HeaderMap) {
         for (name, value) in [PROVIDER, MODEL].into_iter().zip(&self.signature) {
             match value {
@@ -89,19 +89,23 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
-    /// The targets in the order in which this request asks them.
+    /// The targets in the order in which this request is dispatched to them.
     pub(crate) fn in_turn(&self) -> impl Iterator<Item = &Arc<ModelTarget>> {
-        let first = self.model_route.as_ref().map_or(0, |(model_route, _)| model_route.first(self.all.len()));
+        let first = match &self.model_route {
+            Some((model_route, _)) => model_route.first(self.all.len()),
+            None => 0,
+        };
         let (later, sooner) = self.all.split_at(first);
         sooner.iter().chain(later)
     }
 
     pub(crate) fn model_route_metrics(&self) -> Option<&ModelRouteMetrics> {
-        self.model_route.as_ref().and_then(|(_, metrics)| metrics.as_ref())
+        let (_, metrics) = self.model_route.as_ref()?;
+        metrics.as_ref()
     }
 
     /// Those of them that have an endpoint; a refusal where none has.
-    pub(crate) fn speaking(
+    pub(crate) fn supporting(
         self: Arc<Self>,
         endpoint: Endpoint,
         providers: &Providers,
@@ -112,8 +116,8 @@ impl Targets {
         let all: Vec<_> =
             self.all.iter().filter(|target| target.upstream.supports(endpoint)).cloned().collect();
         if all.is_empty() {
-            let asked: Vec<_> = self.all.iter().map(|target| &target.upstream).collect();
-            return Err(unsupported(providers, endpoint, &asked, "model"));
+            let wanted: Vec<_> = self.all.iter().map(|target| &target.upstream).collect();
+            return Err(unsupported(providers, endpoint, &wanted, "model"));
         }
         Ok(Arc::new(Self { all, model_route: self.model_route.clone() }))
     }
@@ -129,22 +133,22 @@ pub(crate) fn unknown_provider(
     GatewayError::Refused { status, message: message.into(), param, code: "unknown_provider" }
 }
 
-/// The refusal of an operation that the providers who were to be asked do not have.
+/// The refusal of an operation that none of the wanted providers supports.
 pub(crate) fn unsupported(
     providers: &Providers,
     endpoint: Endpoint,
-    asked: &[&Arc<Upstream>],
+    wanted: &[&Arc<Upstream>],
     param: &'static str,
 ) -> GatewayError {
-    let speaking = names(providers.upstreams().iter().filter(|upstream| upstream.supports(endpoint)));
+    let supporting = names(providers.upstreams().iter().filter(|upstream| upstream.supports(endpoint)));
     let endpoint = endpoint.as_str();
-    let message = match (names(asked.iter().copied()), speaking) {
-        (asked, _) if asked.is_empty() => format!("No configured provider supports {endpoint}."),
-        (asked, speaking) if speaking.is_empty() => {
-            format!("{endpoint} is not supported by {asked}, nor by any other configured provider.")
+    let message = match (names(wanted.iter().copied()), supporting) {
+        (wanted, _) if wanted.is_empty() => format!("No configured provider supports {endpoint}."),
+        (wanted, supporting) if supporting.is_empty() => {
+            format!("{endpoint} is not supported by {wanted}, nor by any other configured provider.")
         }
-        (asked, speaking) => {
-            format!("{endpoint} is not supported by {asked}; providers that support it: {speaking}.")
+        (wanted, supporting) => {
+            format!("{endpoint} is not supported by {wanted}; providers that support it: {supporting}.")
         }
     };
     GatewayError::invalid(message, Some(param), "unsupported_endpoint")
@@ -163,7 +167,9 @@ mod tests {
 
     #[test]
     fn any_name_fits_a_header() {
-        let value = |name: &str| header_value(name).unwrap();
+        fn value(name: &str) -> HeaderValue {
+            header_value(name).unwrap()
+        }
         assert_eq!(value("meta-llama/Llama-3:free"), "meta-llama/Llama-3:free");
         assert_eq!(value("a b%\r\né"), "a%20b%25%0D%0A%C3%A9");
         assert_eq!(value(&"x".repeat(1000)), "x".repeat(128));

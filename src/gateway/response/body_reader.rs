@@ -48,7 +48,7 @@ pub(super) struct End {
 }
 
 impl BodyReader {
-    /// A reader of a body of this form. `injected` says that Aurora asked for the stream's usage where the client did
+    /// A reader of a body of this form. `injected` says that Aurora requested the stream's usage where the client did
     /// not; `must_be_whole` that JSON without its end is broken.
     pub(super) fn new(
         form: Form,

@@ -56,7 +56,7 @@ fn outcome_of(status: StatusCode) -> CallOutcome {
 }
 
 impl GatewayError {
-    /// The response that tells the client of this error.
+    /// The response to the client for this error.
     pub(crate) fn into_response(self) -> Response {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -67,9 +67,9 @@ impl GatewayError {
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, RETRY_SOON);
             }
-            Self::Upstream { fault: Fault::BreakerOpen(left), .. } => {
+            Self::Upstream { fault: Fault::BreakerOpen(remaining), .. } => {
                 // Whole seconds, rounded up: a retry before the breaker is half-open would fail.
-                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                let seconds = remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, seconds.into());
             }
             Self::Refused { .. }

@@ -1,4 +1,4 @@
-//! Decoding of compressed response bodies on their way. Providers are asked for identity; some compress all the same.
+//! Decoding of compressed response bodies on their way. Requests accept identity only; some providers compress all the same.
 
 use std::io;
 use std::pin::Pin;
@@ -18,10 +18,10 @@ use crate::providers::UpstreamBody;
 
 /// Most bytes that are decoded at once.
 const PIECE: usize = 16 << 10;
-/// Largest window of zstd, as a power of two: 8 MiB, which is all that the content coding may ask for (RFC 9659).
+/// Largest window of zstd, as a power of two: 8 MiB, which is all that the content coding allows (RFC 9659).
 const ZSTD_WINDOW: u32 = 23;
 /// Most decoded bytes for each compressed one. Text compresses to a tenth, gzip at its best to a thousandth: what goes
-/// beyond is made to exhaust whoever decodes it.
+/// beyond is made to exhaust its decoder.
 const MAX_EXPANSION: u64 = 500;
 /// Decoded size up to which any expansion is fine. Less than is held of JSON, so that a bomb is refused with 502.
 const FREE_EXPANSION: u64 = 128 << 10;
@@ -40,15 +40,23 @@ impl Coding {
     /// The one coding of a body; `None` for identity, several, and any other.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::to_str);
-        let coding = values.next()?.ok().filter(|_| values.next().is_none())?.trim();
-        let names = [
+        let value = values.next()?.ok()?.trim();
+        if values.next().is_some() {
+            return None;
+        }
+        let codings = [
             ("gzip", Self::Gzip),
             ("x-gzip", Self::Gzip),
             ("deflate", Self::Deflate),
             ("br", Self::Brotli),
             ("zstd", Self::Zstd),
         ];
-        names.iter().find(|(name, _)| coding.eq_ignore_ascii_case(name)).map(|(_, coding)| *coding)
+        for (name, coding) in codings {
+            if value.eq_ignore_ascii_case(name) {
+                return Some(coding);
+            }
+        }
+        None
     }
 
     /// A decoder of what begins with this byte.
@@ -76,9 +84,11 @@ impl Coding {
 /// A response's body as identity, with the headers that say so. A part of an encoded body cannot be decoded and stays
 /// as it is, as does what has a coding that is not known.
 pub(crate) fn decoded(head: &mut Parts, body: UpstreamBody) -> DecodedBody {
-    let coding = Coding::of(&head.headers).filter(|_| head.status != StatusCode::PARTIAL_CONTENT);
-    // The response to HEAD tells of a body that does not come.
-    let Some(coding) = coding.filter(|_| !body.is_end_stream()) else { return DecodedBody::Plain(body) };
+    let Some(coding) = Coding::of(&head.headers) else { return DecodedBody::Plain(body) };
+    // The response to HEAD describes a body that does not come.
+    if head.status == StatusCode::PARTIAL_CONTENT || body.is_end_stream() {
+        return DecodedBody::Plain(body);
+    }
     head.headers.remove(header::CONTENT_ENCODING);
     head.headers.remove(header::CONTENT_LENGTH);
     let source = Source { body, part: Bytes::new(), taken: 0, is_broken: false };
@@ -113,12 +123,10 @@ impl Body for DecodedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Plain(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(|_| BodyError::Broken))),
+            Self::Plain(body) => Pin::new(body).poll_frame(cx).map_err(|_| BodyError::Broken),
             Self::Decoded(decoded) => {
                 let piece = ready!(decoded.poll_piece(cx)).transpose();
-                Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+                Poll::Ready(piece).map_ok(Frame::data)
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep};
 const CLIENT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Time that an upstream may take: for each event of a stream from where it is waited for, for any other body as a
-/// whole. It does not run while the client does not read, since nothing is asked of the upstream then.
+/// whole. It does not run while the client does not read, since nothing is read from the upstream then.
 pub(crate) struct ReadTimeout {
     /// Longest silence inside a stream; `None` for any other body.
     idle: Option<Duration>,
@@ -50,8 +50,9 @@ impl ReadTimeout {
 
     /// The client wants more.
     pub(crate) fn client_reads(&mut self) {
-        let pause = self.handed_over.take().map(|at| at.elapsed());
-        if let Some(pause) = pause.filter(|pause| *pause >= CLIENT_PAUSE) {
+        let Some(handed_over) = self.handed_over.take() else { return };
+        let pause = handed_over.elapsed();
+        if pause >= CLIENT_PAUSE {
             self.until += pause;
         }
     }

@@ -79,7 +79,7 @@ impl http_body::Body for RecordedBody {
                 if let Some(outcome) = relay.outcome() {
                     this.end(outcome);
                 }
-                Poll::Ready(frame.map(|bytes| bytes.map(Frame::data)))
+                Poll::Ready(frame).map_ok(Frame::data)
             }
         }
     }

@@ -58,7 +58,7 @@ pub(crate) struct RelaySetup {
     pub(crate) declaration: Declaration,
     /// True if JSON that comes to its end too early is broken.
     pub(crate) must_be_whole: bool,
-    /// True if Aurora asked for the stream's usage where the client did not.
+    /// True if Aurora requested the stream's usage where the client did not.
     pub(crate) injected: bool,
     /// Time at which a body that is no stream must be complete.
     pub(crate) whole_by: Instant,
@@ -168,7 +168,7 @@ impl RelayBody {
             self.timeout.waited();
             match frame {
                 Some(Ok(frame)) => {
-                    // Trailers are hop-by-hop here: HTTP/1.1 clients did not ask for them.
+                    // Trailers are hop-by-hop here: HTTP/1.1 clients did not request them.
                     if let Ok(bytes) = frame.into_data()
                         && !bytes.is_empty()
                     {

@@ -29,7 +29,7 @@ pub(crate) async fn accept(listener: TcpListener, listener_state: Arc<ListenerSt
     let mut accepting =
         AcceptLoop { tasks: TaskTracker::new(), listener_state: &listener_state, failing: false };
     accepting.accept_until(&listener, lifecycle.draining.cancelled()).await;
-    listener_state.connections.tell(Order::Drain);
+    listener_state.connections.order_all(Order::Drain);
     accepting.close(listener).await;
     let tasks = accepting.tasks;
     tasks.close();
@@ -37,7 +37,7 @@ pub(crate) async fn accept(listener: TcpListener, listener_state: Arc<ListenerSt
         () = tasks.wait() => return,
         () = lifecycle.closing.cancelled() => {}
     }
-    listener_state.connections.tell(Order::Close);
+    listener_state.connections.order_all(Order::Close);
     tasks.wait().await;
 }
 
@@ -142,8 +142,7 @@ impl AcceptLoop<'_> {
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!(error = error.to_string(), "connections cannot be accepted");
         }
-        let errno = Errno::from_io_error(error);
-        let no_descriptor = errno.is_some_and(|errno| errno == Errno::MFILE || errno == Errno::NFILE);
+        let no_descriptor = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
         if !no_descriptor || !self.evict(1).await {
             tokio::time::sleep(PAUSE).await;
         }

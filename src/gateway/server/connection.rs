@@ -22,9 +22,9 @@ use tower_service::Service as _;
 
 use super::deadlines::DeadlineStream;
 use super::listener;
-use super::unread_body::{self, CallersBody};
+use super::unread_body::{self, ClientBody};
 use crate::gateway::handlers::routes::UNMATCHED;
-use crate::gateway::handlers::transfer_coding;
+use crate::gateway::http::framing;
 use crate::gateway::state::connection_state::{ConnectionState, Stage};
 use crate::gateway::state::connections::Registered;
 use crate::gateway::state::lifecycle::{BeyondCap, Connected};
@@ -32,7 +32,7 @@ use crate::gateway::state::listener_state::ListenerState;
 use crate::metrics::{HttpMethod, HttpOutcome};
 use crate::panics;
 
-/// Largest request head; hyper answers 431 above it.
+/// Largest request head; hyper responds with 431 above it.
 const MAX_HEAD: usize = 64 << 10;
 
 /// Serves a connection to its end.
@@ -42,32 +42,30 @@ pub(crate) async fn serve(
     within_cap: bool,
     (registered, _counted): (Registered, Connected),
 ) {
-    let serving = listener_state.serving();
-    let timeouts = serving.worker.app.config.server.timeouts;
+    let worker = listener_state.active_worker();
+    let timeouts = worker.worker.app.config.server.timeouts;
     listener::accepted(&socket, timeouts.write);
     let state = &registered.state;
     let socket = DeadlineStream::new(socket, timeouts, Arc::clone(state));
-    let (serving, follows) = (RefCell::new(serving), &*listener_state);
+    let (worker, follows) = (RefCell::new(worker), &*listener_state);
     let service = service_fn(move |request: Request<Incoming>| {
         panics::point("connection", request.uri().path().as_bytes());
-        follows.follow(&mut serving.borrow_mut());
-        let (mut router, state) = (serving.borrow().router.clone(), Arc::clone(state));
-        let mut request = request.map(|body| Body::new(CallersBody::new(body, Arc::clone(&state))));
+        follows.follow(&mut worker.borrow_mut());
+        let (mut router, state) = (worker.borrow().router.clone(), Arc::clone(state));
+        let mut request = request.map(|body| Body::new(ClientBody::new(body, Arc::clone(&state))));
         let awaited = request.headers().contains_key(EXPECT);
         let beyond_cap = !within_cap && follows.lifecycle.connections() > follows.cap();
         if beyond_cap {
             request.extensions_mut().insert(BeyondCap);
         }
-        let is_plain = transfer_coding::is_plain(request.headers());
+        let is_plain = framing::has_plain_body(request.headers());
         request.extensions_mut().insert(Arc::clone(&state));
         async move {
-            let response = router.call(request).await.unwrap_or_else(|never: Infallible| match never {});
-            // Asked only now: the response may be the first to say that the gateway is draining. A client that is not
-            // told of the end of its connection sends its next request into the void.
-            let last = !unread_body::is_cleared(&state, awaited).await
-                || beyond_cap
-                || !is_plain
-                || state.is_ending();
+            let Ok(response) = router.call(request).await;
+            // Checked only now: the response may be the first to say that the gateway is draining. A client that is
+            // not notified of the end of its connection sends its next request into the void.
+            let is_cleared = unread_body::is_cleared(&state, awaited).await;
+            let last = !is_cleared || beyond_cap || !is_plain || state.is_ending();
             Ok::<_, Infallible>(finished(response, state, last))
         }
     });
@@ -105,11 +103,14 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionSta
     .await
 }
 
-/// A head that hyper could not parse got its answer from hyper itself.
+/// A head that hyper could not parse gets its response from hyper itself.
 fn note_refused_head(listener_state: &ListenerState, error: &hyper::Error) {
-    let Some(metrics) = listener_state.metrics.as_ref().filter(|_| error.is_parse()) else { return };
-    let status = if error.is_parse_too_large() { 431 } else { 400 };
-    metrics.count_request(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
+    if error.is_parse()
+        && let Some(metrics) = &listener_state.metrics
+    {
+        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        metrics.count_request(UNMATCHED, HttpMethod::Other, status, HttpOutcome::Ok);
+    }
 }
 
 fn finished(
@@ -123,7 +124,7 @@ fn finished(
     response.map(|body| StagedBody { body, connection })
 }
 
-/// A response body that tells the connection when hyper has all of it.
+/// A response body that notifies the connection when hyper has all of it.
 struct StagedBody {
     body: Body,
     connection: Arc<ConnectionState>,
@@ -143,9 +144,7 @@ impl http_body::Body for StagedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.body)
-            .poll_frame(cx)
-            .map(|frame| frame.map(|frame| frame.map_err(io::Error::other)))
+        Pin::new(&mut self.body).poll_frame(cx).map_err(io::Error::other)
     }
 
     fn is_end_stream(&self) -> bool {

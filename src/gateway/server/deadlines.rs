@@ -37,7 +37,7 @@ pub(crate) struct DeadlineStream {
     /// Stage and order that `read_timer` is set for.
     armed: Option<(Stage, Order)>,
     write_timer: Option<Pin<Box<Sleep>>>,
-    /// Bytes that hyper has not asked for yet.
+    /// Bytes that hyper has not read yet.
     ahead: BytesMut,
     /// Hyper has an empty buffer and waits for bytes, so it sees the end of the connection.
     hyper_reads: bool,
@@ -47,7 +47,7 @@ pub(crate) struct DeadlineStream {
 #[derive(Debug)]
 struct Linger {
     timer: Pin<Box<Sleep>>,
-    left: usize,
+    remaining: usize,
 }
 
 impl DeadlineStream {
@@ -166,13 +166,13 @@ impl DeadlineStream {
             let count = buffer.filled().len();
             let more = count > 0 || self.state.body() == RequestBody::Dropped;
             if self.linger.is_none() && more {
-                self.linger = Some(Linger { timer: Box::pin(sleep(LINGER)), left: LINGER_BYTES });
+                self.linger = Some(Linger { timer: Box::pin(sleep(LINGER)), remaining: LINGER_BYTES });
             }
             let Some(linger) = &mut self.linger else { return Poll::Ready(()) };
-            if linger.timer.as_mut().poll(cx).is_ready() || count > linger.left {
+            if linger.timer.as_mut().poll(cx).is_ready() || count > linger.remaining {
                 return Poll::Ready(());
             }
-            linger.left -= count;
+            linger.remaining -= count;
             match read {
                 Poll::Ready(Ok(())) if count > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(()),
@@ -235,7 +235,7 @@ impl AsyncWrite for DeadlineStream {
         self.socket.is_write_vectored()
     }
 
-    /// Called by hyper when it has nothing left to write.
+    /// Called by hyper when it has nothing more to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.state.stage() == Stage::Sending {

@@ -65,14 +65,14 @@ fn bind_all(address: SocketAddr, workers: usize) -> std::io::Result<Vec<TcpListe
     let probe = socket(address, false)?;
     let address = probe.local_addr()?.as_socket().unwrap_or(address);
     drop(probe);
-    (0..workers)
-        .map(|_| {
-            let socket = socket(address, true)?;
-            socket.listen(BACKLOG)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket.into())
-        })
-        .collect()
+    let mut listeners = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = socket(address, true)?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        listeners.push(socket.into());
+    }
+    Ok(listeners)
 }
 
 /// Probes of a silent connection: the first after 18 s, then one every 10 s, until the time of [`accepted`] has passed

@@ -34,9 +34,10 @@ pub(crate) struct Scrapes {
 impl MetricsListener {
     /// `None` where the metrics have no address of their own.
     pub(crate) fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
-        let Some((host, port)) = config.metrics.listen.as_ref().filter(|_| config.metrics.enabled) else {
+        if !config.metrics.enabled {
             return Ok(None);
-        };
+        }
+        let Some((host, port)) = &config.metrics.listen else { return Ok(None) };
         let listener = listener::bind_metrics(host, *port)?;
         let address = listener.local_addr().context("the bound address cannot be read")?;
         Ok(Some(Self { listener, address }))
@@ -62,7 +63,7 @@ impl Scrapes {
     pub(crate) async fn end(self) {
         self.lifecycle.draining.cancel();
         self.lifecycle.closing.cancel();
-        // Who does not read in this time does not get the rest.
+        // A scrape that is not read in this time is cut.
         drop(tokio::time::timeout(LAST_SCRAPE, self.accepting).await);
     }
 }

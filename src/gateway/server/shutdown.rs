@@ -8,8 +8,8 @@ use super::metrics_listener::Scrapes;
 use super::threads::Workers;
 use crate::gateway::state::worker::AppState;
 
-/// Time for last words to be written after the grace period.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Time for the last events of streams to be written after the grace period.
+const LAST_EVENTS: Duration = Duration::from_millis(500);
 
 /// Drains and stops; returns how many requests were cut off.
 pub(crate) async fn stop(app: &AppState, workers: &mut Workers, scrapes: Option<Scrapes>) -> usize {
@@ -24,7 +24,7 @@ pub(crate) async fn stop(app: &AppState, workers: &mut Workers, scrapes: Option<
         lifecycle.cut.cancel();
         lifecycle.closing.cancel();
         // A client that does not read its last event in this time does not get it.
-        drop(tokio::time::timeout(LAST_WORDS, workers.all_ended()).await);
+        drop(tokio::time::timeout(LAST_EVENTS, workers.all_ended()).await);
     }
     if let Some(scrapes) = scrapes {
         scrapes.end().await;

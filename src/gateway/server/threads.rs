@@ -34,8 +34,11 @@ impl Workers {
         let report = self.report.clone();
         let life = move || {
             let work = AssertUnwindSafe(|| work(listener, listener_state));
-            let result = catch_unwind(work).unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")));
-            // Nobody listens any more when the process is about to end.
+            let result = match catch_unwind(work) {
+                Ok(result) => result,
+                Err(_) => Err(anyhow::anyhow!("a worker panicked")),
+            };
+            // The receiver is gone when the process is about to end.
             drop(report.send(result));
         };
         let name = format!("worker-{}", self.running);

@@ -21,12 +21,12 @@ const WAIT: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct CallersBody {
+pub(crate) struct ClientBody {
     body: Option<Incoming>,
     connection: Arc<ConnectionState>,
 }
 
-impl CallersBody {
+impl ClientBody {
     /// The body of the connection's next request.
     pub(crate) fn new(body: Incoming, connection: Arc<ConnectionState>) -> Self {
         connection.begin_request(!body.is_end_stream());
@@ -34,8 +34,8 @@ impl CallersBody {
     }
 }
 
-/// Returns true if nothing stands between this request and the next; the rest of a small body is read and dropped.
-/// `awaited` is a client that sends its body only when it is told to.
+/// Returns true if no unread body is left before the next request; the rest of a small one is read and dropped.
+/// `awaited` is a client that sends its body only after a 100 response.
 pub(crate) async fn is_cleared(connection: &ConnectionState, awaited: bool) -> bool {
     let Some(body) = connection.take_unread() else { return true };
     if awaited || body.size_hint().lower() > MOST as u64 {
@@ -43,12 +43,12 @@ pub(crate) async fn is_cleared(connection: &ConnectionState, awaited: bool) -> b
     }
     connection.set_body(RequestBody::Awaited);
     let rest = tokio::time::timeout(WAIT, Limited::new(body, MOST).collect()).await;
-    let cleared = rest.is_ok_and(|rest| rest.is_ok());
+    let cleared = matches!(rest, Ok(Ok(_)));
     connection.set_body(if cleared { RequestBody::Read } else { RequestBody::Dropped });
     cleared
 }
 
-impl Drop for CallersBody {
+impl Drop for ClientBody {
     fn drop(&mut self) {
         let unread = self.body.take().filter(|body| !body.is_end_stream());
         self.connection.set_body(if unread.is_some() { RequestBody::Dropped } else { RequestBody::Read });
@@ -58,7 +58,7 @@ impl Drop for CallersBody {
     }
 }
 
-impl Body for CallersBody {
+impl Body for ClientBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -79,6 +79,9 @@ impl Body for CallersBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        match &self.body {
+            Some(body) => body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }

@@ -42,11 +42,11 @@ impl AppState {
         let (access, lifecycle) = (Access::new(&config), Arc::<Lifecycle>::default());
         let limits = limits::limits(&config.server);
         lifecycle.limit_in_flight(limits.in_flight);
-        let metrics = config
-            .metrics
-            .enabled
-            .then(|| metrics_setup::metrics(&config, &access, &lifecycle, dropped_lines, routes));
-        let metrics = metrics.transpose()?;
+        let metrics = if config.metrics.enabled {
+            Some(metrics_setup::metrics(&config, &access, &lifecycle, dropped_lines, routes)?)
+        } else {
+            None
+        };
         Ok(Self {
             access,
             providers: Arc::new(Providers::new(&config, metrics.as_ref(), None)?),

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use hyper::body::Incoming;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::connections::Connections;
 use crate::gateway::observe::record::RequestRecord;
@@ -75,7 +75,7 @@ impl Order {
 pub(crate) enum RequestBody {
     /// Read to its end, or there is none.
     Read,
-    /// Somebody reads it.
+    /// A handler reads it.
     Awaited,
     /// Dropped before its end.
     Dropped,
@@ -180,12 +180,12 @@ impl ConnectionState {
     }
 
     /// Gives an order, from any thread.
-    pub(crate) fn tell(&self, order: Order) {
+    pub(crate) fn give_order(&self, order: Order) {
         self.order.store(order as u8, Ordering::Release);
         self.task.wake();
     }
 
-    /// Asks the connection to make room, from any thread; false when it was asked before.
+    /// Orders the connection to make room, from any thread; false when it was evicted before.
     pub(crate) fn evict(&self) -> bool {
         let first = !self.evicted.swap(true, Ordering::AcqRel);
         if first {
@@ -194,7 +194,7 @@ impl ConnectionState {
         first
     }
 
-    /// Returns true if it was asked to make room and still has nothing to serve.
+    /// Returns true if it was evicted and still has nothing to serve.
     pub(crate) fn is_evicted(&self) -> bool {
         if !self.evicted.load(Ordering::Acquire) {
             return false;
@@ -223,33 +223,29 @@ impl ConnectionState {
         self.write_blocked.load(Ordering::Relaxed)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock()
-    }
-
     pub(crate) fn keep_unread(&self, body: Incoming) {
-        self.kept().unread = Some(body);
+        self.kept.lock().unread = Some(body);
     }
 
     pub(crate) fn take_unread(&self) -> Option<Incoming> {
-        self.kept().unread.take()
+        self.kept.lock().unread.take()
     }
 
     /// Keeps the record of a response that ended well until its last byte is sent.
     pub(crate) fn keep_unsent(&self, record: RequestRecord) {
-        let before = self.kept().unsent.replace(record);
+        let before = self.kept.lock().unsent.replace(record);
         drop(before);
     }
 
-    /// The kernel has accepted the whole response: its record ends as it stands.
+    /// The kernel has accepted the whole response: its record ends as it is.
     pub(crate) fn sent(&self) {
-        let record = self.kept().unsent.take();
+        let record = self.kept.lock().unsent.take();
         drop(record);
     }
 
     /// The connection is over: the client does not get what was not sent.
     pub(crate) fn closed(&self) {
-        if let Some(mut record) = self.kept().unsent.take() {
+        if let Some(mut record) = self.kept.lock().unsent.take() {
             record.ended(HttpOutcome::Cancelled);
         }
         self.set(Stage::Lingering);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::connection_state::{ConnectionState, Order};
 
@@ -53,13 +53,9 @@ impl Connections {
         self.active.load(Ordering::Relaxed)
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock()
-    }
-
     /// Adds an accepted connection.
     pub(crate) fn register(self: &Arc<Self>) -> Registered {
-        let mut open = self.open();
+        let mut open = self.open.lock();
         let order = open.ordered.unwrap_or(Order::Serve);
         let state = Arc::new(ConnectionState::new(Arc::clone(self), order));
         let number = open.next;
@@ -69,17 +65,17 @@ impl Connections {
     }
 
     /// Gives an order to every connection, and to those that come.
-    pub(crate) fn tell(&self, order: Order) {
-        let mut open = self.open();
+    pub(crate) fn order_all(&self, order: Order) {
+        let mut open = self.open.lock();
         open.ordered = Some(order);
         for state in open.by_number.values() {
-            state.tell(order);
+            state.give_order(order);
         }
     }
 
-    /// Asks up to `most` connections of an eviction rank to make room, oldest first; returns how many were asked.
+    /// Evicts up to `most` connections of an eviction rank, oldest first; returns how many were evicted.
     pub(crate) fn evict(&self, rank: u8, most: usize) -> usize {
-        let open = self.open();
+        let open = self.open.lock();
         let waiting = open.by_number.values().filter(|state| state.stage().eviction_rank() == Some(rank));
         let mut waiting: Vec<_> = waiting.map(|state| (state.waiting_since(), state)).collect();
         waiting.sort_unstable_by_key(|(since, _)| *since);
@@ -89,7 +85,7 @@ impl Connections {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.connections.open().by_number.remove(&self.number);
+        self.connections.open.lock().by_number.remove(&self.number);
         self.state.closed();
     }
 }

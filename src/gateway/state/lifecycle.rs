@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::connection_state::Stage;
@@ -68,27 +68,24 @@ impl Lifecycle {
     /// The registry of one accept loop.
     pub(crate) fn accept_loop(&self) -> Arc<Connections> {
         let connections = Arc::<Connections>::default();
-        self.accept_loops().push(Arc::clone(&connections));
+        self.accept_loops.lock().push(Arc::clone(&connections));
         connections
     }
 
-    fn accept_loops(&self) -> MutexGuard<'_, Vec<Arc<Connections>>> {
-        self.accept_loops.lock()
-    }
-
-    /// Asks up to `most` connections to make room: those that have sent nothing, then idle ones, each oldest first,
-    /// those of `own` accept loop before others'. Returns how many of its own and how many of another were asked.
+    /// Evicts up to `most` connections: those that have sent nothing, then idle ones, each oldest first,
+    /// those of `own` accept loop before others'. Returns the numbers of its own and of another's evicted connections.
     pub(crate) fn evict(&self, own: &Arc<Connections>, most: usize) -> (usize, usize) {
-        let accept_loops = self.accept_loops();
+        let accept_loops = self.accept_loops.lock();
         for rank in Stage::EVICTION_RANKS {
-            let asked = own.evict(rank, most);
-            if asked > 0 {
-                return (asked, 0);
+            let evicted = own.evict(rank, most);
+            if evicted > 0 {
+                return (evicted, 0);
             }
-            let others = accept_loops.iter().filter(|other| !Arc::ptr_eq(other, own));
-            let asked = others.map(|other| other.evict(rank, most)).find(|asked| *asked > 0);
-            if let Some(asked) = asked {
-                return (0, asked);
+            for other in accept_loops.iter() {
+                let evicted = if Arc::ptr_eq(other, own) { 0 } else { other.evict(rank, most) };
+                if evicted > 0 {
+                    return (0, evicted);
+                }
             }
         }
         (0, 0)
@@ -96,7 +93,7 @@ impl Lifecycle {
 
     /// Connections with a request now.
     pub(crate) fn active(&self) -> usize {
-        self.accept_loops().iter().map(|connections| connections.active()).sum()
+        self.accept_loops.lock().iter().map(|connections| connections.active()).sum()
     }
 
     /// Open connections now.

@@ -1,5 +1,4 @@
-//! State of a listener's thread: its metrics cells, and what it serves requests with under the active configuration.
-//! force.
+//! State of a listener's thread: its metrics cells, and its worker under the active configuration.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ const METRICS_CONNECTIONS: usize = 256;
 /// Makes the router of a worker.
 pub(crate) type MakeRouter = fn(&Arc<WorkerState>) -> Router;
 
-/// One accept loop's place.
+/// State of one accept loop.
 #[derive(Debug)]
 pub(crate) struct ListenerState {
     pub(crate) metrics: Option<WorkerMetrics>,
@@ -32,12 +31,12 @@ pub(crate) struct ListenerState {
     router: MakeRouter,
     /// Counted by the caps.
     capped: bool,
-    serving: Mutex<Serving>,
+    active_worker: Mutex<ActiveWorker>,
 }
 
-/// State that requests are served with, until the next reload.
+/// Worker and router under the active configuration, until the next reload.
 #[derive(Debug, Clone)]
-pub(crate) struct Serving {
+pub(crate) struct ActiveWorker {
     pub(crate) worker: Arc<WorkerState>,
     pub(crate) router: Router,
 }
@@ -72,36 +71,44 @@ impl ListenerState {
     ) -> Self {
         let app = active.app();
         let client = Client::new(&app.egress, app.limits.idle_upstream);
-        let serving = Serving::new(app, client, metrics.clone(), router);
+        let active_worker = ActiveWorker::new(app, client, metrics.clone(), router);
         let (active, connections) = (Arc::clone(active), lifecycle.accept_loop());
-        Self { metrics, lifecycle, connections, active, router, capped, serving: Mutex::new(serving) }
+        Self {
+            metrics,
+            lifecycle,
+            connections,
+            active,
+            router,
+            capped,
+            active_worker: Mutex::new(active_worker),
+        }
     }
 
-    /// State that requests are served with now.
-    pub(crate) fn serving(&self) -> Serving {
+    /// Copy of the active worker.
+    pub(crate) fn active_worker(&self) -> ActiveWorker {
         self.latest().clone()
     }
 
-    /// Its own copy of it, brought up to date.
-    fn latest(&self) -> MutexGuard<'_, Serving> {
-        let mut serving = self.serving.lock();
-        if !self.active.is(&serving.worker.app) {
-            let (app, old) = (self.active.app(), &serving.worker);
+    /// The same in place, brought up to date.
+    fn latest(&self) -> MutexGuard<'_, ActiveWorker> {
+        let mut latest = self.active_worker.lock();
+        if !self.active.is(&latest.worker.app) {
+            let (app, old) = (self.active.app(), &latest.worker);
             // Its connections to upstreams last as long as they would be made alike.
             let client = if Arc::ptr_eq(&app.egress, &old.app.egress) {
                 old.client.clone()
             } else {
                 Client::new(&app.egress, app.limits.idle_upstream)
             };
-            *serving = Serving::new(app, client, self.metrics.clone(), self.router);
+            *latest = ActiveWorker::new(app, client, self.metrics.clone(), self.router);
         }
-        serving
+        latest
     }
 
-    /// Brings what a connection serves with up to date; without a reload that is a comparison of two pointers.
-    pub(crate) fn follow(&self, serving: &mut Serving) {
-        if !self.active.is(&serving.worker.app) {
-            *serving = self.serving();
+    /// Brings a connection's copy up to date; without a reload that is a comparison of two pointers.
+    pub(crate) fn follow(&self, worker: &mut ActiveWorker) {
+        if !self.active.is(&worker.worker.app) {
+            *worker = self.active_worker();
         }
     }
 
@@ -116,7 +123,7 @@ impl ListenerState {
     }
 }
 
-impl Serving {
+impl ActiveWorker {
     fn new(app: Arc<AppState>, client: Client, metrics: Option<WorkerMetrics>, router: MakeRouter) -> Self {
         let worker = Arc::new(WorkerState::new(app, client, metrics));
         let router = router(&worker);

@@ -19,11 +19,11 @@ pub(crate) fn metrics(
     routes: &[&str],
 ) -> anyhow::Result<Arc<Metrics>> {
     // A listener of the metrics' own counts beside the workers.
-    let stations = config.server.workers.get() + usize::from(config.metrics.listen.is_some());
+    let workers = config.server.workers.get() + usize::from(config.metrics.listen.is_some());
     let live = live(lifecycle, dropped_lines);
     with_configured(config, access, |configured| {
         let setup = Setup {
-            workers: stations,
+            workers,
             routes,
             max_models: config.metrics.max_models,
             max_unlisted_models: config.metrics.max_unlisted_models,
@@ -37,7 +37,11 @@ pub(crate) fn metrics(
 }
 
 /// Hands over what a configuration names.
-pub(crate) fn with_configured<T>(config: &Config, access: &Access, told: impl FnOnce(&Configured) -> T) -> T {
+pub(crate) fn with_configured<T>(
+    config: &Config,
+    access: &Access,
+    hand_over: impl FnOnce(&Configured) -> T,
+) -> T {
     let providers: Vec<(&str, &str)> =
         config.providers.iter().map(|provider| (provider.name.as_str(), provider.kind.name)).collect();
     let priced: Vec<(&str, &str)> = config
@@ -47,7 +51,7 @@ pub(crate) fn with_configured<T>(config: &Config, access: &Access, told: impl Fn
         .collect();
     let model_routes: Vec<&str> = config.routes.iter().map(|route| route.model.as_str()).collect();
     let callers: Vec<&str> = access.names().filter(|_| access.counts_callers()).collect();
-    told(&Configured {
+    hand_over(&Configured {
         providers: &providers,
         models: &config.named_models(),
         priced: &priced,

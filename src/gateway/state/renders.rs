@@ -8,7 +8,7 @@ use std::thread;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gateway::http::negotiation::Form;
@@ -17,8 +17,8 @@ use crate::metrics::{Format, Metrics, gzip};
 /// An exposition on its way, `None` if it cannot be made.
 type Rendering = BoxFuture<'static, Option<Bytes>>;
 
-/// Expositions that are asked for. One is rendered at a time, on a thread of its own that no other work can keep busy;
-/// whoever asks while it is not begun gets the same, later ones the next.
+/// Expositions that scrapes wait for. One is rendered at a time, on a thread of its own that no other work can keep busy;
+/// a scrape that comes before it is begun gets the same, later ones the next.
 #[derive(Debug)]
 pub(crate) struct Renders {
     turn: Semaphore,
@@ -33,9 +33,9 @@ impl Renders {
         Self { turn: Semaphore::new(1), thread: Mutex::default(), waiting: Mutex::default() }
     }
 
-    /// Joins the exposition of this form that is not begun, or asks for one. It goes on while somebody waits for it.
-    pub(crate) fn ask(self: &Arc<Self>, metrics: &Arc<Metrics>, form: Form) -> Shared<Rendering> {
-        let waiting = &mut self.waiting()[place(form)];
+    /// Joins the exposition of this form that is not begun, or orders one. It goes on while a scrape waits for it.
+    pub(crate) fn render(self: &Arc<Self>, metrics: &Arc<Metrics>, form: Form) -> Shared<Rendering> {
+        let waiting = &mut self.waiting.lock()[place(form)];
         if let Some(rendering) = waiting.as_ref().and_then(WeakShared::upgrade) {
             return rendering;
         }
@@ -53,10 +53,6 @@ impl Renders {
         };
         orders.send(order).ok()
     }
-
-    fn waiting(&self) -> MutexGuard<'_, [Option<WeakShared<Rendering>>; 2 * Format::COUNT]> {
-        self.waiting.lock()
-    }
 }
 
 fn place(form: Form) -> usize {
@@ -65,7 +61,7 @@ fn place(form: Form) -> usize {
 
 async fn render(renders: Arc<Renders>, metrics: Arc<Metrics>, form: Form) -> Option<Bytes> {
     let _turn = renders.turn.acquire().await.ok()?;
-    renders.waiting()[place(form)] = None;
+    renders.waiting.lock()[place(form)] = None;
     let (rendered, exposition) = oneshot::channel();
     renders.order(Order { metrics, form, rendered })?;
     exposition.await.ok()
@@ -82,17 +78,19 @@ struct Order {
 /// Starts the rendering thread.
 fn start() -> Option<Sender<Order>> {
     let (orders, received) = mpsc::channel();
-    let started = thread::Builder::new().name("render".to_owned()).spawn(move || render_all(&received));
-    if let Err(error) = &started {
-        tracing::error!(error = error.to_string(), "no thread to render metrics on");
+    match thread::Builder::new().name("render".to_owned()).spawn(move || render_all(&received)) {
+        Ok(_) => Some(orders),
+        Err(error) => {
+            tracing::error!(error = error.to_string(), "no thread to render metrics on");
+            None
+        }
     }
-    started.ok().map(|_| orders)
 }
 
 fn render_all(received: &Receiver<Order>) {
     for Order { metrics, form, rendered } in received {
         let exposition = catch_unwind(AssertUnwindSafe(|| exposition(&metrics, form)));
-        // Dropped without one, the scrape is answered with 500; nobody may wait for it any more.
+        // Dropped without one, the scrape gets a 500. The scrape may be gone by now.
         if let Ok(Some(exposition)) = exposition {
             drop(rendered.send(exposition));
         }
@@ -134,31 +132,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_scrape_joins_only_what_is_not_begun() {
+    async fn a_scrape_joins_only_a_render_that_has_not_begun() {
         let (renders, metrics) = (Arc::new(Renders::new()), metrics());
         let text = form(Format::Text, false);
         let others = [(Format::Text, true), (Format::OpenMetrics, false), (Format::OpenMetrics, true)];
         let turn = renders.turn.acquire().await.expect("never closed");
-        let first = renders.ask(&metrics, text);
-        assert!(first.peek().is_none() && renders.ask(&metrics, text).ptr_eq(&first), "joined");
+        let first = renders.render(&metrics, text);
+        assert!(first.peek().is_none() && renders.render(&metrics, text).ptr_eq(&first), "joined");
         for (format, gzip) in others {
-            assert!(!renders.ask(&metrics, form(format, gzip)).ptr_eq(&first), "another form");
+            assert!(!renders.render(&metrics, form(format, gzip)).ptr_eq(&first), "another form");
         }
         drop(turn);
         let exposition = first.clone().await.expect("rendered");
         assert!(exposition.starts_with(b"# HELP aurora_"));
-        assert!(!renders.ask(&metrics, text).ptr_eq(&first), "begun, and over");
+        assert!(!renders.render(&metrics, text).ptr_eq(&first), "begun, and over");
     }
 
     #[tokio::test]
-    async fn who_leaves_holds_nobody_up() {
+    async fn a_scrape_that_disconnects_does_not_delay_others() {
         let (renders, metrics) = (Arc::new(Renders::new()), metrics());
         let turn = renders.turn.acquire().await.expect("never closed");
-        let mut left = renders.ask(&metrics, form(Format::OpenMetrics, false));
-        assert!(futures_util::poll!(&mut left).is_pending(), "in the queue");
-        drop(left);
+        let mut disconnected = renders.render(&metrics, form(Format::OpenMetrics, false));
+        assert!(futures_util::poll!(&mut disconnected).is_pending(), "in the queue");
+        drop(disconnected);
         drop(turn);
-        assert!(renders.ask(&metrics, form(Format::Text, true)).await.is_some());
+        assert!(renders.render(&metrics, form(Format::Text, true)).await.is_some());
     }
 
     #[tokio::test]
@@ -170,9 +168,9 @@ mod tests {
             Live::default()
         }));
         let (renders, text) = (Arc::new(Renders::new()), form(Format::Text, false));
-        assert!(renders.ask(&metrics, text).await.is_none());
+        assert!(renders.render(&metrics, text).await.is_none());
         fails.store(false, Ordering::Relaxed);
-        let exposition = renders.ask(&metrics, text).await.expect("rendered");
+        let exposition = renders.render(&metrics, text).await.expect("rendered");
         assert!(exposition.starts_with(b"# HELP aurora_"));
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct WorkerState {
 }
 
 /// Models that were resolved before, by their requested name. Only names with a metric label of their own are kept,
-/// and none longer than [`LONGEST_MODEL`], so that callers cannot fill it.
+/// and none longer than [`LONGEST_MODEL`], so that clients cannot fill it.
 #[derive(Debug, Default)]
 struct Resolved {
     generation: u64,
@@ -89,7 +89,7 @@ impl WorkerState {
         Ok(targets)
     }
 
-    /// One provider, for what is asked of it by its name; `model` is what the request names, if anything.
+    /// One provider, for requests that name it; `model` is what the request names, if anything.
     pub(crate) fn targets_at(&self, upstream: &Arc<Upstream>, model: Option<&str>) -> Targets {
         let target = match model {
             Some(model) => self.target(self.app.providers.at(upstream, model)).0,
@@ -105,21 +105,23 @@ impl WorkerState {
 
     /// Resolves a model anew; the flag says whether the result may be kept.
     fn resolve(&self, requested: &str) -> Result<(Targets, bool), GatewayError> {
-        let resolution = self.app.providers.resolve(requested).map_err(|unresolved| match unresolved {
-            Unresolved::UnknownModel => GatewayError::unknown_model(requested),
-            Unresolved::NoProvider => GatewayError::NO_PROVIDER,
-        })?;
+        let resolution = match self.app.providers.resolve(requested) {
+            Ok(resolution) => resolution,
+            Err(Unresolved::UnknownModel) => return Err(GatewayError::unknown_model(requested)),
+            Err(Unresolved::NoProvider) => return Err(GatewayError::NO_PROVIDER),
+        };
         let mut all = Vec::with_capacity(resolution.targets.len());
         let mut all_lasting = true;
         for target in resolution.targets {
             let (mut target, lasting) = self.target(target);
-            target.breaker = target.model.as_ref().and_then(|model| {
-                let breaker = target.upstream.model_breaker(model, lasting)?;
+            if let Some(model) = &target.model
+                && let Some(breaker) = target.upstream.model_breaker(model, lasting)
+            {
                 if target.metrics.as_ref().is_some_and(ModelMetrics::has_label) {
                     target.upstream.show(&breaker);
                 }
-                Some(breaker)
-            });
+                target.breaker = Some(breaker);
+            }
             all.push(Arc::new(target));
             all_lasting &= lasting;
         }

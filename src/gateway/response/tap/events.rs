@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// May stand before the first event of a stream.
+/// Byte order mark that may precede the first event of a stream.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// End of the first piece of a stream: a comment line, an empty line, or an event with the empty line after it.
@@ -83,7 +83,7 @@ impl<'a> Event<'a> {
                 name = value;
             }
         }
-        data.map(|data| Self { name, data })
+        Some(Self { name, data: data? })
     }
 }
 

@@ -210,7 +210,7 @@ impl Excerpt {
         if self.token.len() > MAX_STRING {
             self.text.push(b'x');
         } else {
-            // A control character may not stand in a string as it is.
+            // A string may not hold a control character as it is.
             self.text.extend(self.token.iter().map(|byte| if *byte < b' ' { b' ' } else { *byte }));
         }
         self.text.push(b'"');

@@ -1,5 +1,5 @@
 //! Reads along with a stream of server-sent events, and touches none of its bytes: when the first token came, whether
-//! the stream reached its end, and what it declares to have used. Where Aurora itself asked for that declaration, the
+//! the stream reached its end, and what it declares to have used. Where Aurora itself requested that declaration, the
 //! event that makes it is withheld; nothing else is, and nothing else waits.
 //! Our own, since it reads the relayed bytes in place; event-stream crates build a copy of each event.
 
@@ -19,7 +19,7 @@ use crate::api::{Endpoint, StreamFormat, TokenKind, Tokens};
 use events::Event;
 use excerpt::Excerpt;
 use long::LongEvent;
-use withheld::Verdict;
+use withheld::Decision;
 
 /// Most bytes of an unfinished event that are kept; a longer one is read as it passes.
 pub const MAX_EVENT: usize = 64 << 10;
@@ -82,7 +82,7 @@ impl Seen {
 pub struct Declared {
     /// All of it.
     pub tokens: Tokens,
-    /// The output tokens that came by the stream, where its events tell.
+    /// The output tokens that came by the stream, where its events show them.
     pub paced: Option<u64>,
 }
 
@@ -90,7 +90,7 @@ pub struct Declared {
 #[derive(Debug)]
 pub struct Tap {
     format: StreamFormat,
-    /// The event that only declares use is kept from the caller.
+    /// The event that only declares use is withheld from the client.
     withholds: bool,
     /// The part of an event that has come, while it is unfinished; of one over [`MAX_EVENT`] its last bytes.
     unfinished: Vec<u8>,
@@ -121,7 +121,7 @@ impl Cut {
 }
 
 impl Tap {
-    /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the caller did not ask for
+    /// A tap of an endpoint's stream; it `withholds` the usage event of completions, where the client did not request
     /// it.
     #[must_use]
     pub fn new(endpoint: Endpoint, withholds: bool) -> Self {
@@ -148,9 +148,10 @@ impl Tap {
     /// framing of the body decides.
     #[must_use]
     pub fn may_end(&self, is_framed: bool) -> bool {
-        self.seen.ended
-            || self.format == StreamFormat::Plain
-            || (self.seen.unread && is_framed && !self.is_inside_event())
+        if self.seen.ended || self.format == StreamFormat::Plain {
+            return true;
+        }
+        self.seen.unread && is_framed && !self.is_inside_event()
     }
 
     /// Returns true if the bytes so far end inside an event.
@@ -179,7 +180,7 @@ impl Tap {
         Some(Declared { tokens, paced })
     }
 
-    /// Reads the next bytes of the stream and returns those that go on to the caller now.
+    /// Reads the next bytes of the stream and returns those that go on to the client now.
     pub fn read(&mut self, bytes: &Bytes) -> Bytes {
         crate::panics::point("tap", bytes);
         if std::mem::take(&mut self.withheld_cr) && bytes.starts_with(b"\n") {
@@ -275,7 +276,7 @@ impl Tap {
         self.long = Some(long);
     }
 
-    /// Of `whole`, the bytes from `unsent` on that go to the caller. The last of them came as `new`.
+    /// Of `whole`, the bytes from `unsent` on that go to the client. The last of them came as `new`.
     fn passed(&self, new: &Bytes, whole: &[u8], unsent: usize, cut: &Cut) -> Bytes {
         let end = if self.held { cut.rest } else { whole.len() };
         let before = whole.len() - new.len();
@@ -307,7 +308,7 @@ impl Tap {
         self.withholds
             && self.long.is_none()
             && (1..=MAX_EVENT).contains(&rest.len())
-            && Verdict::on(rest) != Verdict::Passes
+            && Decision::on(rest) != Decision::Passes
     }
 
     /// Reads a whole event, a comment or an empty line; true when it is to be withheld.
@@ -324,14 +325,17 @@ impl Tap {
             return false;
         }
         self.seen.reported_error |= event.name == b"error";
-        let data = std::str::from_utf8(&event.data);
-        if !data.is_ok_and(|data| read_data(self.format, data, &mut self.seen)) {
+        let is_read = match std::str::from_utf8(&event.data) {
+            Ok(data) => read_data(self.format, data, &mut self.seen),
+            Err(_) => false,
+        };
+        if !is_read {
             // NaN, Infinity or invalid UTF-8 somewhere: what matters can still be read.
             let mut excerpt = Excerpt::default();
             excerpt.read(&event.data);
             self.read_excerpt(&excerpt);
         }
-        self.withholds && self.seen.no_choices && Verdict::on(piece) == Verdict::Withheld
+        self.withholds && self.seen.no_choices && Decision::on(piece) == Decision::Withheld
     }
 
     fn read_long(&mut self, event: &LongEvent) {
@@ -343,7 +347,10 @@ impl Tap {
 
     /// Reads the excerpt of an event's data; false when there is none.
     fn read_excerpt(&mut self, excerpt: &Excerpt) -> bool {
-        excerpt.text().is_some_and(|text| read_data(self.format, &text, &mut self.seen))
+        match excerpt.text() {
+            Some(text) => read_data(self.format, &text, &mut self.seen),
+            None => false,
+        }
     }
 }
 

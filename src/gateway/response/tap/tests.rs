@@ -79,17 +79,19 @@ fn the_first_token_is_the_first_content() {
 }
 
 #[test]
-fn reasoning_that_nobody_saw_is_not_paced() {
-    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":9,\"completion_tokens_details\":{\"reasoning_tokens\":6}}}\n\n";
-    let delta = |delta: &str, index: u64| {
+fn reasoning_that_was_not_streamed_is_not_paced() {
+    const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":9,\"completion_tokens_details\":{\"reasoning_tokens\":6}}}\n\n";
+    fn delta(delta: &str, index: u64) -> String {
         format!("data: {{\"choices\":[{{\"index\":{index},\"delta\":{{{delta}}}}}]}}\n\n")
-    };
-    let paced = |events: &[String]| {
+    }
+    fn paced(events: &[String]) -> Option<u64> {
         let mut tap = chat();
-        events.iter().for_each(|event| drop(read(&mut tap, event)));
-        read(&mut tap, usage);
+        for event in events {
+            read(&mut tap, event);
+        }
+        read(&mut tap, USAGE);
         seen(&mut tap).2.unwrap().2
-    };
+    }
     assert_eq!(paced(&[delta("\"content\":\"a\"", 0)]), Some(3));
     assert_eq!(paced(&[delta("\"reasoning\":\"a\"", 0), delta("\"content\":\"a\"", 0)]), Some(9));
     assert_eq!(paced(&[delta("\"content\":\"a\"", 0), delta("\"content\":\"a\"", 1)]), None);
@@ -98,11 +100,11 @@ fn reasoning_that_nobody_saw_is_not_paced() {
 
 #[test]
 fn only_the_last_declaration_counts_and_only_once_it_is_final() {
-    let chunk = |tokens: u64, finish: &str| {
+    fn chunk(tokens: u64, finish: &str) -> String {
         format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"x\"}},\"finish_reason\":{finish}}}],\"usage\":{{\"prompt_tokens\":7,\"completion_tokens\":{tokens}}}}}\n\n"
         )
-    };
+    }
     let mut tap = chat();
     read(&mut tap, &chunk(1, "null"));
     read(&mut tap, &chunk(2, "null"));
@@ -248,7 +250,7 @@ fn no_other_event_is_withheld() {
 }
 
 #[test]
-fn what_cannot_be_the_declaration_does_not_wait() {
+fn events_that_cannot_be_the_usage_event_are_not_held() {
     for (part, passes) in [
         ("data: {\"id\":\"1\",\"choices\":[", false),
         ("data: {\"id\":\"1\",\"choices\":[{", true),
@@ -280,7 +282,7 @@ fn what_cannot_be_the_declaration_does_not_wait() {
 }
 
 #[test]
-fn what_is_held_at_the_end_goes_out_unless_it_is_the_declaration() {
+fn held_bytes_are_passed_at_the_end_unless_they_are_the_usage_event() {
     let mut tap = Tap::new(Endpoint::ChatCompletions, true);
     assert_eq!(pass(&mut tap, &[b"data: {\"choices\":[],\"us"]), b"data: {\"choices\":[],\"us");
     let mut tap = Tap::new(Endpoint::ChatCompletions, true);
@@ -389,7 +391,9 @@ proptest! {
     #[test]
     fn a_finder_takes_anything(parts in pieces()) {
         let mut finder = Finder::new(&["response", "usage"]);
-        parts.iter().for_each(|part| finder.read(part));
+        for part in &parts {
+            finder.read(part);
+        }
         prop_assert!(finder.found().is_none_or(|found| found.len() <= MAX_EVENT));
     }
 }

@@ -10,7 +10,7 @@ use super::filled::Filled;
 
 /// Decision about an event that the client did not request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     /// It is another event.
     Passes,
     /// Undecided by what has come so far.
@@ -19,7 +19,7 @@ pub(crate) enum Verdict {
     Withheld,
 }
 
-impl Verdict {
+impl Decision {
     /// On an event, or on the beginning of one.
     pub(crate) fn on(piece: &[u8]) -> Self {
         if piece.starts_with(b":") {

@@ -147,8 +147,8 @@ impl Reloader {
         let watch = self.watch(scope);
         let is_news = watch.refused != refusal;
         watch.refused = refusal;
-        self.tell_metrics();
-        if let Some(refusal) = self.watch(scope).refused.as_ref().filter(|_| is_news) {
+        self.count_refusal();
+        if is_news && let Some(refusal) = &self.watch(scope).refused {
             refusal.errors.iter().for_each(note);
             let error = &refusal.error;
             tracing::error!(reason, error, "configuration refused; the one before stays in force");
@@ -156,9 +156,9 @@ impl Reloader {
     }
 
     /// Secrets may be loaded beside a configuration file that is still refused.
-    fn tell_metrics(&self) {
+    fn count_refusal(&self) {
         let is_refused = self.everything.refused.is_some() || self.secrets.refused.is_some();
-        if let Some(metrics) = self.active.app().metrics.as_ref().filter(|_| is_refused) {
+        if is_refused && let Some(metrics) = &self.active.app().metrics {
             metrics.reload_refused();
         }
     }
@@ -205,9 +205,12 @@ impl Reloader {
         Ok(())
     }
 
-    /// Reads the files of a scope; the texts of the active configuration stand for the others.
+    /// Reads the files of a scope; the others are the texts of the active configuration.
     async fn load(&self, scope: Scope) -> Result<Loaded, Refusal> {
-        let texts = (scope == Scope::Secrets).then(|| self.texts.clone());
+        let texts = match scope {
+            Scope::Secrets => Some(self.texts.clone()),
+            Scope::Everything => None,
+        };
         let sources = Sources { texts, ..self.sources.clone() };
         if scope == Scope::Everything {
             self.everything.look(WatchedFiles::note).await.context("the files cannot be looked at")?;

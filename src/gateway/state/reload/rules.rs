@@ -32,23 +32,33 @@ fn keep<T: Clone + PartialEq>(new: &mut T, old: &T) -> bool {
 
 /// Locks that `new` would take away, each as a sentence that says what to do.
 pub(crate) fn unlocks(old: &Config, new: &Config) -> Vec<String> {
-    let has_master = |config: &Config| config.server.master_key.is_some();
-    let locks_api = |config: &Config| has_master(config) || !config.server.keys.is_empty();
-    let locks_metrics = |config: &Config| has_master(config) || config.metrics.token.is_some();
-    let would_lose = |has: &dyn Fn(&Config) -> bool| has(old) && !has(new);
+    let would_lose = |locks: fn(&Config) -> bool| locks(old) && !locks(new);
     let mut lost = Vec::new();
-    if would_lose(&has_master) {
+    if would_lose(has_master) {
         lost.push("server.master_key");
     } else {
-        if would_lose(&locks_api) {
+        if would_lose(locks_api) {
             lost.push("the last key of server.keys");
         }
-        if would_lose(&locks_metrics) {
+        if would_lose(locks_metrics) {
             lost.push("metrics.token, the last credential of the metrics");
         }
     }
-    let sentence = |what| {
-        format!("it would take away {what}; a reload never unlocks: restore it, or restart to run without it")
-    };
     lost.into_iter().map(sentence).collect()
+}
+
+fn has_master(config: &Config) -> bool {
+    config.server.master_key.is_some()
+}
+
+fn locks_api(config: &Config) -> bool {
+    has_master(config) || !config.server.keys.is_empty()
+}
+
+fn locks_metrics(config: &Config) -> bool {
+    has_master(config) || config.metrics.token.is_some()
+}
+
+fn sentence(lost: &str) -> String {
+    format!("it would take away {lost}; a reload never unlocks: restore it, or restart to run without it")
 }

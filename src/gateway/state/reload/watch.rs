@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Files, by what tells one state of a file from another.
+/// Files, each with its last state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WatchedFiles {
     noted: Stamps,
@@ -20,14 +20,14 @@ type Stamp = (u64, u64, u64, [i64; 4]);
 
 impl WatchedFiles {
     pub(crate) fn new(files: &[PathBuf]) -> Self {
-        let noted: Stamps = files.iter().map(|file| (file.clone(), stamp(file))).collect();
+        let noted = stamps(files);
         Self { seen: noted.clone(), noted }
     }
 
     /// True when a file is not what it was when it was noted, and holds still: a file that is just being written waits
     /// for the next look.
     pub(crate) fn have_changed(&mut self) -> bool {
-        let now: Stamps = self.noted.keys().map(|file| (file.clone(), stamp(file))).collect();
+        let now = stamps(self.noted.keys());
         let still = now == self.seen;
         self.seen = now;
         still && self.seen != self.noted
@@ -36,15 +36,28 @@ impl WatchedFiles {
     /// They are about to be read. Returns what was noted before.
     pub(crate) fn note(&mut self) -> Self {
         let before = self.clone();
-        self.noted.iter_mut().for_each(|(file, noted)| *noted = stamp(file));
+        for (file, noted) in &mut self.noted {
+            *noted = stamp(file);
+        }
         before
     }
 
     /// They are these from now on. Those that were noted before they were read keep their note.
     pub(crate) fn watch(&mut self, files: &[PathBuf]) {
-        let noted = |file: &PathBuf| self.noted.get(file).copied().unwrap_or_else(|| stamp(file));
-        self.noted = files.iter().map(|file| (file.clone(), noted(file))).collect();
+        let mut watched = Stamps::new();
+        for file in files {
+            let noted = match self.noted.get(file) {
+                Some(noted) => *noted,
+                None => stamp(file),
+            };
+            watched.insert(file.clone(), noted);
+        }
+        self.noted = watched;
     }
+}
+
+fn stamps<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Stamps {
+    files.into_iter().map(|file| (file.clone(), stamp(file))).collect()
 }
 
 /// `None` for a file that cannot be seen.

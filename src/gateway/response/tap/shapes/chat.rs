@@ -20,7 +20,7 @@ struct Chunk<'a> {
     x_groq: Option<Groq<'a>>,
 }
 
-/// Groq declares its use here when nobody asks for it.
+/// Groq declares its usage here, requested or not.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Groq<'a> {
@@ -74,8 +74,8 @@ pub(crate) fn read(data: &str, seen: &mut Seen) -> bool {
     }
     seen.reported_error |= chunk.error.0;
     seen.no_choices = choices.none;
-    let usage = chunk.usage.or_else(|| chunk.x_groq?.usage);
-    if let Some(usage) = usage.and_then(|usage| Usage::read(usage.get())) {
+    let usage = chunk.usage.or(chunk.x_groq.unwrap_or_default().usage);
+    if let Some(usage) = usage.and_then(Usage::of_raw) {
         seen.declared(usage, choices.none);
     }
     true
@@ -86,8 +86,8 @@ impl Choices {
         if let Some(delta) = &choice.delta {
             let reasoning = delta.reasoning_content.0 || delta.reasoning.0;
             self.reasoning |= reasoning;
-            let spoken = delta.content.0 || delta.refusal.0 || delta.audio.0;
-            self.token |= reasoning || spoken || delta.tool_calls.0 || delta.function_call.0;
+            let visible = delta.content.0 || delta.refusal.0 || delta.audio.0;
+            self.token |= reasoning || visible || delta.tool_calls.0 || delta.function_call.0;
         }
         self.token |= choice.text.0;
         let index: u32 = choice.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);

@@ -52,8 +52,8 @@ pub(crate) fn read(data: &str, seen: &mut Seen) -> bool {
         "error" => seen.reported_error = true,
         _ => {}
     }
-    let usage = event.message.and_then(|message| message.usage).or(event.usage);
-    if let Some(later) = usage.and_then(|usage| Usage::read(usage.get())) {
+    let usage = event.message.unwrap_or_default().usage.or(event.usage);
+    if let Some(later) = usage.and_then(Usage::of_raw) {
         let mut usage = seen.usage.take().unwrap_or_default();
         usage.update(&later);
         seen.declared(usage, delta.stop_reason.0);

@@ -47,14 +47,14 @@ pub(crate) fn read(data: &str, seen: &mut Seen) -> bool {
     let Ok(event) = serde_json::from_str::<PlainEvent>(data) else { return false };
     seen.reported_error |= event.error.0 || event.r#type == "error";
     seen.first_token |= event.r#type.ends_with(".delta") && (event.delta.0 || event.audio.0);
-    if let Some(usage) = event.usage.and_then(|usage| Usage::read(usage.get())) {
+    if let Some(usage) = event.usage.and_then(Usage::of_raw) {
         seen.declared(usage, true);
     }
     for candidate in event.candidates.0.unwrap_or_default() {
-        seen.first_token |= candidate.content.0.is_some_and(|content| content.parts.0);
+        seen.first_token |= candidate.content.0.unwrap_or_default().parts.0;
         seen.ended |= candidate.finish_reason.0;
     }
-    if let Some(usage) = event.usage_so_far.and_then(|usage| Usage::read(usage.get())) {
+    if let Some(usage) = event.usage_so_far.and_then(Usage::of_raw) {
         // A prompt that is refused has no candidates.
         seen.ended |= event.prompt_feedback.0;
         seen.declared(usage, false);

@@ -39,8 +39,8 @@ pub(crate) fn read(data: &str, seen: &mut Seen) -> bool {
         }
         _ => {}
     }
-    let usage = event.response.and_then(|response| Usage::read(response.usage?.get()));
-    if let Some(usage) = usage {
+    let usage = event.response.unwrap_or_default().usage;
+    if let Some(usage) = usage.and_then(Usage::of_raw) {
         seen.declared(usage, false);
     }
     true

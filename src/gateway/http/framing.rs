@@ -1,0 +1,68 @@
+//! Parts of a request's head that can be read in several ways, so that a proxy in front and the gateway would take a
+//! request for two different ones: `Host` (RFC 9112, 3.2), exactly one in HTTP/1.1, and the transfer codings (6.1), none
+//! or `chunked` once.
+
+use axum::body::Body;
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+
+use super::error::GatewayError;
+
+/// Refuses a request with an ambiguous host or transfer coding.
+pub(crate) fn check(request: &Request<Body>) -> Result<(), GatewayError> {
+    check_host(request)?;
+    if !has_plain_body(request.headers()) {
+        return refuse(
+            "Transfer-Encoding must be `chunked`, once, or left out.",
+            "invalid_transfer_encoding",
+        );
+    }
+    Ok(())
+}
+
+/// Returns true if there is one way to find the end of the body. Where there is not, the connection has to be closed.
+pub(crate) fn has_plain_body(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
+    match (values.next(), values.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Refuses a host that is missing, repeated, malformed, or another one than the target's.
+fn check_host(request: &Request<Body>) -> Result<(), GatewayError> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() <= Version::HTTP_10 => Ok(()),
+        (None, _) => refuse("The Host header is missing; HTTP/1.1 requires one.", "missing_host"),
+        (Some(_), Some(_)) => refuse("Duplicate Host header; send it once.", "duplicate_host"),
+        (Some(host), None) => check_value(request, host),
+    }
+}
+
+fn check_value(request: &Request<Body>, host: &HeaderValue) -> Result<(), GatewayError> {
+    if host.is_empty() {
+        return Ok(());
+    }
+    let host = match Authority::try_from(host.as_bytes()) {
+        Ok(host) if !host.as_str().contains('@') => host,
+        _ => return refuse("The Host header is not a host with an optional port.", "invalid_host"),
+    };
+    match request.uri().authority() {
+        Some(target) if request.method() != Method::CONNECT && !is_same(target, &host) => {
+            refuse("The Host header differs from the host of the request target.", "host_mismatch")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_same(target: &Authority, host: &Authority) -> bool {
+    let ports = (target.port_u16().unwrap_or(80), host.port_u16().unwrap_or(80));
+    target.host().eq_ignore_ascii_case(host.host()) && ports.0 == ports.1
+}
+
+fn refuse(message: &'static str, code: &'static str) -> Result<(), GatewayError> {
+    Err(GatewayError::invalid(message, None, code))
+}

@@ -1,12 +1,12 @@
-//! Aurora, an LLM gateway you can see through: one binary that serves the OpenAI API to clients, forwards to any
-//! configured provider, and exposes Prometheus metrics that are true on streams, bounded in size and practically free.
+//! Aurora, an LLM gateway: one binary that takes requests of the OpenAI API, forwards them to any configured provider,
+//! and exposes Prometheus metrics that are true on streams, bounded in size and practically free.
 //!
 //! # The path of one request
 //!
 //! ```text
 //! client ── accept ───── route ──── auth ──── body ──── read ─────── targets ─── dispatch ─── relay ── client
 //!           server::     handlers:: http::    http::    request::    request::   dispatch::   response::
-//!           connection   serve      auth      body      operation    targets     call         relay_body, tap
+//!           connection   routes     auth      body      operation    targets     call         relay_body, tap
 //! ```
 //!
 //! All of it is in [`gateway`]. The body passes as received in both directions; what Aurora wants to know it reads on
@@ -18,7 +18,8 @@
 //! | file | functions | step |
 //! |---|---|---|
 //! | `gateway/server/accept.rs` | `accept`, `take_in` | a connection is accepted, within its limits |
-//! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it, with its deadlines |
+//! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it |
+//! | `gateway/server/deadlines.rs` | `poll_read` | its socket, with the deadlines of the client |
 //! | `gateway/handlers/routes.rs` | `router` | the route is found |
 //! | `gateway/handlers/serve.rs` | `serve`, `admit`, `handle`, `enter` | head and credential are checked, the record begins, a place in flight is taken |
 //! | `gateway/handlers/model_call.rs` | `call`, `body` | the body is read and parsed, the targets are found |
@@ -29,7 +30,7 @@
 //! | `gateway/dispatch/call.rs` | `attempt`, `send`, `retry` | an attempt at the target, and its retries |
 //! | `gateway/request/operation.rs` | `request_to` | the request to the upstream |
 //! | `gateway/dispatch/upstream_response.rs` | `read`, `hold` | the upstream's response is read until it is known to be valid |
-//! | `gateway/dispatch/classify.rs` | `of`, `of_error_status`, `of_fault` | the outcome is classified: retry (of a 429, for one), fallback, breaker, attempt, ending |
+//! | `gateway/dispatch/classify.rs` | `of`, `of_success`, `of_error_status`, `of_fault` | the outcome is classified: retry, fallback, breaker, attempt, ending |
 //! | `gateway/dispatch/upstream_response.rs` | `into_response` | the response to the client |
 //! | `gateway/handlers/serve.rs` | `respond` | its status is decided; the record moves into its body |
 //! | `gateway/response/recorded_body.rs` | `wrap`, `poll_frame` | hyper polls the body |
@@ -37,14 +38,31 @@
 //! | `gateway/response/body_reader.rs` | `read`, `note_stream` | the tap reads them on the side: events, first token, usage |
 //! | `gateway/observe/record.rs` | `first_token` | the time of the first token is taken |
 //! | `gateway/response/relay_body.rs` | `finish`, `end` | the stream ends; one that broke gets an error event |
+//! | `gateway/response/body_reader.rs` | `end` | complete or broken, by the events that came |
 //! | `gateway/response/recorded_body.rs` | `drop` | hyper drops the body: at its end, or because the client disconnected |
 //! | `gateway/observe/record.rs` | `finish_when_sent` | the dispatch is recorded; the connection keeps the record |
 //! | `gateway/observe/dispatch_record.rs` | `record_dispatch` | the facts of the dispatch |
 //! | `metrics/observers/dispatch.rs` | `record_dispatch` | its metrics |
+//! | `gateway/server/deadlines.rs` | `poll_flush` | the socket is flushed |
 //! | `gateway/state/connection_state.rs` | `sent`, `closed` | the kernel has accepted the last byte, or never will |
 //! | `gateway/observe/record.rs` | `drop` | the last drop: the record is read by its sinks |
 //! | `metrics/observers/http.rs` | `record_request` | metrics |
 //! | `gateway/observe/log.rs` | `write` | request log |
+//!
+//! Questions that are often asked of it:
+//!
+//! | file | functions | step |
+//! |---|---|---|
+//! | `gateway/dispatch/classify.rs` | `retry` | which response is retried: a 429 only where the upstream names a time |
+//! | `gateway/dispatch/call.rs` | `retry` | whether that retry is within the limits |
+//! | `providers/resilience/retry.rs` | `pause` | the pause before it |
+//! | `gateway/observe/record.rs` | `first_token` | the time to first token: metrics count from the dispatch, the log from the head |
+//! | `metrics/series/cardinality.rs` | `admit`, `admit_unlisted` | a model name becomes a label value: a listed one at once, another after its first success |
+//! | `gateway/server/deadlines.rs` | `notice_disconnect`, `poll_read` | a client's disconnect is noticed, from the end of its request to the last byte |
+//! | `gateway/http/body.rs` | `read` | the same while its request body arrives |
+//! | `gateway/state/reload/mod.rs` | `try_reload` | a reload: loaded, checked, then put in force |
+//! | `gateway/state/active.rs` | `renewed` | all that a reload replaces, and what it keeps |
+//! | `gateway/state/reload/rules.rs` | `keep_fixed` | settings that need a restart |
 //!
 //! # Modules
 //!

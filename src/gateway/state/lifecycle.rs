@@ -10,7 +10,7 @@ use super::connection_state::Stage;
 use super::connections::Connections;
 use crate::gateway::http::body_memory::BodyMemory;
 
-/// Configuration in force, replaced by a reload.
+/// State of the process that a reload keeps: draining, connections, requests in flight, memory of bodies.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     leaving: AtomicBool,

@@ -45,12 +45,17 @@ impl History {
         self.0.store(if is_reused { UNCHECKED } else { 0 }, Ordering::Relaxed);
     }
 
+    /// Progress of the request. Bytes that came before it was written are no response to it.
     pub(crate) fn progress(&self) -> Progress {
-        match self.0.load(Ordering::Relaxed) {
-            state if state & READ != 0 => Progress::Read,
-            state if state & WRITTEN != 0 => Progress::Written,
-            _ => Progress::Unsent,
+        match (self.has(WRITTEN), self.has(READ)) {
+            (false, _) => Progress::Unsent,
+            (true, false) => Progress::Written,
+            (true, true) => Progress::Read,
         }
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.0.load(Ordering::Relaxed) & flag != 0
     }
 
     fn add(&self, flag: u8) {
@@ -59,9 +64,9 @@ impl History {
 
     /// Removes a flag; returns true if it was set.
     fn take(&self, flag: u8) -> bool {
-        let state = self.0.load(Ordering::Relaxed);
-        self.0.store(state & !flag, Ordering::Relaxed);
-        state & flag != 0
+        let had = self.has(flag);
+        self.0.store(self.0.load(Ordering::Relaxed) & !flag, Ordering::Relaxed);
+        had
     }
 }
 
@@ -133,7 +138,7 @@ impl AsyncRead for UpstreamStream {
         if read.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        if self.history.progress() != Progress::Read {
+        if !self.history.has(READ) {
             self.history.add(READ);
             self.heads = Heads::default();
         }
@@ -255,6 +260,19 @@ mod tests {
         let mut counted = Heads::default();
         let flooded = heads.iter().any(|head| counted.read(head.as_bytes()).is_err());
         (counted.informational, flooded)
+    }
+
+    #[test]
+    fn bytes_before_a_request_are_no_response_to_it() {
+        let history = History::default();
+        history.begin(true);
+        history.add(READ);
+        assert_eq!(history.progress(), Progress::Unsent);
+        history.add(WRITTEN);
+        assert_eq!(history.progress(), Progress::Read);
+        history.begin(true);
+        history.add(WRITTEN);
+        assert_eq!(history.progress(), Progress::Written);
     }
 
     #[test]

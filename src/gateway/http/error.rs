@@ -107,11 +107,6 @@ impl GatewayError {
         Self::Refused { status: StatusCode::BAD_REQUEST, message: message.into(), param, code }
     }
 
-    /// 400 for a body that names no model.
-    pub(crate) fn missing_model() -> Self {
-        Self::invalid("`model` is missing: name the model to use.", Some("model"), "missing_model")
-    }
-
     /// 404 as OpenAI sends it.
     pub(crate) fn unknown_model(model: &str) -> Self {
         let shown: String = model.chars().filter(|c| !c.is_control()).take(128).collect();

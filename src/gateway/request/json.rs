@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::fields;
 use crate::api::Endpoint;
 use crate::gateway::http::error::GatewayError;
 use crate::providers::RequestBody;
@@ -60,35 +61,16 @@ impl Peek {
             }
         };
         if let Some(field) = members.duplicate {
-            let message = format!("Duplicate field `{field}` in the request body; send it once.");
-            return Err(GatewayError::invalid(message, Some(field), "duplicate_member"));
+            return Err(fields::duplicate(field, "request body"));
         }
         let written = members.model.map(RawValue::get).map(serde_json::from_str::<Cow<str>>);
-        let model = match (named, written) {
-            (Some(named), written) => {
-                let is_in_body = matches!(written, Some(Ok(written)) if written == named);
-                (named.to_owned(), is_in_body)
-            }
-            (None, Some(Ok(written))) => (written.into_owned(), true),
-            (None, Some(Err(_))) => {
-                return Err(GatewayError::invalid(
-                    "`model` must be a string.",
-                    Some("model"),
-                    "invalid_model",
-                ));
-            }
-            (None, None) => return Err(GatewayError::missing_model()),
-        };
+        let (model, is_in_body) = fields::requested_model(named, written)?;
         let stream = match members.stream.map(RawValue::get) {
             Some("true") => true,
             Some("false" | "null") | None => false,
-            Some(_) => {
-                let message = "`stream` must be true or false.";
-                return Err(GatewayError::invalid(message, Some("stream"), "invalid_stream"));
-            }
+            Some(_) => return Err(fields::invalid_stream()),
         };
         let usage = if stream { include_usage(text, members.stream_options) } else { None };
-        let (model, is_in_body) = model;
         let (model_at, member) = match members.model {
             Some(raw) => (place(text, raw), ["", ""]),
             None => new_member(text),

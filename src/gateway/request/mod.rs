@@ -1,5 +1,6 @@
 //! The operation that a client requests: its JSON or form, and the targets that can carry it out.
 
+mod fields;
 pub(crate) mod json;
 pub(crate) mod multipart;
 pub(crate) mod operation;

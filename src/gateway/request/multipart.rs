@@ -1,12 +1,14 @@
 //! Fields of a form with files (RFC 7578) that Aurora reads: the model and whether to stream. Everything else passes
 //! unread.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use memchr::memmem;
 
+use super::fields;
 use crate::gateway::http::error::GatewayError;
 use crate::providers::RequestBody;
 
@@ -51,37 +53,22 @@ impl Form {
                 _ => continue,
             };
             if field.0.replace(at).is_some() {
-                let message = format!("Duplicate field `{}` in the form; send it once.", field.1);
-                return Err(GatewayError::invalid(message, Some(field.1), "duplicate_member"));
+                return Err(fields::duplicate(field.1, "form"));
             }
         }
-        let written = model_at.clone().map(|at| std::str::from_utf8(&body[at]));
-        let (model, is_in_body) = match (named, written) {
-            (Some(named), written) => (named, written == Some(Ok(named))),
-            (None, Some(Ok(written))) => (written, true),
-            (None, Some(Err(_))) => {
-                return Err(GatewayError::invalid(
-                    "`model` must be a string.",
-                    Some("model"),
-                    "invalid_model",
-                ));
-            }
-            (None, None) => return Err(GatewayError::missing_model()),
-        };
+        let written = model_at.clone().map(|at| std::str::from_utf8(&body[at]).map(Cow::Borrowed));
+        let (model, is_in_body) = fields::requested_model(named, written)?;
         let stream = match stream.map(|at| &body[at]) {
             None => false,
             Some(value) if value.eq_ignore_ascii_case(b"true") => true,
             Some(value) if value.eq_ignore_ascii_case(b"false") => false,
-            Some(_) => {
-                let message = "`stream` must be true or false.";
-                return Err(GatewayError::invalid(message, Some("stream"), "invalid_stream"));
-            }
+            Some(_) => return Err(fields::invalid_stream()),
         };
         let (model_at, part) = match model_at {
             Some(at) => (at, [String::new(), String::new()]),
             None => new_part(body, &delimiter),
         };
-        Ok(Self { model: model.to_owned(), stream, model_at, part, is_in_body })
+        Ok(Self { model, stream, model_at, part, is_in_body })
     }
 
     /// The body as it goes upstream: as received, but for the model where the provider knows it by another name.
@@ -244,7 +231,7 @@ fn unquoted(quoted: &str) -> Option<(String, &str)> {
     }
 }
 
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> GatewayError {
+fn invalid(message: impl Into<Cow<'static, str>>) -> GatewayError {
     GatewayError::invalid(message, None, "invalid_form")
 }
 

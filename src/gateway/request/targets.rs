@@ -7,8 +7,8 @@ use std::time::Instant;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::api::Endpoint;
 use crate::gateway::http::error::GatewayError;
-use crate::metrics::Endpoint;
 use crate::metrics::{ModelMetrics, ModelRouteMetrics};
 use crate::providers::{BreakerScope, ModelBreaker, ModelRoute, Permit, Providers, Refused, Upstream};
 

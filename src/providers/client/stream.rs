@@ -64,9 +64,9 @@ impl History {
 
     /// Removes a flag; returns true if it was set.
     fn take(&self, flag: u8) -> bool {
-        let had = self.has(flag);
-        self.0.store(self.0.load(Ordering::Relaxed) & !flag, Ordering::Relaxed);
-        had
+        let state = self.0.load(Ordering::Relaxed);
+        self.0.store(state & !flag, Ordering::Relaxed);
+        state & flag != 0
     }
 }
 

@@ -194,7 +194,7 @@ fn every_function_on_the_path_of_a_request_is_in_its_file() {
 /// Most items in `src/` that are visible to a parent module or to a path.
 const RESTRICTED_ITEMS: usize = 350;
 
-/// Doc blocks in a thousand that may open with a question word; the goal is 30.
+/// Doc blocks in a thousand that may open with a question word.
 const QUESTION_OPENINGS: usize = 30;
 
 /// Visibility between private and `pub(crate)`.

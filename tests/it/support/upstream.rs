@@ -101,6 +101,13 @@ impl Call {
         lines.sort_unstable();
         lines
     }
+
+    /// The same without the length of the body.
+    pub(crate) fn headers_without_length(&self) -> Vec<&str> {
+        let mut lines = self.headers();
+        lines.retain(|line| !line.starts_with("content-length: "));
+        lines
+    }
 }
 
 impl Upstream {

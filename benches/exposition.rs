@@ -7,10 +7,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aurora::api::Endpoint;
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Attempts, Build, Configured, DispatchFacts, Ending, Endpoint, Format, Listing, Live, Metrics, Pricing,
-    Setup, StreamFacts,
+    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup,
+    StreamFacts,
     catalog::families::{FAMILIES, Family, Kind},
     gzip,
 };

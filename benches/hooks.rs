@@ -15,7 +15,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aurora::metrics::{Endpoint, catalog::families::FAMILIES};
+use aurora::api::Endpoint;
+use aurora::metrics::catalog::families::FAMILIES;
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,

@@ -11,7 +11,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use aurora::metrics::{Endpoint, Format, Listing, gzip};
+use aurora::api::Endpoint;
+use aurora::metrics::{Format, Listing, gzip};
 use request::{Ours, workers};
 
 /// The allocator of the binary.

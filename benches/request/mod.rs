@@ -4,10 +4,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aurora::api::{Endpoint, TokenKind, Tokens};
 use aurora::metrics::{
-    self, Attempts, Build, CallFacts, CallOutcome, Configured, DispatchFacts, Ending, Endpoint, HttpMethod,
+    self, Attempts, Build, CallFacts, CallOutcome, Configured, DispatchFacts, Ending, HttpMethod,
     HttpOutcome, Listing, Live, Mark, Marks, Metrics, ModelMetrics, Pricing, RequestFacts, Setup, Stream,
-    TokenKind, Tokens, UsageSource, WorkerMetrics, nanos_between,
+    UsageSource, WorkerMetrics, nanos_between,
 };
 
 /// One worker's cells, and its handles for a model.

@@ -17,9 +17,9 @@ use super::http::auth::Access;
 use super::request::json::Peek;
 use super::request::multipart::Form;
 use super::response::tap::Tap;
-use crate::api::{Finder, usage};
+use crate::api::{Endpoint, Finder, usage};
 use crate::config::{Environment, Sources, load};
-use crate::metrics::{Endpoint, Surface};
+use crate::metrics::Surface;
 use crate::providers::RequestBody;
 
 /// Endpoints with streams of different shapes.

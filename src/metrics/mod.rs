@@ -25,6 +25,7 @@ use std::sync::atomic::AtomicUsize;
 
 use parking_lot::Mutex;
 
+use crate::api::Endpoint;
 use crate::metrics::catalog::labels::{Direction, Label, Overflow, UNKNOWN, Unpriced};
 use crate::metrics::observers::http::{OverheadHandles, PhaseHandles, RouteHandles};
 use crate::metrics::registry::Cold;
@@ -37,9 +38,8 @@ use crate::metrics::series::table::{Extent, SeriesTable};
 use presence::Presence;
 
 pub use crate::metrics::catalog::labels::{
-    Attempt, AuthFailure, BreakerState, CallOutcome, DisconnectStage, Endpoint, Format, HttpMethod,
-    HttpOutcome, Phase, Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, TokenKind,
-    Tokens, UsageSource,
+    Attempt, AuthFailure, BreakerState, CallOutcome, DisconnectStage, Format, HttpMethod, HttpOutcome, Phase,
+    Rejection, RetryReason, StatusType, Stream, StreamOutcome, Surface, UsageSource,
 };
 pub use crate::metrics::catalog::reference::reference;
 pub use crate::metrics::observers::dispatch::{

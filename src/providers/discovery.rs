@@ -7,7 +7,8 @@ use anyhow::{Context as _, anyhow, ensure};
 use serde::Deserialize;
 
 use super::{Egress, LONGEST_MODEL, Providers, Upstream};
-use crate::metrics::{Endpoint, Metrics};
+use crate::api::Endpoint;
+use crate::metrics::Metrics;
 use crate::tls;
 
 const EVERY: Duration = Duration::from_secs(3600);

@@ -4,7 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use crate::metrics::Endpoint;
+use crate::api::Endpoint;
 use crate::providers::Upstream;
 
 /// Identifies a request in the response, the log and upstream.

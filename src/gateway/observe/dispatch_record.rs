@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use super::clock;
 use super::record::RequestRecord;
+use crate::api::Tokens;
 use crate::gateway::request::targets::ModelTarget;
 use crate::metrics::{
     self, Attempt, Attempts, DispatchFacts, Ending, InFlightDispatch, ModelRouteMetrics, RetryReason,
-    StreamFacts, StreamOutcome, Tokens, UsageSource,
+    StreamFacts, StreamOutcome, UsageSource,
 };
 
 /// One dispatch. Where nothing says how it ended, the client disconnected.

@@ -7,10 +7,10 @@ use http::HeaderValue;
 use super::failure::Failure;
 use super::record::RequestRecord;
 use super::refusal_lines::REFUSAL_LINES;
-use crate::api::usage;
+use crate::api::{Endpoint, usage};
 use crate::config::LogRequests;
+use crate::metrics::CLIENT_CLOSED_REQUEST;
 use crate::metrics::catalog::labels::Label;
-use crate::metrics::{CLIENT_CLOSED_REQUEST, Endpoint};
 
 /// The request log, as far as one request gets a line.
 #[derive(Debug)]

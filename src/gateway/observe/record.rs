@@ -13,6 +13,7 @@ use super::dispatch_record::DispatchRecord;
 use super::failure::Failure;
 use super::log::RequestLog;
 use super::stream_error::Break;
+use crate::api::{Endpoint, Tokens};
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::request::targets::ModelTarget;
@@ -20,8 +21,8 @@ use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::lifecycle::InFlight;
 use crate::gateway::state::worker::{Caller, WorkerState};
 use crate::metrics::{
-    self, CallFacts, CallOutcome, Endpoint, HttpMethod, HttpOutcome, Mark, Marks, ModelMetrics,
-    ModelRouteMetrics, RequestFacts, Tokens, WorkerMetrics, nanos_between,
+    self, CallFacts, CallOutcome, HttpMethod, HttpOutcome, Mark, Marks, ModelMetrics, ModelRouteMetrics,
+    RequestFacts, WorkerMetrics, nanos_between,
 };
 
 /// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to

@@ -7,10 +7,11 @@ use http::{HeaderValue, Request};
 
 use super::clock;
 use super::record::RequestRecord;
+use crate::api::{Endpoint, Tokens};
 use crate::config::{self, Environment, Sources};
 use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
-use crate::metrics::{CallOutcome, Endpoint, HttpOutcome, StreamOutcome, Tokens, UsageSource};
+use crate::metrics::{CallOutcome, HttpOutcome, StreamOutcome, UsageSource};
 use crate::providers::Client;
 
 fn worker(metrics: &str, log: &str) -> WorkerState {

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::tap::Tap;
-use crate::api::Finder;
 use crate::api::usage::{Declaration, Usage};
+use crate::api::{Endpoint, Finder};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::observe::stream_error::Break;
-use crate::metrics::{Endpoint, StreamOutcome, UsageSource};
+use crate::metrics::{StreamOutcome, UsageSource};
 
 /// Form of a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

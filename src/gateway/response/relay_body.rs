@@ -17,11 +17,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::body_reader::{BodyReader, End, Form};
 use super::decode::{BodyError, DecodedBody};
 use super::read_timeout::ReadTimeout;
+use crate::api::Endpoint;
 use crate::api::usage::Declaration;
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::observe::stream_error::Break;
 use crate::gateway::request::targets::ModelTarget;
-use crate::metrics::{Endpoint, HttpOutcome, StreamOutcome};
+use crate::metrics::{HttpOutcome, StreamOutcome};
 use crate::panics;
 
 /// A body that was read in part.

@@ -9,13 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::lifecycle::Lifecycle;
 use super::limits::Limits;
 use super::renders::Renders;
+use crate::api::TokenKind;
 use crate::config::{Config, Provider};
 use crate::gateway::http::auth::Access;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::request::targets::{ModelTarget, Targets};
-use crate::metrics::{
-    CallerMetrics, Listing, Metrics, ModelMetrics, Pricing, TokenKind, TokenPrices, WorkerMetrics,
-};
+use crate::metrics::{CallerMetrics, Listing, Metrics, ModelMetrics, Pricing, TokenPrices, WorkerMetrics};
 use crate::providers::{Client, Egress, LONGEST_MODEL, Providers, Target, Unresolved, Upstream};
 
 /// State of all workers, for as long as its configuration is in force.

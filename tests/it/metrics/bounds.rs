@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use aurora::api::{Endpoint, TokenKind, Tokens};
 use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Attempts, Build, Configured, DispatchFacts, Ending, Endpoint, Format, Listing, Live, Metrics, Pricing,
-    Setup, TokenKind, Tokens, UsageSource, WorkerMetrics,
+    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup,
+    UsageSource, WorkerMetrics,
 };
 
 const WORKERS: usize = 2;

@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use aurora::api::Endpoint;
 use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::parser;
 use aurora::metrics::{
-    Attempt, AuthFailure, CallOutcome, Endpoint, Rejection, RetryReason, StreamOutcome, UsageSource,
+    Attempt, AuthFailure, CallOutcome, Rejection, RetryReason, StreamOutcome, UsageSource,
 };
 use aurora::version::{REVISION, RUSTC, VERSION};
 

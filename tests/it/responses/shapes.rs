@@ -1,8 +1,8 @@
 //! Responses in the shapes of the providers, written from their public documentation and replayed in every chunking:
 //! what the client gets is what the upstream sent, and the tokens are those that it declared.
 
+use aurora::api::{Endpoint, TokenKind, Tokens};
 use aurora::gateway::response::tap::Tap;
-use aurora::metrics::{Endpoint, TokenKind, Tokens};
 use bytes::Bytes;
 use serde_json::Value;
 

@@ -20,7 +20,7 @@
 //! | `gateway/server/accept.rs` | `accept`, `take_in` | a connection is accepted, within its limits |
 //! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it |
 //! | `gateway/server/deadlines.rs` | `poll_read` | its socket, with the deadlines of the client |
-//! | `gateway/handlers/routes.rs` | `router` | the route is found |
+//! | `gateway/request/router.rs` | `plain`, `matching` | the route is found |
 //! | `gateway/handlers/serve.rs` | `serve`, `admit`, `handle`, `enter` | head and credential are checked, the record begins, a place in flight is taken |
 //! | `gateway/handlers/model_call.rs` | `call`, `body` | the body is read and parsed, the targets are found |
 //! | `gateway/http/body.rs` | `read` | the body arrives, within its limits |
@@ -33,7 +33,7 @@
 //! | `gateway/dispatch/classify.rs` | `of`, `of_success`, `of_error_status`, `of_fault` | the outcome is classified: retry, fallback, breaker, attempt, ending |
 //! | `gateway/dispatch/upstream_response.rs` | `into_response` | the response to the client |
 //! | `gateway/handlers/serve.rs` | `respond` | its status is decided; the record moves into its body |
-//! | `gateway/response/recorded_body.rs` | `wrap`, `poll_frame` | hyper polls the body |
+//! | `gateway/response/recorded_body.rs` | `new`, `poll_frame` | hyper polls the body |
 //! | `gateway/response/relay_body.rs` | `poll_bytes`, `poll_upstream`, `pass` | bytes of the upstream go on, within its timeout |
 //! | `gateway/response/body_reader.rs` | `read`, `note_stream` | the tap reads them on the side: events, first token, usage |
 //! | `gateway/observe/record.rs` | `first_token` | the time of the first token is taken |

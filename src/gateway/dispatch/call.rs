@@ -36,7 +36,8 @@ pub(crate) async fn dispatch(
     let mut falls_back = false;
     while let Some((target, request)) = next.take() {
         record.begin_dispatch(target, targets.model_route_metrics());
-        let call = Call { worker, target, operation, deadline: Deadline::new(worker, operation.stream) };
+        let deadline = Deadline::new(worker, operation.stream, record.connection());
+        let call = Call { worker, target, operation, deadline };
         let Dispatched { outcome, class, retries } = call.run(request, record).await;
         if class.falls_back {
             next = addressable(&mut in_turn, operation);
@@ -79,7 +80,7 @@ pub(super) struct Call<'a> {
     pub(super) worker: &'a WorkerState,
     pub(super) target: &'a Arc<ModelTarget>,
     pub(super) operation: &'a Operation,
-    pub(super) deadline: Deadline<'a>,
+    pub(super) deadline: Deadline,
 }
 
 /// A dispatch that is over, but for the relay of its response.

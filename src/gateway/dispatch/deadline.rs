@@ -1,20 +1,25 @@
 //! Deadline of a provider: a point in time, and no later than the end of the process.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use crate::gateway::http::error::{Fault, GatewayError};
+use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::worker::WorkerState;
 
 /// The time that one dispatch may take until its response can be relayed, retries included.
-pub(crate) struct Deadline<'a> {
+pub(crate) struct Deadline {
     pub(crate) begun: Instant,
     pub(crate) at: Instant,
     limit: Duration,
     waited_for: &'static str,
-    cut: &'a CancellationToken,
+    /// The client's connection, in whose task the waits are: it wakes them at the deadline and at the end of the process.
+    connection: Arc<ConnectionState>,
 }
 
 /// Reason for giving up the wait for a provider.
@@ -23,21 +28,33 @@ pub(crate) enum GivenUp {
     ShuttingDown,
 }
 
-impl<'a> Deadline<'a> {
-    pub(crate) fn new(worker: &'a WorkerState, stream: bool) -> Self {
+impl Deadline {
+    pub(crate) fn new(worker: &WorkerState, stream: bool, connection: &Arc<ConnectionState>) -> Self {
         let http = &worker.app.config.http;
         let (limit, waited_for) =
             if stream { (http.stream_first_event, "first event") } else { (http.timeout, "response") };
         let begun = Instant::now();
-        Self { begun, at: begun + limit, limit, waited_for, cut: &worker.cut }
+        Self { begun, at: begun + limit, limit, waited_for, connection: Arc::clone(connection) }
     }
 
+    /// Waits within the deadline, without a timer and a waiter of its own for each wait: the connection has one timer,
+    /// which most requests only postpone.
     pub(crate) async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, GivenUp> {
-        tokio::select! {
-            biased;
-            result = timeout_at(self.at, wait) => result.map_err(|_| GivenUp::TooLate),
-            () = self.cut.cancelled() => Err(GivenUp::ShuttingDown),
-        }
+        let mut wait = pin!(wait);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = wait.as_mut().poll(cx) {
+                return Poll::Ready(Ok(result));
+            }
+            if Instant::now() >= self.at {
+                return Poll::Ready(Err(GivenUp::TooLate));
+            }
+            if self.connection.is_closing() {
+                return Poll::Ready(Err(GivenUp::ShuttingDown));
+            }
+            self.connection.wake_at(self.at);
+            Poll::Pending
+        })
+        .await
     }
 
     /// The error of a wait for this provider that was given up.

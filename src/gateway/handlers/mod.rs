@@ -1,5 +1,6 @@
 //! The route table and one file for each kind of request.
 
+pub(crate) mod client_body;
 mod gemini;
 pub(crate) mod metrics;
 mod model_call;
@@ -7,4 +8,4 @@ mod models;
 mod passthrough;
 mod resources;
 pub(crate) mod routes;
-mod serve;
+pub(crate) mod serve;

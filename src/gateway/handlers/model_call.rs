@@ -1,12 +1,11 @@
 //! A model call from its body to its response.
 
-use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Path};
 use bytes::Bytes;
 use http::header::HeaderValue;
-use http::request::{Parts, Request};
+use http::request::Parts;
 
-use super::routes::Prefix;
+use super::client_body::ClientBody;
 use crate::api::Endpoint;
 use crate::gateway::dispatch::call::dispatch;
 use crate::gateway::http::body_memory::Reservation;
@@ -14,6 +13,7 @@ use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{body, headers};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
+use crate::gateway::request::router::Prefix;
 use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 
@@ -22,7 +22,10 @@ pub(crate) struct Received {
     prefix: Prefix,
     pub(crate) head: Parts,
     pub(crate) request_id: HeaderValue,
-    pub(crate) body: Body,
+    /// `None` once it is read.
+    body: Option<ClientBody>,
+    /// Its connection is beyond the cap: only pages about the gateway are served on it.
+    pub(crate) beyond_cap: bool,
 }
 
 /// Relays one call: reads its body, finds its targets, carries it out. `named` is the model where the path names it.
@@ -43,9 +46,12 @@ pub(crate) async fn call(
 }
 
 impl Received {
-    pub(crate) fn new(prefix: Prefix, request: Request<Body>, request_id: &HeaderValue) -> Self {
-        let (head, body) = request.into_parts();
-        Self { prefix, head, request_id: request_id.clone(), body }
+    pub(crate) fn new(
+        (prefix, beyond_cap): (Prefix, bool),
+        (head, body): (Parts, ClientBody),
+        request_id: &HeaderValue,
+    ) -> Self {
+        Self { prefix, head, request_id: request_id.clone(), body: Some(body), beyond_cap }
     }
 
     /// Model and endpoint that the path of a deployment names.
@@ -98,7 +104,7 @@ impl Received {
         record: &mut RequestRecord,
     ) -> Result<Bytes, GatewayError> {
         let server = &worker.app.config.server;
-        let body = std::mem::take(&mut self.body);
+        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
         record.body_awaited();
         let limits = (server.body_size_limit, server.timeouts.body);
         let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);

@@ -7,7 +7,6 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::gemini::{self, ModelCall};
 use super::model_call::Received;
-use super::routes::Prefix;
 use crate::api::endpoint::Content;
 use crate::api::usage::Declaration;
 use crate::api::{Endpoint, paths};
@@ -17,6 +16,7 @@ use crate::gateway::http::{headers, path};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::json::Peek;
 use crate::gateway::request::operation::{OperationKind, Payload, parsed};
+use crate::gateway::request::router::Prefix;
 use crate::gateway::request::targets::unknown_provider;
 use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;

@@ -1,15 +1,13 @@
 //! Every route with its methods and its lock, and the routers made of them.
 
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use axum::Router;
-use axum::routing::{MethodRouter, any};
 use http::Method;
 
-use super::serve::serve;
+use crate::api::Endpoint;
 use crate::api::endpoint::{Body, Content};
-use crate::api::{Endpoint, paths};
+use crate::gateway::request::router::{Prefix, Routed, Router};
 use crate::gateway::state::worker::WorkerState;
 
 /// Credential that a route requires.
@@ -41,40 +39,6 @@ pub(crate) enum Page {
     Ready,
     /// The exposition, at the configured path.
     Metrics,
-}
-
-/// Beginning of a route's path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Prefix {
-    /// OpenAI's API.
-    OpenAi,
-    /// The same as Azure has it, without a date.
-    AzureUndated,
-    /// The same as Azure has it, with a date in `api-version`.
-    AzureDated,
-    /// Azure's deployments.
-    AzureDeployments,
-    /// A provider by its name.
-    Passthrough,
-    /// Anything else.
-    None,
-}
-
-impl Prefix {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => paths::API,
-            Self::AzureUndated => "/openai/v1",
-            Self::AzureDated => paths::AZURE,
-            Self::AzureDeployments => "/openai/deployments/",
-            Self::Passthrough => "/p/",
-            Self::None => "",
-        }
-    }
-
-    pub(crate) const fn is_azure(self) -> bool {
-        matches!(self, Self::AzureUndated | Self::AzureDated | Self::AzureDeployments)
-    }
 }
 
 /// Kind of a request that has a record.
@@ -144,6 +108,8 @@ impl Route {
 
 /// Index of the row of unmatched paths.
 pub(crate) const UNMATCHED: usize = 0;
+/// The route of unmatched paths.
+pub(crate) const UNMATCHED_ROUTE: Routed = Routed { index: UNMATCHED, prefix: Prefix::None };
 /// Index of the row of the metrics endpoint.
 const METRICS: usize = 1;
 /// Methods that pass through.
@@ -218,66 +184,35 @@ pub(crate) fn templates(metrics_path: &str) -> Vec<&str> {
 }
 
 /// The router of one worker. With metrics disabled it has no metrics route.
-pub(crate) fn router(worker: &Arc<WorkerState>) -> Router {
+pub(crate) fn router(worker: &WorkerState) -> Router {
     let config = &worker.app.config;
     let base = &config.server.base_path;
-    let mut router = Router::new();
+    let mut router = Router::new(UNMATCHED_ROUTE);
     for (index, route) in ROUTES.iter().enumerate().skip(METRICS + 1) {
         for prefix in route.prefixes() {
             let path = format!("{base}{}{}", prefix.as_str(), route.path);
-            router = router.route(&path, methods(worker, index, *prefix));
+            router = router.add(&path, Routed { index, prefix: *prefix });
         }
     }
     if worker.metrics.is_some() && config.metrics.listen.is_none() {
         router = with_metrics(router, worker);
     }
-    with_fallback(router, worker)
-}
-
-/// The router of the metrics' own listener: the endpoint and health, without the base path.
-pub(crate) fn metrics_router(worker: &Arc<WorkerState>) -> Router {
-    let mut router = Router::new();
-    for (index, route) in ROUTES.iter().enumerate() {
-        if matches!(route.action, Action::Page(Page::Health | Page::Ready)) {
-            router = router.route(&route.path, methods(worker, index, Prefix::None));
-        }
-    }
-    with_fallback(with_metrics(router, worker), worker)
-}
-
-fn with_metrics(mut router: Router, worker: &Arc<WorkerState>) -> Router {
-    let path = worker.app.config.metrics_path();
-    for path in [format!("{path}/"), path] {
-        router = router.route(&path, methods(worker, METRICS, Prefix::None));
-    }
     router
 }
 
-fn with_fallback(router: Router, worker: &Arc<WorkerState>) -> Router {
-    let worker = Arc::clone(worker);
-    let unmatched = Routed::new(UNMATCHED, Prefix::None);
-    router.fallback(move |request| serve(Arc::clone(&worker), unmatched, request))
-}
-
-/// Every method, so that the response to a wrong one is ours.
-fn methods(worker: &Arc<WorkerState>, index: usize, prefix: Prefix) -> MethodRouter {
-    let worker = Arc::clone(worker);
-    let routed = Routed::new(index, prefix);
-    any(move |request| serve(Arc::clone(&worker), routed, request))
-}
-
-/// The route of a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Routed {
-    /// Its place in the table, as metrics count it.
-    pub(crate) index: usize,
-    pub(crate) route: &'static Route,
-    /// The prefix under which it was found.
-    pub(crate) prefix: Prefix,
-}
-
-impl Routed {
-    fn new(index: usize, prefix: Prefix) -> Self {
-        Self { index, route: &ROUTES[index], prefix }
+/// The router of the metrics' own listener: the endpoint and health, without the base path.
+pub(crate) fn metrics_router(worker: &WorkerState) -> Router {
+    let mut router = Router::new(UNMATCHED_ROUTE);
+    for (index, route) in ROUTES.iter().enumerate() {
+        if matches!(route.action, Action::Page(Page::Health | Page::Ready)) {
+            router = router.add(&route.path, Routed { index, prefix: Prefix::None });
+        }
     }
+    with_metrics(router, worker)
+}
+
+fn with_metrics(router: Router, worker: &WorkerState) -> Router {
+    let path = worker.app.config.metrics_path();
+    let routed = Routed { index: METRICS, prefix: Prefix::None };
+    router.add(&format!("{path}/"), routed).add(&path, routed)
 }

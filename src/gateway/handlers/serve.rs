@@ -1,16 +1,17 @@
 //! One request from its head to its response.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
-use axum::body::Body;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_LENGTH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body::Body as _;
 
+use super::client_body::ClientBody;
 use super::model_call::Received;
-use super::routes::{Action, Lock, Page, RequestKind, Route, Routed};
+use super::routes::{Action, Lock, Page, ROUTES, RequestKind, Route, UNMATCHED_ROUTE};
 use super::{metrics, model_call, models, passthrough, resources};
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
@@ -18,35 +19,43 @@ use crate::gateway::http::{cross_site, framing, headers};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::response::client_response::Response;
 use crate::gateway::response::recorded_body::{RecordedBody, ResponseBody};
-use crate::gateway::state::lifecycle::BeyondCap;
+use crate::gateway::state::listener_state::ActiveWorker;
 use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{Ending, Surface};
 use crate::panics;
 
-/// Serves a request: checks its head, records it unless it is for a page about the gateway, handles it.
+/// Serves a request: finds its route, checks its head, records it unless it is for a page about the gateway, handles it.
 pub(crate) async fn serve(
-    worker: Arc<WorkerState>,
-    routed: Routed,
-    request: Request<Body>,
-) -> http::Response<Body> {
-    let Routed { index, route, prefix } = routed;
-    let request_id = headers::request_id(request.headers());
-    let admitted = admit(&worker, route, &request);
+    active: &ActiveWorker,
+    request: Request<ClientBody>,
+    beyond_cap: bool,
+) -> http::Response<RecordedBody> {
+    let worker = &active.worker;
+    let (mut head, body) = request.into_parts();
+    let routed = match active.router.plain(head.uri.path()) {
+        Some(routed) => routed,
+        None => Box::pin(active.router.matching(&mut head)).await.unwrap_or(UNMATCHED_ROUTE),
+    };
+    let route = &ROUTES[routed.index];
+    let is_head = head.method == Method::HEAD;
+    let request_id = headers::request_id(&head.headers);
+    let admitted = admit(worker, route, &head);
     let kind = match (route.action, &admitted) {
         (Action::Page(page), Ok(_)) => {
-            let page = render(&worker, page, request.headers()).await;
-            return respond(page, RequestRecord::off(), request_id);
+            let page = Box::pin(render(worker, page, &head.headers)).await;
+            return respond(page, None, request_id, is_head);
         }
         // What is refused is no page.
         (Action::Page(_), Err(_)) => RequestKind::Unmatched,
         (Action::Request(kind), _) => kind,
     };
-    let mut record = RequestRecord::start(&worker, (index, &route.template), &request, &request_id);
+    let template = (routed.index, &*route.template);
+    let mut record = RequestRecord::start(worker, body.connection(), template, &head.method, &request_id);
     let outcome = match admitted {
         Err(refusal) => Err(refusal),
         Ok(caller) => {
-            let handled =
-                handle(&worker, kind, Received::new(prefix, request, &request_id), caller, &mut record);
+            let received = Received::new((routed.prefix, beyond_cap), (head, body), &request_id);
+            let handled = handle(worker, kind, received, caller, &mut record);
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             if handled.is_err() {
                 record.end_dispatch(Ending::Panicked);
@@ -55,22 +64,18 @@ pub(crate) async fn serve(
         }
     };
     match outcome {
-        Ok(response) => respond(response, record, request_id),
+        Ok(response) => respond(response, Some(record), request_id, is_head),
         Err(refusal) => {
-            let record = refused(&worker, &refusal, record);
-            respond(route.refusal(refusal), record, request_id)
+            let record = refused(worker, &refusal, record);
+            respond(route.refusal(refusal), record, request_id, is_head)
         }
     }
 }
 
 /// Checks the head of a request: its host, its transfer coding, its method, its credential.
-fn admit(
-    worker: &WorkerState,
-    route: &Route,
-    request: &Request<Body>,
-) -> Result<Option<CallerIndex>, GatewayError> {
-    framing::check(request)?;
-    if !route.takes(request.method()) {
+fn admit(worker: &WorkerState, route: &Route, head: &Parts) -> Result<Option<CallerIndex>, GatewayError> {
+    framing::check(head)?;
+    if !route.takes(&head.method) {
         return Err(GatewayError::method_not_allowed(route.allow));
     }
     let surface = match route.lock {
@@ -81,10 +86,10 @@ fn admit(
     if worker.app.access.is_open(surface) {
         let config = &worker.app.config;
         let host = if surface == Surface::Metrics { config.metrics_address().0 } else { &config.server.host };
-        cross_site::check(request, host)?;
+        cross_site::check(head, host)?;
         return Ok(None);
     }
-    match worker.app.access.check(surface, request.headers()) {
+    match worker.app.access.check(surface, &head.headers) {
         Ok(caller) => Ok(caller),
         Err(refusal) => {
             if let Some(metrics) = &worker.metrics {
@@ -119,33 +124,33 @@ async fn handle(
     match kind {
         RequestKind::Unmatched => not_draining(worker).and(Err(GatewayError::NO_SUCH_ROUTE)),
         RequestKind::ListModels => {
-            enter(worker, &received.head, caller, record)?;
+            enter(worker, &received, caller, record)?;
             Ok(models::list(worker))
         }
         RequestKind::ShowModel => {
-            enter(worker, &received.head, caller, record)?;
+            enter(worker, &received, caller, record)?;
             models::show(worker, received.head).await
         }
         RequestKind::ModelCall(endpoint) => {
             record.model_call(endpoint);
-            enter(worker, &received.head, caller, record)?;
+            enter(worker, &received, caller, record)?;
             model_call::call(worker, endpoint, None, received, record).await
         }
         RequestKind::Deployment => {
             let (model, endpoint) = received.deployment(worker).await?;
             record.model_call(endpoint);
-            enter(worker, &received.head, caller, record)?;
+            enter(worker, &received, caller, record)?;
             model_call::call(worker, endpoint, Some(model), received, record).await
         }
         RequestKind::Stored(endpoint, content) => {
             record.model_call(endpoint);
-            enter(worker, &received.head, caller, record)?;
+            enter(worker, &received, caller, record)?;
             resources::call(worker, endpoint, content, received, record).await
         }
         RequestKind::Passthrough => {
             let endpoint = passthrough::endpoint(worker, &received.head.method, &received.head.uri);
             record.model_call(endpoint);
-            enter(worker, &received.head, caller, record)?;
+            enter(worker, &received, caller, record)?;
             passthrough::call(worker, endpoint, received, record).await
         }
     }
@@ -154,7 +159,7 @@ async fn handle(
 /// Records the caller and takes a place in flight; refused while the gateway stops or is full.
 fn enter(
     worker: &WorkerState,
-    head: &Parts,
+    received: &Received,
     caller: Option<CallerIndex>,
     record: &mut RequestRecord,
 ) -> Result<(), GatewayError> {
@@ -162,12 +167,12 @@ fn enter(
         record.caller(worker, caller);
     }
     not_draining(worker)?;
-    if head.extensions.get::<BeyondCap>().is_some() {
+    if received.beyond_cap {
         return Err(GatewayError::TOO_MANY_CONNECTIONS);
     }
     let in_flight = worker.app.lifecycle.enter(worker.app.limits.in_flight);
     record.hold(in_flight.ok_or(GatewayError::OVERLOADED)?);
-    panics::point("handler", head.uri.path().as_bytes());
+    panics::point("handler", received.head.uri.path().as_bytes());
     Ok(())
 }
 
@@ -176,12 +181,16 @@ fn not_draining(worker: &WorkerState) -> Result<(), GatewayError> {
 }
 
 /// Records a refusal. A record that is dropped without a response says by itself that its client disconnected.
-fn refused(worker: &WorkerState, refusal: &GatewayError, mut record: RequestRecord) -> RequestRecord {
+fn refused(
+    worker: &WorkerState,
+    refusal: &GatewayError,
+    mut record: Box<RequestRecord>,
+) -> Option<Box<RequestRecord>> {
     record.refused(refusal);
     if let (Some(metrics), Some(reason)) = (&worker.metrics, refusal.rejection()) {
         metrics.process().rejected(reason);
     }
-    if matches!(refusal, GatewayError::ClientDisconnected) { RequestRecord::off() } else { record }
+    (!matches!(refusal, GatewayError::ClientDisconnected)).then_some(record)
 }
 
 impl Route {
@@ -196,16 +205,31 @@ impl Route {
     }
 }
 
-fn respond(response: Response, mut record: RequestRecord, request_id: HeaderValue) -> http::Response<Body> {
+fn respond(
+    response: Response,
+    mut record: Option<Box<RequestRecord>>,
+    request_id: HeaderValue,
+    is_head: bool,
+) -> http::Response<RecordedBody> {
     let Response { status, headers, body, outcome } = response;
-    record.responded(status.as_u16(), outcome);
-    // The place in flight is not held while an unread body is waited for.
-    if matches!(body, ResponseBody::Full(_)) {
-        record.release();
+    if let Some(record) = &mut record {
+        record.responded(status.as_u16(), outcome);
+        // The place in flight is not held while an unread body is waited for.
+        if matches!(body, ResponseBody::Full(_)) {
+            record.release();
+        }
     }
-    let mut response = http::Response::new(RecordedBody::wrap(body, record));
+    let mut response = http::Response::new(RecordedBody::new(body, record));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.headers_mut().insert(headers::REQUEST_ID, request_id);
-    response
+    if is_head { without_body(response) } else { response }
+}
+
+/// The response to HEAD: the size of the body, where it is known, instead of the body.
+fn without_body(mut response: http::Response<RecordedBody>) -> http::Response<RecordedBody> {
+    if let Some(size) = response.body().size_hint().exact() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(size.into());
+    }
+    response.map(|_| RecordedBody::new(ResponseBody::Full(Bytes::new()), None))
 }

@@ -1,15 +1,17 @@
 //! Reads a request's body: bounded in size and time.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use super::body_memory::Reservation;
@@ -24,7 +26,7 @@ const UNCOUNTED: usize = 16 << 10;
 /// The whole body, or the refusal that names the limit.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
     (size_limit, time_limit): (usize, Duration),
     memory: Reservation,
 ) -> Result<Bytes, GatewayError> {
@@ -34,7 +36,12 @@ pub(crate) async fn read(
         Some(Ok(length)) if length <= size_limit => length,
         Some(_) => return Err(too_large(size_limit)),
     };
-    match tokio::time::timeout(time_limit, collect(body, largest, size_limit, memory)).await {
+    let mut collected = pin!(collect(body, largest, size_limit, memory));
+    // Most bodies came with their head, and need no timer.
+    if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(collected.as_mut().poll(cx))).await {
+        return body;
+    }
+    match tokio::time::timeout(time_limit, collected).await {
         Ok(body) => body,
         Err(_) => {
             let message = format!("The body was not complete within {time_limit:?} (server.timeouts.body).");
@@ -45,7 +52,7 @@ pub(crate) async fn read(
 
 /// `largest` is the declared length, or the limit where none is declared.
 async fn collect(
-    mut body: Body,
+    mut body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
     largest: usize,
     size_limit: usize,
     mut memory: Reservation,
@@ -101,7 +108,7 @@ pub(crate) fn encoded() -> GatewayError {
 }
 
 /// Chunks that are none are the request's fault; without them the connection broke.
-fn unreadable(error: &axum::Error) -> GatewayError {
+fn unreadable(error: &hyper::Error) -> GatewayError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(active) = cause {
         let kind = active.downcast_ref::<io::Error>().map(io::Error::kind);

@@ -2,17 +2,17 @@
 //! request for two different ones: `Host` (RFC 9112, 3.2), exactly one in HTTP/1.1, and the transfer codings (6.1), none
 //! or `chunked` once.
 
-use axum::body::Body;
 use http::header::{HOST, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::error::GatewayError;
 
 /// Refuses a request with an ambiguous host or transfer coding.
-pub(crate) fn check(request: &Request<Body>) -> Result<(), GatewayError> {
-    check_host(request)?;
-    if !has_plain_body(request.headers()) {
+pub(crate) fn check(head: &Parts) -> Result<(), GatewayError> {
+    check_host(head)?;
+    if !has_plain_body(&head.headers) {
         return refuse(
             "Transfer-Encoding must be `chunked`, once, or left out.",
             "invalid_transfer_encoding",
@@ -32,17 +32,17 @@ pub(crate) fn has_plain_body(headers: &HeaderMap) -> bool {
 }
 
 /// Refuses a host that is missing, repeated, malformed, or another one than the target's.
-fn check_host(request: &Request<Body>) -> Result<(), GatewayError> {
-    let mut hosts = request.headers().get_all(HOST).iter();
+fn check_host(head: &Parts) -> Result<(), GatewayError> {
+    let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) if request.version() <= Version::HTTP_10 => Ok(()),
+        (None, _) if head.version <= Version::HTTP_10 => Ok(()),
         (None, _) => refuse("The Host header is missing; HTTP/1.1 requires one.", "missing_host"),
         (Some(_), Some(_)) => refuse("Duplicate Host header; send it once.", "duplicate_host"),
-        (Some(host), None) => check_value(request, host),
+        (Some(host), None) => check_value(head, host),
     }
 }
 
-fn check_value(request: &Request<Body>, host: &HeaderValue) -> Result<(), GatewayError> {
+fn check_value(head: &Parts, host: &HeaderValue) -> Result<(), GatewayError> {
     if host.is_empty() {
         return Ok(());
     }
@@ -50,8 +50,8 @@ fn check_value(request: &Request<Body>, host: &HeaderValue) -> Result<(), Gatewa
         Ok(host) if !host.as_str().contains('@') => host,
         _ => return refuse("The Host header is not a host with an optional port.", "invalid_host"),
     };
-    match request.uri().authority() {
-        Some(target) if request.method() != Method::CONNECT && !is_same(target, &host) => {
+    match head.uri.authority() {
+        Some(target) if head.method != Method::CONNECT && !is_same(target, &host) => {
             refuse("The Host header differs from the host of the request target.", "host_mismatch")
         }
         _ => Ok(()),

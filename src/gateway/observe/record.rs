@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method};
 
 use super::clock;
 use super::dispatch_record::DispatchRecord;
@@ -67,43 +66,28 @@ pub(crate) struct RequestRecord {
     /// Boxed, since it is rare. Only for the log.
     pub(super) failure: Option<Box<Failure>>,
     in_flight: Option<InFlight>,
-    /// The connection that sends the response.
-    connection: Option<Arc<ConnectionState>>,
+    connection: Arc<ConnectionState>,
 }
 
 impl RequestRecord {
-    /// A request whose head arrived. `route` is its index in the route table, and its path there.
+    /// A request whose head arrived on a connection. `route` is its index in the route table, and its path there. Boxed,
+    /// since it goes from the handler to the response and from there to the connection.
     pub(crate) fn start(
         worker: &WorkerState,
-        route: (usize, &'static str),
-        request: &Request<Body>,
-        request_id: &HeaderValue,
-    ) -> Self {
-        let log = RequestLog::new(worker.app.config.log.requests, request_id);
-        let method = HttpMethod::of(request.method().as_str());
-        let connection = request.extensions().get().cloned();
-        Self::new(worker.metrics.clone(), log, route, method, connection)
-    }
-
-    /// A request that is not recorded: a health check or an authorised scrape.
-    pub(crate) fn off() -> Self {
-        Self::new(None, None, (0, ""), HttpMethod::Other, None)
-    }
-
-    fn new(
-        metrics: Option<WorkerMetrics>,
-        log: Option<RequestLog>,
+        connection: &Arc<ConnectionState>,
         (route, template): (usize, &'static str),
-        method: HttpMethod,
-        connection: Option<Arc<ConnectionState>>,
-    ) -> Self {
-        Self {
+        method: &Method,
+        request_id: &HeaderValue,
+    ) -> Box<Self> {
+        let log = RequestLog::new(worker.app.config.log.requests, request_id);
+        let metrics = worker.metrics.clone();
+        Box::new(Self {
             started: (metrics.is_some() || log.is_some()).then(clock::now),
             metrics,
             log,
             route,
             template,
-            method,
+            method: HttpMethod::of(method.as_str()),
             caller: None,
             endpoint: None,
             stream: false,
@@ -121,8 +105,13 @@ impl RequestRecord {
             sent: 0,
             failure: None,
             in_flight: None,
-            connection,
-        }
+            connection: Arc::clone(connection),
+        })
+    }
+
+    /// The connection that sends the response.
+    pub(crate) fn connection(&self) -> &Arc<ConnectionState> {
+        &self.connection
     }
 
     /// Time since the head, where phases are measured.
@@ -239,16 +228,14 @@ impl RequestRecord {
 
     /// Hands the record to the connection: the response ended well for hyper, and counts so once the kernel has accepted
     /// its last byte.
-    pub(crate) fn finish_when_sent(mut self) {
-        self.record_dispatch();
-        if let Some(connection) = self.connection.take() {
-            connection.keep_unsent(self);
-        }
+    pub(crate) fn finish_when_sent(mut record: Box<Self>) {
+        record.record_dispatch();
+        Arc::clone(&record.connection).keep_unsent(record);
     }
 
     /// Returns true if the client does not read what is written.
     pub(crate) fn is_write_blocked(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.is_write_blocked())
+        self.connection.is_write_blocked()
     }
 
     /// The last byte was given to hyper, or will never be.

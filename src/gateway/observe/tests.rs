@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method};
 
 use super::clock;
 use super::record::RequestRecord;
 use crate::api::{Endpoint, Tokens};
 use crate::config::{self, Environment, Sources};
+use crate::gateway::state::connections::Connections;
 use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
 use crate::metrics::{CallOutcome, HttpOutcome, StreamOutcome, UsageSource};
@@ -33,9 +33,10 @@ fn reads(metrics: &str, log: &str) -> u32 {
     let worker = worker(metrics, log);
     let targets = worker.targets("openai/gpt-4o").expect("a target");
     let before = clock::READS.get();
-    let request = Request::post("/v1/chat/completions").body(Body::empty()).expect("a request");
     let id = HeaderValue::from_static("r");
-    let mut record = RequestRecord::start(&worker, (1, "/v1/chat/completions"), &request, &id);
+    let connection = Arc::<Connections>::default().register();
+    let route = (1, "/v1/chat/completions");
+    let mut record = RequestRecord::start(&worker, &connection.state, route, &Method::POST, &id);
     record.model_call(Endpoint::ChatCompletions);
     record.body_awaited();
     record.body_read();
@@ -54,7 +55,8 @@ fn reads(metrics: &str, log: &str) -> u32 {
     record.used(Tokens::default(), UsageSource::Native, Some(3));
     record.body_ended(StreamOutcome::Completed);
     record.ended(HttpOutcome::Ok);
-    record.finish_when_sent();
+    RequestRecord::finish_when_sent(record);
+    connection.state.sent();
     clock::READS.get() - before
 }
 

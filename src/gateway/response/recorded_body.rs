@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
@@ -25,30 +24,30 @@ pub(crate) enum ResponseBody {
 #[derive(Debug)]
 pub(crate) struct RecordedBody {
     body: ResponseBody,
-    record: RequestRecord,
+    /// `None` where nothing is recorded, and once it is handed to the connection.
+    record: Option<Box<RequestRecord>>,
     /// Its end, once it has come.
     outcome: Option<HttpOutcome>,
 }
 
 impl RecordedBody {
-    pub(crate) fn wrap(body: ResponseBody, record: RequestRecord) -> Body {
+    pub(crate) fn new(body: ResponseBody, record: Option<Box<RequestRecord>>) -> Self {
         let is_empty = matches!(&body, ResponseBody::Full(bytes) if bytes.is_empty());
         let mut recorded = Self { body, record, outcome: None };
         if is_empty {
-            recorded.complete();
+            recorded.complete(0);
         }
-        Body::new(recorded)
+        recorded
     }
 
     /// All bytes of a full body were given to hyper.
-    fn complete(&mut self) {
-        self.record.body_ended(StreamOutcome::Completed);
-        self.end(HttpOutcome::Ok);
-    }
-
-    fn end(&mut self, outcome: HttpOutcome) {
-        self.outcome = Some(outcome);
-        self.record.ended(outcome);
+    fn complete(&mut self, size: usize) {
+        self.outcome = Some(HttpOutcome::Ok);
+        if let Some(record) = &mut self.record {
+            record.sent(size);
+            record.body_ended(StreamOutcome::Completed);
+            record.ended(HttpOutcome::Ok);
+        }
     }
 }
 
@@ -64,24 +63,24 @@ impl http_body::Body for RecordedBody {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        match &mut this.body {
+        let relay = match &mut this.body {
             ResponseBody::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                this.record.sent(bytes.len());
-                this.complete();
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+                this.complete(bytes.len());
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            ResponseBody::Relay(relay) => {
-                let frame = ready!(relay.poll_bytes(cx, &mut this.record));
-                if let Some(Ok(bytes)) = &frame {
-                    this.record.sent(bytes.len());
-                }
-                if let Some(outcome) = relay.outcome() {
-                    this.end(outcome);
-                }
-                Poll::Ready(frame).map_ok(Frame::data)
-            }
+            ResponseBody::Relay(relay) => relay,
+        };
+        let Some(record) = &mut this.record else { return Poll::Ready(None) };
+        let frame = ready!(relay.poll_bytes(cx, record));
+        if let Some(Ok(bytes)) = &frame {
+            record.sent(bytes.len());
         }
+        this.outcome = relay.outcome();
+        if let Some(outcome) = this.outcome {
+            record.ended(outcome);
+        }
+        Poll::Ready(frame).map_ok(Frame::data)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -98,19 +97,20 @@ impl http_body::Body for RecordedBody {
 
 impl Drop for RecordedBody {
     fn drop(&mut self) {
+        let Some(mut record) = self.record.take() else { return };
         if let Some(outcome) = self.outcome {
             // A broken response stays broken, whatever the client receives of it.
             if outcome != HttpOutcome::Broken {
-                std::mem::replace(&mut self.record, RequestRecord::off()).finish_when_sent();
+                RequestRecord::finish_when_sent(record);
             }
             return;
         }
         let ResponseBody::Relay(relay) = &mut self.body else { return };
-        relay.client_disconnected(&mut self.record);
+        relay.client_disconnected(&mut record);
         // The end of a stream that is still to be written has not reached a client that does not read.
-        let unread = self.record.is_write_blocked();
+        let unread = record.is_write_blocked();
         if let Some(outcome) = relay.outcome() {
-            self.end(if unread { HttpOutcome::Cancelled } else { outcome });
+            record.ended(if unread { HttpOutcome::Cancelled } else { outcome });
         }
     }
 }

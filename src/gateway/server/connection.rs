@@ -6,29 +6,31 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tower_service::Service as _;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadlines::DeadlineStream;
 use super::listener;
-use super::unread_body::{self, ClientBody};
+use super::unread_body;
+use crate::gateway::handlers::client_body::ClientBody;
 use crate::gateway::handlers::routes::UNMATCHED;
+use crate::gateway::handlers::serve;
 use crate::gateway::http::framing;
+use crate::gateway::response::recorded_body::RecordedBody;
 use crate::gateway::state::connection_state::{ConnectionState, Stage};
 use crate::gateway::state::connections::Registered;
-use crate::gateway::state::lifecycle::{BeyondCap, Connected};
-use crate::gateway::state::listener_state::ListenerState;
+use crate::gateway::state::lifecycle::Connected;
+use crate::gateway::state::listener_state::{ActiveWorker, ListenerState};
 use crate::metrics::{HttpMethod, HttpOutcome};
 use crate::panics;
 
@@ -42,32 +44,19 @@ pub(crate) async fn serve(
     within_cap: bool,
     (registered, _counted): (Registered, Connected),
 ) {
-    let worker = listener_state.active_worker();
-    let timeouts = worker.worker.app.config.server.timeouts;
+    let active = listener_state.active_worker();
+    let timeouts = active.worker.app.config.server.timeouts;
     listener::accepted(&socket, timeouts.write);
     let state = &registered.state;
     let socket = DeadlineStream::new(socket, timeouts, Arc::clone(state));
-    let (worker, follows) = (RefCell::new(worker), &*listener_state);
+    let (active, follows) = (RefCell::new(active), &*listener_state);
     let service = service_fn(move |request: Request<Incoming>| {
         panics::point("connection", request.uri().path().as_bytes());
-        follows.follow(&mut worker.borrow_mut());
-        let (mut router, state) = (worker.borrow().router.clone(), Arc::clone(state));
-        let mut request = request.map(|body| Body::new(ClientBody::new(body, Arc::clone(&state))));
-        let awaited = request.headers().contains_key(EXPECT);
+        let mut active = active.borrow_mut();
+        follows.follow(&mut active);
         let beyond_cap = !within_cap && follows.lifecycle.connections() > follows.cap();
-        if beyond_cap {
-            request.extensions_mut().insert(BeyondCap);
-        }
-        let is_plain = framing::has_plain_body(request.headers());
-        request.extensions_mut().insert(Arc::clone(&state));
-        async move {
-            let Ok(response) = router.call(request).await;
-            // Checked only now: the response may be the first to say that the gateway is draining. A client that is
-            // not notified of the end of its connection sends its next request into the void.
-            let is_cleared = unread_body::is_cleared(&state, awaited).await;
-            let last = !is_cleared || beyond_cap || !is_plain || state.is_ending();
-            Ok::<_, Infallible>(finished(response, state, last))
-        }
+        let request = request.map(|body| ClientBody::new(body, Arc::clone(state)));
+        respond(Arc::clone(&active), request, beyond_cap)
     });
     let connection = std::pin::pin!(
         http1::Builder::new()
@@ -83,6 +72,7 @@ pub(crate) async fn serve(
 /// Runs a connection to its end; `None` when it was closed to make room for others.
 async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionState) -> Option<C::Output> {
     let mut order = state.order();
+    let mut timer = std::pin::pin!(sleep_until(Instant::now()));
     poll_fn(move |cx| {
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -95,12 +85,24 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionSta
             }
             // The deadlines follow the order when the connection is polled.
             let before = std::mem::replace(&mut order, state.order());
-            if before == order {
+            if before == order && poll_wake(timer.as_mut(), cx, state).is_pending() {
                 return Poll::Pending;
             }
         }
     })
     .await
+}
+
+/// Ready at the time at which the state wants the task woken. The timer is set once for many requests: a later time
+/// only moves its deadline, which takes no lock.
+fn poll_wake(mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>, state: &ConnectionState) -> Poll<()> {
+    let Some(at) = state.next_wake() else { return Poll::Pending };
+    if timer.deadline() != at {
+        timer.as_mut().reset(at);
+    }
+    ready!(timer.poll(cx));
+    state.woken();
+    Poll::Ready(())
 }
 
 /// A head that hyper could not parse gets its response from hyper itself.
@@ -113,20 +115,28 @@ fn note_refused_head(listener_state: &ListenerState, error: &hyper::Error) {
     }
 }
 
-fn finished(
-    mut response: Response<Body>,
-    connection: Arc<ConnectionState>,
-    last: bool,
-) -> Response<StagedBody> {
-    if last {
+/// Serves one request.
+async fn respond(
+    active: Arc<ActiveWorker>,
+    request: Request<ClientBody>,
+    beyond_cap: bool,
+) -> Result<Response<StagedBody>, Infallible> {
+    let connection = Arc::clone(request.body().connection());
+    let awaited = request.headers().contains_key(EXPECT);
+    let is_plain = framing::has_plain_body(request.headers());
+    let mut response = serve::serve(&active, request, beyond_cap).await;
+    // Checked only now: the response may be the first to say that the gateway is draining. A client that is not notified
+    // of the end of its connection sends its next request into the void.
+    let is_cleared = unread_body::is_cleared(&connection, awaited).await;
+    if !is_cleared || beyond_cap || !is_plain || connection.is_ending() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| StagedBody { body, connection })
+    Ok(response.map(|body| StagedBody { body, connection }))
 }
 
 /// A response body that notifies the connection when hyper has all of it.
 struct StagedBody {
-    body: Body,
+    body: RecordedBody,
     connection: Arc<ConnectionState>,
 }
 
@@ -136,7 +146,7 @@ impl Drop for StagedBody {
     }
 }
 
-impl http_body::Body for StagedBody {
+impl Body for StagedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -144,7 +154,7 @@ impl http_body::Body for StagedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx).map_err(io::Error::other)
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

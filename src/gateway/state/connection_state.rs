@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::connections::Connections;
 use crate::gateway::observe::record::RequestRecord;
@@ -61,7 +63,7 @@ pub(crate) enum Order {
     Serve,
     /// Close after the next response, or after a short wait for a request.
     Drain,
-    /// Close at once unless a request is being served.
+    /// Close at once; a request that waits for a provider is refused, a stream ends with its last event.
     Close,
 }
 
@@ -99,6 +101,9 @@ pub(crate) struct ConnectionState {
     /// The kernel did not accept all of the last write.
     write_blocked: AtomicBool,
     task: AtomicWaker,
+    accepted: Instant,
+    /// Time at which the task is to be woken, in nanoseconds since it was accepted; 0 where it is not.
+    wake_at: AtomicU64,
     kept: Mutex<Kept>,
     connections: Arc<Connections>,
 }
@@ -108,7 +113,7 @@ struct Kept {
     /// A request body that was dropped before its end.
     unread: Option<Incoming>,
     /// The record of a response that the kernel has not accepted to its end.
-    unsent: Option<RequestRecord>,
+    unsent: Option<Box<RequestRecord>>,
 }
 
 impl ConnectionState {
@@ -122,6 +127,8 @@ impl ConnectionState {
             overrun: AtomicBool::new(false),
             write_blocked: AtomicBool::new(false),
             task: AtomicWaker::new(),
+            accepted: Instant::now(),
+            wake_at: AtomicU64::new(0),
             kept: Mutex::default(),
             connections,
         }
@@ -206,6 +213,28 @@ impl ConnectionState {
         waits
     }
 
+    /// Returns true if what its request still waits for is given up.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.order() == Order::Close
+    }
+
+    /// Has the task woken then, instead of at an earlier request of this; only the task itself does.
+    pub(crate) fn wake_at(&self, at: Instant) {
+        let nanos = at.saturating_duration_since(self.accepted).as_nanos();
+        self.wake_at.store(u64::try_from(nanos).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    /// Time of [`Self::wake_at`].
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let nanos = self.wake_at.load(Ordering::Relaxed);
+        (nanos > 0).then(|| self.accepted + Duration::from_nanos(nanos))
+    }
+
+    /// The time has come.
+    pub(crate) fn woken(&self) {
+        self.wake_at.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn waiting_since(&self) -> u64 {
         self.waiting_since.load(Ordering::Relaxed)
     }
@@ -232,7 +261,7 @@ impl ConnectionState {
     }
 
     /// Keeps the record of a response that ended well until its last byte is sent.
-    pub(crate) fn keep_unsent(&self, record: RequestRecord) {
+    pub(crate) fn keep_unsent(&self, record: Box<RequestRecord>) {
         let before = self.kept.lock().unsent.replace(record);
         drop(before);
     }

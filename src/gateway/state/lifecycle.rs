@@ -102,10 +102,6 @@ impl Lifecycle {
     }
 }
 
-/// Marks a request on a connection beyond the cap.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BeyondCap;
-
 /// A request in flight, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight(#[expect(dead_code, reason = "held for its drop")] Slot);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::active::ActiveConfig;
 use super::connections::Connections;
 use super::lifecycle::Lifecycle;
 use super::worker::{AppState, WorkerState};
+use crate::gateway::request::router::Router;
 use crate::metrics::WorkerMetrics;
 use crate::providers::Client;
 
@@ -18,7 +18,7 @@ const RESERVED_CONNECTIONS: usize = 16;
 const METRICS_CONNECTIONS: usize = 256;
 
 /// Makes the router of a worker.
-pub(crate) type MakeRouter = fn(&Arc<WorkerState>) -> Router;
+pub(crate) type MakeRouter = fn(&WorkerState) -> Router;
 
 /// State of one accept loop.
 #[derive(Debug)]
@@ -31,13 +31,13 @@ pub(crate) struct ListenerState {
     router: MakeRouter,
     /// Counted by the caps.
     capped: bool,
-    active_worker: Mutex<ActiveWorker>,
+    active_worker: Mutex<Arc<ActiveWorker>>,
 }
 
 /// Worker and router under the active configuration, until the next reload.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct ActiveWorker {
-    pub(crate) worker: Arc<WorkerState>,
+    pub(crate) worker: WorkerState,
     pub(crate) router: Router,
 }
 
@@ -84,13 +84,13 @@ impl ListenerState {
         }
     }
 
-    /// Copy of the active worker.
-    pub(crate) fn active_worker(&self) -> ActiveWorker {
-        self.latest().clone()
+    /// The active worker.
+    pub(crate) fn active_worker(&self) -> Arc<ActiveWorker> {
+        Arc::clone(&self.latest())
     }
 
     /// The same in place, brought up to date.
-    fn latest(&self) -> MutexGuard<'_, ActiveWorker> {
+    fn latest(&self) -> MutexGuard<'_, Arc<ActiveWorker>> {
         let mut latest = self.active_worker.lock();
         if !self.active.is(&latest.worker.app) {
             let (app, old) = (self.active.app(), &latest.worker);
@@ -106,7 +106,7 @@ impl ListenerState {
     }
 
     /// Brings a connection's copy up to date; without a reload that is a comparison of two pointers.
-    pub(crate) fn follow(&self, worker: &mut ActiveWorker) {
+    pub(crate) fn follow(&self, worker: &mut Arc<ActiveWorker>) {
         if !self.active.is(&worker.worker.app) {
             *worker = self.active_worker();
         }
@@ -124,9 +124,14 @@ impl ListenerState {
 }
 
 impl ActiveWorker {
-    fn new(app: Arc<AppState>, client: Client, metrics: Option<WorkerMetrics>, router: MakeRouter) -> Self {
-        let worker = Arc::new(WorkerState::new(app, client, metrics));
+    fn new(
+        app: Arc<AppState>,
+        client: Client,
+        metrics: Option<WorkerMetrics>,
+        router: MakeRouter,
+    ) -> Arc<Self> {
+        let worker = WorkerState::new(app, client, metrics);
         let router = router(&worker);
-        Self { worker, router }
+        Arc::new(Self { worker, router })
     }
 }

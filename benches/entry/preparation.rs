@@ -34,7 +34,7 @@ impl Preparation {
     ///
     /// # Errors
     /// The call would be refused.
-    pub fn prepare(&self, body: &Bytes) -> anyhow::Result<u64> {
+    pub fn prepare(&self, body: &Bytes) -> anyhow::Result<usize> {
         let endpoint = Endpoint::ChatCompletions;
         let peek = Peek::of(body)?;
         let targets = self.0.targets(&peek.model)?.supporting(endpoint, &self.0.app.providers)?;
@@ -44,6 +44,6 @@ impl Preparation {
         let operation = Operation::new(OperationKind::Model, endpoint, head, request_id, payload);
         let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
         let request = operation.request_to(target)?;
-        Ok(http_body::Body::size_hint(request.body()).exact().unwrap_or_default())
+        Ok(bytes::Buf::remaining(request.body()))
     }
 }

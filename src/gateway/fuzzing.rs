@@ -5,11 +5,9 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use futures_util::FutureExt as _;
+use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use http_body_util::{BodyExt as _, Collected};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -162,9 +160,8 @@ fn sound<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
 }
 
 /// A body's bytes as they are sent.
-fn sent(body: RequestBody) -> Bytes {
-    let collected = body.collect().now_or_never().and_then(Result::ok);
-    collected.map(Collected::to_bytes).unwrap_or_default()
+fn sent(mut body: RequestBody) -> Bytes {
+    body.copy_to_bytes(body.remaining())
 }
 
 /// A response is taken where it is JSON; the usage of one that is relayed unread is found as in one that is read whole.

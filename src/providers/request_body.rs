@@ -1,18 +1,12 @@
 //! The body of a request to a provider: parts that share the bytes of the client's body and are never joined.
 
-use std::convert::Infallible;
-use std::mem;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io::IoSlice;
+use std::ops::Range;
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use bytes::{Buf, Bytes};
 
 /// Most parts of a body: two replaced values and the parts before, between and after them.
 const MAX_PARTS: usize = 5;
-
-/// Longest piece that the connection gets at once: one that cannot write several buffers together copies each of them.
-const PIECE: usize = 256 << 10;
 
 /// Up to [`MAX_PARTS`] slices, sent one after the other. A clone shares them.
 #[derive(Debug, Clone, Default)]
@@ -23,20 +17,12 @@ pub struct RequestBody {
 impl RequestBody {
     /// `body` with two ranges of it replaced. They are in their order and do not overlap.
     #[must_use]
-    pub fn replaced(
-        mut body: Bytes,
-        first: (std::ops::Range<usize>, Bytes),
-        second: (std::ops::Range<usize>, Bytes),
-    ) -> Self {
+    pub fn replaced(mut body: Bytes, first: (Range<usize>, Bytes), second: (Range<usize>, Bytes)) -> Self {
         let last = body.split_off(second.0.end);
         body.truncate(second.0.start);
         let middle = body.split_off(first.0.end);
         body.truncate(first.0.start);
         Self { parts: [body, first.1, middle, second.1, last] }
-    }
-
-    fn len(&self) -> usize {
-        self.parts.iter().map(Bytes::len).sum()
     }
 }
 
@@ -48,50 +34,53 @@ impl From<Bytes> for RequestBody {
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(part) = self.parts.iter_mut().find(|part| !part.is_empty()) else {
-            return Poll::Ready(None);
-        };
-        let piece = if part.len() > PIECE { part.split_to(PIECE) } else { mem::take(part) };
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+/// The bytes that are still to be sent.
+impl Buf for RequestBody {
+    fn remaining(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.parts.iter().all(Bytes::is_empty)
+    fn chunk(&self) -> &[u8] {
+        self.parts.iter().find(|part| !part.is_empty()).map_or(&[], Bytes::as_ref)
     }
 
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len() as u64)
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let parts = self.parts.iter().filter(|part| !part.is_empty());
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+            count += 1;
+        }
+        count
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        for part in &mut self.parts {
+            let sent = count.min(part.len());
+            part.advance(sent);
+            count -= sent;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
-
     use super::*;
 
-    #[tokio::test]
-    async fn parts_are_sent_in_their_order_and_in_pieces() {
-        let body = Bytes::from(vec![b'x'; 3 * PIECE]);
+    #[test]
+    fn parts_are_sent_in_their_order() {
+        let body = Bytes::from_static(b"0123456789");
         let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
-        let mut body = RequestBody::replaced(body, (1..2, first), (2 * PIECE..2 * PIECE, second));
-        let expected = ["x", "first", &"x".repeat(2 * PIECE - 2), "second", &"x".repeat(PIECE)].concat();
-        assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
-        let mut sent = Vec::new();
-        while let Some(Ok(frame)) = body.frame().await {
-            let piece = frame.into_data().unwrap();
-            assert!((1..=PIECE).contains(&piece.len()));
-            sent.extend_from_slice(&piece);
+        let mut body = RequestBody::replaced(body, (1..2, first), (8..8, second));
+        let mut slices = [IoSlice::new(&[]); MAX_PARTS];
+        assert_eq!(body.chunks_vectored(&mut slices), 5);
+        assert_eq!(slices.map(|part| part.to_vec()).concat(), b"0first234567second89");
+        for (sent, rest) in [(0, "0first234567second89"), (3, "rst234567second89"), (9, "second89"), (8, "")]
+        {
+            body.advance(sent);
+            assert_eq!((body.remaining(), body.chunk().is_empty()), (rest.len(), rest.is_empty()));
+            assert_eq!(body.clone().copy_to_bytes(rest.len()), rest);
         }
-        assert!(sent == expected.as_bytes());
-        assert!(body.is_end_stream() && RequestBody::default().is_end_stream());
+        assert_eq!(RequestBody::default().remaining(), 0);
     }
 }

@@ -236,14 +236,13 @@ impl<'de> Deserialize<'de> for Name {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-    use http_body_util::BodyExt as _;
+    use bytes::Buf as _;
 
     use super::*;
 
     fn sent(peek: &Peek, model: &str, inject_usage: bool, body: &[u8]) -> Bytes {
-        let body = peek.body_for(model, inject_usage, Bytes::copy_from_slice(body));
-        body.collect().now_or_never().unwrap().unwrap().to_bytes()
+        let mut body = peek.body_for(model, inject_usage, Bytes::copy_from_slice(body));
+        body.copy_to_bytes(body.remaining())
     }
 
     fn refusal(body: &str) -> String {

@@ -18,7 +18,7 @@ use super::connection::{Connection, Opened};
 use super::dial::{self, Dialled};
 use super::pool::Pool;
 use super::resolver::{self, Resolver};
-use super::stream::{Transport, UpstreamStream};
+use super::transport::Transport;
 use crate::providers::egress::{Egress, Proxies};
 use crate::tls;
 
@@ -58,7 +58,7 @@ impl Connector {
         pool: &Arc<Pool>,
     ) -> Result<Box<Connection>, UpstreamError> {
         match tokio::time::timeout(self.timeout, self.open(upstream)).await {
-            Ok(Ok(opened)) => Connection::new(upstream, opened, pool).await.map_err(UpstreamError::Connect),
+            Ok(Ok(opened)) => Connection::new(upstream, opened, pool).map_err(UpstreamError::Connect),
             Ok(Err(failure)) => Err(failure.explain()),
             Err(_) => Err(UpstreamError::ConnectTimeout(self.timeout)),
         }
@@ -75,8 +75,8 @@ impl Connector {
         let dialled = self.dial(first).await.map_err(|error| Failure { error, of_proxy })?;
         let Dialled { mut socket, handshake } = dialled;
         if !is_secure {
-            let stream = UpstreamStream::new(Transport::Plain(socket));
-            return Ok(Opened { stream, handshake, proxy: of_proxy.then_some(credential) });
+            let transport = Transport::Plain(socket);
+            return Ok(Opened { transport, handshake, proxy: of_proxy.then_some(credential) });
         }
         if of_proxy {
             let tunnelled = tunnel(&mut socket, upstream, credential.as_ref()).await;
@@ -84,7 +84,7 @@ impl Connector {
         }
         let encrypted = self.encrypt(socket, upstream).await;
         let transport = encrypted.map_err(|error| Failure { error, of_proxy: false })?;
-        Ok(Opened { stream: UpstreamStream::new(transport), handshake, proxy: None })
+        Ok(Opened { transport, handshake, proxy: None })
     }
 
     async fn dial(&self, to: &Uri) -> io::Result<Dialled> {

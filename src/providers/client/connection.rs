@@ -1,88 +1,88 @@
-//! One connection to an upstream: a request goes out, its response comes in, and then it is idle again.
+//! One connection to an upstream: a request goes out, its response comes in, and then it is idle again. No task reads or
+//! writes it: its owner does, a request or the body of a response.
 
-use std::error::Error;
+use std::io::{self, Cursor, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::FutureExt as _;
-use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::buf::Chain;
+use bytes::{Buf as _, BytesMut};
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Method, Request, Response, Uri};
 
 use super::UpstreamError;
+use super::http1::Malformed;
+use super::http1::request_head::Peer;
+use super::http1::response_head::{HeadError, HeadReader, ResponseHead};
 use super::pool::Pool;
-use super::stream::{Flood, History, Progress, UpstreamStream};
+use super::transport::Transport;
+use super::upstream_body::UpstreamBody;
 use crate::providers::request_body::RequestBody;
-use crate::tls;
-
-/// Most bytes of a response that wait for a slow client, and the largest head of one.
-const MAX_HELD: usize = 64 << 10;
 
 /// Limits of the time after a request in which a close must have crossed it: one round trip, as the TCP handshake
 /// measured it, but at least what a close may be seen late on a busy machine (up to 30 ms were measured with all cores
 /// taken), and at most what a handshake takes around the world rather than what one with a lost packet takes (1 s).
 const CROSSED_WITHIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(300)];
 
+/// Least and most room of a read. Reads that fill it double it, those that fill less than a quarter halve it.
+const READ_ROOM: [usize; 2] = [16 << 10, 64 << 10];
+
+/// Most parts of a request that are written at once: its head, and the parts of its body.
+const MAX_SLICES: usize = 6;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Connection {
-    sender: SendRequest<RequestBody>,
-    history: Arc<History>,
+    transport: Transport,
+    /// The request, as far as it is not written.
+    outgoing: Chain<Cursor<Vec<u8>>, RequestBody>,
+    /// Bytes of it are to be written, or held by TLS.
+    is_unsent: bool,
+    /// Bytes that were read and not taken.
+    pub(super) buffer: BytesMut,
+    read_room: usize,
     crossed_within: Duration,
     is_reused: bool,
     upstream: (bool, Authority),
-    host: HeaderValue,
-    /// `Some` where it ends at a proxy, which gets absolute addresses and its credential, if it has one.
-    proxy: Option<Option<HeaderValue>>,
+    peer: Peer,
     pool: Weak<Pool>,
 }
 
 /// Parts of a connection.
 pub(crate) struct Opened {
-    pub(crate) stream: UpstreamStream,
+    pub(crate) transport: Transport,
     /// Time that the TCP handshake took.
     pub(crate) handshake: Duration,
     pub(crate) proxy: Option<Option<HeaderValue>>,
 }
 
 impl Connection {
-    /// Starts HTTP on an open connection; a task of its own reads and writes.
-    pub(crate) async fn new(upstream: &Uri, opened: Opened, pool: &Arc<Pool>) -> Result<Box<Self>, String> {
+    /// HTTP on an open connection.
+    pub(crate) fn new(upstream: &Uri, opened: Opened, pool: &Arc<Pool>) -> Result<Box<Self>, String> {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let authority = upstream.authority().ok_or("its address has no host")?.clone();
         let host = host(is_secure, &authority).ok_or("its host is no header value")?;
-        let history = opened.stream.history();
-        let mut http = http1::Builder::new();
-        http.max_buf_size(MAX_HELD);
-        let (sender, driver) =
-            http.handshake(TokioIo::new(opened.stream)).await.map_err(|error| error.to_string())?;
-        tokio::spawn(async move {
-            // The request that was under way reports the error.
-            drop(driver.await);
-        });
         let [least, most] = CROSSED_WITHIN;
         Ok(Box::new(Self {
-            sender,
-            history,
+            transport: opened.transport,
+            outgoing: Cursor::default().chain(RequestBody::default()),
+            is_unsent: false,
+            buffer: BytesMut::new(),
+            read_room: READ_ROOM[0],
             crossed_within: opened.handshake.clamp(least, most),
             is_reused: false,
             upstream: (is_secure, authority),
-            host,
-            proxy: opened.proxy,
+            peer: Peer { host, proxy: opened.proxy },
             pool: Arc::downgrade(pool),
         }))
     }
 
-    /// Returns true if it waits for a request.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.sender.is_ready()
+    /// Returns true if an idle connection can take a request: it is open, and no byte came behind its last response.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        self.transport.is_quiet()
     }
 
     /// True with TLS, and the authority of the upstream.
@@ -94,53 +94,68 @@ impl Connection {
     ///
     /// # Errors
     /// When no status line arrived.
-    pub fn send(
-        mut self: Box<Self>,
-        mut request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<UpstreamBody>, UpstreamError>> {
-        self.address(&mut request);
-        self.history.begin(self.is_reused);
-        let begun = self.is_reused.then(Instant::now);
-        // Mapped, not awaited: an async block would hold the request twice, and every future around it would be larger.
-        self.sender.try_send_request(request).map(move |sent| match sent {
-            Ok(response) => Ok(response.map(|incoming| UpstreamBody::new(incoming, self))),
-            Err(error) => Err(self.explain(error.into_error(), begun)),
-        })
-    }
-
-    /// Adds what follows from the connection: the form of the address, the host, a proxy's credential.
-    fn address(&self, request: &mut Request<RequestBody>) {
-        if let Some(credential) = &self.proxy {
-            if let Some(credential) = credential {
-                request.headers_mut().append(PROXY_AUTHORIZATION, credential.clone());
-            }
-        } else {
-            let root = PathAndQuery::from_static("/");
-            *request.uri_mut() = request.uri().path_and_query().cloned().unwrap_or(root).into();
-        }
-        request.headers_mut().insert(HOST, self.host.clone());
-    }
-
-    /// Classifies the failure of a request by its progress. `begun` is the time at which a reused connection got it.
-    fn explain(&self, error: hyper::Error, begun: Option<Instant>) -> UpstreamError {
-        if tls::causes(&error).any(<dyn Error>::is::<Flood>) {
-            return UpstreamError::Informational;
-        }
-        match (self.history.progress(), begun) {
-            (Progress::Unsent, Some(_)) => UpstreamError::Unsent(error),
-            (Progress::Unsent, None) => {
-                UpstreamError::Connect("the connection was closed before the request was sent".into())
-            }
-            (Progress::Written, Some(begun)) if begun.elapsed() <= self.crossed_within => {
-                UpstreamError::Crossed(error)
-            }
-            _ => UpstreamError::Broken(error),
+    #[must_use]
+    pub fn send(mut self: Box<Self>, request: Request<RequestBody>) -> Sending {
+        let (parts, body) = request.into_parts();
+        let mut head = mem::take(self.outgoing.first_mut()).into_inner();
+        head.clear();
+        self.peer.write_head((&parts.method, &parts.uri, &parts.headers), body.remaining(), &mut head);
+        self.outgoing = Cursor::new(head).chain(body);
+        self.is_unsent = true;
+        Sending {
+            begun: self.is_reused.then(Instant::now),
+            to_head: parts.method == Method::HEAD,
+            head: HeadReader::default(),
+            progress: Progress::Unsent,
+            connection: Some(self),
         }
     }
 
-    /// Returns the connection to its pool after a response, unless it ends.
-    fn release(mut self: Box<Self>) {
-        if self.is_ready()
+    /// Returns true if all of the request was written.
+    pub(super) fn is_written(&self) -> bool {
+        !self.is_unsent
+    }
+
+    /// Writes what is left of the request; returns true if any of it was written.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut wrote = false;
+        while self.outgoing.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = self.outgoing.chunks_vectored(&mut slices);
+            let Poll::Ready(written) = self.transport.poll_write(cx, &slices[..count])? else {
+                return Ok(wrote);
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.outgoing.advance(written);
+            wrote = true;
+        }
+        self.is_unsent = self.transport.poll_flush(cx)?.is_pending();
+        Ok(wrote)
+    }
+
+    /// Reads what has arrived into the buffer; 0 is the end of the connection.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let [least, most] = READ_ROOM;
+        if self.buffer.capacity() - self.buffer.len() < self.read_room / 2 {
+            self.buffer.reserve(self.read_room);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        let count = ready!(self.transport.poll_read(cx, &mut self.buffer))?;
+        if count == room {
+            self.read_room = (self.read_room * 2).min(most);
+        } else if count < self.read_room / 4 {
+            self.read_room = (self.read_room / 2).max(least);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Returns the connection to its pool after a response.
+    pub(super) fn release(mut self: Box<Self>) {
+        // Bytes behind a response belong to no request.
+        if self.is_written()
+            && self.buffer.is_empty()
             && let Some(pool) = self.pool.upgrade()
         {
             self.is_reused = true;
@@ -158,55 +173,116 @@ fn host(is_secure: bool, authority: &Authority) -> Option<HeaderValue> {
     }
 }
 
-/// The body of an upstream's response. Read to its end, its connection can be used again; dropped before, it closes.
-#[derive(Debug)]
-pub struct UpstreamBody {
-    incoming: Incoming,
-    connection: Option<Box<Connection>>,
+/// Progress of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// Not a byte of it was written.
+    Unsent,
+    /// It was written at least in part, and not a byte came back.
+    Written,
+    /// Bytes came back.
+    Read,
 }
 
-impl UpstreamBody {
-    fn new(incoming: Incoming, connection: Box<Connection>) -> Self {
-        let mut body = Self { incoming, connection: Some(connection) };
-        body.release_at_end();
-        body
-    }
+/// A request on its way, until the headers of its response have arrived.
+#[derive(Debug)]
+pub struct Sending {
+    /// `None` once it has ended.
+    connection: Option<Box<Connection>>,
+    head: HeadReader,
+    /// True for a request whose response has no body: HEAD.
+    to_head: bool,
+    progress: Progress,
+    /// Time at which a reused connection got it.
+    begun: Option<Instant>,
+}
 
-    fn release_at_end(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(connection) = self.connection.take()
-        {
-            connection.release();
+impl Future for Sending {
+    type Output = Result<Response<UpstreamBody>, UpstreamError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(mut connection) = this.connection.take() else { return Poll::Pending };
+        match this.poll_head(&mut connection, cx) {
+            Poll::Pending => {
+                this.connection = Some(connection);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(ResponseHead { status, headers, framing, closes })) => {
+                let mut response = Response::new(UpstreamBody::new(connection, framing, closes));
+                *response.status_mut() = status;
+                *response.headers_mut() = headers;
+                Poll::Ready(Ok(response))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.explain(error, connection.crossed_within))),
         }
     }
 }
 
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
+/// Reason that a connection gave no head.
+enum Failure {
+    Io(io::Error),
+    Head(HeadError),
+}
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+impl Sending {
+    fn poll_head(
+        &mut self,
+        connection: &mut Connection,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        match &frame {
-            Some(Ok(_)) => self.release_at_end(),
-            Some(Err(_)) => self.connection = None,
-            None => {
-                if let Some(connection) = self.connection.take() {
-                    connection.release();
-                }
+    ) -> Poll<Result<ResponseHead, Failure>> {
+        let mut write_error = None;
+        if !connection.is_written() {
+            match connection.write(cx) {
+                Ok(true) => self.progress = self.progress.max(Progress::Written),
+                Ok(false) => {}
+                Err(error) => write_error = Some(error),
             }
         }
-        Poll::Ready(frame)
+        loop {
+            match connection.poll_read(cx) {
+                Poll::Ready(Ok(0)) => {
+                    let error = write_error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                    return Poll::Ready(Err(Failure::Io(error)));
+                }
+                Poll::Ready(Ok(_)) => self.progress = Progress::Read,
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(Failure::Io(write_error.unwrap_or(error))));
+                }
+                // An upstream may respond, then close, before it has read all of a request.
+                Poll::Pending => match write_error {
+                    Some(error) => return Poll::Ready(Err(Failure::Io(error))),
+                    None => return Poll::Pending,
+                },
+            }
+            if let Some(head) = self.head.take(&mut connection.buffer, self.to_head).map_err(Failure::Head)? {
+                return Poll::Ready(Ok(head));
+            }
+        }
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+    /// Classifies the failure of a request by its progress.
+    fn explain(&self, failure: Failure, crossed_within: Duration) -> UpstreamError {
+        let error = match failure {
+            Failure::Head(HeadError::Flood) => return UpstreamError::Informational,
+            Failure::Head(HeadError::Malformed(malformed)) => return malformed.into(),
+            Failure::Io(error) => error,
+        };
+        match (self.progress, self.begun) {
+            (Progress::Unsent, Some(_)) => UpstreamError::Unsent(error),
+            (Progress::Unsent, None) => {
+                UpstreamError::Connect("the connection was closed before the request was sent".into())
+            }
+            (Progress::Written, Some(begun)) if begun.elapsed() <= crossed_within => {
+                UpstreamError::Crossed(error)
+            }
+            _ => UpstreamError::Broken(error),
+        }
     }
+}
 
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+impl From<Malformed> for UpstreamError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Broken(io::Error::new(io::ErrorKind::InvalidData, malformed))
     }
 }

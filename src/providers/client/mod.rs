@@ -3,10 +3,13 @@
 mod connect;
 mod connection;
 mod dial;
+mod http1;
 mod pool;
 mod resolver;
-mod stream;
+mod transport;
+mod upstream_body;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,11 +17,13 @@ use http::Uri;
 
 use super::egress::Egress;
 use connect::Connector;
+use http1::response_head::MAX_INFORMATIONAL;
 use pool::Pool;
 pub(crate) use pool::Pools;
 pub(crate) use resolver::Resolver;
 
-pub use connection::{Connection, UpstreamBody};
+pub use connection::Connection;
+pub use upstream_body::UpstreamBody;
 
 /// Time in which evicted connections are closed by the workers that they belong to.
 const EVICTED_WITHIN: Duration = Duration::from_millis(5);
@@ -54,17 +59,17 @@ pub enum UpstreamError {
     OutOfDescriptors,
     /// A reused connection turned out closed before a byte of the request was written: the request was not sent.
     #[error("{BROKEN}")]
-    Unsent(#[source] hyper::Error),
+    Unsent(#[source] io::Error),
     /// A reused connection closed without a byte, so soon after the request was written that the close must have
     /// crossed it.
     #[error("{BROKEN}")]
-    Crossed(#[source] hyper::Error),
+    Crossed(#[source] io::Error),
     /// Too many informational responses.
-    #[error("it sent {} informational responses (1xx) before a response", stream::MAX_INFORMATIONAL)]
+    #[error("it sent {} informational responses (1xx) before a response", MAX_INFORMATIONAL)]
     Informational,
     /// The connection broke, or the received bytes were no head of a response.
     #[error("{BROKEN}")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] io::Error),
 }
 
 const BROKEN: &str = "the connection broke before a response";

@@ -42,8 +42,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn is_usable(&self, now: Instant) -> bool {
-        self.connection.is_ready() && now.saturating_duration_since(self.since) < IDLE
+    fn is_usable(&mut self, now: Instant) -> bool {
+        self.connection.is_usable() && now.saturating_duration_since(self.since) < IDLE
     }
 }
 
@@ -57,7 +57,7 @@ impl Pool {
         let is_secure = upstream.scheme() == Some(&Scheme::HTTPS);
         let idle = &mut *self.idle();
         let queue = idle.queues[usize::from(is_secure)].get_mut(upstream.authority()?.as_str())?;
-        while let Some(entry) = queue.pop_back() {
+        while let Some(mut entry) = queue.pop_back() {
             idle.len -= 1;
             if entry.is_usable(now) {
                 return Some(entry.connection);
@@ -105,7 +105,7 @@ impl Pool {
         for queues in &mut idle.queues {
             for queue in queues.values_mut() {
                 let before = queue.len();
-                queue.retain(|entry| entry.is_usable(now));
+                queue.retain_mut(|entry| entry.is_usable(now));
                 idle.len -= before - queue.len();
             }
             queues.retain(|_, queue| !queue.is_empty());
@@ -174,7 +174,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::super::connection::Opened;
-    use super::super::stream::{Transport, UpstreamStream};
+    use super::super::transport::Transport;
     use super::*;
 
     /// An upstream, and ready connections to it.
@@ -194,13 +194,9 @@ mod tests {
         async fn connection(&self, pool: &Arc<Pool>) -> Box<Connection> {
             let socket = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
             self.accepted.lock().push(self.listener.accept().unwrap().0);
-            let stream = UpstreamStream::new(Transport::Plain(socket));
-            let opened = Opened { stream, handshake: Duration::ZERO, proxy: None };
-            let connection = Connection::new(&self.uri, opened, pool).await.unwrap();
-            while !connection.is_ready() {
-                tokio::task::yield_now().await;
-            }
-            connection
+            let transport = Transport::Plain(socket);
+            let opened = Opened { transport, handshake: Duration::ZERO, proxy: None };
+            Connection::new(&self.uri, opened, pool).unwrap()
         }
     }
 

@@ -220,16 +220,16 @@ fn a_compressed_stream_is_complete_after_its_last_event() {
 #[test]
 fn undecodable_responses_are_reported() {
     let garbage = b"\x28\xb5\x2f\xfd\xff no such thing";
-    let event = |model: &str| {
-        let first = compressed(model, &[HELLO]).remove(0);
-        chunked(&headers("text/event-stream", "gzip"), [first, garbage.to_vec()])
-    };
+    let gate = Gate::default();
+    let first = compressed("a-gzip", &[HELLO]).remove(0);
+    let mut event = chunked(&headers("text/event-stream", "gzip"), [first, garbage.to_vec()]);
+    event.insert(2, Step::Await(gate.clone()));
     let window =
         ZstdEncoder::with_quality_and_params(Vec::new(), Level::Default, &[CParameter::window_log(27)]);
     let window = flushed(window, ZstdEncoder::get_mut, &[OK]).concat();
     let json = |coding: &str, bytes: &[u8]| response("200 OK", &headers("application/json", coding), bytes);
     let upstream = Upstream::start()
-        .on("event", event("a-gzip"))
+        .on("event", event)
         .on("garbage-br", json("br", garbage))
         .on("garbage-deflate", json("deflate", &garbage[1..]))
         .on("garbage-gzip", json("gzip", garbage))
@@ -262,7 +262,11 @@ fn undecodable_responses_are_reported() {
     }
     let error = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"the provider's compressed response cannot be decoded\",\
                  \"param\":null,\"type\":\"upstream_error\"}}\n\n";
-    assert_eq!(aurora.send(chat_of("event", true)).status_and_text(), (200, &*[HELLO, error].concat()));
+    let mut client = begin(&aurora, "event");
+    assert_eq!(client.read_until("\n\n"), HELLO);
+    gate.open();
+    assert_eq!(client.read_until("\n\n"), error);
+    assert_eq!(client.chunk(), Some(Vec::new()));
     aurora.settles("aurora_streams_total", &["up event upstream_error 1"]);
 }
 

@@ -1,5 +1,4 @@
-use futures_util::FutureExt as _;
-use http_body_util::BodyExt as _;
+use bytes::Buf as _;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,8 +11,8 @@ fn form(kind: &str, body: impl AsRef<[u8]>) -> Result<Form, String> {
 }
 
 fn sent(form: &Form, model: &str, body: impl AsRef<[u8]>) -> Bytes {
-    let body = form.body_for(model, Bytes::copy_from_slice(body.as_ref()));
-    body.collect().now_or_never().unwrap().unwrap().to_bytes()
+    let mut body = form.body_for(model, Bytes::copy_from_slice(body.as_ref()));
+    body.copy_to_bytes(body.remaining())
 }
 
 fn field(name: &str, value: &str) -> String {

@@ -49,6 +49,10 @@ pub(crate) struct RelayBody {
     timeout: ReadTimeout,
     /// Resolves when the grace period of a shutdown is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Bytes were given to hyper since it last got to write to the socket.
+    is_unflushed: bool,
+    /// Reason that the body breaks off, while what came before is written.
+    broken: Option<Break>,
     outcome: Option<HttpOutcome>,
 }
 
@@ -93,6 +97,8 @@ impl RelayBody {
             held: BytesMut::new(),
             timeout,
             cut: Box::pin(setup.cut),
+            is_unflushed: false,
+            broken: None,
             outcome: None,
         }
     }
@@ -128,6 +134,7 @@ impl RelayBody {
     ) -> Poll<Option<io::Result<Bytes>>> {
         self.timeout.client_reads();
         let polled = self.poll_relay(cx, record);
+        self.is_unflushed = polled.is_ready();
         if polled.is_ready() {
             self.timeout.handed_over();
         }
@@ -140,9 +147,10 @@ impl RelayBody {
         record: &mut RequestRecord,
     ) -> Poll<Option<io::Result<Bytes>>> {
         while self.outcome.is_none() {
-            let next = match self.head.pop_front() {
-                Some(bytes) => Ok(Some(bytes)),
-                None => ready!(self.poll_upstream(cx)),
+            let next = match (self.head.pop_front(), self.broken.take()) {
+                (Some(bytes), _) => Ok(Some(bytes)),
+                (None, Some(why)) => Err(why),
+                (None, None) => ready!(self.poll_upstream(cx)),
             };
             let why = match next {
                 Ok(Some(bytes)) => {
@@ -153,6 +161,12 @@ impl RelayBody {
                     continue;
                 }
                 Ok(None) => None,
+                // hyper drops what it has not written when the body fails; while that is pending, it writes.
+                Err(why) if self.is_unflushed => {
+                    self.broken = Some(why);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Err(why) => Some(why),
             };
             return Poll::Ready(self.finish(why, record));

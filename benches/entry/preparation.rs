@@ -44,6 +44,6 @@ impl Preparation {
         let operation = Operation::new(OperationKind::Model, endpoint, head, request_id, payload);
         let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
         let request = operation.request_to(target)?;
-        Ok(bytes::Buf::remaining(request.body()))
+        Ok(bytes::Buf::remaining(&request.body))
     }
 }

@@ -7,6 +7,7 @@ mod request_body;
 mod resilience;
 mod resolve;
 mod scrub;
+mod upstream_request;
 mod urls;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +36,7 @@ pub use egress::{Egress, EgressError};
 pub use request_body::RequestBody;
 pub use resolve::{LONGEST_MODEL, ModelRoute, Resolution, Target, Unresolved};
 pub use scrub::Scrubber;
+pub use upstream_request::{HeaderLines, UpstreamRequest};
 
 /// A provider, with everything that its calls need prepared once.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Request, StatusCode};
+use http::{HeaderName, StatusCode};
 use tokio::time::{Instant, sleep};
 
 use super::classify::{Class, Outcome, Retry};
@@ -18,7 +18,7 @@ use crate::gateway::request::targets::{ModelTarget, Targets};
 use crate::gateway::response::client_response::Response;
 use crate::gateway::state::worker::WorkerState;
 use crate::metrics::{Attempt, CallOutcome, RetryReason};
-use crate::providers::{self, Connection, Permit, RequestBody, Reuse, UpstreamBody, UpstreamError};
+use crate::providers::{self, Connection, Permit, Reuse, UpstreamBody, UpstreamError, UpstreamRequest};
 
 /// Number of the SDK's own retries so far, as the SDKs of OpenAI and Anthropic send it.
 const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
@@ -71,7 +71,7 @@ pub(crate) async fn dispatch(
 fn addressable<'a>(
     in_turn: &mut impl Iterator<Item = &'a Arc<ModelTarget>>,
     operation: &Operation,
-) -> Option<(&'a Arc<ModelTarget>, Request<RequestBody>)> {
+) -> Option<(&'a Arc<ModelTarget>, UpstreamRequest)> {
     in_turn.find_map(|target| Some((target, operation.request_to(target).ok()?)))
 }
 
@@ -98,7 +98,7 @@ impl Dispatched {
 
 impl Call<'_> {
     /// Attempts the target until there is a response to relay, or no retry remains.
-    async fn run(&self, mut request: Request<RequestBody>, record: &mut RequestRecord) -> Dispatched {
+    async fn run(&self, mut request: UpstreamRequest, record: &mut RequestRecord) -> Dispatched {
         let mut permit = match self.target.admit(self.deadline.begun.into_std()) {
             Ok(permit) => permit,
             Err((scope, refused)) => {
@@ -129,7 +129,7 @@ impl Call<'_> {
     /// One attempt at the target; `retried` is the reason where it is a retry.
     async fn attempt(
         &self,
-        request: Request<RequestBody>,
+        request: UpstreamRequest,
         retried: Option<RetryReason>,
         record: &mut RequestRecord,
         permit: &mut Permit<'_>,
@@ -153,7 +153,7 @@ impl Call<'_> {
     /// only then a retry counts.
     async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        mut request: UpstreamRequest,
         mut retried: Option<RetryReason>,
         record: &mut RequestRecord,
     ) -> Result<http::Response<UpstreamBody>, GatewayError> {
@@ -186,10 +186,10 @@ impl Call<'_> {
 
     async fn connection(
         &self,
-        request: &Request<RequestBody>,
+        request: &UpstreamRequest,
         reuse: Reuse,
     ) -> Result<Box<Connection>, GatewayError> {
-        match self.deadline.within(self.worker.client.connection(request.uri(), reuse)).await {
+        match self.deadline.within(self.worker.client.connection(&request.uri, reuse)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(self.no_response(&error)),
             Err(why) => Err(self.deadline.missed(&why, self.provider()).while_connecting()),
@@ -222,7 +222,7 @@ impl Call<'_> {
     }
 
     /// The request once more, after a pause.
-    async fn request_after(&self, pause: Duration) -> Result<Request<RequestBody>, GatewayError> {
+    async fn request_after(&self, pause: Duration) -> Result<UpstreamRequest, GatewayError> {
         if let Err(why) = self.deadline.within(sleep(pause)).await {
             return Err(self.deadline.missed(&why, self.provider()));
         }

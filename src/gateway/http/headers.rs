@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::api::Endpoint;
-use crate::providers::Upstream;
+use crate::providers::{HeaderLines, Upstream};
 
 /// Identifies a request in the response, the log and upstream.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -121,35 +121,43 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     HeaderValue::from_str(id).unwrap_or(IDENTITY)
 }
 
+/// Room for the headers that are added to a client's, of which those that are dropped leave some too.
+const ADDED: usize = 256;
+/// Usual size of a header.
+const USUAL: usize = 48;
+
 /// A client's headers as they go upstream, with our credential instead of the client's. `keeps_conditions` is false
-/// where no 304 can be relayed.
+/// where no 304 can be relayed. Those that are added here are never among those that pass.
 pub(crate) fn to_upstream(
     headers: &HeaderMap,
     request_id: &HeaderValue,
     keeps_conditions: bool,
     endpoint: Endpoint,
     to: &Upstream,
-) -> HeaderMap {
+) -> HeaderLines {
     let named: Vec<HeaderName> = named_by_connection(headers).collect();
-    let mut upstream = HeaderMap::with_capacity(headers.len() + 3);
+    let mut required = to.required_header(endpoint);
+    let mut upstream = HeaderLines::with_capacity(ADDED + USUAL * headers.len());
     for (name, value) in headers {
         let text = name.as_str();
         let is_dropped = ends_here(text) || stays_here(text) || named.contains(name);
         let is_unwanted = !keeps_conditions && is_condition(text);
-        if !is_dropped && !is_unwanted {
-            upstream.append(name, value.clone());
+        if is_dropped || is_unwanted {
+            continue;
         }
+        required.take_if(|(required, _)| required == name);
+        upstream.add(name, value);
     }
-    upstream.insert(header::ACCEPT_ENCODING, IDENTITY);
-    upstream.insert(REQUEST_ID, request_id.clone());
+    upstream.add(&header::ACCEPT_ENCODING, &IDENTITY);
+    upstream.add(&REQUEST_ID, request_id);
     if let Some((name, value)) = to.credential(endpoint) {
-        upstream.insert(name, value.clone());
+        upstream.add(name, value);
     }
     for (name, value) in to.account() {
-        upstream.insert(name, value.clone());
+        upstream.add(name, value);
     }
-    if let Some((name, value)) = to.required_header(endpoint) {
-        upstream.entry(name).or_insert(value);
+    if let Some((name, value)) = required {
+        upstream.add(&name, &value);
     }
     upstream
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::json::Peek;
 use super::multipart::Form;
@@ -16,7 +16,7 @@ use crate::api::usage::Declaration;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{headers, path};
 use crate::panics;
-use crate::providers::RequestBody;
+use crate::providers::{RequestBody, UpstreamRequest};
 
 /// The query parameter that names a version of Azure's API.
 const API_VERSION: &str = "api-version";
@@ -216,7 +216,7 @@ impl Operation {
     }
 
     /// The request as it goes to a target.
-    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<Request<RequestBody>, GatewayError> {
+    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<UpstreamRequest, GatewayError> {
         let upstream = &target.upstream;
         let address = upstream.address(
             self.endpoint,
@@ -224,19 +224,16 @@ impl Operation {
             self.query_to(target).as_deref(),
             target.model.as_deref(),
         );
-        let Some(address) = address else { return Err(unaddressable(target)) };
-        let body = self.payload.body_for(target, self.injects_usage(target));
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = address;
-        *request.headers_mut() = headers::to_upstream(
+        let Some(uri) = address else { return Err(unaddressable(target)) };
+        let headers = headers::to_upstream(
             &self.headers,
             &self.request_id,
             self.may_be_conditional(),
             self.endpoint,
             upstream,
         );
-        Ok(request)
+        let body = self.payload.body_for(target, self.injects_usage(target));
+        Ok(UpstreamRequest { method: self.method.clone(), uri, headers, body })
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection to an upstream: a request goes out, its response comes in, and then it is idle again. No task reads or
 //! writes it: its owner does, a request or the body of a response.
 
+use std::fmt;
 use std::io::{self, Cursor, IoSlice};
 use std::mem;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::buf::Chain;
 use bytes::{Buf as _, BytesMut};
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Response, Uri};
 
 use super::UpstreamError;
 use super::http1::Malformed;
@@ -21,6 +22,7 @@ use super::pool::Pool;
 use super::transport::Transport;
 use super::upstream_body::UpstreamBody;
 use crate::providers::request_body::RequestBody;
+use crate::providers::upstream_request::UpstreamRequest;
 
 /// Limits of the time after a request in which a close must have crossed it: one round trip, as the TCP handshake
 /// measured it, but at least what a close may be seen late on a busy machine (up to 30 ms were measured with all cores
@@ -34,7 +36,6 @@ const READ_ROOM: [usize; 2] = [16 << 10, 64 << 10];
 const MAX_SLICES: usize = 6;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Connection {
     transport: Transport,
     /// The request, as far as it is not written.
@@ -95,16 +96,15 @@ impl Connection {
     /// # Errors
     /// When no status line arrived.
     #[must_use]
-    pub fn send(mut self: Box<Self>, request: Request<RequestBody>) -> Sending {
-        let (parts, body) = request.into_parts();
+    pub fn send(mut self: Box<Self>, request: UpstreamRequest) -> Sending {
         let mut head = mem::take(self.outgoing.first_mut()).into_inner();
         head.clear();
-        self.peer.write_head((&parts.method, &parts.uri, &parts.headers), body.remaining(), &mut head);
-        self.outgoing = Cursor::new(head).chain(body);
+        self.peer.write_head(&request, &mut head);
+        self.outgoing = Cursor::new(head).chain(request.body);
         self.is_unsent = true;
         Sending {
             begun: self.is_reused.then(Instant::now),
-            to_head: parts.method == Method::HEAD,
+            to_head: request.method == Method::HEAD,
             head: HeadReader::default(),
             progress: Progress::Unsent,
             connection: Some(self),
@@ -161,6 +161,13 @@ impl Connection {
             self.is_reused = true;
             pool.put(self);
         }
+    }
+}
+
+/// What it sends holds a credential.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("upstream", &self.upstream).finish_non_exhaustive()
     }
 }
 

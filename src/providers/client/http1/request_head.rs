@@ -2,8 +2,11 @@
 
 use std::io::Write as _;
 
+use bytes::Buf as _;
 use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri};
+
+use crate::providers::upstream_request::{self, UpstreamRequest};
 
 /// What a connection adds to the head of a request.
 #[derive(Debug)]
@@ -15,26 +18,21 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Writes the head of a request with a body of so many bytes.
-    pub(crate) fn write_head(
-        &self,
-        (method, uri, headers): (&Method, &Uri, &HeaderMap),
-        length: usize,
-        into: &mut Vec<u8>,
-    ) {
+    /// Writes the head of a request.
+    pub(crate) fn write_head(&self, request: &UpstreamRequest, into: &mut Vec<u8>) {
+        let UpstreamRequest { method, uri, headers, body } = request;
+        let length = body.remaining();
         into.extend_from_slice(method.as_str().as_bytes());
         into.push(b' ');
         self.write_target(uri, into);
         into.extend_from_slice(b" HTTP/1.1\r\n");
-        write_header(&HOST, self.host.as_bytes(), into);
-        for (name, value) in headers {
-            write_header(name, value.as_bytes(), into);
-        }
+        upstream_request::write(&HOST, self.host.as_bytes(), into);
+        into.extend_from_slice(headers.as_bytes());
         if let Some(Some(credential)) = &self.proxy {
-            write_header(&PROXY_AUTHORIZATION, credential.as_bytes(), into);
+            upstream_request::write(&PROXY_AUTHORIZATION, credential.as_bytes(), into);
         }
         if length > 0 || expects_body(method) {
-            write_header(&CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes(), into);
+            upstream_request::write(&CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes(), into);
         }
         into.extend_from_slice(b"\r\n");
     }
@@ -50,13 +48,6 @@ impl Peer {
     }
 }
 
-fn write_header(name: &HeaderName, value: &[u8], into: &mut Vec<u8>) {
-    into.extend_from_slice(name.as_str().as_bytes());
-    into.extend_from_slice(b": ");
-    into.extend_from_slice(value);
-    into.extend_from_slice(b"\r\n");
-}
-
 /// Returns true if a request of this method has a body, be it an empty one (RFC 9110, 8.6).
 fn expects_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
@@ -64,16 +55,23 @@ fn expects_body(method: &Method) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::HeaderName;
+
     use super::*;
+    use crate::providers::HeaderLines;
 
     fn head(proxy: Option<Option<&'static str>>, method: &Method, uri: &str, length: usize) -> String {
         let proxy = proxy.map(|credential| credential.map(HeaderValue::from_static));
         let peer = Peer { host: HeaderValue::from_static("up:81"), proxy };
-        let mut headers = HeaderMap::new();
-        headers.append("x-a", HeaderValue::from_static("1"));
-        headers.append("x-a", HeaderValue::from_static("2"));
+        let mut headers = HeaderLines::default();
+        headers.add(&HeaderName::from_static("x-a"), &HeaderValue::from_static("1"));
+        headers.add(&HeaderName::from_static("x-a"), &HeaderValue::from_static("2"));
+        assert_eq!(format!("{headers:?}"), "HeaderLines(16 bytes)");
+        let body = Bytes::from(vec![0; length]).into();
+        let request = UpstreamRequest { method: method.clone(), uri: uri.parse().unwrap(), headers, body };
         let mut written = Vec::new();
-        peer.write_head((method, &uri.parse().unwrap(), &headers), length, &mut written);
+        peer.write_head(&request, &mut written);
         String::from_utf8(written).unwrap()
     }
 

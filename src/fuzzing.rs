@@ -5,16 +5,18 @@ use crate::metrics::parser::{self, Exposition, Kind};
 
 pub use crate::config::fuzzing::{configuration, dotenv, substitution};
 pub use crate::gateway::fuzzing::{auth_header, form, request_body, sse_tap, upstream_response};
+pub use crate::providers::fuzzing::upstream_http;
 
 /// One property and the folder of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every property.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("sse_tap", sse_tap),
     ("request_body", request_body),
     ("form", form),
     ("upstream_response", upstream_response),
+    ("upstream_http", upstream_http),
     ("auth_header", auth_header),
     ("configuration", configuration),
     ("dotenv", dotenv),

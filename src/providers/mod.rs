@@ -3,6 +3,8 @@
 mod client;
 mod discovery;
 mod egress;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod request_body;
 mod resilience;
 mod resolve;

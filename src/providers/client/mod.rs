@@ -3,7 +3,7 @@
 mod connect;
 mod connection;
 mod dial;
-mod http1;
+pub(crate) mod http1;
 mod pool;
 mod resolver;
 mod transport;

@@ -18,6 +18,7 @@
 //! | file | functions | step |
 //! |---|---|---|
 //! | `gateway/server/accept.rs` | `accept`, `take_in` | a connection is accepted, within its limits |
+//! | `gateway/server/spread.rs` | `register` | the worker with the fewest connections is found, which serves it |
 //! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it |
 //! | `gateway/server/deadlines.rs` | `poll_read` | its socket, with the deadlines of the client |
 //! | `gateway/request/router.rs` | `plain`, `matching` | the route is found |

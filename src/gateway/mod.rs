@@ -1,9 +1,9 @@
 //! The gateway: share-nothing workers behind one address, and their start and stop.
 //!
 //! Each worker is a thread with its own single-threaded runtime, listener, router, upstream connections and metric
-//! cells. `server/` accepts; `handlers/routes.rs` finds the route, `serve.rs` beside it checks the credential,
-//! `model_call.rs` serves a model call, `resources.rs` and `passthrough.rs` those that are bound to a provider;
-//! `dispatch/` carries an operation out. All that follows from the configuration is rebuilt as a whole when it changes
+//! cells. `server/` accepts and spreads the connections over the workers; `handlers/routes.rs` finds the route,
+//! `serve.rs` beside it checks the credential, `model_call.rs` serves a model call, `resources.rs` and
+//! `passthrough.rs` those that are bound to a provider; `dispatch/` carries an operation out. All that follows from the configuration is rebuilt as a whole when it changes
 //! (`state/reload/`); requests in flight keep what they began with.
 
 mod dispatch;
@@ -31,6 +31,7 @@ use crate::gateway::state::worker::AppState;
 use crate::logging::{DroppedLines, LogLevel};
 use server::metrics_listener::MetricsListener;
 use server::shutdown::Signals;
+use server::spread::Spread;
 use server::threads::Workers;
 
 /// A gateway whose addresses are bound and whose workers can start.
@@ -103,11 +104,12 @@ impl Gateway {
         let metrics = self.active.app().metrics.clone();
         let cells = |index| metrics.as_ref().map(|metrics| metrics.worker(index));
         let own = self.listeners.len();
-        for (index, listener) in self.listeners.into_iter().enumerate() {
-            workers.start(
-                listener,
-                ListenerState::of_api(&self.active, cells(index), handlers::routes::router),
-            )?;
+        let states: Vec<ListenerState> = (0..own)
+            .map(|index| ListenerState::of_api(&self.active, cells(index), handlers::routes::router))
+            .collect();
+        let shares = Spread::over(states.iter().map(|state| &state.connections));
+        for ((listener, state), share) in self.listeners.into_iter().zip(states).zip(shares) {
+            workers.start(listener, state, share)?;
         }
         let scrapes = match self.metrics {
             Some(listener) => Some(listener.start(&self.active, cells(own))?),

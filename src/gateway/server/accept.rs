@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::task::TaskTracker;
 
-use super::connection;
-use super::listener;
+use super::spread::{Accepted, Place, Share, Spread};
+use super::{connection, listener};
 use crate::gateway::state::connection_state::Order;
 use crate::gateway::state::listener_state::ListenerState;
 
@@ -23,13 +24,19 @@ const HANDOVER: Duration = Duration::from_millis(1);
 /// balancer.
 const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
 
-/// Accepts until the gateway drains, then lets connections finish.
-pub(crate) async fn accept(listener: TcpListener, listener_state: Arc<ListenerState>) {
+/// Accepts until the gateway drains, then lets connections finish; without a share it serves all that it accepts.
+pub(crate) async fn accept(listener: TcpListener, listener_state: Arc<ListenerState>, share: Option<Share>) {
     let lifecycle = &listener_state.lifecycle;
-    let mut accepting =
-        AcceptLoop { tasks: TaskTracker::new(), listener_state: &listener_state, failing: false };
+    let (tasks, mut spread) = (TaskTracker::new(), None);
+    if let Some(share) = share {
+        tasks.spawn(serve_handed_over(share.handed_over, tasks.clone(), Arc::clone(&listener_state)));
+        spread = Some(share.spread);
+    }
+    let mut accepting = AcceptLoop { tasks, listener_state: &listener_state, spread, failing: false };
     accepting.accept_until(&listener, lifecycle.draining.cancelled()).await;
     listener_state.connections.order_all(Order::Drain);
+    // The others can end once no loop can hand them a connection any more.
+    accepting.spread = None;
     accepting.close(listener).await;
     let tasks = accepting.tasks;
     tasks.close();
@@ -41,9 +48,36 @@ pub(crate) async fn accept(listener: TcpListener, listener_state: Arc<ListenerSt
     tasks.wait().await;
 }
 
+/// Serves the connections that other accept loops hand over, until none of them can any more.
+async fn serve_handed_over(
+    mut handed_over: UnboundedReceiver<Accepted>,
+    tasks: TaskTracker,
+    listener_state: Arc<ListenerState>,
+) {
+    while let Some((socket, place)) = handed_over.recv().await {
+        match TcpStream::from_std(socket) {
+            Ok(socket) => serve(&tasks, &listener_state, socket, place),
+            Err(error) => not_handed_over(&error),
+        }
+    }
+}
+
+/// Serves a connection in a task of this thread.
+fn serve(tasks: &TaskTracker, listener_state: &Arc<ListenerState>, socket: TcpStream, place: Place) {
+    let Place { within_cap, registered, counted } = place;
+    let listener_state = Arc::clone(listener_state);
+    tasks.spawn(connection::serve(socket, listener_state, within_cap, (registered, counted)));
+}
+
+fn not_handed_over(error: &io::Error) {
+    tracing::warn!(error = error.to_string(), "a connection could not be handed to its worker");
+}
+
 struct AcceptLoop<'a> {
     tasks: TaskTracker,
     listener_state: &'a Arc<ListenerState>,
+    /// The accept loops among which connections are spread, until the gateway drains.
+    spread: Option<Spread>,
     /// The last accept failed, and the log says so.
     failing: bool,
 }
@@ -88,9 +122,18 @@ impl AcceptLoop<'_> {
             }
         };
         // Registered before it runs: one that was just accepted has sent nothing.
-        let registered = self.listener_state.connections.register();
-        let listener_state = Arc::clone(self.listener_state);
-        self.tasks.spawn(connection::serve(socket, listener_state, within_cap, (registered, counted)));
+        let own = &self.listener_state.connections;
+        let (registered, other) = match &self.spread {
+            Some(spread) => spread.register(own),
+            None => (own.register(), None),
+        };
+        let place = Place { within_cap, registered, counted };
+        let Some(other) = other else { return serve(&self.tasks, self.listener_state, socket, place) };
+        match socket.into_std() {
+            // A worker that has ended, and with it the process, takes none.
+            Ok(socket) => drop(other.send((socket, place))),
+            Err(error) => not_handed_over(&error),
+        }
     }
 
     /// Waits until one more connection may be served; false when only as one beyond the cap.

@@ -53,7 +53,7 @@ impl MetricsListener {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let listener_state =
             ListenerState::of_metrics(active, metrics, Arc::clone(&lifecycle), routes::metrics_router);
-        let accepting = tokio::spawn(accept::accept(listener, Arc::new(listener_state)));
+        let accepting = tokio::spawn(accept::accept(listener, Arc::new(listener_state), None));
         Ok(Scrapes { accepting, lifecycle })
     }
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::accept;
+use super::spread::Share;
 use crate::gateway::state::listener_state::ListenerState;
 
 /// Every worker of the process.
@@ -25,15 +26,16 @@ impl Workers {
         Self { running: 0, ended, report }
     }
 
-    /// Starts a thread that serves a listener.
+    /// Starts a thread that serves a listener, and its share of the connections of all.
     pub(crate) fn start(
         &mut self,
         listener: TcpListener,
         listener_state: ListenerState,
+        share: Share,
     ) -> anyhow::Result<()> {
         let report = self.report.clone();
         let life = move || {
-            let work = AssertUnwindSafe(|| work(listener, listener_state));
+            let work = AssertUnwindSafe(|| work(listener, listener_state, share));
             let result = match catch_unwind(work) {
                 Ok(result) => result,
                 Err(_) => Err(anyhow::anyhow!("a worker panicked")),
@@ -65,12 +67,12 @@ impl Workers {
 }
 
 /// The life of one worker thread.
-fn work(listener: TcpListener, listener_state: ListenerState) -> anyhow::Result<()> {
+fn work(listener: TcpListener, listener_state: ListenerState, share: Share) -> anyhow::Result<()> {
     let listener_state = Arc::new(listener_state);
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        accept::accept(listener, listener_state).await;
+        accept::accept(listener, listener_state, Some(share)).await;
         Ok(())
     });
     // A name that is still being looked up does not hold the end up.

@@ -53,6 +53,11 @@ impl Connections {
         self.active.load(Ordering::Relaxed)
     }
 
+    /// Open connections.
+    pub(crate) fn open(&self) -> usize {
+        self.open.lock().by_number.len()
+    }
+
     /// Adds an accepted connection.
     pub(crate) fn register(self: &Arc<Self>) -> Registered {
         let mut open = self.open.lock();

@@ -1,4 +1,4 @@
-//! Connections: clients, upstreams, limits, TLS, proxies, shutdown.
+//! Connections: clients, upstreams, limits, TLS, proxies, shutdown, their spread over the workers.
 
 pub(crate) mod clients;
 pub(crate) mod disconnects;
@@ -7,5 +7,6 @@ pub(crate) mod hanging_lookups;
 pub(crate) mod limits;
 pub(crate) mod proxy;
 pub(crate) mod shutdown;
+pub(crate) mod spread;
 pub(crate) mod tls;
 pub(crate) mod upstreams;

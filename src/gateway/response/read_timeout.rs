@@ -39,6 +39,11 @@ impl ReadTimeout {
         self.timer.as_mut().poll(cx)
     }
 
+    /// Returns true if a body that is no stream has taken too long, however much of it comes.
+    pub(crate) fn is_over(&self) -> bool {
+        self.idle.is_none() && Instant::now() >= self.until
+    }
+
     /// The upstream sent something.
     pub(crate) fn waited(&mut self) {
         self.is_waiting = false;

@@ -25,6 +25,9 @@ use crate::gateway::request::targets::ModelTarget;
 use crate::metrics::{HttpOutcome, StreamOutcome};
 use crate::panics;
 
+/// Most bytes that are relayed without a pause, about 0.1 ms of work.
+const MOST_AT_ONCE: usize = 256 << 10;
+
 /// A body that was read in part.
 #[derive(Debug)]
 pub(crate) struct Begun {
@@ -49,8 +52,8 @@ pub(crate) struct RelayBody {
     timeout: ReadTimeout,
     /// Resolves when the grace period of a shutdown is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Bytes were given to hyper since it last got to write to the socket.
-    is_unflushed: bool,
+    /// Bytes that hyper was given since it last got to write to the socket.
+    unflushed: usize,
     /// Reason that the body breaks off, while what came before is written.
     broken: Option<Break>,
     outcome: Option<HttpOutcome>,
@@ -97,7 +100,7 @@ impl RelayBody {
             held: BytesMut::new(),
             timeout,
             cut: Box::pin(setup.cut),
-            is_unflushed: false,
+            unflushed: 0,
             broken: None,
             outcome: None,
         }
@@ -134,7 +137,11 @@ impl RelayBody {
     ) -> Poll<Option<io::Result<Bytes>>> {
         self.timeout.client_reads();
         let polled = self.poll_relay(cx, record);
-        self.is_unflushed = polled.is_ready();
+        match &polled {
+            Poll::Ready(Some(Ok(bytes))) => self.unflushed += bytes.len(),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.unflushed = 0,
+        }
         if polled.is_ready() {
             self.timeout.handed_over();
         }
@@ -162,10 +169,9 @@ impl RelayBody {
                 }
                 Ok(None) => None,
                 // hyper drops what it has not written when the body fails; while that is pending, it writes.
-                Err(why) if self.is_unflushed => {
+                Err(why) if self.unflushed > 0 => {
                     self.broken = Some(why);
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+                    return yields(cx);
                 }
                 Err(why) => Some(why),
             };
@@ -176,6 +182,13 @@ impl RelayBody {
 
     /// The next bytes of the upstream, `None` at its end.
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Break>> {
+        // An upstream that always has more would never let the timer run, nor other requests.
+        if self.timeout.is_over() {
+            return Poll::Ready(Err(Break::Silent));
+        }
+        if self.unflushed >= MOST_AT_ONCE {
+            return yields(cx);
+        }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.upstream).poll_frame(cx) else {
                 return self.poll_wait(cx).map(Err);
@@ -266,6 +279,12 @@ impl RelayBody {
         }
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
+}
+
+/// Lets hyper write, and other requests run, before the body is polled again.
+fn yields<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl fmt::Debug for RelayBody {

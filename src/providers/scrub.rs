@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr, memchr2_iter, memmem};
 
 use crate::config::Secret;
 
@@ -114,8 +114,9 @@ impl Scrubber {
     }
 
     fn find(&self, bytes: &[u8]) -> Option<Range<usize>> {
-        let has_escape =
-            self.unicode.find(bytes).is_some() || self.has_slash && memmem::find(bytes, br"\/").is_some();
+        let has_escape = memchr(b'\\', bytes).is_some()
+            && (self.unicode.find(bytes).is_some()
+                || self.has_slash && memmem::find(bytes, br"\/").is_some());
         if !has_escape {
             let at = self.plain.find(bytes)?;
             return Some(at..at + self.key.len());

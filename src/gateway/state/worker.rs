@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +51,7 @@ pub(crate) struct WorkerState {
 #[derive(Debug, Default)]
 struct Resolved {
     generation: u64,
-    by_name: HashMap<String, Arc<Targets>>,
+    by_name: HashMap<String, Arc<Targets>, RandomState>,
 }
 
 /// Owner of a key, as one worker records it.
@@ -75,7 +76,7 @@ impl WorkerState {
         let generation = self.app.providers.generation();
         let mut resolved = self.resolved.lock();
         if resolved.generation != generation {
-            *resolved = Resolved { generation, by_name: HashMap::new() };
+            *resolved = Resolved { generation, by_name: HashMap::default() };
         }
         if let Some(targets) = resolved.by_name.get(requested) {
             return Ok(Arc::clone(targets));

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::FixedState;
 use http::Uri;
 use http::uri::Scheme;
 use parking_lot::{Mutex, MutexGuard};
@@ -28,8 +29,9 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct Idle {
-    /// By host and port, of upstreams without TLS, then with it; each queue from the longest idle to the last used.
-    queues: [HashMap<Box<str>, VecDeque<Entry>>; 2],
+    /// By host and port, of upstreams without TLS, then with it; each queue from the longest idle to the last used. The
+    /// names come from the configuration: they need no hash that withstands chosen ones.
+    queues: [HashMap<Box<str>, VecDeque<Entry>, FixedState>; 2],
     len: usize,
     /// True while a task closes connections that were idle for too long.
     reaped: bool,
@@ -72,10 +74,10 @@ impl Pool {
         let (is_secure, authority) = connection.upstream();
         let authority = authority.as_str();
         let queues = &mut idle.queues[usize::from(is_secure)];
-        if !queues.contains_key(authority) {
-            queues.insert(authority.into(), VecDeque::new());
-        }
-        let Some(queue) = queues.get_mut(authority) else { return };
+        let queue = match queues.get_mut(authority) {
+            Some(queue) => queue,
+            None => queues.entry(authority.into()).or_default(),
+        };
         queue.push_back(Entry { connection, since: Instant::now() });
         idle.len += 1;
         if queue.len() > PER_UPSTREAM {

@@ -7,6 +7,8 @@ mod events;
 mod excerpt;
 mod filled;
 mod long;
+mod repeated;
+mod seen;
 mod shapes;
 mod withheld;
 
@@ -14,11 +16,12 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::api::usage::Usage;
-use crate::api::{Endpoint, StreamFormat, TokenKind, Tokens};
+use crate::api::{Endpoint, StreamFormat, TokenKind};
 use events::Event;
 use excerpt::Excerpt;
 use long::LongEvent;
+use repeated::Repeated;
+pub use seen::{Declared, Seen};
 use withheld::Decision;
 
 /// Most bytes of an unfinished event that are kept; a longer one is read as it passes.
@@ -38,54 +41,6 @@ fn read_data(format: StreamFormat, data: &str, seen: &mut Seen) -> bool {
     }
 }
 
-/// State of a stream as seen so far.
-#[derive(Debug, Clone, Default)]
-pub struct Seen {
-    /// Number of events so far, comments aside.
-    pub events: u64,
-    /// An event with content, reasoning or a tool call has come.
-    pub first_token: bool,
-    /// One of them was reasoning.
-    pub reasoning: bool,
-    /// The choices that have begun, a bit for each index.
-    choices: u128,
-    /// Those of them that have a finish reason.
-    finished_choices: u128,
-    /// The last event of a whole stream has come.
-    pub ended: bool,
-    /// The upstream itself reported an error inside the stream.
-    pub reported_error: bool,
-    /// The last declaration of use.
-    usage: Option<Usage>,
-    /// That declaration is not reported yet.
-    usage_is_new: bool,
-    /// No other declaration will take its place.
-    usage_is_final: bool,
-    /// The last event had a list of choices, and none in it.
-    no_choices: bool,
-    /// An event over [`MAX_EVENT`] could not be read.
-    unread: bool,
-}
-
-impl Seen {
-    fn declared(&mut self, usage: Usage, is_final: bool) {
-        if usage.tokens().is_some() {
-            self.usage = Some(usage);
-            self.usage_is_new = true;
-            self.usage_is_final |= is_final;
-        }
-    }
-}
-
-/// Usage that a stream declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Declared {
-    /// All of it.
-    pub tokens: Tokens,
-    /// The output tokens that came by the stream, where its events show them.
-    pub paced: Option<u64>,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Tap {
@@ -102,6 +57,7 @@ pub struct Tap {
     long: Option<LongEvent>,
     /// The last event was withheld up to its CR: the LF that may follow belongs to it.
     withheld_cr: bool,
+    repeated: Repeated,
     seen: Seen,
 }
 
@@ -134,6 +90,7 @@ impl Tap {
             judged_again_at: 0,
             long: None,
             withheld_cr: false,
+            repeated: Repeated::new(),
             seen: Seen::default(),
         }
     }
@@ -235,6 +192,14 @@ impl Tap {
         let mut cut = Cut { withheld: Vec::new(), rest: 0 };
         loop {
             let rest = &bytes[cut.rest..];
+            if seen == 0
+                && self.long.is_none()
+                && let Some(length) = self.repeated.length(rest)
+            {
+                self.seen.begin_event();
+                cut.rest += length;
+                continue;
+            }
             let length = match self.long {
                 Some(_) => events::end_of_event(rest, seen),
                 None => events::end_of_piece(rest, seen),
@@ -318,8 +283,8 @@ impl Tap {
             return false;
         }
         let Some(event) = Event::of(piece) else { return false };
-        self.seen.events += 1;
-        self.seen.no_choices = false;
+        let before = self.seen.progress();
+        self.seen.begin_event();
         if &*event.data == b"[DONE]" {
             self.seen.ended = true;
             return false;
@@ -334,13 +299,14 @@ impl Tap {
             let mut excerpt = Excerpt::default();
             excerpt.read(&event.data);
             self.read_excerpt(&excerpt);
+        } else if self.seen.progress() == before && !self.seen.declares && !self.seen.no_choices {
+            self.repeated.keep(piece);
         }
         self.withholds && self.seen.no_choices && Decision::on(piece) == Decision::Withheld
     }
 
     fn read_long(&mut self, event: &LongEvent) {
-        self.seen.events += 1;
-        self.seen.no_choices = false;
+        self.seen.begin_event();
         self.seen.reported_error |= event.is_named(b"error");
         self.seen.unread |= !self.read_excerpt(&event.excerpt);
     }

@@ -4,16 +4,19 @@
 use crate::metrics::parser::{self, Exposition, Kind};
 
 pub use crate::config::fuzzing::{configuration, dotenv, substitution};
-pub use crate::gateway::fuzzing::{auth_header, form, request_body, sse_tap, upstream_response};
+pub use crate::gateway::fuzzing::{
+    auth_header, form, json_members, request_body, sse_tap, upstream_response,
+};
 pub use crate::providers::fuzzing::upstream_http;
 
 /// One property and the folder of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every property.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("sse_tap", sse_tap),
     ("request_body", request_body),
+    ("json_members", json_members),
     ("form", form),
     ("upstream_response", upstream_response),
     ("upstream_http", upstream_http),

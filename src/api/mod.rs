@@ -4,6 +4,7 @@
 mod closed_set;
 pub mod endpoint;
 pub mod finder;
+pub(crate) mod json;
 pub mod paths;
 pub mod stream_format;
 pub mod tokens;

@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use super::finder::Finder;
 use super::tokens::{TokenKind, Tokens};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use response::Response;
 pub(crate) use response::of_response;
 
 /// Most tokens that one declaration can hold; what is larger is no count.

@@ -8,14 +8,17 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::http::auth::Access;
 use super::request::json::Peek;
+use super::request::members::Members;
 use super::request::multipart::Form;
 use super::response::tap::Tap;
-use crate::api::{Endpoint, Finder, usage};
+use crate::api::usage::{self, Response};
+use crate::api::{Endpoint, Finder};
 use crate::config::{Environment, Sources, load};
 use crate::metrics::Surface;
 use crate::providers::RequestBody;
@@ -136,6 +139,23 @@ pub fn request_body(data: &[u8]) {
     }
     let edited: Value = sound(serde_json::from_slice(&edited));
     assert_eq!(edited, expected);
+}
+
+/// The scanner takes what `serde_json` takes and finds the same, but where it says that it cannot tell: names with
+/// escapes, and deep nesting.
+pub fn json_members(data: &[u8]) {
+    let parsed = std::str::from_utf8(data).map(serde_json::from_str::<BTreeMap<&str, IgnoredAny>>);
+    let must_tell =
+        matches!(parsed, Ok(Ok(_))) && data.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= 62;
+    let members = Members::scanned(data);
+    assert!(members.is_some() || !must_tell, "not taken: {}", shown(data));
+    if let Some(members) = members {
+        assert_eq!(members, sound(Members::parsed(data)), "{}", shown(data));
+    }
+    if let Some(response) = Response::scanned(data) {
+        let parsed = std::str::from_utf8(data).ok().and_then(Response::parsed);
+        assert_eq!(Some(response), parsed, "{}", shown(data));
+    }
 }
 
 /// A form that is taken goes upstream with another model and is otherwise the same form.

@@ -6,28 +6,23 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 
 use super::{Lenient, Usage, repaired};
+use crate::api::json;
 use crate::api::tokens::Tokens;
 
 /// Declaration of a whole response, if any; `None` when it is neither a JSON object nor an array. What Python's `json`
 /// writes and reads beyond JSON is accepted, see [`repaired`].
 pub(crate) fn of_response(bytes: &[u8]) -> Option<Option<Tokens>> {
-    if let Some(declared) = std::str::from_utf8(bytes).ok().and_then(of_json) {
-        return Some(declared);
+    if let Some(response) = Response::scanned(bytes) {
+        return Some(response.declared());
     }
-    of_json(&repaired(bytes))
-}
-
-fn of_json(text: &str) -> Option<Option<Tokens>> {
-    let response: Response = serde_json::from_str(text).ok()?;
-    let declared = response.usage.and_then(Usage::of_raw);
-    match declared.as_ref().and_then(Usage::tokens) {
-        Some(tokens) => Some(Some(tokens)),
-        None => Some(response.meta.and_then(billed)),
+    if let Some(response) = std::str::from_utf8(bytes).ok().and_then(Response::parsed) {
+        return Some(response.declared());
     }
+    Some(Response::parsed(&repaired(bytes))?.declared())
 }
 
 /// `meta` as Cohere declares rerankings and embeddings.
-fn billed(meta: &RawValue) -> Option<Tokens> {
+fn billed(meta: &str) -> Option<Tokens> {
     #[derive(serde::Deserialize)]
     struct Meta {
         #[serde(default)]
@@ -35,16 +30,38 @@ fn billed(meta: &RawValue) -> Option<Tokens> {
         #[serde(default)]
         billed_units: Lenient<Usage>,
     }
-    let meta: Meta = serde_json::from_str(meta.get()).ok()?;
+    let meta: Meta = serde_json::from_str(meta).ok()?;
     let declared = meta.tokens.0.as_ref().and_then(Usage::tokens);
     declared.or(meta.billed_units.0.as_ref().and_then(Usage::tokens))
 }
 
-/// The members of interest; of duplicate members the last one.
-#[derive(Default)]
-struct Response<'a> {
-    usage: Option<&'a RawValue>,
-    meta: Option<&'a RawValue>,
+/// The members of interest, in JSON; of duplicate members the last one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Response<'a> {
+    usage: Option<&'a str>,
+    meta: Option<&'a str>,
+}
+
+impl<'a> Response<'a> {
+    /// Finds them in an object; `None` where it is something else, or where only a parser can tell.
+    pub(crate) fn scanned(bytes: &'a [u8]) -> Option<Self> {
+        let mut response = Self::default();
+        json::members(bytes, &["usage", "usageMetadata", "meta"], &mut |index, at| {
+            let member = if index == 2 { &mut response.meta } else { &mut response.usage };
+            *member = bytes.get(at).and_then(|value| std::str::from_utf8(value).ok());
+        })?;
+        Some(response)
+    }
+
+    /// The same by `serde_json`, of a list too.
+    pub(crate) fn parsed(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    fn declared(&self) -> Option<Tokens> {
+        let declared = self.usage.and_then(Usage::read);
+        declared.as_ref().and_then(Usage::tokens).or_else(|| self.meta.and_then(billed))
+    }
 }
 
 /// An object of an array, as far as it is Gemini's.
@@ -78,8 +95,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Response<'a> {
                 let mut response = Response::default();
                 while let Some(member) = map.next_key()? {
                     match member {
-                        Member::Usage => response.usage = Some(map.next_value()?),
-                        Member::Meta => response.meta = Some(map.next_value()?),
+                        Member::Usage => response.usage = Some(map.next_value::<&RawValue>()?.get()),
+                        Member::Meta => response.meta = Some(map.next_value::<&RawValue>()?.get()),
                         Member::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
@@ -95,7 +112,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Response<'a> {
                     }
                 }
                 let usage = match last.map(RawValue::get).map(serde_json::from_str::<NativeElement>) {
-                    Some(Ok(native)) => native.usage,
+                    Some(Ok(native)) => native.usage.map(RawValue::get),
                     _ => None,
                 };
                 Ok(Response { usage, meta: None })

@@ -2,14 +2,14 @@
 //! else passes unread.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::fields;
+use super::members::{Members, place};
 use crate::api::Endpoint;
 use crate::gateway::http::error::GatewayError;
 use crate::providers::RequestBody;
@@ -46,34 +46,22 @@ impl Peek {
 
     /// Reads a body; where the path names the model, that is the requested one, whatever the body says.
     pub(crate) fn read(body: &[u8], named: Option<&str>) -> Result<Self, GatewayError> {
-        let text = match std::str::from_utf8(body) {
-            Ok(text) => text,
-            Err(error) => {
-                let message = format!("The body is not UTF-8 (byte {}).", error.valid_up_to());
-                return Err(GatewayError::invalid(message, None, "invalid_json"));
-            }
-        };
-        let members: Members = match serde_json::from_str(text) {
-            Ok(members) => members,
-            Err(error) => {
-                let message = format!("The body is not a JSON object: {error}.");
-                return Err(GatewayError::invalid(message, None, "invalid_json"));
-            }
-        };
+        let members = Members::of(body)?;
         if let Some(field) = members.duplicate {
             return Err(fields::duplicate(field, "request body"));
         }
-        let written = members.model.map(RawValue::get).map(serde_json::from_str::<Cow<str>>);
+        let value = |at: &Option<Range<usize>>| at.clone().and_then(|at| body.get(at));
+        let written = value(&members.model).map(serde_json::from_slice::<Cow<str>>);
         let (model, is_in_body) = fields::requested_model(named, written)?;
-        let stream = match members.stream.map(RawValue::get) {
-            Some("true") => true,
-            Some("false" | "null") | None => false,
+        let stream = match value(&members.stream) {
+            Some(b"true") => true,
+            Some(b"false" | b"null") | None => false,
             Some(_) => return Err(fields::invalid_stream()),
         };
-        let usage = if stream { include_usage(text, members.stream_options) } else { None };
+        let usage = if stream { include_usage(body, members.stream_options) } else { None };
         let (model_at, member) = match members.model {
-            Some(raw) => (place(text, raw), ["", ""]),
-            None => new_member(text),
+            Some(at) => (at, ["", ""]),
+            None => new_member(body),
         };
         Ok(Self { model, stream, model_at, member, is_in_body, usage })
     }
@@ -115,46 +103,47 @@ impl Peek {
     }
 }
 
-/// Place of a first member of an object, and the text around its value.
-fn new_member(text: &str) -> (Range<usize>, [&'static str; 2]) {
-    let at = text.find('{').map_or(0, |brace| brace + 1);
-    let is_empty = text[at..].trim_ascii_start().starts_with('}');
-    (at..at, [r#""model":"#, if is_empty { "" } else { "," }])
+/// Position after the brace that begins an object.
+fn inside(object: &[u8]) -> usize {
+    object.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1)
 }
 
-/// Position of a value in the text that it was borrowed from.
-fn place(text: &str, value: &RawValue) -> Range<usize> {
-    let start = value.get().as_ptr().addr() - text.as_ptr().addr();
-    start..start + value.get().len()
+fn is_empty(object: &[u8]) -> bool {
+    object[inside(object)..].trim_ascii_start().starts_with(b"}")
+}
+
+/// Place of a first member of an object, and the text around its value.
+fn new_member(body: &[u8]) -> (Range<usize>, [&'static str; 2]) {
+    let at = inside(body);
+    (at..at, [r#""model":"#, if is_empty(body) { "" } else { "," }])
 }
 
 /// Splice that makes `stream_options` request the usage; `None` where they do, and where only the upstream can judge
 /// what they are.
-fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
+fn include_usage(body: &[u8], options: Option<Range<usize>>) -> Option<Splice> {
     #[derive(serde::Deserialize)]
     struct Options<'a> {
         #[serde(borrow, default, deserialize_with = "even_null")]
         include_usage: Option<&'a RawValue>,
     }
-    let Some(options) = options else {
-        let at = text.find('{')? + 1;
+    let Some(at) = options else {
+        let at = inside(body);
         return Some(Splice { at: at..at, text: r#""stream_options":{"include_usage":true},"# });
     };
-    let at = place(text, options);
-    let inside = options.get().strip_prefix('{');
-    let Some(inside) = inside else {
-        return (options.get() == "null").then_some(Splice { at, text: r#"{"include_usage":true}"# });
-    };
-    match serde_json::from_str::<Options>(options.get()).ok()?.include_usage {
+    let options = std::str::from_utf8(body.get(at.clone())?).ok()?;
+    if !options.starts_with('{') {
+        return (options == "null").then_some(Splice { at, text: r#"{"include_usage":true}"# });
+    }
+    match serde_json::from_str::<Options>(options).ok()?.include_usage {
         Some(value) if matches!(value.get(), "false" | "null") => {
-            Some(Splice { at: place(text, value), text: "true" })
+            let place = place(options, value);
+            Some(Splice { at: at.start + place.start..at.start + place.end, text: "true" })
         }
         Some(_) => None,
         None => {
-            let at = at.start + 1;
-            let is_empty = inside.trim_ascii_start().starts_with('}');
+            let is_empty = is_empty(options.as_bytes());
             let text = if is_empty { r#""include_usage":true"# } else { r#""include_usage":true,"# };
-            Some(Splice { at: at..at, text })
+            Some(Splice { at: at.start + 1..at.start + 1, text })
         }
     }
 }
@@ -162,76 +151,6 @@ fn include_usage(text: &str, options: Option<&RawValue>) -> Option<Splice> {
 /// A value that is there, be it null.
 fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
-}
-
-/// The members of interest, borrowed from the body.
-#[derive(Default)]
-struct Members<'a> {
-    model: Option<&'a RawValue>,
-    stream: Option<&'a RawValue>,
-    stream_options: Option<&'a RawValue>,
-    duplicate: Option<&'static str>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
-        while let Some(name) = map.next_key::<Name>()? {
-            let is_duplicate = match name.0 {
-                "model" => members.model.replace(map.next_value()?).is_some(),
-                "stream" => members.stream.replace(map.next_value()?).is_some(),
-                "stream_options" => members.stream_options.replace(map.next_value()?).is_some(),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    false
-                }
-            };
-            if is_duplicate {
-                members.duplicate.get_or_insert(name.0);
-            }
-        }
-        Ok(members)
-    }
-}
-
-/// A member's name, as far as it matters; escapes in it are undone first.
-struct Name(&'static str);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
-            type Value = Name;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a member name")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-                Ok(Name(match name {
-                    "model" => "model",
-                    "stream" => "stream",
-                    "stream_options" => "stream_options",
-                    _ => "",
-                }))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod fields;
 pub(crate) mod json;
+pub(crate) mod members;
 pub(crate) mod multipart;
 pub(crate) mod operation;
 pub(crate) mod router;

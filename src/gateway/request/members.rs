@@ -1,0 +1,227 @@
+//! Places of the members of a JSON body that Aurora reads. Everything else is only checked to be JSON.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::api::json;
+use crate::gateway::http::error::GatewayError;
+
+const NAMES: [&str; 3] = ["model", "stream", "stream_options"];
+
+/// Place of each value in the body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Members {
+    pub(super) model: Option<Range<usize>>,
+    pub(super) stream: Option<Range<usize>>,
+    pub(super) stream_options: Option<Range<usize>>,
+    /// A name that the body has twice.
+    pub(super) duplicate: Option<&'static str>,
+}
+
+impl Members {
+    /// Finds them in a body, which must be one JSON object. Only where the scanner cannot tell does `serde_json` read it,
+    /// for the text of the error.
+    pub(super) fn of(body: &[u8]) -> Result<Self, GatewayError> {
+        match Self::scanned(body) {
+            Some(members) => Ok(members),
+            None => Self::parsed(body),
+        }
+    }
+
+    /// `None` where the body is no JSON object, or where only a parser can tell.
+    pub(crate) fn scanned(body: &[u8]) -> Option<Self> {
+        let mut members = Self::default();
+        json::members(body, &NAMES, &mut |index, at| members.add(NAMES[index], at))?;
+        Some(members)
+    }
+
+    /// The same by `serde_json`.
+    pub(crate) fn parsed(body: &[u8]) -> Result<Self, GatewayError> {
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("The body is not UTF-8 (byte {}).", error.valid_up_to());
+                return Err(GatewayError::invalid(message, None, "invalid_json"));
+            }
+        };
+        let values: Values = match serde_json::from_str(text) {
+            Ok(values) => values,
+            Err(error) => {
+                let message = format!("The body is not a JSON object: {error}.");
+                return Err(GatewayError::invalid(message, None, "invalid_json"));
+            }
+        };
+        let mut members = Self::default();
+        for (name, value) in values.0 {
+            members.add(name, place(text, value));
+        }
+        Ok(members)
+    }
+
+    fn add(&mut self, name: &'static str, at: Range<usize>) {
+        let member = match name {
+            "model" => &mut self.model,
+            "stream" => &mut self.stream,
+            _ => &mut self.stream_options,
+        };
+        if member.replace(at).is_some() {
+            self.duplicate.get_or_insert(name);
+        }
+    }
+}
+
+/// Position of a value in the text that it was borrowed from.
+pub(super) fn place(text: &str, value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - text.as_ptr().addr();
+    start..start + value.get().len()
+}
+
+/// The values of the members, in their order.
+struct Values<'a>(Vec<(&'static str, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ValuesVisitor)
+    }
+}
+
+struct ValuesVisitor;
+
+impl<'de> Visitor<'de> for ValuesVisitor {
+    type Value = Values<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            match name {
+                Some(name) => values.push((name, map.next_value()?)),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Values(values))
+    }
+}
+
+/// A member's name, if it is one of the [`NAMES`]; escapes in it are undone first.
+struct Name(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a member name")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
+                Ok(Name(NAMES.into_iter().find(|known| *known == name)))
+            }
+        }
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fuzzing::json_members;
+
+    #[test]
+    fn the_scanner_leaves_only_names_with_escapes_and_deep_nesting_to_the_parser() {
+        let nested = |depth: usize| format!(r#"{{"model":{}1{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        for (body, is_scanned) in [
+            (r#"{"n\u0061me":1}"#, false),
+            (r#"{"x":{"n\u0061me":1}}"#, true),
+            (&nested(62), true),
+            (&nested(63), false),
+        ] {
+            assert_eq!(Members::scanned(body.as_bytes()).is_some(), is_scanned, "{body}");
+            Members::parsed(body.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_byte_and_escape_is_judged_alike_at_each_place_of_a_block() {
+        for length in 0..140 {
+            let fill = "x".repeat(length);
+            for byte in 0..=u8::MAX {
+                let mut body = format!(r#"{{"{fill}":"#).into_bytes();
+                body.extend([b'"', byte, b'"', b'}']);
+                json_members(&body);
+                let mut body = format!(r#"{{"stream":"{fill}\"#).into_bytes();
+                body.extend([byte, b'"', b'}']);
+                json_members(&body);
+            }
+            for end in [r"\u12aF", r"\ud800", r"\u12g4", r"\u123", r"\", "é", "漢🙂"] {
+                json_members(format!(r#"{{"stream":"{fill}{end}","model":"m"}}"#).as_bytes());
+                json_members(format!(r#"{{"stream":"{fill}{end}"#).as_bytes());
+            }
+        }
+    }
+
+    /// Texts that are JSON for the most part.
+    fn value() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("true".to_owned()),
+            Just("false".to_owned()),
+            Just("null".to_owned()),
+            r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+            string(),
+        ];
+        leaf.prop_recursive(6, 40, 5, |inner| {
+            let member = (name(), inner.clone()).prop_map(|(name, value)| format!("{name}: {value}"));
+            prop_oneof![
+                vec(inner, 0..5).prop_map(|values| format!("[{}]", values.join(", "))),
+                vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(",\n"))),
+            ]
+        })
+    }
+
+    fn string() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => "[ -!#-\\[\\]-~]{0,90}",
+            1 => r#"\\["\\/bfnrt]"#,
+            1 => r"\\u[0-9a-fA-F]{4}",
+            1 => r"\PC{0,20}".prop_map(|text| text.replace(['"', '\\'], "_")),
+        ];
+        vec(piece, 0..5).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        const KNOWN: &[&str] =
+            &["\"model\"", "\"stream\"", "\"stream_options\"", "\"usage\"", "\"meta\"", "\"usageMetadata\""];
+        prop_oneof![2 => proptest::sample::select(KNOWN).prop_map(str::to_owned), 1 => string()]
+    }
+
+    proptest! {
+        #[test]
+        fn the_scanner_agrees_with_the_parser(
+            members in vec((name(), value()), 0..6), at in any::<prop::sample::Index>(), instead in vec(any::<u8>(), 0..3),
+            changes in 0..3_usize,
+        ) {
+            let members = members.iter().map(|(name, value)| format!("{name} :{value}")).collect::<Vec<_>>();
+            let mut body = format!("{{ {} }}", members.join(" ,")).into_bytes();
+            json_members(&body);
+            if changes > 0 {
+                let at = at.index(body.len());
+                let end = (at + changes).min(body.len());
+                body.splice(at..end, instead);
+                json_members(&body);
+                body.truncate(at);
+                json_members(&body);
+            }
+        }
+    }
+}

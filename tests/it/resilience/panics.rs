@@ -73,7 +73,7 @@ fn a_panic_fails_its_own_request_and_is_counted() {
     counted(&aurora, 1, 1, "panic-in-handler", "src/gateway/handlers/serve.rs");
 
     let large =
-        format!(r#"{{"model":"other","messages":[],"user":"panic-in-parser{}"}}"#, "x".repeat(300 << 10));
+        format!(r#"{{"model":"other","messages":[],"user":"panic-in-parser{}"}}"#, "x".repeat(3 << 20));
     client.send(chat(large));
     assert_eq!(client.response().status_and_text(), (500, INTERNAL));
     counted(&aurora, 2, 1, "panic-in-parser", "src/gateway/request/operation.rs");

@@ -57,8 +57,13 @@ impl Buf for RequestBody {
     fn advance(&mut self, mut count: usize) {
         for part in &mut self.parts {
             let sent = count.min(part.len());
-            part.advance(sent);
             count -= sent;
+            // Nothing of a part that is sent is kept: an empty slice would still hold the whole body.
+            if sent == part.len() {
+                *part = Bytes::new();
+            } else {
+                part.advance(sent);
+            }
         }
     }
 }

@@ -37,22 +37,33 @@ def check(port, path, body, expected):
         sys.exit(f"port {port} {path} does not relay the upstream's response: {received}")
 
 
-def wrk(port, path, body_file, connections, seconds):
-    """Runs wrk on the load core; its summary and the CPU seconds it used."""
+def wrk_started(port, path, body_file, connections, seconds):
+    """wrk on the load core."""
     env = dict(os.environ, BENCH_BODY=body_file, BENCH_KEY=KEY)
     script = os.path.join(ROOT, "bench", "rig", "post.lua")
     command = ["taskset", "-c", str(LOAD), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
                "-s", script, f"http://127.0.0.1:{port}{path}"]
-    before = os.times()
-    output = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
-    after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+
+
+def wrk_summary(load, what):
+    output, _ = load.communicate()
+    if load.returncode:
+        sys.exit(f"wrk failed on {what}:\n{output}")
     summary = json.loads(output.splitlines()[-1])
     if summary["errors"]:
-        sys.exit(f"wrk saw errors on port {port} {path}: {summary}")
+        sys.exit(f"wrk saw errors on {what}: {summary}")
     if not summary["requests"]:
-        sys.exit(f"port {port} {path}: no response in {seconds} s; the machine is too busy, or --seconds too short")
-    return summary, used
+        sys.exit(f"{what}: no response; the machine is too busy, or --seconds too short")
+    return summary
+
+
+def wrk(port, path, body_file, connections, seconds):
+    """Runs wrk; its summary and the CPU seconds it used."""
+    before = os.times()
+    summary = wrk_summary(wrk_started(port, path, body_file, connections, seconds), f"port {port} {path}")
+    after = os.times()
+    return summary, after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def measure(program, others, port, path, body_file, connections, seconds):
@@ -67,6 +78,27 @@ def measure(program, others, port, path, body_file, connections, seconds):
         "cpu": used * 1e6 / summary["requests"], "rate": summary["requests"] / summary["seconds"],
         "p50": summary["p50"], "p99": summary["p99"], "foreign": max(0, 100 * foreign),
     }
+
+
+def measure_connected(program, upstream_port, port, body_file, connections, seconds, connecting=2):
+    """CPU µs per request and requests/s once all connections are made, which takes part of the first two seconds. The
+    upstream counts the requests."""
+    load = wrk_started(port, CHAT, body_file, connections, seconds + connecting + 1)
+    time.sleep(connecting)
+    readings = []
+    for pause in (seconds, 0):
+        readings.append((time.perf_counter(), program.cpu(), requests_served(upstream_port)))
+        time.sleep(pause)
+    wrk_summary(load, f"port {port}, {connections} connections")
+    took, used, requests = (after - before for before, after in zip(*readings))
+    return {"cpu": used * 1e6 / requests, "rate": requests / took}
+
+
+def requests_served(port):
+    """By nginx, as its stub_status says: the third number of the third line."""
+    connection = connect(port)
+    connection.request("GET", "/status")
+    return int(connection.getresponse().read().split(b"\n")[2].split()[2])
 
 
 def event_latencies(helper, port, path, body, seconds):

@@ -172,6 +172,7 @@ class Rig(contextlib.ExitStack):
         names = '{"data":[' + ",".join(f'{{"id":"{name}"}}' for name in models) + "]}"
         server = f"""
             location /v1/ {{ default_type application/json; {returns(completion())} }}
+            location = /status {{ stub_status; }}
             location = /v1/models {{ default_type application/json; {returns(names)} }}
             location /stream/ {{ default_type text/event-stream; {returns("".join(events()))} }}"""
         return self.nginx("upstream", self.nginx_port, server, LOAD)

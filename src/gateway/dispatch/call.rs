@@ -35,8 +35,8 @@ pub(crate) async fn dispatch(
     let mut next = addressable(&mut in_turn, operation);
     let mut falls_back = false;
     while let Some((target, request)) = next.take() {
-        record.begin_dispatch(target, targets.model_route_metrics());
         let deadline = Deadline::new(worker, operation.stream, record.connection());
+        record.begin_dispatch(target, targets.model_route_metrics(), deadline.begun.into_std());
         let call = Call { worker, target, operation, deadline };
         let Dispatched { outcome, class, retries } = call.run(request, record).await;
         if class.falls_back {

@@ -197,8 +197,9 @@ impl Reader<'_> {
         limit: usize,
         sniffer: Sniffer,
     ) -> Result<ReceivedBody, GatewayError> {
+        self.call.deadline.has_waited();
         let held = self.read_up_to(limit, sniffer, body).await;
-        self.record.received();
+        self.record.received(self.call.deadline.has_waited());
         held
     }
 

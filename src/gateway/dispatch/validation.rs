@@ -40,17 +40,17 @@ pub(crate) fn refusal(
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
         return (wanted == Content::Json).then(|| NO_BODY.into());
     }
-    let is_plausible = headers::is_json(headers) || headers::is_event_stream(headers) || is_vague(headers);
-    if is_plausible {
-        return None;
+    match kind {
+        Some(kind) if !headers::names_json(kind) && !headers::names_event_stream(kind) && !is_vague(kind) => {
+            Some(format!("its response is {kind}, not JSON or an event stream"))
+        }
+        _ => None,
     }
-    Some(format!("its response is {}, not JSON or an event stream", kind.unwrap_or_default()))
 }
 
-/// Returns true if a body is labelled as nothing in particular. JSON and event streams come so.
-fn is_vague(headers: &HeaderMap) -> bool {
+/// Returns true if a media type says nothing in particular. JSON and event streams come so.
+fn is_vague(kind: &str) -> bool {
     let vague = ["text/plain", "text/json", "application/octet-stream"];
-    let Some(kind) = headers::media_type(headers) else { return true };
     vague.iter().any(|vague| kind.eq_ignore_ascii_case(vague))
 }
 
@@ -80,7 +80,8 @@ impl Sniffer {
     /// was requested, since it may be any file.
     pub(crate) fn new(operation: &Operation, headers: &HeaderMap) -> Self {
         let is_free = operation.content.is_free();
-        if headers::is_event_stream(headers) {
+        let kind = headers::media_type(headers);
+        if kind.is_some_and(headers::names_event_stream) {
             let is_doubtful = !is_free && !operation.stream;
             return if is_doubtful {
                 Self::sniffing(Form::Json, Form::Events)
@@ -91,8 +92,8 @@ impl Sniffer {
         if !is_free {
             return Self::sniffing(Form::Json, Form::Other);
         }
-        let form = if headers::is_json(headers) { Form::Json } else { Form::Other };
-        let is_doubtful = operation.stream && (form == Form::Json || is_vague(headers));
+        let form = if kind.is_some_and(headers::names_json) { Form::Json } else { Form::Other };
+        let is_doubtful = operation.stream && (form == Form::Json || kind.is_none_or(is_vague));
         if is_doubtful { Self::sniffing(form, form) } else { Self::known(form) }
     }
 

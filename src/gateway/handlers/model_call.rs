@@ -108,8 +108,8 @@ impl Received {
         record.body_awaited();
         let limits = (server.body_size_limit, server.timeouts.body);
         let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);
-        let body = body::read(&self.head.headers, body, limits, memory).await?;
-        record.body_read();
+        let (body, was_waited_for) = body::read(&self.head.headers, body, limits, memory).await?;
+        record.body_read(was_waited_for);
         Ok(body)
     }
 }

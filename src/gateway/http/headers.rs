@@ -214,13 +214,22 @@ fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> 
 
 /// Returns true if a body is a stream of server-sent events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+    media_type(headers).is_some_and(names_event_stream)
 }
 
 /// Returns true if a body says that it is JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers)
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
+    media_type(headers).is_some_and(names_json)
+}
+
+/// Returns true if a media type is that of a stream of server-sent events.
+pub(crate) fn names_event_stream(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("text/event-stream")
+}
+
+/// Returns true if a media type is one of JSON.
+pub(crate) fn names_json(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json")
 }
 
 /// Returns true if a length or chunks say where a body ends.
@@ -237,5 +246,6 @@ pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
 /// The type of a body, without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim())
+    let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
+    Some(value[..end].trim_ascii())
 }

@@ -149,9 +149,10 @@ impl RequestRecord {
         self.marks.body_awaited = self.mark();
     }
 
-    /// The client's body was read.
-    pub(crate) fn body_read(&mut self) {
-        self.marks.body_read = self.mark();
+    /// The client's body was read. One that came with its head was not waited for, and was read when that began: the
+    /// clock need not be read.
+    pub(crate) fn body_read(&mut self, was_waited_for: bool) {
+        self.marks.body_read = if was_waited_for { self.mark() } else { self.marks.body_awaited };
     }
 
     /// The client's body was parsed.
@@ -160,9 +161,10 @@ impl RequestRecord {
         self.stream = stream;
     }
 
-    /// As much of the upstream's response arrived as is held before its headers are relayed.
-    pub(crate) fn received(&mut self) {
-        self.marks.received = self.mark();
+    /// As much of the upstream's response arrived as is held before its headers are relayed; with its head, where it was
+    /// not waited for.
+    pub(crate) fn received(&mut self, was_waited_for: bool) {
+        self.marks.received = if was_waited_for { self.mark() } else { self.marks.dispatched };
     }
 
     /// The upstream's status line and headers arrived.

@@ -99,6 +99,8 @@ fn poll_wake(mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>, state: &Connectio
     let Some(at) = state.next_wake() else { return Poll::Pending };
     if timer.deadline() != at {
         timer.as_mut().reset(at);
+    } else if !timer.is_elapsed() {
+        return Poll::Pending;
     }
     ready!(timer.poll(cx));
     state.woken();
@@ -124,7 +126,7 @@ async fn respond(
     let connection = Arc::clone(request.body().connection());
     let awaited = request.headers().contains_key(EXPECT);
     let is_plain = framing::has_plain_body(request.headers());
-    let mut response = serve::serve(&active, request, beyond_cap).await;
+    let mut response = serve::serve(&active, request, (is_plain, beyond_cap)).await;
     // Checked only now: the response may be the first to say that the gateway is draining. A client that is not notified
     // of the end of its connection sends its next request into the void.
     let is_cleared = unread_body::is_cleared(&connection, awaited).await;

@@ -55,7 +55,7 @@ impl DeadlineStream {
         Self {
             socket,
             timeouts,
-            armed: Some((Stage::FirstByte, Order::Serve)),
+            armed: None,
             state,
             read_timer: Box::pin(sleep(timeouts.first_byte)),
             write_timer: None,
@@ -96,6 +96,9 @@ impl DeadlineStream {
             }
             self.armed = Some((stage, order));
             self.read_timer.as_mut().reset(at);
+        } else if !self.read_timer.is_elapsed() {
+            // It was polled when it was set, and wakes this task, which is always the same.
+            return Poll::Pending;
         }
         self.read_timer.as_mut().poll(cx).map(|()| timed_out(limit))
     }

@@ -224,9 +224,13 @@ impl Reader<'_> {
             let Ok(bytes) = frame.into_data() else { continue };
             sniffer.read(&bytes);
             size += bytes.len();
-            parts.push_back(bytes);
             let form = sniffer.form().unwrap_or(Form::Json);
-            if size > limit || (size > 0 && form != Form::Json) {
+            let is_relayed = size > limit || (size > 0 && form != Form::Json);
+            if !is_relayed && parts.is_empty() && body.is_end_stream() {
+                return Ok(ReceivedBody::Whole(bytes));
+            }
+            parts.push_back(bytes);
+            if is_relayed {
                 return Ok(ReceivedBody::Begun(Begun { head: parts, rest: body, form, is_framed: true }));
             }
         }

@@ -111,9 +111,12 @@ impl Sniffer {
             if self.start.is_empty() && is_before(*byte) {
                 continue;
             }
+            if self.start.is_empty() && matches!(byte, b'{' | b'[') {
+                self.form = Some(self.json);
+                return;
+            }
             self.start.push(*byte);
             self.form = match form_of(&self.start) {
-                Some(Form::Json) => Some(self.json),
                 Some(Form::Other) => Some(self.other),
                 form => form,
             };
@@ -126,10 +129,9 @@ fn is_before(byte: u8) -> bool {
     byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(&byte)
 }
 
-/// Form of a body that starts so; `None` while it may be either.
+/// Form of a body that starts so, and not as JSON; `None` while it may be either.
 fn form_of(start: &[u8]) -> Option<Form> {
     match start {
-        [b'{' | b'[', ..] => Some(Form::Json),
         [b':', ..] => Some(Form::Events),
         _ if FIELDS.iter().any(|field| start.starts_with(field)) => Some(Form::Events),
         _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,

@@ -66,7 +66,7 @@ fn is_usual(host: &[u8]) -> bool {
         None => (host, &b"80"[..]),
     };
     let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
-    let is_port = (1..=4).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
+    let is_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
     is_name && is_port && !name.is_empty()
 }
 
@@ -85,11 +85,13 @@ mod tests {
 
     #[test]
     fn a_usual_host_is_one_that_would_be_parsed() {
-        for host in ["localhost", "gw.example:80", "127.0.0.1:8080", "a-b.c", "A:0", "-", "...:1234"] {
+        for host in
+            ["localhost", "gw.example:80", "127.0.0.1:8080", "a-b.c", "A:65535", "A:99999", "-", "...:1"]
+        {
             assert!(is_usual(host.as_bytes()) && Authority::try_from(host).is_ok(), "{host}");
         }
         for host in
-            ["", ":80", "a:", "a:12345", "a:b", "a b", "a@b", "[::1]", "a_b", "a:1:2", "a/b", "\u{e9}"]
+            ["", ":80", "a:", "a:123456", "a:b", "a b", "a@b", "[::1]", "a_b", "a:1:2", "a/b", "\u{e9}"]
         {
             assert!(!is_usual(host.as_bytes()), "{host}");
         }

@@ -207,8 +207,10 @@ fn remove(headers: &mut HeaderMap, status: StatusCode) {
     }
 }
 
+/// The headers that `Connection` names. The usual `keep-alive` is none of them that would not end here anyway.
 fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let values = values.filter(|value| !value.eq_ignore_ascii_case("keep-alive"));
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok())
 }
 

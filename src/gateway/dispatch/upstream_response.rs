@@ -199,7 +199,9 @@ impl Reader<'_> {
     ) -> Result<ReceivedBody, GatewayError> {
         self.call.deadline.has_waited();
         let held = self.read_up_to(limit, sniffer, body).await;
-        self.record.received(self.call.deadline.has_waited());
+        if self.call.deadline.has_waited() {
+            self.record.received();
+        }
         held
     }
 

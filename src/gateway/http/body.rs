@@ -23,13 +23,13 @@ const LEAST_ROOM: usize = 64 << 10;
 /// A body that comes at once and is no larger is not counted: it is part of its connection's read buffer.
 const UNCOUNTED: usize = 16 << 10;
 
-/// The whole body, and true if it had to be waited for; or the refusal that names the limit.
+/// The whole body, or the refusal that names the limit.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
     (size_limit, time_limit): (usize, Duration),
     memory: Reservation,
-) -> Result<(Bytes, bool), GatewayError> {
+) -> Result<Bytes, GatewayError> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let largest = match declared.map(usize::try_from) {
         None => size_limit,
@@ -39,10 +39,10 @@ pub(crate) async fn read(
     let mut collected = pin!(collect(body, largest, size_limit, memory));
     // Most bodies came with their head, and need no timer.
     if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(collected.as_mut().poll(cx))).await {
-        return Ok((body?, false));
+        return body;
     }
     match tokio::time::timeout(time_limit, collected).await {
-        Ok(body) => Ok((body?, true)),
+        Ok(body) => body,
         Err(_) => {
             let message = format!("The body was not complete within {time_limit:?} (server.timeouts.body).");
             Err(refused(StatusCode::REQUEST_TIMEOUT, message, "body_timeout"))

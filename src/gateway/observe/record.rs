@@ -144,15 +144,14 @@ impl RequestRecord {
         }
     }
 
-    /// From here on the client's body is waited for.
+    /// The client's body did not come with its head: from here on it is waited for.
     pub(crate) fn body_awaited(&mut self) {
         self.marks.body_awaited = self.mark();
     }
 
-    /// The client's body was read. One that came with its head was not waited for, and was read when that began: the
-    /// clock need not be read.
-    pub(crate) fn body_read(&mut self, was_waited_for: bool) {
-        self.marks.body_read = if was_waited_for { self.mark() } else { self.marks.body_awaited };
+    /// The client's body was waited for, and read.
+    pub(crate) fn body_read(&mut self) {
+        self.marks.body_read = self.mark();
     }
 
     /// The client's body was parsed.
@@ -161,10 +160,9 @@ impl RequestRecord {
         self.stream = stream;
     }
 
-    /// As much of the upstream's response arrived as is held before its headers are relayed; with its head, where it was
-    /// not waited for.
-    pub(crate) fn received(&mut self, was_waited_for: bool) {
-        self.marks.received = if was_waited_for { self.mark() } else { self.marks.dispatched };
+    /// As much of the upstream's response arrived as is held before its headers are relayed, after it was waited for.
+    pub(crate) fn received(&mut self) {
+        self.marks.received = self.mark();
     }
 
     /// The upstream's status line and headers arrived.

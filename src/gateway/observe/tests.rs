@@ -40,12 +40,12 @@ fn reads(metrics: &str, log: &str) -> u32 {
     let mut record = RequestRecord::start(&worker, &connection.state, route, &Method::POST, &id);
     record.model_call(Endpoint::ChatCompletions);
     record.body_awaited();
-    record.body_read(true);
+    record.body_read();
     record.decoded(true);
     record.begin_dispatch(&targets.all[0], None, Instant::now());
     record.begin_attempt(None);
     record.upstream_responded(200);
-    record.received(true);
+    record.received();
     record.streaming();
     record.responded(200, CallOutcome::Ok);
     for _ in 0..3 {

@@ -50,11 +50,13 @@ impl Deadline {
     /// which most requests only postpone.
     pub(crate) async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, GivenUp> {
         let mut wait = pin!(wait);
+        let mut was_pending = false;
         poll_fn(|cx| {
             if let Poll::Ready(result) = wait.as_mut().poll(cx) {
                 return Poll::Ready(Ok(result));
             }
-            if Instant::now() >= self.at {
+            // Where the deadline has passed before the wait began, the connection wakes it at once.
+            if std::mem::replace(&mut was_pending, true) && Instant::now() >= self.at {
                 return Poll::Ready(Err(GivenUp::TooLate));
             }
             if self.connection.is_closing() {

@@ -69,19 +69,20 @@ impl Reader<'_> {
             let headers = self.to_client(head.status, head.headers);
             return Ok(UpstreamResponse { status: head.status, headers, body });
         }
-        let refusal = match head.status {
-            status if status.is_client_error() || status.is_server_error() => {
-                return self.read_error(head, body).await;
-            }
-            status if !status.is_success() => {
-                Some(format!("it responded with {status}, which cannot be relayed"))
-            }
-            status => validation::refusal(self.call.operation, status, &head.headers, &body),
+        let status = head.status;
+        if status.is_client_error() || status.is_server_error() {
+            return self.read_error(head, body).await;
+        }
+        let kind = headers::media_type(&head.headers);
+        let refusal = if status.is_success() {
+            validation::refusal(self.call.operation, status, (&head.headers, kind), &body)
+        } else {
+            Some(format!("it responded with {status}, which cannot be relayed"))
         };
         if let Some(reason) = refusal {
             return Err(self.invalid_response(reason));
         }
-        let sniffer = Sniffer::new(self.call.operation, &head.headers);
+        let sniffer = Sniffer::new(self.call.operation, kind);
         // Gemini's own streams are JSON unless events are requested.
         let streams_json =
             self.call.operation.stream && self.call.operation.declaration == Declaration::Gemini;

@@ -17,15 +17,14 @@ pub(crate) const NOT_JSON: &str = "its response is not JSON";
 
 /// Fields that an event stream may begin with, as far as its lines have names.
 const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
-/// Reason that a 2xx cannot be relayed, by its headers alone.
+/// Reason that a 2xx cannot be relayed, by its headers alone and the media type among them.
 pub(crate) fn refusal(
     operation: &Operation,
     status: StatusCode,
-    headers: &HeaderMap,
+    (headers, kind): (&HeaderMap, Option<&str>),
     body: &DecodedBody,
 ) -> Option<String> {
     let wanted = operation.content;
-    let kind = headers::media_type(headers);
     if wanted.is_free() {
         return match kind {
             Some(kind) if wanted == Content::NoPage && kind.eq_ignore_ascii_case("text/html") => {
@@ -76,11 +75,10 @@ impl Sniffer {
         Self { form: None, json, other, start: Vec::new() }
     }
 
-    /// The body of a 2xx. What a passthrough relays is taken for an event stream without the label only where a stream
+    /// The body of a 2xx of this media type. What a passthrough relays is taken for an event stream without the label only where a stream
     /// was requested, since it may be any file.
-    pub(crate) fn new(operation: &Operation, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(operation: &Operation, kind: Option<&str>) -> Self {
         let is_free = operation.content.is_free();
-        let kind = headers::media_type(headers);
         if kind.is_some_and(headers::names_event_stream) {
             let is_doubtful = !is_free && !operation.stream;
             return if is_doubtful {

@@ -177,9 +177,7 @@ pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
 
 /// The upstream's headers as they go to the client.
 pub(crate) fn to_client(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
-    let upstream_id = headers.remove(REQUEST_ID);
-    remove(&mut headers, status);
-    if let Some(id) = upstream_id {
+    if let Some(id) = remove(&mut headers, status) {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
     if is_event_stream(&headers) {
@@ -193,18 +191,23 @@ pub(crate) fn forbid_buffering(headers: &mut HeaderMap) {
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
-/// Removes the headers that end at this hop, that `Connection` names, and that would act in front of us. One pass over
-/// the names that are there is cheaper than a lookup for each that could be.
-fn remove(headers: &mut HeaderMap, status: StatusCode) {
+/// Removes the headers that end at this hop, that `Connection` names, and that would act in front of us; returns the
+/// upstream's request id. One pass over the names that are there is cheaper than a lookup for each that could be.
+fn remove(headers: &mut HeaderMap, status: StatusCode) -> Option<HeaderValue> {
     let mut removed: Vec<HeaderName> = named_by_connection(headers).collect();
     for name in headers.keys() {
         if ends_here(name.as_str()) || acts_in_front(name.as_str(), status) {
             removed.push(name.clone());
         }
     }
+    let mut request_id = None;
     for name in removed {
-        headers.remove(name);
+        let value = headers.remove(&name);
+        if name == REQUEST_ID {
+            request_id = request_id.or(value);
+        }
     }
+    request_id
 }
 
 /// The headers that `Connection` names. The usual `keep-alive` is none of them that would not end here anyway.

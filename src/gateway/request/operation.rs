@@ -217,8 +217,8 @@ impl Operation {
         }
     }
 
-    /// The request as it goes to a target.
-    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<UpstreamRequest, GatewayError> {
+    /// The request as it goes to a target. Boxed, since it is handed on from the dispatch to the connection.
+    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<Box<UpstreamRequest>, GatewayError> {
         let upstream = &target.upstream;
         let address = upstream.address(
             self.endpoint,
@@ -235,7 +235,7 @@ impl Operation {
             upstream,
         );
         let body = self.payload.body_for(target, self.injects_usage(target));
-        Ok(UpstreamRequest { method: self.method.clone(), uri, headers, body })
+        Ok(Box::new(UpstreamRequest { method: self.method.clone(), uri, headers, body }))
     }
 }
 

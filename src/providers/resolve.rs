@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Discovered, Providers, Upstream};
+use crate::config::values::names;
 use crate::config::{Route, Strategy};
 use crate::metrics::Listing;
 
@@ -128,6 +129,30 @@ impl Providers {
                 Target { upstream: Arc::clone(upstream), model: Arc::from(model), listing: Listing::Unlisted }
             }
         }
+    }
+}
+
+/// Longest requested name for which a similar one is looked for, in bytes.
+const LONGEST_MISSPELT: usize = 64;
+
+/// Most names that a requested one is compared with: comparing is slow, and it is done on the worker.
+const MOST_COMPARED: usize = 500;
+
+impl Providers {
+    /// The name in the list of models that was probably meant by an unknown one.
+    #[must_use]
+    pub fn similar(&self, requested: &str) -> Option<String> {
+        if requested.len() > LONGEST_MISSPELT {
+            return None;
+        }
+        let mut names: Vec<String> = self.model_routes().into_iter().map(str::to_owned).collect();
+        for (model, providers) in self.models() {
+            names.extend(providers.iter().map(|provider| format!("{provider}/{model}")));
+            if providers.len() == 1 {
+                names.push(model);
+            }
+        }
+        names::similar(requested, names.iter().map(String::as_str).take(MOST_COMPARED)).map(str::to_owned)
     }
 }
 

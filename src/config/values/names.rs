@@ -39,3 +39,14 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
     let (distance, candidate) = distances.min()?;
     (distance <= 1 + candidate.len() / 4).then_some(candidate)
 }
+
+/// The same for long names, such as those of models and metrics: one of six characters may differ.
+pub(crate) fn similar<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let is_similar = |candidate: &str, distance: usize| distance <= candidate.len() / 6;
+    let known = known.into_iter();
+    let distances = known
+        .filter(|candidate| is_similar(candidate, candidate.len().abs_diff(name.len())))
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate));
+    let (distance, candidate) = distances.min()?;
+    is_similar(candidate, distance).then_some(candidate)
+}

@@ -2,9 +2,9 @@
 
 pub(crate) mod client_body;
 mod gemini;
-pub(crate) mod metrics;
 mod model_call;
 mod models;
+pub(crate) mod pages;
 mod passthrough;
 mod resources;
 pub(crate) mod routes;

@@ -60,15 +60,15 @@ pub(crate) async fn show(worker: &WorkerState, mut head: Parts) -> Result<Respon
         return Ok(json(&model(id, OURS)));
     }
     let models = providers.models();
-    for (name, providers) in &models {
-        let is_bare_name = id == *name && providers.len() == 1;
-        for provider in providers {
+    for (name, owners) in &models {
+        let is_bare_name = id == *name && owners.len() == 1;
+        for provider in owners {
             if is_bare_name || is_full_name(&id, provider, name) {
                 return Ok(json(&model(id, provider)));
             }
         }
     }
-    Err(GatewayError::unknown_model(&id))
+    Err(GatewayError::unknown_model_like(&id, providers.similar(&id).as_deref()))
 }
 
 fn is_full_name(id: &str, provider: &str, name: &str) -> bool {

@@ -33,6 +33,8 @@ pub(crate) enum Action {
 /// A page about the gateway itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
+    /// The paths of interest.
+    Index,
     /// Alive.
     Health,
     /// Ready for requests.
@@ -77,10 +79,7 @@ pub(crate) struct Route {
 impl Route {
     /// Returns true if it has a method; that of unmatched paths has all.
     pub(crate) fn takes(&self, method: &Method) -> bool {
-        let method = method.as_str();
-        self.allow == method
-            || self.allow.is_empty()
-            || self.allow.split(',').any(|allowed| allowed == method)
+        self.allow.is_empty() || self.allow.split(',').any(|allowed| allowed == method.as_str())
     }
 
     const fn page(template: &'static str, path: &'static str, lock: Lock, page: Page) -> Self {
@@ -150,6 +149,7 @@ fn table() -> Vec<Route> {
             ANY,
             RequestKind::Passthrough,
         ),
+        Route::page("/", "/", Lock::Open, Page::Index),
         Route::page("/health", "/health", Lock::Open, Page::Health),
         Route::page("/health/ready", "/health/ready", Lock::Open, Page::Ready),
     ]);
@@ -196,6 +196,11 @@ pub(crate) fn router(worker: &WorkerState) -> Router {
             let path = format!("{base}{}{}", prefix.as_str(), route.path);
             router = router.add(&path, Routed { index, prefix: *prefix });
         }
+    }
+    if !base.is_empty()
+        && let Some(index) = ROUTES.iter().position(|route| route.action == Action::Page(Page::Index))
+    {
+        router = router.add(base, Routed { index, prefix: Prefix::None });
     }
     if worker.metrics.is_some() && config.metrics.listen.is_none() {
         router = with_metrics(router, worker);

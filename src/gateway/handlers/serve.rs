@@ -12,7 +12,7 @@ use http_body::Body as _;
 use super::client_body::ClientBody;
 use super::model_call::Received;
 use super::routes::{Action, Lock, Page, ROUTES, RequestKind, Route, UNMATCHED_ROUTE};
-use super::{metrics, model_call, models, passthrough, resources};
+use super::{model_call, models, pages, passthrough, resources};
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{cross_site, framing, headers};
@@ -28,7 +28,7 @@ use crate::panics;
 pub(crate) async fn serve(
     active: &ActiveWorker,
     request: Request<ClientBody>,
-    (is_plain, beyond_cap): (bool, bool),
+    beyond_cap: bool,
 ) -> http::Response<RecordedBody> {
     let worker = &active.worker;
     let (mut head, body) = request.into_parts();
@@ -39,7 +39,7 @@ pub(crate) async fn serve(
     let route = &ROUTES[routed.index];
     let is_head = head.method == Method::HEAD;
     let request_id = headers::request_id(&head.headers);
-    let admitted = admit(worker, route, &head, is_plain);
+    let admitted = admit(worker, route, &head);
     let kind = match (route.action, &admitted) {
         (Action::Page(page), Ok(_)) => {
             let page = Box::pin(render(worker, page, &head.headers)).await;
@@ -73,13 +73,8 @@ pub(crate) async fn serve(
 }
 
 /// Checks the head of a request: its host, its transfer coding, its method, its credential.
-fn admit(
-    worker: &WorkerState,
-    route: &Route,
-    head: &Parts,
-    is_plain: bool,
-) -> Result<Option<CallerIndex>, GatewayError> {
-    framing::check(head, is_plain)?;
+fn admit(worker: &WorkerState, route: &Route, head: &Parts) -> Result<Option<CallerIndex>, GatewayError> {
+    framing::check(head)?;
     if !route.takes(&head.method) {
         return Err(GatewayError::method_not_allowed(route.allow));
     }
@@ -107,6 +102,7 @@ fn admit(
 
 async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Response {
     match page {
+        Page::Index => pages::index(worker),
         Page::Health => Response::json(r#"{"status":"ok"}"#),
         Page::Ready if worker.app.lifecycle.is_ready() => Response::json(r#"{"status":"ok"}"#),
         Page::Ready => {
@@ -114,7 +110,7 @@ async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Respon
             response.status = StatusCode::SERVICE_UNAVAILABLE;
             response
         }
-        Page::Metrics => metrics::scrape(worker, headers).await,
+        Page::Metrics => pages::scrape(worker, headers).await,
     }
 }
 

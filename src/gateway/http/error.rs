@@ -109,9 +109,15 @@ impl GatewayError {
 
     /// 404 as OpenAI sends it.
     pub(crate) fn unknown_model(model: &str) -> Self {
+        Self::unknown_model_like(model, None)
+    }
+
+    /// The same, with the name of a model that may have been meant.
+    pub(crate) fn unknown_model_like(model: &str, similar: Option<&str>) -> Self {
         let shown: String = model.chars().filter(|c| !c.is_control()).take(128).collect();
+        let meant = similar.map(|similar| format!(" Did you mean `{similar}`?")).unwrap_or_default();
         let message = format!(
-            "The model `{shown}` does not exist: no provider lists it. GET /v1/models shows what is served."
+            "The model `{shown}` does not exist: no provider lists it.{meant} GET /v1/models shows what is served."
         );
         Self::Refused {
             status: StatusCode::NOT_FOUND,

@@ -107,7 +107,10 @@ impl WorkerState {
     fn resolve(&self, requested: &str) -> Result<(Targets, bool), GatewayError> {
         let resolution = match self.app.providers.resolve(requested) {
             Ok(resolution) => resolution,
-            Err(Unresolved::UnknownModel) => return Err(GatewayError::unknown_model(requested)),
+            Err(Unresolved::UnknownModel) => {
+                let similar = self.app.providers.similar(requested);
+                return Err(GatewayError::unknown_model_like(requested, similar.as_deref()));
+            }
             Err(Unresolved::NoProvider) => return Err(GatewayError::NO_PROVIDER),
         };
         let mut all = Vec::with_capacity(resolution.targets.len());

@@ -44,7 +44,8 @@ fn head_responds_like_get_without_the_body() {
 fn alternative_spellings_of_a_path_are_404() {
     let (upstream, aurora) = start();
     let unknown = [
-        "/",
+        "//",
+        "/.",
         "//metrics",
         "/%6Detrics",
         "/%6detrics",
@@ -248,4 +249,48 @@ fn an_unread_body_closes_its_connection_unless_it_is_small() {
         assert_eq!(refused(&mut client, length, body, expect).as_deref(), Some("close"), "{length} {expect}");
         assert_eq!(client.closed(), b"");
     }
+}
+
+#[test]
+fn the_root_names_the_paths_of_interest_to_everyone() {
+    let page = |base: &str, metrics: &str| {
+        format!(
+            r#"{{"name":"aurora","api":"{base}/v1","models":"{base}/v1/models","health":"{base}/health","ready":"{base}/health/ready"{metrics}}}"#
+        )
+    };
+    let keyed = Setup::new().variable("AURORA_MASTER_KEY", "a-key-of-the-tests-1").start();
+    assert_eq!(keyed.get("/").status_and_text(), (200, &*page("", "")));
+    let below = Setup::new().variable("METRICS_ENABLED", "true").variable("BASE_PATH", "/gw").start();
+    for path in ["/gw", "/gw/"] {
+        let expected = page("/gw", r#","metrics":"/gw/metrics""#);
+        assert_eq!(below.get(path).status_and_text(), (200, &*expected), "{path}");
+    }
+    assert_eq!(below.get("/").status, 404);
+    let apart = Setup::new().variable("METRICS_ENABLED", "true").variable("METRICS_LISTEN", "127.0.0.1:0");
+    assert_eq!(apart.start().get("/").status_and_text(), (200, &*page("", "")));
+}
+
+#[test]
+fn a_misspelt_model_has_a_suggestion_among_those_that_are_listed() {
+    let upstream = Upstream::start();
+    let text = format!(
+        "providers:\n  up: {{type: vllm, base_url: \"http://{}/v1\", models: [llama-3.3-70b, qwen-2.5]}}\nroutes: {{smart-model: [up/qwen-2.5]}}\n",
+        upstream.address
+    );
+    let aurora = Setup::new().yaml(&text).start();
+    for (model, similar) in [
+        ("llama-3.3-70B", "llama-3.3-70b"),
+        ("up/llama-3.3-7b", "up/llama-3.3-70b"),
+        ("smrt-model", "smart-model"),
+    ] {
+        let message = format!(
+            "The model `{model}` does not exist: no provider lists it. Did you mean `{similar}`? GET /v1/models shows what is served."
+        );
+        let expected = refusal(&message, "model", "model_not_found");
+        let response = aurora.send(chat(format!(r#"{{"model":"{model}"}}"#)));
+        assert_eq!(response.status_and_text(), (404, &*expected));
+        let encoded = model.replace('/', "%2F");
+        assert_eq!(aurora.get(&format!("/v1/models/{encoded}")).status_and_text(), (404, &*expected));
+    }
+    assert_eq!(upstream.calls().len(), 0);
 }

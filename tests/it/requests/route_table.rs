@@ -48,7 +48,7 @@ const ANY: &str = "GET,HEAD,POST,PUT,PATCH,DELETE";
 
 /// Every route but the one for whatever no other is for.
 #[rustfmt::skip]
-pub(crate) const ROUTES: [Route; 54] = [
+pub(crate) const ROUTES: [Route; 55] = [
     row("/metrics", "GET,HEAD", "/metrics", Lock::MetricsKey, ""),
     row("/v1/chat/completions", "POST", "/v1/chat/completions", Lock::Key, "/chat/completions"),
     row("/v1/completions", "POST", "/v1/completions", Lock::Key, "/completions"),
@@ -101,6 +101,7 @@ pub(crate) const ROUTES: [Route; 54] = [
     row("/v1/models/{id}", "GET,HEAD", "/v1/models/up/m", Lock::Key, ""),
     row("/openai/deployments/{model}/{rest}", "POST", "/openai/deployments/m/chat/completions", Lock::Key, "/chat/completions"),
     row("/p/{provider}/{rest}", ANY, "/p/up/v1/fine_tuning/jobs", Lock::Key, "other"),
+    row("/", "GET,HEAD", "/", Lock::Open, ""),
     row("/health", "GET,HEAD", "/health", Lock::Open, ""),
     row("/health/ready", "GET,HEAD", "/health/ready", Lock::Open, ""),
 ];
@@ -157,7 +158,8 @@ fn the_table_has_every_route() {
 
 #[test]
 fn every_route_is_below_a_prefix_that_the_metrics_endpoint_may_not_have() {
-    for (template, _) in route_table() {
+    // The root is no metrics endpoint either.
+    for (template, _) in route_table().filter(|(template, _)| *template != "/") {
         assert!(PREFIXES.iter().any(|prefix| is_below(template, prefix)), "{template}");
     }
     for prefix in PREFIXES {
@@ -291,7 +293,7 @@ fn alternative_spellings_of_a_route_are_404() {
     let upstream = upstream();
     let aurora = gateway(&upstream, "", "");
     // The id of a model holds a slash, which SDKs write as `%2F`, and what passes through is the provider's to judge.
-    let plain = |route: &&Route| !["/v1/models/{id}", "/p/{provider}/{rest}"].contains(&route.template);
+    let plain = |route: &&Route| !["/", "/v1/models/{id}", "/p/{provider}/{rest}"].contains(&route.template);
     for route in ROUTES.iter().filter(plain) {
         let path = route.path;
         let last = path.rfind('/').expect("a slash");

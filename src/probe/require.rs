@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use regex::Regex;
 
+use crate::config::values::names;
 use crate::metrics::parser::{Exposition, Kind, Sample};
 
 /// A condition on the sum of the matching series.
@@ -25,6 +26,9 @@ pub struct Checked {
     pub value: Option<f64>,
     /// True if it holds.
     pub ok: bool,
+    /// The name that was probably meant by one that is absent.
+    #[serde(skip)]
+    pub similar: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,9 +55,15 @@ const OPERATORS: [Operator; 6] =
 impl Checked {
     /// The requirement and the value found.
     pub(crate) fn explain(&self) -> String {
-        match self.value {
-            Some(value) => format!("required {}, but the sum is {value}", self.expr),
-            None => format!(
+        match (self.value, &self.similar) {
+            (Some(value), _) => format!("required {}, but the sum is {value}", self.expr),
+            (None, Some(similar)) => {
+                format!(
+                    "required {}, but the exposition has no such family; did you mean {similar}?",
+                    self.expr
+                )
+            }
+            (None, None) => format!(
                 "required {}, but the exposition has no such family; a histogram is named with _count, _sum or \
                  _bucket",
                 self.expr
@@ -82,7 +92,20 @@ impl Requirement {
             }
         }
         let ok = known && self.operator.1(&value, &self.number);
-        Checked { expr: self.text.clone(), value: known.then_some(value), ok }
+        let similar = if known { None } else { self.similar(exposition) };
+        Checked { expr: self.text.clone(), value: known.then_some(value), ok, similar }
+    }
+
+    fn similar(&self, exposition: &Exposition) -> Option<String> {
+        let mut names = Vec::new();
+        for family in &exposition.families {
+            let suffixes: &[&str] = match family.kind {
+                Kind::Histogram => &["_bucket", "_count", "_sum"],
+                _ => &[""],
+            };
+            names.extend(suffixes.iter().map(|suffix| format!("{}{suffix}", family.name)));
+        }
+        names::similar(&self.name, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
     fn matches(&self, sample: &Sample) -> bool {
@@ -232,6 +255,22 @@ mod tests {
             ("absent == 0", (None, false)),
         ] {
             assert_eq!(check(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_family_has_a_suggestion() {
+        let page = "# TYPE aurora_requests_total counter\n# TYPE aurora_lag_seconds histogram\n\
+                    aurora_lag_seconds_bucket{le=\"+Inf\"} 0\naurora_lag_seconds_sum 0\naurora_lag_seconds_count 0\n";
+        let exposition = parse(page.as_bytes()).expect("valid");
+        for (text, meant) in [
+            ("aurora_request_total > 0", "did you mean aurora_requests_total?"),
+            ("aurora_lag_second_count > 0", "did you mean aurora_lag_seconds_count?"),
+            ("go_goroutines > 0", "a histogram is named with _count, _sum or _bucket"),
+        ] {
+            let checked = text.parse::<Requirement>().expect(text).check(&exposition);
+            let expected = format!("required {text}, but the exposition has no such family; {meant}");
+            assert_eq!(checked.explain(), expected);
         }
     }
 

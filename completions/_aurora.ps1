@@ -30,7 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gateway in the foreground (the default command)')
-            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Validate the configuration')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Validate the configuration, or write a first one')
             [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'Probe and list metrics; print rules, dashboard and scrape config')
             [CompletionResult]::new('health', 'health', [CompletionResultType]::ParameterValue, 'Check whether the gateway at the configured address is ready')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
@@ -57,6 +57,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Validate the configuration that `serve` loads; print the effective settings')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write a first configuration for the providers whose keys are set')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
@@ -67,18 +68,33 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Coloured output: auto, always, never [default: auto]')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Show every setting, not only those that differ from their defaults')
             [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'Fail on warnings as well as errors')
             [CompletionResult]::new('--assume-set', '--assume-set', [CompletionResultType]::ParameterName, 'Treat unset variables as set, and list them')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'aurora;config;init' {
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Folder to write to; it is created if need be')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Coloured output: auto, always, never [default: auto]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
         'aurora;config;help' {
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Validate the configuration that `serve` loads; print the effective settings')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write a first configuration for the providers whose keys are set')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'aurora;config;help;check' {
+            break
+        }
+        'aurora;config;help;init' {
             break
         }
         'aurora;config;help;help' {
@@ -204,7 +220,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         }
         'aurora;help' {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gateway in the foreground (the default command)')
-            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Validate the configuration')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Validate the configuration, or write a first one')
             [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'Probe and list metrics; print rules, dashboard and scrape config')
             [CompletionResult]::new('health', 'health', [CompletionResultType]::ParameterValue, 'Check whether the gateway at the configured address is ready')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
@@ -216,9 +232,13 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         }
         'aurora;help;config' {
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Validate the configuration that `serve` loads; print the effective settings')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write a first configuration for the providers whose keys are set')
             break
         }
         'aurora;help;config;check' {
+            break
+        }
+        'aurora;help;config;init' {
             break
         }
         'aurora;help;metrics' {

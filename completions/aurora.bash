@@ -40,11 +40,17 @@ _aurora() {
             aurora__subcmd__config,help)
                 cmd="aurora__subcmd__config__subcmd__help"
                 ;;
+            aurora__subcmd__config,init)
+                cmd="aurora__subcmd__config__subcmd__init"
+                ;;
             aurora__subcmd__config__subcmd__help,check)
                 cmd="aurora__subcmd__config__subcmd__help__subcmd__check"
                 ;;
             aurora__subcmd__config__subcmd__help,help)
                 cmd="aurora__subcmd__config__subcmd__help__subcmd__help"
+                ;;
+            aurora__subcmd__config__subcmd__help,init)
+                cmd="aurora__subcmd__config__subcmd__help__subcmd__init"
                 ;;
             aurora__subcmd__help,completions)
                 cmd="aurora__subcmd__help__subcmd__completions"
@@ -66,6 +72,9 @@ _aurora() {
                 ;;
             aurora__subcmd__help__subcmd__config,check)
                 cmd="aurora__subcmd__help__subcmd__config__subcmd__check"
+                ;;
+            aurora__subcmd__help__subcmd__config,init)
+                cmd="aurora__subcmd__help__subcmd__config__subcmd__init"
                 ;;
             aurora__subcmd__help__subcmd__metrics,dashboard)
                 cmd="aurora__subcmd__help__subcmd__metrics__subcmd__dashboard"
@@ -185,7 +194,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__config)
-            opts="-c -h --config --env-file --color --help check help"
+            opts="-c -h --config --env-file --color --help check init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,7 +224,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__config__subcmd__check)
-            opts="-c -h --format --strict --allow --assume-set --config --env-file --color --help"
+            opts="-c -h --all --format --strict --allow --assume-set --config --env-file --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -253,7 +262,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__config__subcmd__help)
-            opts="check help"
+            opts="check init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,6 +296,54 @@ _aurora() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__config__subcmd__help__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__config__subcmd__init)
+            opts="-c -h --dir --config --env-file --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -353,7 +410,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__help__subcmd__config)
-            opts="check"
+            opts="check init"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -367,6 +424,20 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__help__subcmd__config__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__help__subcmd__config__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -27,7 +27,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand serve 'Run the gateway in the foreground (the default command)'
-            cand config 'Validate the configuration'
+            cand config 'Validate the configuration, or write a first one'
             cand metrics 'Probe and list metrics; print rules, dashboard and scrape config'
             cand health 'Check whether the gateway at the configured address is ready'
             cand completions 'Print a shell completion script'
@@ -52,6 +52,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
             cand check 'Validate the configuration that `serve` loads; print the effective settings'
+            cand init 'Write a first configuration for the providers whose keys are set'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;config;check'= {
@@ -61,16 +62,29 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'
             cand --color 'Coloured output: auto, always, never [default: auto]'
+            cand --all 'Show every setting, not only those that differ from their defaults'
             cand --strict 'Fail on warnings as well as errors'
             cand --assume-set 'Treat unset variables as set, and list them'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'aurora;config;init'= {
+            cand --dir 'Folder to write to; it is created if need be'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'Coloured output: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
         &'aurora;config;help'= {
             cand check 'Validate the configuration that `serve` loads; print the effective settings'
+            cand init 'Write a first configuration for the providers whose keys are set'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;config;help;check'= {
+        }
+        &'aurora;config;help;init'= {
         }
         &'aurora;config;help;help'= {
         }
@@ -179,7 +193,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
         }
         &'aurora;help'= {
             cand serve 'Run the gateway in the foreground (the default command)'
-            cand config 'Validate the configuration'
+            cand config 'Validate the configuration, or write a first one'
             cand metrics 'Probe and list metrics; print rules, dashboard and scrape config'
             cand health 'Check whether the gateway at the configured address is ready'
             cand completions 'Print a shell completion script'
@@ -189,8 +203,11 @@ set edit:completion:arg-completer[aurora] = {|@words|
         }
         &'aurora;help;config'= {
             cand check 'Validate the configuration that `serve` loads; print the effective settings'
+            cand init 'Write a first configuration for the providers whose keys are set'
         }
         &'aurora;help;config;check'= {
+        }
+        &'aurora;help;config;init'= {
         }
         &'aurora;help;metrics'= {
             cand probe 'Check that metrics endpoints work; summarise their metrics'

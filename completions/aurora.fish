@@ -32,7 +32,7 @@ never\t'Never'"
 complete -c aurora -n "__fish_aurora_needs_command" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_needs_command" -s V -l version -d 'Print version'
 complete -c aurora -n "__fish_aurora_needs_command" -f -a "serve" -d 'Run the gateway in the foreground (the default command)'
-complete -c aurora -n "__fish_aurora_needs_command" -f -a "config" -d 'Validate the configuration'
+complete -c aurora -n "__fish_aurora_needs_command" -f -a "config" -d 'Validate the configuration, or write a first one'
 complete -c aurora -n "__fish_aurora_needs_command" -f -a "metrics" -d 'Probe and list metrics; print rules, dashboard and scrape config'
 complete -c aurora -n "__fish_aurora_needs_command" -f -a "health" -d 'Check whether the gateway at the configured address is ready'
 complete -c aurora -n "__fish_aurora_needs_command" -f -a "completions" -d 'Print a shell completion script'
@@ -46,14 +46,15 @@ always\t'Even in a pipe'
 never\t'Never'"
 complete -c aurora -n "__fish_aurora_using_subcommand serve" -l demo -d 'Run with an embedded upstream on 127.0.0.1: no API key, no network'
 complete -c aurora -n "__fish_aurora_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -l env-file -d 'File of environment variables [default: .env]' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Never'"
-complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -s h -l help -d 'Print help'
-complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -f -a "check" -d 'Validate the configuration that `serve` loads; print the effective settings'
-complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -f -a "check" -d 'Validate the configuration that `serve` loads; print the effective settings'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -f -a "init" -d 'Write a first configuration for the providers whose keys are set'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and not __fish_seen_subcommand_from check init help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l format -d 'Output format' -r -f -a "text\t'Human-readable text'
 json\t'One JSON document'"
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l allow -d 'Ignore the warning with this ID under --strict (repeatable)' -r
@@ -62,10 +63,19 @@ complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_su
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Never'"
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l all -d 'Show every setting, not only those that differ from their defaults'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l strict -d 'Fail on warnings as well as errors'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -l assume-set -d 'Treat unset variables as set, and list them'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from init" -l dir -d 'Folder to write to; it is created if need be' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from init" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from init" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from init" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+always\t'Even in a pipe'
+never\t'Never'"
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Validate the configuration that `serve` loads; print the effective settings'
+complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "init" -d 'Write a first configuration for the providers whose keys are set'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -l env-file -d 'File of environment variables [default: .env]' -r -F
@@ -145,12 +155,13 @@ always\t'Even in a pipe'
 never\t'Never'"
 complete -c aurora -n "__fish_aurora_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "serve" -d 'Run the gateway in the foreground (the default command)'
-complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "config" -d 'Validate the configuration'
+complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "config" -d 'Validate the configuration, or write a first one'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "metrics" -d 'Probe and list metrics; print rules, dashboard and scrape config'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "health" -d 'Check whether the gateway at the configured address is ready'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "completions" -d 'Print a shell completion script'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and not __fish_seen_subcommand_from serve config metrics health completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "check" -d 'Validate the configuration that `serve` loads; print the effective settings'
+complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "init" -d 'Write a first configuration for the providers whose keys are set'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "probe" -d 'Check that metrics endpoints work; summarise their metrics'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "list" -d 'List every metric: type, unit, labels, buckets, help'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "scrape-config" -d 'Print the Prometheus scrape configuration of this gateway'

@@ -11,6 +11,13 @@ use crate::probe::{self, Given, Settings, ready};
 
 /// Arguments of `aurora health`.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  aurora health
+  PORT=9000 aurora health
+  aurora health -c /etc/aurora/config.yaml || systemctl restart aurora
+
+Exit codes: 0 ready, 1 not ready, 2 invalid usage.")]
 pub struct Args {}
 
 /// A running server responds at once; container platforms allow a check a few seconds.

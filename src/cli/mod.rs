@@ -1,18 +1,22 @@
 //! The command line: clap's types and one line of dispatch per command.
 
 pub mod completions;
-pub mod config_check;
+pub mod config;
 mod endpoint_page;
+mod first_commands;
 pub mod generated;
 pub mod health;
 pub mod metrics;
+pub mod program;
 pub mod serve;
+mod suggestions;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use self::program::Program;
 use crate::config::Environment;
 use crate::terminal::{ColorChoice, StdoutError, Terminal, Tone};
 use crate::version;
@@ -65,7 +69,7 @@ pub struct Global {
 pub enum Command {
     /// Run the gateway in the foreground (the default command)
     Serve(serve::Args),
-    /// Validate the configuration
+    /// Validate the configuration, or write a first one
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Probe and list metrics; print rules, dashboard and scrape config
@@ -81,7 +85,9 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Validate the configuration that `serve` loads; print the effective settings
-    Check(config_check::Args),
+    Check(config::check::Args),
+    /// Write a first configuration for the providers whose keys are set
+    Init(config::init::Args),
 }
 
 /// `aurora metrics …`
@@ -108,6 +114,8 @@ pub struct Context {
     pub terminal: Terminal,
     /// Flags that every command takes.
     pub global: Global,
+    /// The command that started this process.
+    pub program: Program,
 }
 
 /// Result of a command.
@@ -142,11 +150,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { global, command } = match parsed {
         Ok(cli) => cli,
-        Err(output) => return unparsed(&output, Terminal::new(requested_colour(&arguments), &environment)),
+        Err(mut output) => {
+            suggestions::add(&mut output);
+            return unparsed(&output, Terminal::new(requested_colour(&arguments), &environment));
+        }
     };
+    let program = Program::new(arguments.first());
     let terminal = Terminal::new(global.color, &environment);
     let command = command.unwrap_or(Command::Serve(serve::Args::default()));
-    match dispatch(&command, &Context { environment, terminal, global }) {
+    match dispatch(&command, &Context { environment, terminal, global, program }) {
         Ok(outcome) => outcome.code(),
         Err(error) => failed(&error, terminal),
     }
@@ -155,7 +167,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
 fn dispatch(command: &Command, context: &Context) -> anyhow::Result<Outcome> {
     match command {
         Command::Serve(args) => serve::run(args, context),
-        Command::Config(ConfigCommand::Check(args)) => config_check::run(args, context),
+        Command::Config(ConfigCommand::Check(args)) => config::check::run(args, context),
+        Command::Config(ConfigCommand::Init(args)) => config::init::run(args, context),
         Command::Metrics(MetricsCommand::Probe(args)) => crate::cli::metrics::probe::run(args, context),
         Command::Metrics(MetricsCommand::List(args)) => crate::cli::metrics::list::run(args, context),
         Command::Metrics(MetricsCommand::ScrapeConfig(args)) => {

@@ -1,13 +1,12 @@
 //! `aurora serve`.
 
-use std::net::SocketAddr;
-
+use super::first_commands::FirstCommands;
 use super::{Context, Outcome};
 use crate::config::{self, Demo, Flag, Key, Problem, Severity, Sources};
 use crate::demo::{self, DemoUpstream};
 use crate::gateway::{self, Ended, Gateway};
 use crate::logging;
-use crate::terminal::{Terminal, Tone};
+use crate::terminal::Tone;
 
 /// Arguments of `aurora serve`.
 #[derive(Debug, Default, clap::Args)]
@@ -45,19 +44,20 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let upstream = if args.demo { Some(demo::start()?) } else { None };
     let sources = sources(args, context, upstream.as_ref());
-    let loaded = config::load(&sources);
-    let Some(config) = loaded.config else {
-        refuse(&loaded.problems, context.terminal);
+    let mut loaded = config::load(&sources);
+    let Some(config) = loaded.config.take() else {
+        refuse(&loaded.problems, context);
         return Ok(Outcome::Misconfigured);
     };
     let (log, log_level) = logging::init(&config.log, context.terminal)?;
     for problem in &loaded.problems {
         tracing::warn!(problem = problem.to_string(), "configuration");
     }
-    let has_key = config.server.master_key.is_some();
+    let first = FirstCommands::new(&config, &loaded);
     let gateway = Gateway::bind(config, log.dropped_lines())?;
     if args.demo {
-        context.terminal.print(&next_steps(gateway.address(), &gateway.metrics_url(), has_key))?;
+        let text = first.text(&context.program, gateway.address(), &gateway.metrics_url());
+        context.terminal.print(&text)?;
     }
     match gateway.run(sources, loaded.texts, log_level)? {
         Ended::Drained { .. } => Ok(Outcome::Fine),
@@ -88,7 +88,8 @@ fn demo_provider(upstream: &DemoUpstream) -> Demo {
     Demo { base_url: upstream.base_url(), models: demo::MODELS.iter().copied().map(str::to_owned).collect() }
 }
 
-fn refuse(problems: &[Problem], terminal: Terminal) {
+fn refuse(problems: &[Problem], context: &Context) {
+    let terminal = context.terminal;
     for problem in problems {
         let (word, tone) = match problem.severity {
             Severity::Error => ("error", Tone::Bad),
@@ -96,27 +97,8 @@ fn refuse(problems: &[Problem], terminal: Terminal) {
         };
         terminal.say(&format!("{} {problem}", terminal.paint_err(tone, word)));
     }
-    terminal.say(
-        "aurora: not started: invalid configuration; run `aurora config check` to see the effective settings",
-    );
-}
-
-/// First commands for a new user: a chat completion, a stream, a probe.
-fn next_steps(address: SocketAddr, metrics: &str, has_key: bool) -> String {
-    let chat = chat_command(address, has_key, "", "");
-    let stream = chat_command(address, has_key, "-N ", "\"stream\":true,");
-    format!(
-        "Aurora is running with its demo provider on http://{address}. In another terminal:\n\n\
-         A chat:\n{chat}\nA stream:\n{stream}\nThe metrics of these requests ({metrics}):\n  \
-         aurora metrics probe {metrics}\n\n"
-    )
-}
-
-/// A chat with curl: `flags` for curl itself, `fields` for the body.
-fn chat_command(address: SocketAddr, has_key: bool, flags: &str, fields: &str) -> String {
-    let key = if has_key { " \\\n    -H \"Authorization: Bearer $AURORA_MASTER_KEY\"" } else { "" };
-    format!(
-        "  curl {flags}http://{address}/v1/chat/completions{key} \\\n    -H 'Content-Type: application/json' \\\n    \
-         -d '{{\"model\":\"demo-chat\",{fields}\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]}}'\n"
-    )
+    terminal.say(&format!(
+        "aurora: not started: invalid configuration; run `{} config check` to see the effective settings",
+        context.program
+    ));
 }

@@ -5,8 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::reading::repaired;
-use super::{Lenient, Usage};
+use super::{Lenient, Usage, repaired};
 use crate::api::json;
 use crate::api::tokens::Tokens;
 
@@ -47,12 +46,8 @@ impl<'a> Response<'a> {
     /// Finds them in an object; `None` where it is something else, or where only a parser can tell.
     pub(crate) fn scanned(bytes: &'a [u8]) -> Option<Self> {
         let mut response = Self::default();
-        json::members(bytes, &mut |name, at| {
-            let member = match name {
-                b"usage" | b"usageMetadata" => &mut response.usage,
-                b"meta" => &mut response.meta,
-                _ => return,
-            };
+        json::members(bytes, &["usage", "usageMetadata", "meta"], &mut |index, at| {
+            let member = if index == 2 { &mut response.meta } else { &mut response.usage };
             *member = bytes.get(at).and_then(|value| std::str::from_utf8(value).ok());
         })?;
         Some(response)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::{Context, Outcome};
+use crate::config::values::names;
 use crate::gateway;
 use crate::metrics::catalog::families::{FAMILIES, Family};
 use crate::metrics::catalog::worst_case::{self, Bounds};
@@ -14,10 +15,14 @@ use crate::terminal::{Terminal, Tone};
 #[command(after_help = "\
 Examples:
   aurora metrics list
+  aurora metrics list aurora_requests_total aurora_tokens_total
   aurora metrics list --format json | jq -r '.families[].name'
 
 SERIES is the maximum number of series of a family under the default limits.")]
 pub struct Args {
+    /// Families to list [default: all]
+    #[arg(value_name = "FAMILY", value_parser = family)]
+    pub families: Vec<String>,
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "FORMAT")]
     pub format: Format,
@@ -50,13 +55,30 @@ fn defaults() -> Bounds {
 /// # Errors
 /// Writing to stdout failed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
-    let rows: Vec<Row> = FAMILIES.iter().map(|family| Row::of(family, defaults())).collect();
+    let wanted = &args.families;
+    let mut rows = Vec::new();
+    for family in FAMILIES {
+        if wanted.is_empty() || wanted.iter().any(|name| name == family.name) {
+            rows.push(Row::of(family, defaults()));
+        }
+    }
     let text = match args.format {
         Format::Text => table(&rows, context.terminal),
         Format::Json => serde_json::to_string_pretty(&Document { schema: 1, families: &rows })? + "\n",
     };
     context.terminal.print(&text)?;
     Ok(Outcome::Fine)
+}
+
+/// The name of a family.
+fn family(name: &str) -> Result<String, String> {
+    if FAMILIES.iter().any(|family| family.name == name) {
+        return Ok(name.to_owned());
+    }
+    Err(match names::similar(name, FAMILIES.iter().map(|family| family.name)) {
+        Some(similar) => format!("no such family; did you mean {similar}?"),
+        None => "no such family; `aurora metrics list` shows all".to_owned(),
+    })
 }
 
 #[derive(Debug, Serialize)]

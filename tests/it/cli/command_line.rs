@@ -26,7 +26,7 @@ Usage: aurora [OPTIONS] [COMMAND]
 
 Commands:
   serve        Run the gateway in the foreground (the default command)
-  config       Validate the configuration
+  config       Validate the configuration, or write a first one
   metrics      Probe and list metrics; print rules, dashboard and scrape config
   health       Check whether the gateway at the configured address is ready
   completions  Print a shell completion script
@@ -83,6 +83,71 @@ fn wrong_usage_is_code_2_on_stderr() {
         ),
         "{stderr}"
     );
+}
+
+#[test]
+fn commands_of_other_programs_have_a_tip() {
+    for (arguments, meant) in [
+        (&["probe"][..], "aurora metrics probe"),
+        (&["check"], "aurora config check"),
+        (&["version"], "aurora --version"),
+        (&["--demo"], "aurora serve --demo"),
+        (&["--strict"], "aurora config check --strict"),
+    ] {
+        let (code, stdout, stderr) = ran(&mut aurora(arguments));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(stderr.contains(&format!("\n\n  tip: run '{meant}'\n\n")), "{stderr}");
+        assert_eq!(stderr.matches("tip:").count(), 1, "{stderr}");
+    }
+    let (_, _, stderr) = ran(&mut aurora(&["--format", "json"]));
+    assert!(!stderr.contains("tip:"), "several commands have it: {stderr}");
+}
+
+#[test]
+fn a_misspelt_family_has_a_suggestion() {
+    let listed = |name: &str| ran(&mut aurora(&["metrics", "list", name]));
+    let (code, stdout, _) = listed("aurora_requests_total");
+    assert!(
+        code == 0 && stdout.lines().nth(1).is_some_and(|line| line.starts_with("aurora_requests_total "))
+    );
+    assert_eq!(stdout.lines().count(), 3, "{stdout}");
+    let error = "error: invalid value 'aurora_request_total' for '[FAMILY]...': no such family; did you mean \
+                 aurora_requests_total?\n\nFor more information, try '--help'.\n";
+    assert_eq!(listed("aurora_request_total"), (2, String::new(), error.to_owned()));
+}
+
+#[test]
+fn config_check_takes_the_file_as_an_argument() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("other.yaml"), "server: {port: 9999}\n").unwrap();
+    let check =
+        |arguments: &[&str]| ran(aurora(&["config", "check"]).args(arguments).current_dir(folder.path()));
+    let (code, stdout, _) = check(&["other.yaml"]);
+    assert!(code == 0 && stdout.contains("other.yaml:1"), "{stdout}");
+    assert_eq!(check(&["-c", "other.yaml"]), (code, stdout, String::new()));
+    assert_eq!(check(&["-c", "other.yaml", "other.yaml"]).0, 2);
+    let (code, stdout, _) = check(&["absent.yaml"]);
+    assert!(code == 1 && stdout.contains("absent.yaml: does not exist"), "{stdout}");
+}
+
+#[test]
+fn every_command_has_examples() {
+    for command in [
+        &["serve"][..],
+        &["config", "check"],
+        &["config", "init"],
+        &["metrics", "probe"],
+        &["metrics", "list"],
+        &["metrics", "scrape-config"],
+        &["metrics", "rules"],
+        &["metrics", "dashboard"],
+        &["health"],
+        &["completions"],
+    ] {
+        let (_, stdout, _) = ran(aurora(command).arg("--help"));
+        let example = format!("\nExamples:\n  aurora {}", command.join(" "));
+        assert!(stdout.contains(&example), "{stdout}");
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn every_command_has_a_man_page() {
         [
             "aurora-completions.1",
             "aurora-config-check.1",
+            "aurora-config-init.1",
             "aurora-config.1",
             "aurora-health.1",
             "aurora-metrics-dashboard.1",

@@ -16,7 +16,7 @@ fn loaded(variables: &[(&str, &str)]) -> Loaded {
 }
 
 fn text(loaded: &Loaded, args: &Args) -> String {
-    Report::new(loaded, args).text(&Terminal::new(ColorChoice::Never, &Environment::default()))
+    Report::new(loaded, args).text(args.all, &Terminal::new(ColorChoice::Never, &Environment::default()))
 }
 
 #[test]
@@ -44,6 +44,8 @@ fn text_report_has_problems_settings_and_consequences() {
     assert!(lines.next().expect("a head").eq(["SETTING", "VALUE", "SOURCE"]));
     let first = lines.next().expect("a setting");
     assert!(first.eq(["metrics.enabled", "true", "environment", "METRICS_ENABLED"]), "{settings}");
+    assert!(settings.ends_with(" settings at the default; --all shows them"), "{settings}");
+    assert!(!settings.contains(" default\n"), "{settings}");
     let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
     let worst = format!("maximum          {series} series, {samples} samples per scrape\n");
     assert!(rest.contains(&worst), "{rest}");
@@ -179,4 +181,29 @@ fn json_report_of_an_invalid_configuration() {
             "needs": [],
         })
     );
+}
+
+#[test]
+fn every_setting_is_shown_on_request() {
+    let loaded = loaded(&[]);
+    let all = text(&loaded, &Args { all: true, ..Args::default() });
+    for setting in &loaded.settings {
+        assert!(all.lines().any(|line| line.starts_with(&format!("{} ", setting.key))), "{}", setting.key);
+    }
+    assert!(!all.contains("--all"), "{all}");
+    let short = text(&loaded, &Args::default());
+    assert!(short.lines().count() < 24, "{short}");
+}
+
+#[test]
+fn errors_are_last_too_if_they_are_off_the_screen() {
+    let loaded = loaded(&[("PORT", "http")]);
+    let error = "error: environment PORT: server.port: invalid value (got \"http\", expected a port from 1 to \
+                 65535); write for example 8080 [bad-value]\n";
+    let long = text(&loaded, &Args { all: true, ..Args::default() });
+    assert!(long.ends_with(&format!("\n{error}not valid: 1 error, 2 warnings\n")), "{long}");
+    assert_eq!(long.matches(error).count(), 2);
+    let short = text(&loaded, &Args::default());
+    assert!(short.starts_with(error) && short.ends_with("\nnot valid: 1 error, 2 warnings\n"), "{short}");
+    assert_eq!(short.matches(error).count(), 1);
 }

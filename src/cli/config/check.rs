@@ -1,9 +1,11 @@
 //! `aurora config check`: validation of the configuration, its effective settings and their consequences.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Context, Outcome};
+use crate::cli::{Context, Outcome};
 use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources, Strategy};
 use crate::gateway;
 use crate::metrics::catalog::families::FAMILIES;
@@ -13,7 +15,23 @@ use crate::terminal::{Terminal, Tone};
 
 /// Arguments of `aurora config check`.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  aurora config check
+  aurora config check /etc/aurora/config.yaml --all
+  aurora config check --strict --allow no-master-key
+  aurora config check --assume-set --format json | jq '.problems[].message'
+
+Errors and warnings come first, errors again last if the report is longer than a screen. docs/configuration.md \
+describes the JSON document.
+Exit codes: 0 valid, 1 not valid, 2 invalid usage.")]
 pub struct Args {
+    /// Configuration file, as with --config
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub file: Option<PathBuf>,
+    /// Show every setting, not only those that differ from their defaults
+    #[arg(long)]
+    pub all: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
@@ -45,20 +63,31 @@ pub enum Format {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let loaded = config::load(&Sources {
         environment: context.environment.clone(),
-        config_file: context.global.config.clone(),
+        config_file: args.file.clone().or_else(|| context.global.config.clone()),
         env_file: context.global.env_file.clone(),
         assume_set: args.assume_set,
         file_limit: gateway::file_limit(),
         ..Sources::default()
     });
-    let report = Report::new(&loaded, args);
+    print(&loaded, args, context)
+}
+
+/// Prints the report of a configuration.
+///
+/// # Errors
+/// Writing to stdout failed.
+pub(super) fn print(loaded: &Loaded, args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let report = Report::new(loaded, args);
     let text = match args.format {
-        Format::Text => report.text(&context.terminal),
+        Format::Text => report.text(args.all, &context.terminal),
         Format::Json => serde_json::to_string(&report)? + "\n",
     };
     context.terminal.print(&text)?;
     Ok(if report.valid { Outcome::Fine } else { Outcome::Failed })
 }
+
+/// Lines of a terminal, less one for the prompt and one for the conclusion.
+const SCREEN: usize = 22;
 
 /// The report; its JSON form is stable.
 #[derive(Debug, Serialize)]
@@ -167,21 +196,21 @@ impl<'a> Report<'a> {
         report
     }
 
-    fn text(&self, terminal: &Terminal) -> String {
-        let mut out = String::new();
-        for problem in self.problems {
-            let (word, tone) = severity_label(problem.severity);
-            out += &format!("{} {problem}\n", terminal.paint(tone, word));
-        }
+    fn text(&self, all: bool, terminal: &Terminal) -> String {
+        let mut out = lines(self.problems.iter(), terminal);
         if !self.problems.is_empty() {
             out.push('\n');
         }
-        out += &settings_table(self.settings, terminal);
+        out += &settings_table(self.settings, all, terminal);
         if let Some(metrics) = &self.metrics {
             out.push('\n');
             out += &self.consequences(metrics);
         }
         out.push('\n');
+        if out.lines().count() > SCREEN {
+            let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
+            out += &lines(errors, terminal);
+        }
         out += &self.conclusion(terminal);
         out
     }
@@ -305,16 +334,35 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn settings_table(settings: &[EffectiveSetting], terminal: &Terminal) -> String {
+/// Each problem on a line.
+fn lines<'p>(problems: impl Iterator<Item = &'p Problem>, terminal: &Terminal) -> String {
+    let mut out = String::new();
+    for problem in problems {
+        let (word, tone) = severity_label(problem.severity);
+        out += &format!("{} {problem}\n", terminal.paint(tone, word));
+    }
+    out
+}
+
+/// The settings that differ from their defaults, or all.
+fn settings_table(settings: &[EffectiveSetting], all: bool, terminal: &Terminal) -> String {
     let mut rows = vec![["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec()];
     for EffectiveSetting { key, value, source, .. } in settings {
-        rows.push(vec![key.clone(), value.clone(), source.clone()]);
+        if all || source != "default" {
+            rows.push(vec![key.clone(), value.clone(), source.clone()]);
+        }
     }
+    let omitted = settings.len() + 1 - rows.len();
     let table = aligned(&rows, 0..0);
-    match table.split_once('\n') {
-        Some((head, rest)) => format!("{}\n{rest}", terminal.paint(Tone::Strong, head)),
-        None => table,
+    let mut out = match table.split_once('\n') {
+        Some((head, rest)) if rows.len() > 1 => format!("{}\n{rest}", terminal.paint(Tone::Strong, head)),
+        _ => String::new(),
+    };
+    if omitted > 0 {
+        let note = format!("{} at the default; --all shows them", counted(omitted, "setting"));
+        out += &format!("{}\n", terminal.paint(Tone::Faint, &note));
     }
+    out
 }
 
 #[cfg(test)]

@@ -1,0 +1,4 @@
+//! The commands below `aurora config`.
+
+pub mod check;
+pub mod init;

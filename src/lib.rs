@@ -20,7 +20,7 @@
 //! | `gateway/server/accept.rs` | `accept`, `take_in` | a connection is accepted, within its limits |
 //! | `gateway/server/spread.rs` | `register` | the worker with the fewest connections is found, which serves it |
 //! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it |
-//! | `gateway/server/deadlines.rs` | `poll_read` | its socket, with the deadlines of the client |
+//! | `gateway/server/deadlines/mod.rs` | `poll_read` | its socket, with the deadlines of the client |
 //! | `gateway/request/router.rs` | `plain`, `matching` | the route is found |
 //! | `gateway/handlers/serve.rs` | `serve`, `admit`, `handle`, `enter` | head and credential are checked, the record begins, a place in flight is taken |
 //! | `gateway/handlers/model_call.rs` | `call`, `body` | the body is read and parsed, the targets are found |
@@ -44,7 +44,7 @@
 //! | `gateway/observe/record.rs` | `finish_when_sent` | the dispatch is recorded; the connection keeps the record |
 //! | `gateway/observe/dispatch_record.rs` | `record_dispatch` | the facts of the dispatch |
 //! | `metrics/observers/dispatch.rs` | `record_dispatch` | its metrics |
-//! | `gateway/server/deadlines.rs` | `poll_flush` | the socket is flushed |
+//! | `gateway/server/deadlines/mod.rs` | `poll_flush` | the socket is flushed |
 //! | `gateway/state/connection_state.rs` | `sent`, `closed` | the kernel has accepted the last byte, or never will |
 //! | `gateway/observe/record.rs` | `drop` | the last drop: the record is read by its sinks |
 //! | `metrics/observers/http.rs` | `record_request` | metrics |
@@ -59,7 +59,7 @@
 //! | `providers/resilience/retry.rs` | `pause` | the pause before it |
 //! | `gateway/observe/record.rs` | `first_token` | the time to first token: metrics count from the dispatch, the log from the head |
 //! | `metrics/series/cardinality.rs` | `admit`, `admit_unlisted` | a model name becomes a label value: a listed one at once, another after its first success |
-//! | `gateway/server/deadlines.rs` | `notice_disconnect`, `poll_read` | a client's disconnect is noticed, from the end of its request to the last byte |
+//! | `gateway/server/deadlines/mod.rs` | `notice_disconnect`, `poll_read` | a client's disconnect is noticed, from the end of its request to the last byte |
 //! | `gateway/http/body.rs` | `read` | the same while its request body arrives |
 //! | `gateway/state/reload/mod.rs` | `try_reload` | a reload: loaded, checked, then put in force |
 //! | `gateway/state/active.rs` | `renewed` | all that a reload replaces, and what it keeps |

@@ -11,17 +11,12 @@ use fearless_simd::{Level, dispatch, prelude::*};
 /// Bytes of a string that are searched at once: a bit of a word each.
 const BLOCK: usize = 64;
 
-/// Calls `found` with the index of a name and the place of the value for each member of the object that has one of these
-/// names, in the order of the body.
+/// Calls `found` with the name of each member of an object and the place of its value, in their order.
 ///
 /// `None` where the bytes are not one JSON object, as `serde_json` reads one whose values are ignored, and where only a
 /// parser can tell: a member whose name has an escape, or nesting below 62 levels.
-pub(crate) fn members(
-    bytes: &[u8],
-    names: &[&str],
-    found: &mut dyn FnMut(usize, Range<usize>),
-) -> Option<()> {
-    dispatch!(Level::new(), simd => Scanner::new(simd, bytes).read(names, found))
+pub(crate) fn members(bytes: &[u8], found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
+    dispatch!(Level::new(), simd => Scanner::new(simd, bytes).read(found))
 }
 
 /// A position in the text, and what is known of the block of a string that was searched last. All of its functions are
@@ -47,7 +42,7 @@ impl<'a, S: Simd> Scanner<'a, S> {
     }
 
     #[inline(always)]
-    fn read(mut self, names: &[&str], found: &mut dyn FnMut(usize, Range<usize>)) -> Option<()> {
+    fn read(mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
         self.expect(b'{')?;
         if self.token()? == b'}' {
             self.at += 1;
@@ -57,14 +52,10 @@ impl<'a, S: Simd> Scanner<'a, S> {
                 if !is_plain {
                     return None;
                 }
-                let name = self.bytes.get(name)?;
-                let index = names.iter().position(|known| known.as_bytes() == name);
                 self.token()?;
                 let start = self.at;
                 self.value()?;
-                if let Some(index) = index {
-                    found(index, start..self.at);
-                }
+                found(self.bytes.get(name)?, start..self.at);
                 if !self.has_next(b'}')? {
                     break;
                 }

@@ -1,5 +1,6 @@
 //! Tokens as providers declare them, made a partition: every token is counted under exactly one kind.
 
+mod reading;
 mod response;
 
 use serde::de::{Deserialize, Deserializer};
@@ -91,20 +92,6 @@ impl<'de> Deserialize<'de> for Modalities {
 }
 
 impl Usage {
-    /// Reads a `usage` object of an event.
-    pub(crate) fn of_raw(usage: &RawValue) -> Option<Self> {
-        Self::read(usage.get())
-    }
-
-    /// Reads a `usage` object.
-    pub(crate) fn read(usage: &str) -> Option<Self> {
-        let read = serde_json::from_str(usage).ok();
-        if read.is_some() || !usage.contains(['N', 'I']) {
-            return read;
-        }
-        serde_json::from_str(&repaired(usage.as_bytes())).ok()
-    }
-
     /// Replaces what a later declaration of the same response states anew.
     pub(crate) fn update(&mut self, later: &Self) {
         let counts = [
@@ -194,40 +181,6 @@ impl Declaration {
     }
 }
 
-/// A text with null for NaN and Infinity outside of strings, and without a byte order mark and invalid UTF-8.
-fn repaired(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut repaired = String::with_capacity(rest.len());
-    while !rest.is_empty() {
-        let (between, string) = rest.split_at(rest.find('"').unwrap_or(rest.len()));
-        if between.contains(['N', 'I']) {
-            let between =
-                between.replace("NaN", "null").replace("-Infinity", "null").replace("Infinity", "null");
-            repaired.push_str(&between);
-        } else {
-            repaired.push_str(between);
-        }
-        let (string, after) = string.split_at(string_length(string.as_bytes()));
-        repaired.push_str(string);
-        rest = after;
-    }
-    repaired
-}
-
-/// Length of the string that a text begins with, its quotes included; all of the text where it does not end.
-fn string_length(text: &[u8]) -> usize {
-    let mut at = 1;
-    while let Some(next) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
-        at += next + 1;
-        if text[at - 1] == b'"' {
-            return at;
-        }
-        at += 1;
-    }
-    text.len()
-}
-
 /// Input and output tokens, for the request log.
 pub(crate) fn totals(tokens: &Tokens) -> (u64, u64) {
     let (mut input, mut output) = (0, 0);
@@ -243,6 +196,17 @@ pub(crate) fn totals(tokens: &Tokens) -> (u64, u64) {
 struct Count(Option<u64>);
 
 impl Count {
+    /// Reads a value of JSON.
+    fn of(value: &str) -> Self {
+        // Some providers write whole numbers as `12.0`.
+        let whole = match value.split_once('.') {
+            Some((whole, rest)) if rest.bytes().all(|digit| digit == b'0') => whole,
+            _ => value,
+        };
+        let count = whole.parse().ok();
+        Self(count.filter(|count| *count <= MAX_TOKENS))
+    }
+
     fn or(self, other: Self) -> Self {
         Self(self.0.or(other.0))
     }
@@ -254,14 +218,7 @@ impl Count {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&RawValue>::deserialize(deserializer)?.get();
-        // Some providers write whole numbers as `12.0`.
-        let whole = match value.split_once('.') {
-            Some((whole, rest)) if rest.bytes().all(|digit| digit == b'0') => whole,
-            _ => value,
-        };
-        let count = whole.parse().ok();
-        Ok(Self(count.filter(|count| *count <= MAX_TOKENS)))
+        Ok(Self::of(<&RawValue>::deserialize(deserializer)?.get()))
     }
 }
 
@@ -275,10 +232,16 @@ impl<T> Default for Lenient<T> {
     }
 }
 
+impl<T: serde::de::DeserializeOwned> Lenient<T> {
+    /// Reads a value of JSON.
+    fn of(value: &str) -> Self {
+        Self(serde_json::from_str(value).ok().flatten())
+    }
+}
+
 impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&RawValue>::deserialize(deserializer)?.get();
-        Ok(Self(serde_json::from_str(value).ok().flatten()))
+        Ok(Self::of(<&RawValue>::deserialize(deserializer)?.get()))
     }
 }
 

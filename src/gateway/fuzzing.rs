@@ -17,7 +17,7 @@ use super::request::json::Peek;
 use super::request::members::Members;
 use super::request::multipart::Form;
 use super::response::tap::Tap;
-use crate::api::usage::{self, Response};
+use crate::api::usage::{self, Response, Usage};
 use crate::api::{Endpoint, Finder};
 use crate::config::{Environment, Sources, load};
 use crate::metrics::Surface;
@@ -155,6 +155,12 @@ pub fn json_members(data: &[u8]) {
     if let Some(response) = Response::scanned(data) {
         let parsed = std::str::from_utf8(data).ok().and_then(Response::parsed);
         assert_eq!(Some(response), parsed, "{}", shown(data));
+    }
+    if let Ok(usage) = std::str::from_utf8(data)
+        && let Some(scanned) = Usage::scanned(usage)
+    {
+        let parsed = Usage::parsed(usage);
+        assert_eq!(format!("{:?}", Some(scanned)), format!("{parsed:?}"), "{usage}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Lenient, Usage, repaired};
+use super::reading::repaired;
+use super::{Lenient, Usage};
 use crate::api::json;
 use crate::api::tokens::Tokens;
 
@@ -46,8 +47,12 @@ impl<'a> Response<'a> {
     /// Finds them in an object; `None` where it is something else, or where only a parser can tell.
     pub(crate) fn scanned(bytes: &'a [u8]) -> Option<Self> {
         let mut response = Self::default();
-        json::members(bytes, &["usage", "usageMetadata", "meta"], &mut |index, at| {
-            let member = if index == 2 { &mut response.meta } else { &mut response.usage };
+        json::members(bytes, &mut |name, at| {
+            let member = match name {
+                b"usage" | b"usageMetadata" => &mut response.usage,
+                b"meta" => &mut response.meta,
+                _ => return,
+            };
             *member = bytes.get(at).and_then(|value| std::str::from_utf8(value).ok());
         })?;
         Some(response)

@@ -35,8 +35,8 @@ pub(crate) async fn dispatch(
     let mut next = addressable(&mut in_turn, operation);
     let mut falls_back = false;
     while let Some((target, request)) = next.take() {
-        record.begin_dispatch(target, targets.model_route_metrics());
         let deadline = Deadline::new(worker, operation.stream, record.connection());
+        record.begin_dispatch(target, targets.model_route_metrics(), deadline.begun.into_std());
         let call = Call { worker, target, operation, deadline };
         let Dispatched { outcome, class, retries } = call.run(request, record).await;
         if class.falls_back {
@@ -71,7 +71,7 @@ pub(crate) async fn dispatch(
 fn addressable<'a>(
     in_turn: &mut impl Iterator<Item = &'a Arc<ModelTarget>>,
     operation: &Operation,
-) -> Option<(&'a Arc<ModelTarget>, UpstreamRequest)> {
+) -> Option<(&'a Arc<ModelTarget>, Box<UpstreamRequest>)> {
     in_turn.find_map(|target| Some((target, operation.request_to(target).ok()?)))
 }
 
@@ -98,7 +98,7 @@ impl Dispatched {
 
 impl Call<'_> {
     /// Attempts the target until there is a response to relay, or no retry remains.
-    async fn run(&self, mut request: UpstreamRequest, record: &mut RequestRecord) -> Dispatched {
+    async fn run(&self, mut request: Box<UpstreamRequest>, record: &mut RequestRecord) -> Dispatched {
         let mut permit = match self.target.admit(self.deadline.begun.into_std()) {
             Ok(permit) => permit,
             Err((scope, refused)) => {
@@ -129,7 +129,7 @@ impl Call<'_> {
     /// One attempt at the target; `retried` is the reason where it is a retry.
     async fn attempt(
         &self,
-        request: UpstreamRequest,
+        request: Box<UpstreamRequest>,
         retried: Option<RetryReason>,
         record: &mut RequestRecord,
         permit: &mut Permit<'_>,
@@ -153,7 +153,7 @@ impl Call<'_> {
     /// only then a retry counts.
     async fn send(
         &self,
-        mut request: UpstreamRequest,
+        mut request: Box<UpstreamRequest>,
         mut retried: Option<RetryReason>,
         record: &mut RequestRecord,
     ) -> Result<http::Response<UpstreamBody>, GatewayError> {
@@ -164,7 +164,7 @@ impl Call<'_> {
             if !is_ours && !std::mem::replace(&mut is_counted, true) {
                 record.begin_attempt(retried.take());
             }
-            let sent = pin!(connection?.send(request));
+            let sent = pin!(connection?.send(*request));
             let error = match self.deadline.within(sent).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => error,
@@ -222,7 +222,7 @@ impl Call<'_> {
     }
 
     /// The request once more, after a pause.
-    async fn request_after(&self, pause: Duration) -> Result<UpstreamRequest, GatewayError> {
+    async fn request_after(&self, pause: Duration) -> Result<Box<UpstreamRequest>, GatewayError> {
         if let Err(why) = self.deadline.within(sleep(pause)).await {
             return Err(self.deadline.missed(&why, self.provider()));
         }

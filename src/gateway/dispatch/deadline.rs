@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) struct Deadline {
     waited_for: &'static str,
     /// The client's connection, in whose task the waits are: it wakes them at the deadline and at the end of the process.
     connection: Arc<ConnectionState>,
+    /// Something had to be waited for.
+    has_waited: AtomicBool,
 }
 
 /// Reason for giving up the wait for a provider.
@@ -34,23 +37,32 @@ impl Deadline {
         let (limit, waited_for) =
             if stream { (http.stream_first_event, "first event") } else { (http.timeout, "response") };
         let begun = Instant::now();
-        Self { begun, at: begun + limit, limit, waited_for, connection: Arc::clone(connection) }
+        let connection = Arc::clone(connection);
+        Self { begun, at: begun + limit, limit, waited_for, connection, has_waited: AtomicBool::new(false) }
+    }
+
+    /// Returns true if something had to be waited for since the last call.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited.swap(false, Ordering::Relaxed)
     }
 
     /// Waits within the deadline, without a timer and a waiter of its own for each wait: the connection has one timer,
     /// which most requests only postpone.
     pub(crate) async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, GivenUp> {
         let mut wait = pin!(wait);
+        let mut was_pending = false;
         poll_fn(|cx| {
             if let Poll::Ready(result) = wait.as_mut().poll(cx) {
                 return Poll::Ready(Ok(result));
             }
-            if Instant::now() >= self.at {
+            // Where the deadline has passed before the wait began, the connection wakes it at once.
+            if std::mem::replace(&mut was_pending, true) && Instant::now() >= self.at {
                 return Poll::Ready(Err(GivenUp::TooLate));
             }
             if self.connection.is_closing() {
                 return Poll::Ready(Err(GivenUp::ShuttingDown));
             }
+            self.has_waited.store(true, Ordering::Relaxed);
             self.connection.wake_at(self.at);
             Poll::Pending
         })

@@ -69,19 +69,20 @@ impl Reader<'_> {
             let headers = self.to_client(head.status, head.headers);
             return Ok(UpstreamResponse { status: head.status, headers, body });
         }
-        let refusal = match head.status {
-            status if status.is_client_error() || status.is_server_error() => {
-                return self.read_error(head, body).await;
-            }
-            status if !status.is_success() => {
-                Some(format!("it responded with {status}, which cannot be relayed"))
-            }
-            status => validation::refusal(self.call.operation, status, &head.headers, &body),
+        let status = head.status;
+        if status.is_client_error() || status.is_server_error() {
+            return self.read_error(head, body).await;
+        }
+        let kind = headers::media_type(&head.headers);
+        let refusal = if status.is_success() {
+            validation::refusal(self.call.operation, status, (&head.headers, kind), &body)
+        } else {
+            Some(format!("it responded with {status}, which cannot be relayed"))
         };
         if let Some(reason) = refusal {
             return Err(self.invalid_response(reason));
         }
-        let sniffer = Sniffer::new(self.call.operation, &head.headers);
+        let sniffer = Sniffer::new(self.call.operation, kind);
         // Gemini's own streams are JSON unless events are requested.
         let streams_json =
             self.call.operation.stream && self.call.operation.declaration == Declaration::Gemini;
@@ -197,8 +198,11 @@ impl Reader<'_> {
         limit: usize,
         sniffer: Sniffer,
     ) -> Result<ReceivedBody, GatewayError> {
+        self.call.deadline.has_waited();
         let held = self.read_up_to(limit, sniffer, body).await;
-        self.record.received();
+        if self.call.deadline.has_waited() {
+            self.record.received();
+        }
         held
     }
 
@@ -223,9 +227,13 @@ impl Reader<'_> {
             let Ok(bytes) = frame.into_data() else { continue };
             sniffer.read(&bytes);
             size += bytes.len();
-            parts.push_back(bytes);
             let form = sniffer.form().unwrap_or(Form::Json);
-            if size > limit || (size > 0 && form != Form::Json) {
+            let is_relayed = size > limit || (size > 0 && form != Form::Json);
+            if !is_relayed && parts.is_empty() && body.is_end_stream() {
+                return Ok(ReceivedBody::Whole(bytes));
+            }
+            parts.push_back(bytes);
+            if is_relayed {
                 return Ok(ReceivedBody::Begun(Begun { head: parts, rest: body, form, is_framed: true }));
             }
         }

@@ -17,15 +17,14 @@ pub(crate) const NOT_JSON: &str = "its response is not JSON";
 
 /// Fields that an event stream may begin with, as far as its lines have names.
 const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
-/// Reason that a 2xx cannot be relayed, by its headers alone.
+/// Reason that a 2xx cannot be relayed, by its headers alone and the media type among them.
 pub(crate) fn refusal(
     operation: &Operation,
     status: StatusCode,
-    headers: &HeaderMap,
+    (headers, kind): (&HeaderMap, Option<&str>),
     body: &DecodedBody,
 ) -> Option<String> {
     let wanted = operation.content;
-    let kind = headers::media_type(headers);
     if wanted.is_free() {
         return match kind {
             Some(kind) if wanted == Content::NoPage && kind.eq_ignore_ascii_case("text/html") => {
@@ -40,17 +39,17 @@ pub(crate) fn refusal(
     if status == StatusCode::NO_CONTENT || body.is_end_stream() {
         return (wanted == Content::Json).then(|| NO_BODY.into());
     }
-    let is_plausible = headers::is_json(headers) || headers::is_event_stream(headers) || is_vague(headers);
-    if is_plausible {
-        return None;
+    match kind {
+        Some(kind) if !headers::names_json(kind) && !headers::names_event_stream(kind) && !is_vague(kind) => {
+            Some(format!("its response is {kind}, not JSON or an event stream"))
+        }
+        _ => None,
     }
-    Some(format!("its response is {}, not JSON or an event stream", kind.unwrap_or_default()))
 }
 
-/// Returns true if a body is labelled as nothing in particular. JSON and event streams come so.
-fn is_vague(headers: &HeaderMap) -> bool {
+/// Returns true if a media type says nothing in particular. JSON and event streams come so.
+fn is_vague(kind: &str) -> bool {
     let vague = ["text/plain", "text/json", "application/octet-stream"];
-    let Some(kind) = headers::media_type(headers) else { return true };
     vague.iter().any(|vague| kind.eq_ignore_ascii_case(vague))
 }
 
@@ -76,11 +75,11 @@ impl Sniffer {
         Self { form: None, json, other, start: Vec::new() }
     }
 
-    /// The body of a 2xx. What a passthrough relays is taken for an event stream without the label only where a stream
+    /// The body of a 2xx of this media type. What a passthrough relays is taken for an event stream without the label only where a stream
     /// was requested, since it may be any file.
-    pub(crate) fn new(operation: &Operation, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(operation: &Operation, kind: Option<&str>) -> Self {
         let is_free = operation.content.is_free();
-        if headers::is_event_stream(headers) {
+        if kind.is_some_and(headers::names_event_stream) {
             let is_doubtful = !is_free && !operation.stream;
             return if is_doubtful {
                 Self::sniffing(Form::Json, Form::Events)
@@ -91,8 +90,8 @@ impl Sniffer {
         if !is_free {
             return Self::sniffing(Form::Json, Form::Other);
         }
-        let form = if headers::is_json(headers) { Form::Json } else { Form::Other };
-        let is_doubtful = operation.stream && (form == Form::Json || is_vague(headers));
+        let form = if kind.is_some_and(headers::names_json) { Form::Json } else { Form::Other };
+        let is_doubtful = operation.stream && (form == Form::Json || kind.is_none_or(is_vague));
         if is_doubtful { Self::sniffing(form, form) } else { Self::known(form) }
     }
 
@@ -110,9 +109,12 @@ impl Sniffer {
             if self.start.is_empty() && is_before(*byte) {
                 continue;
             }
+            if self.start.is_empty() && matches!(byte, b'{' | b'[') {
+                self.form = Some(self.json);
+                return;
+            }
             self.start.push(*byte);
             self.form = match form_of(&self.start) {
-                Some(Form::Json) => Some(self.json),
                 Some(Form::Other) => Some(self.other),
                 form => form,
             };
@@ -125,10 +127,9 @@ fn is_before(byte: u8) -> bool {
     byte.is_ascii_whitespace() || [0xef, 0xbb, 0xbf].contains(&byte)
 }
 
-/// Form of a body that starts so; `None` while it may be either.
+/// Form of a body that starts so, and not as JSON; `None` while it may be either.
 fn form_of(start: &[u8]) -> Option<Form> {
     match start {
-        [b'{' | b'[', ..] => Some(Form::Json),
         [b':', ..] => Some(Form::Events),
         _ if FIELDS.iter().any(|field| start.starts_with(field)) => Some(Form::Events),
         _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,

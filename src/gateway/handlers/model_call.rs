@@ -1,5 +1,9 @@
 //! A model call from its body to its response.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use axum::extract::{FromRequestParts as _, Path};
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -105,10 +109,15 @@ impl Received {
     ) -> Result<Bytes, GatewayError> {
         let server = &worker.app.config.server;
         let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
-        record.body_awaited();
         let limits = (server.body_size_limit, server.timeouts.body);
         let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);
-        let body = body::read(&self.head.headers, body, limits, memory).await?;
+        let mut reading = pin!(body::read(&self.head.headers, body, limits, memory));
+        // Most bodies came with their head.
+        if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+            return body;
+        }
+        record.body_awaited();
+        let body = reading.await?;
         record.body_read();
         Ok(body)
     }

@@ -79,7 +79,10 @@ pub(crate) struct Route {
 impl Route {
     /// Returns true if it has a method; that of unmatched paths has all.
     pub(crate) fn takes(&self, method: &Method) -> bool {
-        self.allow.is_empty() || self.allow.split(',').any(|allowed| allowed == method.as_str())
+        let method = method.as_str();
+        self.allow == method
+            || self.allow.is_empty()
+            || self.allow.split(',').any(|allowed| allowed == method)
     }
 
     const fn page(template: &'static str, path: &'static str, lock: Lock, page: Page) -> Self {

@@ -28,7 +28,7 @@ use crate::panics;
 pub(crate) async fn serve(
     active: &ActiveWorker,
     request: Request<ClientBody>,
-    beyond_cap: bool,
+    (is_plain, beyond_cap): (bool, bool),
 ) -> http::Response<RecordedBody> {
     let worker = &active.worker;
     let (mut head, body) = request.into_parts();
@@ -39,7 +39,7 @@ pub(crate) async fn serve(
     let route = &ROUTES[routed.index];
     let is_head = head.method == Method::HEAD;
     let request_id = headers::request_id(&head.headers);
-    let admitted = admit(worker, route, &head);
+    let admitted = admit(worker, route, &head, is_plain);
     let kind = match (route.action, &admitted) {
         (Action::Page(page), Ok(_)) => {
             let page = Box::pin(render(worker, page, &head.headers)).await;
@@ -73,8 +73,13 @@ pub(crate) async fn serve(
 }
 
 /// Checks the head of a request: its host, its transfer coding, its method, its credential.
-fn admit(worker: &WorkerState, route: &Route, head: &Parts) -> Result<Option<CallerIndex>, GatewayError> {
-    framing::check(head)?;
+fn admit(
+    worker: &WorkerState,
+    route: &Route,
+    head: &Parts,
+    is_plain: bool,
+) -> Result<Option<CallerIndex>, GatewayError> {
+    framing::check(head, is_plain)?;
     if !route.takes(&head.method) {
         return Err(GatewayError::method_not_allowed(route.allow));
     }

@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 use super::error::GatewayError;
 
-/// Refuses a request with an ambiguous host or transfer coding.
-pub(crate) fn check(head: &Parts) -> Result<(), GatewayError> {
+/// Refuses a request with an ambiguous host or transfer coding; `is_plain` is the result of [`has_plain_body`].
+pub(crate) fn check(head: &Parts, is_plain: bool) -> Result<(), GatewayError> {
     check_host(head)?;
-    if !has_plain_body(&head.headers) {
+    if !is_plain {
         return refuse(
             "Transfer-Encoding must be `chunked`, once, or left out.",
             "invalid_transfer_encoding",
@@ -43,7 +43,7 @@ fn check_host(head: &Parts) -> Result<(), GatewayError> {
 }
 
 fn check_value(head: &Parts, host: &HeaderValue) -> Result<(), GatewayError> {
-    if host.is_empty() {
+    if host.is_empty() || head.uri.authority().is_none() && is_usual(host.as_bytes()) {
         return Ok(());
     }
     let host = match Authority::try_from(host.as_bytes()) {
@@ -58,6 +58,18 @@ fn check_value(head: &Parts, host: &HeaderValue) -> Result<(), GatewayError> {
     }
 }
 
+/// Returns true if a host is a name or an IPv4 address, with or without a port, as nearly every one is: parsing it would
+/// copy it.
+fn is_usual(host: &[u8]) -> bool {
+    let (name, port) = match memchr::memchr(b':', host) {
+        Some(colon) => (&host[..colon], &host[colon + 1..]),
+        None => (host, &b"80"[..]),
+    };
+    let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let is_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
+    is_name && is_port && !name.is_empty()
+}
+
 fn is_same(target: &Authority, host: &Authority) -> bool {
     let ports = (target.port_u16().unwrap_or(80), host.port_u16().unwrap_or(80));
     target.host().eq_ignore_ascii_case(host.host()) && ports.0 == ports.1
@@ -65,4 +77,23 @@ fn is_same(target: &Authority, host: &Authority) -> bool {
 
 fn refuse(message: &'static str, code: &'static str) -> Result<(), GatewayError> {
     Err(GatewayError::invalid(message, None, code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_host_is_one_that_would_be_parsed() {
+        for host in
+            ["localhost", "gw.example:80", "127.0.0.1:8080", "a-b.c", "A:65535", "A:99999", "-", "...:1"]
+        {
+            assert!(is_usual(host.as_bytes()) && Authority::try_from(host).is_ok(), "{host}");
+        }
+        for host in
+            ["", ":80", "a:", "a:123456", "a:b", "a b", "a@b", "[::1]", "a_b", "a:1:2", "a/b", "\u{e9}"]
+        {
+            assert!(!is_usual(host.as_bytes()), "{host}");
+        }
+    }
 }

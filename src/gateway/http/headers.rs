@@ -177,9 +177,7 @@ pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
 
 /// The upstream's headers as they go to the client.
 pub(crate) fn to_client(status: StatusCode, mut headers: HeaderMap) -> HeaderMap {
-    let upstream_id = headers.remove(REQUEST_ID);
-    remove(&mut headers, status);
-    if let Some(id) = upstream_id {
+    if let Some(id) = remove(&mut headers, status) {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
     if is_event_stream(&headers) {
@@ -193,34 +191,50 @@ pub(crate) fn forbid_buffering(headers: &mut HeaderMap) {
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
-/// Removes the headers that end at this hop, that `Connection` names, and that would act in front of us. One pass over
-/// the names that are there is cheaper than a lookup for each that could be.
-fn remove(headers: &mut HeaderMap, status: StatusCode) {
+/// Removes the headers that end at this hop, that `Connection` names, and that would act in front of us; returns the
+/// upstream's request id. One pass over the names that are there is cheaper than a lookup for each that could be.
+fn remove(headers: &mut HeaderMap, status: StatusCode) -> Option<HeaderValue> {
     let mut removed: Vec<HeaderName> = named_by_connection(headers).collect();
     for name in headers.keys() {
         if ends_here(name.as_str()) || acts_in_front(name.as_str(), status) {
             removed.push(name.clone());
         }
     }
+    let mut request_id = None;
     for name in removed {
-        headers.remove(name);
+        let value = headers.remove(&name);
+        if name == REQUEST_ID {
+            request_id = request_id.or(value);
+        }
     }
+    request_id
 }
 
+/// The headers that `Connection` names. The usual `keep-alive` is none of them that would not end here anyway.
 fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let values = values.filter(|value| !value.eq_ignore_ascii_case("keep-alive"));
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok())
 }
 
 /// Returns true if a body is a stream of server-sent events.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
+    media_type(headers).is_some_and(names_event_stream)
 }
 
 /// Returns true if a body says that it is JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers)
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json"))
+    media_type(headers).is_some_and(names_json)
+}
+
+/// Returns true if a media type is that of a stream of server-sent events.
+pub(crate) fn names_event_stream(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("text/event-stream")
+}
+
+/// Returns true if a media type is one of JSON.
+pub(crate) fn names_json(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json")
 }
 
 /// Returns true if a length or chunks say where a body ends.
@@ -237,5 +251,6 @@ pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
 /// The type of a body, without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim())
+    let end = memchr::memchr(b';', value.as_bytes()).unwrap_or(value.len());
+    Some(value[..end].trim_ascii())
 }

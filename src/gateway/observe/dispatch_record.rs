@@ -27,11 +27,12 @@ pub(super) struct DispatchRecord {
 }
 
 impl RequestRecord {
-    /// A target was found: from here to the last byte of its response the dispatch is in flight.
+    /// A target was found: from now to the last byte of its response the dispatch is in flight.
     pub(crate) fn begin_dispatch(
         &mut self,
         target: &Arc<ModelTarget>,
         model_route: Option<&ModelRouteMetrics>,
+        now: Instant,
     ) {
         let Some(started) = self.started else { return };
         let instead_of = self.target.replace(Arc::clone(target));
@@ -39,7 +40,6 @@ impl RequestRecord {
         let (Some(_), Some(model), Some(endpoint)) = (&self.metrics, &target.metrics, self.endpoint) else {
             return;
         };
-        let now = clock::now();
         self.marks.prepared.get_or_insert(metrics::mark(started, now));
         self.model_route = model_route.cloned();
         self.dispatch = Some(DispatchRecord {

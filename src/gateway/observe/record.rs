@@ -144,12 +144,12 @@ impl RequestRecord {
         }
     }
 
-    /// From here on the client's body is waited for.
+    /// The client's body did not come with its head: from here on it is waited for.
     pub(crate) fn body_awaited(&mut self) {
         self.marks.body_awaited = self.mark();
     }
 
-    /// The client's body was read.
+    /// The client's body was waited for, and read.
     pub(crate) fn body_read(&mut self) {
         self.marks.body_read = self.mark();
     }
@@ -160,7 +160,7 @@ impl RequestRecord {
         self.stream = stream;
     }
 
-    /// As much of the upstream's response arrived as is held before its headers are relayed.
+    /// As much of the upstream's response arrived as is held before its headers are relayed, after it was waited for.
     pub(crate) fn received(&mut self) {
         self.marks.received = self.mark();
     }

@@ -9,8 +9,6 @@ use serde_json::value::RawValue;
 use crate::api::json;
 use crate::gateway::http::error::GatewayError;
 
-const NAMES: [&str; 3] = ["model", "stream", "stream_options"];
-
 /// Place of each value in the body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Members {
@@ -34,7 +32,11 @@ impl Members {
     /// `None` where the body is no JSON object, or where only a parser can tell.
     pub(crate) fn scanned(body: &[u8]) -> Option<Self> {
         let mut members = Self::default();
-        json::members(body, &NAMES, &mut |index, at| members.add(NAMES[index], at))?;
+        json::members(body, &mut |name, at| {
+            if let Some(name) = known(name) {
+                members.add(name, at);
+            }
+        })?;
         Some(members)
     }
 
@@ -70,6 +72,16 @@ impl Members {
         if member.replace(at).is_some() {
             self.duplicate.get_or_insert(name);
         }
+    }
+}
+
+/// The name of a member that Aurora reads.
+fn known(name: &[u8]) -> Option<&'static str> {
+    match name {
+        b"model" => Some("model"),
+        b"stream" => Some("stream"),
+        b"stream_options" => Some("stream_options"),
+        _ => None,
     }
 }
 
@@ -109,7 +121,7 @@ impl<'de> Visitor<'de> for ValuesVisitor {
     }
 }
 
-/// A member's name, if it is one of the [`NAMES`]; escapes in it are undone first.
+/// A member's name, if it is [`known`]; escapes in it are undone first.
 struct Name(Option<&'static str>);
 
 impl<'de> Deserialize<'de> for Name {
@@ -123,7 +135,7 @@ impl<'de> Deserialize<'de> for Name {
             }
 
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-                Ok(Name(NAMES.into_iter().find(|known| *known == name)))
+                Ok(Name(known(name.as_bytes())))
             }
         }
         deserializer.deserialize_str(NameVisitor)
@@ -200,8 +212,17 @@ mod tests {
     }
 
     fn name() -> impl Strategy<Value = String> {
-        const KNOWN: &[&str] =
-            &["\"model\"", "\"stream\"", "\"stream_options\"", "\"usage\"", "\"meta\"", "\"usageMetadata\""];
+        const KNOWN: &[&str] = &[
+            "\"model\"",
+            "\"stream\"",
+            "\"stream_options\"",
+            "\"usage\"",
+            "\"meta\"",
+            "\"usageMetadata\"",
+            "\"prompt_tokens\"",
+            "\"promptTokenCount\"",
+            "\"input_tokens_details\"",
+        ];
         prop_oneof![2 => proptest::sample::select(KNOWN).prop_map(str::to_owned), 1 => string()]
     }
 

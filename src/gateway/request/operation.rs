@@ -137,21 +137,22 @@ impl Operation {
         request_id: HeaderValue,
         payload: Payload,
     ) -> Self {
-        let operation = Self {
+        let query = path::forwarded(head.uri.query());
+        let stream = payload.stream() || requests_stream(kind, query.as_deref());
+        Self {
             kind,
             endpoint,
             declaration: endpoint.declaration(),
             method: head.method,
             path: endpoint.as_str().into(),
-            query: None,
+            query,
             is_azure: false,
             headers: head.headers,
             request_id,
-            stream: payload.stream(),
+            stream,
             payload,
             content: endpoint.content(),
-        };
-        operation.with_query(head.uri.query())
+        }
     }
 
     /// The same at another path, with the content of a 2xx response there.
@@ -168,11 +169,11 @@ impl Operation {
         Some(Cow::Borrowed(query))
     }
 
-    /// The same with another query. That of a model call is for the provider alone.
+    /// The same with another query.
     pub(crate) fn with_query(self, query: Option<&str>) -> Self {
         let query = path::forwarded(query);
-        let requests_stream = self.kind != OperationKind::Model && path::requests_stream(query.as_deref());
-        Self { query, stream: self.stream || requests_stream, ..self }
+        let stream = self.stream || requests_stream(self.kind, query.as_deref());
+        Self { query, stream, ..self }
     }
 
     /// Returns true if the request to a target adds the usage of a stream, which the client did not request.
@@ -216,8 +217,8 @@ impl Operation {
         }
     }
 
-    /// The request as it goes to a target.
-    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<UpstreamRequest, GatewayError> {
+    /// The request as it goes to a target. Boxed, since it is handed on from the dispatch to the connection.
+    pub(crate) fn request_to(&self, target: &ModelTarget) -> Result<Box<UpstreamRequest>, GatewayError> {
         let upstream = &target.upstream;
         let address = upstream.address(
             self.endpoint,
@@ -234,8 +235,13 @@ impl Operation {
             upstream,
         );
         let body = self.payload.body_for(target, self.injects_usage(target));
-        Ok(UpstreamRequest { method: self.method.clone(), uri, headers, body })
+        Ok(Box::new(UpstreamRequest { method: self.method.clone(), uri, headers, body }))
     }
+}
+
+/// Returns true if a query requests a stream. That of a model call is for the provider alone.
+fn requests_stream(kind: OperationKind, query: Option<&str>) -> bool {
+    kind != OperationKind::Model && path::requests_stream(query)
 }
 
 /// Parses a body, off the worker if it is a large one.

@@ -17,9 +17,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadlines::DeadlineStream;
+use super::deadlines::lazy_timer::LazyTimer;
 use super::listener;
 use super::unread_body;
 use crate::gateway::handlers::client_body::ClientBody;
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
 /// Runs a connection to its end; `None` when it was closed to make room for others.
 async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionState) -> Option<C::Output> {
     let mut order = state.order();
-    let mut timer = std::pin::pin!(sleep_until(Instant::now()));
+    let mut timer = LazyTimer::default();
     poll_fn(move |cx| {
         loop {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -85,7 +85,7 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionSta
             }
             // The deadlines follow the order when the connection is polled.
             let before = std::mem::replace(&mut order, state.order());
-            if before == order && poll_wake(timer.as_mut(), cx, state).is_pending() {
+            if before == order && poll_wake(&mut timer, cx, state).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -93,14 +93,10 @@ async fn until_end<C: Future>(mut connection: Pin<&mut C>, state: &ConnectionSta
     .await
 }
 
-/// Ready at the time at which the state wants the task woken. The timer is set once for many requests: a later time
-/// only moves its deadline, which takes no lock.
-fn poll_wake(mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>, state: &ConnectionState) -> Poll<()> {
+/// Ready at the time at which the state wants the task woken.
+fn poll_wake(timer: &mut LazyTimer, cx: &mut Context<'_>, state: &ConnectionState) -> Poll<()> {
     let Some(at) = state.next_wake() else { return Poll::Pending };
-    if timer.deadline() != at {
-        timer.as_mut().reset(at);
-    }
-    ready!(timer.poll(cx));
+    ready!(timer.poll_at(at, cx));
     state.woken();
     Poll::Ready(())
 }
@@ -124,7 +120,7 @@ async fn respond(
     let connection = Arc::clone(request.body().connection());
     let awaited = request.headers().contains_key(EXPECT);
     let is_plain = framing::has_plain_body(request.headers());
-    let mut response = serve::serve(&active, request, beyond_cap).await;
+    let mut response = serve::serve(&active, request, (is_plain, beyond_cap)).await;
     // Checked only now: the response may be the first to say that the gateway is draining. A client that is not notified
     // of the end of its connection sends its next request into the void.
     let is_cleared = unread_body::is_cleared(&connection, awaited).await;

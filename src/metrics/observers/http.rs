@@ -92,9 +92,9 @@ pub fn mark(started: Instant, at: Instant) -> Mark {
 /// Times at which a model call passed from one phase to the next.
 #[derive(Debug, Default)]
 pub struct Marks {
-    /// The wait for the client's body began.
+    /// The wait for the client's body began; `None` where it came with its head.
     pub body_awaited: Option<Mark>,
-    /// The client's body was read.
+    /// The client's body was read, after a wait.
     pub body_read: Option<Mark>,
     /// The client's body was parsed.
     pub decoded: Option<Mark>,
@@ -102,7 +102,7 @@ pub struct Marks {
     pub prepared: Option<Mark>,
     /// The headers of the upstream's response arrived.
     pub dispatched: Option<Mark>,
-    /// As much of the response arrived as is held before its headers are relayed.
+    /// As much of the response arrived as is held before its headers are relayed; `None` where it came with its head.
     pub received: Option<Mark>,
     /// Our status line was decided.
     pub responded: Option<Mark>,
@@ -112,7 +112,11 @@ impl Marks {
     /// Time that the gateway itself took until its headers, in nanoseconds; `None` without a provider's response.
     fn overhead(&self) -> Option<u64> {
         let dispatched = self.dispatched?.get();
-        let decoded = self.body_awaited?.get() + between(self.body_read?, self.decoded?);
+        let waited = match (self.body_awaited, self.body_read) {
+            (Some(awaited), Some(read)) => between(awaited, read),
+            _ => 0,
+        };
+        let decoded = self.decoded?.get().saturating_sub(waited);
         let prepared = between(self.decoded?, self.prepared?);
         let received = self.received.map_or(dispatched, Mark::get);
         Some(decoded + prepared + self.responded?.get().saturating_sub(received))

@@ -192,10 +192,8 @@ impl Tap {
         let mut cut = Cut { withheld: Vec::new(), rest: 0 };
         loop {
             let rest = &bytes[cut.rest..];
-            if seen == 0
-                && self.long.is_none()
-                && let Some(length) = self.repeated.length(rest)
-            {
+            let may_repeat = seen == 0 && self.long.is_none() && !self.seen.ended;
+            if may_repeat && let Some(length) = self.repeated.length(rest) {
                 self.seen.begin_event();
                 cut.rest += length;
                 continue;
@@ -283,7 +281,6 @@ impl Tap {
             return false;
         }
         let Some(event) = Event::of(piece) else { return false };
-        let before = self.seen.progress();
         self.seen.begin_event();
         if &*event.data == b"[DONE]" {
             self.seen.ended = true;
@@ -299,7 +296,7 @@ impl Tap {
             let mut excerpt = Excerpt::default();
             excerpt.read(&event.data);
             self.read_excerpt(&excerpt);
-        } else if self.seen.progress() == before && !self.seen.declares && !self.seen.no_choices {
+        } else if self.seen.is_amid_tokens() {
             self.repeated.keep(piece);
         }
         self.withholds && self.seen.no_choices && Decision::on(piece) == Decision::Withheld

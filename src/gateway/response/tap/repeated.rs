@@ -2,13 +2,17 @@
 //! to compare and skip one takes about 200 instructions, to parse it about 7,000 (`benches/tap.rs`).
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
-/// Members whose strings differ from event to event. Of none of them more matters than whether it is empty.
-const TEXTS: [&[u8]; 4] = [b"\"content\":", b"\"text\":", b"\"delta\":", b"\"obfuscation\":"];
-/// Members whose numbers do.
-const NUMBERS: [&[u8]; 1] = [b"\"sequence_number\":"];
+/// Members whose strings differ from event to event, or whose numbers do. Of no string more matters than whether it is
+/// empty, and of no number anything.
+static MEMBERS: LazyLock<[(Finder<'_>, bool); 5]> = LazyLock::new(|| {
+    let texts = ["\"content\":", "\"text\":", "\"delta\":", "\"obfuscation\":"];
+    let [content, text, delta, obfuscation] = texts.map(|name| (Finder::new(name), true));
+    [content, text, delta, obfuscation, (Finder::new("\"sequence_number\":"), false)]
+});
 /// Most places at which events may differ.
 const MAX_GAPS: usize = 3;
 /// Longest event that is kept.
@@ -19,7 +23,7 @@ const PATIENCE: u8 = 8;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Repeated {
-    /// An event with its end, the reading of which changed nothing.
+    /// An event with its end, which changes nothing when it is read again.
     event: Vec<u8>,
     /// The values in it that may differ, in their order.
     gaps: Vec<Gap>,
@@ -32,12 +36,24 @@ struct Gap {
     is_text: bool,
 }
 
+impl Gap {
+    /// The value of a member whose name ends at `from`; `None` where it is another kind of value.
+    fn of(event: &[u8], from: usize, is_text: bool) -> Option<Self> {
+        let value = event.get(from..)?;
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        let value = if is_text { value.strip_prefix(b"\"")? } else { value };
+        let length = if is_text { text(value)? } else { number(value)? };
+        let start = event.len() - value.len();
+        Some(Self { at: start..start + length, is_text })
+    }
+}
+
 impl Repeated {
     pub(super) const fn new() -> Self {
         Self { event: Vec::new(), gaps: Vec::new(), patience: PATIENCE }
     }
 
-    /// Keeps an event the reading of which changed nothing, so that another reading of it would not either.
+    /// Keeps an event that changes nothing when it is read again.
     pub(super) fn keep(&mut self, event: &[u8]) {
         self.event.clear();
         self.gaps.clear();
@@ -45,16 +61,13 @@ impl Repeated {
             return;
         }
         self.patience -= 1;
-        let texts = TEXTS.iter().map(|name| (name, true));
-        for (name, is_text) in texts.chain(NUMBERS.iter().map(|name| (name, false))) {
-            let Some(at) = memmem::find(event, name) else { continue };
-            let mut from = at + name.len();
-            from += usize::from(event[from..].starts_with(b" "));
-            from += usize::from(is_text);
-            let length = if is_text { text(&event[from..]) } else { number(&event[from..]) };
-            let opens = !is_text || event[from - 1] == b'"';
-            if let (true, Some(length)) = (opens && self.gaps.len() < MAX_GAPS, length) {
-                self.gaps.push(Gap { at: from..from + length, is_text });
+        for (name, is_text) in &*MEMBERS {
+            let Some(at) = name.find(event) else { continue };
+            let from = at + name.needle().len();
+            if let Some(gap) = Gap::of(event, from, *is_text)
+                && self.gaps.len() < MAX_GAPS
+            {
+                self.gaps.push(gap);
             }
         }
         self.gaps.sort_unstable_by_key(|gap| gap.at.start);

@@ -42,10 +42,11 @@ impl Seen {
         self.no_choices = false;
     }
 
-    /// What an event may change, except for its declaration of use.
-    pub(super) fn progress(&self) -> (bool, bool, u128, u128, bool, bool) {
-        let choices = (self.choices, self.finished_choices);
-        (self.first_token, self.reasoning, choices.0, choices.1, self.ended, self.reported_error)
+    /// Returns true if tokens have come, and the last event neither ended the stream nor declared its use: to read such
+    /// an event again would change nothing.
+    pub(super) fn is_amid_tokens(&self) -> bool {
+        let says_more = self.declares || self.no_choices || self.ended || self.reported_error;
+        self.first_token && !says_more
     }
 
     pub(super) fn declared(&mut self, usage: Usage, is_final: bool) {

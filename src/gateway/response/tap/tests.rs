@@ -56,6 +56,24 @@ fn any_split_of_the_bytes_reads_the_same() {
 }
 
 #[test]
+fn repeated_events_are_read_as_any_other() {
+    let token = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    // A token behind the end of the stream contradicts it, as its first one would.
+    let stream = [&*token("a"), &token("b"), &token("c"), "data: [DONE]\n\n", &token("d"), finish].concat();
+    for (events, is_ended) in [(1, false), (3, false), (4, true), (5, false), (6, true)] {
+        let part: String = stream.split_inclusive("\n\n").take(events).collect();
+        for size in [part.len(), 7] {
+            let mut tap = chat();
+            let parts: Vec<&[u8]> = part.as_bytes().chunks(size).collect();
+            assert_eq!(pass(&mut tap, &parts), part.as_bytes());
+            let events = events as u64;
+            assert_eq!((tap.seen().events, tap.seen().ended), (events, is_ended), "{events} by {size}");
+        }
+    }
+}
+
+#[test]
 fn the_first_token_is_the_first_content() {
     let mut tap = chat();
     for (event, expected) in CHAT.split_inclusive("\n\n").zip([false, false, true]) {

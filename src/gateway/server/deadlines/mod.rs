@@ -1,6 +1,8 @@
 //! A client's socket with its own deadlines (first byte, header, idle, write; hyper has one timer for header and idle,
 //! and none for writes), which notices a client that disconnects whatever it has sent before.
 
+pub(crate) mod lazy_timer;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use self::lazy_timer::LazyTimer;
 use crate::config::ServerTimeouts;
 use crate::gateway::state::connection_state::{ConnectionState, Order, RequestBody, Stage};
 
@@ -33,9 +36,9 @@ pub(crate) struct DeadlineStream {
     socket: TcpStream,
     timeouts: ServerTimeouts,
     state: Arc<ConnectionState>,
-    read_timer: Pin<Box<Sleep>>,
-    /// Stage and order that `read_timer` is set for.
-    armed: Option<(Stage, Order)>,
+    read_timer: LazyTimer,
+    /// Time by which bytes must come in a stage, by an order; `None` where they may take any time.
+    read_by: Option<(Stage, Order, Instant)>,
     write_timer: Option<Pin<Box<Sleep>>>,
     /// Bytes that hyper has not read yet.
     ahead: BytesMut,
@@ -55,9 +58,9 @@ impl DeadlineStream {
         Self {
             socket,
             timeouts,
-            armed: Some((Stage::FirstByte, Order::Serve)),
+            read_by: None,
             state,
-            read_timer: Box::pin(sleep(timeouts.first_byte)),
+            read_timer: LazyTimer::default(),
             write_timer: None,
             ahead: BytesMut::new(),
             hyper_reads: false,
@@ -79,7 +82,7 @@ impl DeadlineStream {
             Stage::Head => self.timeouts.header,
             Stage::Idle => self.timeouts.idle,
             Stage::Request | Stage::Sending | Stage::Lingering => {
-                self.armed = None;
+                self.read_by = None;
                 return Poll::Pending;
             }
         };
@@ -88,16 +91,14 @@ impl DeadlineStream {
             Order::Drain => limit.min(DRAINING_WAIT),
             Order::Close => limit.min(LAST_LOOK),
         };
-        if self.armed != Some((stage, order)) {
-            let mut at = Instant::now() + limit;
+        let at = match self.read_by {
+            Some((same_stage, same_order, at)) if (same_stage, same_order) == (stage, order) => at,
             // An order never gives a connection more time.
-            if self.armed.is_some_and(|(before, _)| before == stage) {
-                at = at.min(self.read_timer.deadline());
-            }
-            self.armed = Some((stage, order));
-            self.read_timer.as_mut().reset(at);
-        }
-        self.read_timer.as_mut().poll(cx).map(|()| timed_out(limit))
+            Some((same_stage, _, at)) if same_stage == stage => at.min(Instant::now() + limit),
+            _ => Instant::now() + limit,
+        };
+        self.read_by = Some((stage, order, at));
+        self.read_timer.poll_at(at, cx).map(|()| timed_out(limit))
     }
 
     /// Bounds the time without progress of a write.
@@ -149,7 +150,7 @@ impl DeadlineStream {
     /// rest of one of which hyper has the beginning.
     fn sent(&mut self) {
         self.state.sent();
-        self.armed = None;
+        self.read_by = None;
         let waits = self.hyper_reads && self.ahead.is_empty();
         self.state.set(if waits { Stage::Idle } else { Stage::Head });
     }

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aurora::api::Endpoint;
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
     Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup,
-    StreamFacts,
+    StreamFacts, Time,
     catalog::families::{FAMILIES, Family, Kind},
     gzip,
 };
@@ -47,7 +47,7 @@ fn filled() -> Arc<Metrics> {
             for endpoint in ENDPOINTS {
                 for stream in [false, true] {
                     let started =
-                        Instant::now() - Duration::from_millis(37 * (number as u64 % 97) + which as u64);
+                        Time::now() - Duration::from_millis(37 * (number as u64 % 97) + which as u64);
                     let in_flight = model.begin_dispatch(endpoint, stream);
                     let failed = number % 10 == 0 && which == 1;
                     let events = StreamFacts::default();
@@ -59,7 +59,7 @@ fn filled() -> Arc<Metrics> {
                         ending: if failed { Ending::Failed } else { Ending::COMPLETED },
                         attempts: &Attempts::default(),
                         events: stream.then_some(&events),
-                        first_token: stream.then(Instant::now),
+                        first_token: stream.then(Time::now),
                         used: None,
                         instead_of: None,
                     };

@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aurora::api::Endpoint;
+use aurora::metrics::Time;
 use aurora::metrics::catalog::families::FAMILIES;
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{
@@ -104,10 +105,10 @@ fn one_core(criterion: &mut Criterion) {
     let (_metrics, workers) = workers(200);
     let (ours, theirs) = (&workers[0], Theirs::new());
     let resolved = theirs.resolved();
-    let started = Instant::now();
-    criterion.bench_function("clock, one read", |bench| bench.iter(|| black_box(Instant::now())));
+    let (started, began) = (Instant::now(), Time::now());
+    criterion.bench_function("clock, one read", |bench| bench.iter(|| black_box(Time::now())));
     let mut group = criterion.benchmark_group("one core");
-    group.bench_function("request, aurora", |bench| bench.iter(|| ours.three_families(started)));
+    group.bench_function("request, aurora", |bench| bench.iter(|| ours.three_families(began)));
     group.bench_function("request, prometheus handles", |bench| bench.iter(|| resolved.request(started)));
     group.bench_function("request, prometheus label values", |bench| bench.iter(|| theirs.request(started)));
     group.bench_function("every family, aurora", |bench| bench.iter(|| ours.every_family(CHAT)));
@@ -119,17 +120,17 @@ fn two_threads(criterion: &mut Criterion) {
     let each = [&workers[0], &workers[1]];
     let theirs = Theirs::new();
     let resolved = theirs.resolved();
-    let started = Instant::now();
+    let (started, began) = (Instant::now(), Time::now());
     let mut group = criterion.benchmark_group("two threads");
     group.bench_function("clock, one read", |bench| {
         bench.iter_custom(|times| {
             at_once([&(), &()], times, |()| {
-                black_box(Instant::now());
+                black_box(Time::now());
             })
         });
     });
     group.bench_function("request, aurora", |bench| {
-        bench.iter_custom(|times| at_once(each, times, |ours| ours.three_families(started)));
+        bench.iter_custom(|times| at_once(each, times, |ours| ours.three_families(began)));
     });
     group.bench_function("request, prometheus handles", |bench| {
         bench.iter_custom(|times| at_once([&resolved, &resolved], times, |it| it.request(started)));

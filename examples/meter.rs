@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use aurora::api::Endpoint;
-use aurora::metrics::{Format, Listing, gzip};
+use aurora::metrics::{Format, Listing, Time, gzip};
 use request::{Ours, workers};
 
 /// The allocator of the binary.
@@ -41,13 +41,13 @@ fn main() -> anyhow::Result<()> {
 /// One thing again and again; `clock` reads it as often as `contract` does.
 fn repeat(what: &str, times: u64) -> anyhow::Result<()> {
     let (metrics, workers) = workers(200);
-    let (ours, started) = (&workers[0], Instant::now());
+    let (ours, started) = (&workers[0], Time::now());
     for _ in 0..times {
         match what {
             "families" => ours.three_families(started),
             "contract" => ours.every_family(Endpoint::ChatCompletions),
             _ => (0..CLOCK_READS).for_each(|_| {
-                black_box(Instant::now());
+                black_box(Time::now());
             }),
         }
     }

@@ -2,13 +2,12 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
 use aurora::api::{Endpoint, TokenKind, Tokens};
 use aurora::metrics::{
     self, Attempts, Build, CallFacts, CallOutcome, Configured, DispatchFacts, Ending, HttpMethod,
     HttpOutcome, Listing, Live, Mark, Marks, Metrics, ModelMetrics, Pricing, RequestFacts, Setup, Stream,
-    UsageSource, WorkerMetrics, nanos_between,
+    Time, UsageSource, WorkerMetrics,
 };
 
 /// One worker's cells, and its handles for a model.
@@ -46,7 +45,7 @@ impl Ours {
     }
 
     /// The three request families: in flight, duration, count. One read of the clock.
-    pub(crate) fn three_families(&self, started: Instant) {
+    pub(crate) fn three_families(&self, started: Time) {
         let model = black_box(&self.model);
         let in_flight = model.begin_dispatch(CHAT, false);
         model.record_dispatch(in_flight, &dispatch(CHAT, started, &Attempts::default(), None));
@@ -55,10 +54,10 @@ impl Ours {
     /// All that a successful call counts. Ten reads of the clock.
     pub(crate) fn every_family(&self, endpoint: Endpoint) {
         let worker = black_box(&self.worker);
-        let started = Instant::now();
+        let started = Time::now();
         let mut marks = Marks { body_awaited: mark(started), body_read: mark(started), ..Marks::default() };
         marks.decoded = mark(started);
-        let begun = Instant::now();
+        let begun = Time::now();
         marks.prepared = Some(metrics::mark(started, begun));
         let in_flight = self.model.begin_dispatch(endpoint, false);
         let mut attempts = Attempts::default();
@@ -86,7 +85,7 @@ impl Ours {
             status: Some(200),
             transfer: HttpOutcome::Ok,
             sent: 1024,
-            took: nanos_between(started, Instant::now()),
+            took: started.nanos_to(Time::now()),
             call: Some(call),
         });
     }
@@ -94,14 +93,14 @@ impl Ours {
 
 const CHAT: Endpoint = Endpoint::ChatCompletions;
 
-fn mark(started: Instant) -> Option<Mark> {
-    Some(metrics::mark(started, Instant::now()))
+fn mark(started: Time) -> Option<Mark> {
+    Some(metrics::mark(started, Time::now()))
 }
 
 /// A dispatch with a whole response of status 200.
 fn dispatch<'a>(
     endpoint: Endpoint,
-    started: Instant,
+    started: Time,
     attempts: &'a Attempts,
     used: Option<(&'a Tokens, UsageSource)>,
 ) -> DispatchFacts<'a> {

@@ -17,6 +17,7 @@ mod process;
 mod registry;
 mod series;
 mod setup;
+mod time;
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -43,7 +44,7 @@ pub use crate::metrics::catalog::labels::{
 };
 pub use crate::metrics::catalog::reference::reference;
 pub use crate::metrics::observers::dispatch::{
-    Attempts, DispatchFacts, Ending, InFlightDispatch, StreamFacts, nanos_between, nanos_since,
+    Attempts, DispatchFacts, Ending, InFlightDispatch, StreamFacts,
 };
 pub use crate::metrics::observers::http::{
     CLIENT_CLOSED_REQUEST, CallFacts, Mark, Marks, RequestFacts, mark,
@@ -55,6 +56,7 @@ pub use crate::metrics::series::handles::{
 pub use exposition::gzip;
 pub use live::{Live, LiveFacts};
 pub use setup::{Build, Configured, MetricsError, Setup};
+pub use time::Time;
 
 /// Every series of the process.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The clock of request records. Unit tests count its reads.
 
-use std::time::Instant;
+use crate::metrics::Time;
 
 #[cfg(test)]
 thread_local! {
@@ -8,8 +8,8 @@ thread_local! {
     pub(super) static READS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-pub(super) fn now() -> Instant {
+pub(super) fn now() -> Time {
     #[cfg(test)]
     READS.set(READS.get() + 1);
-    Instant::now()
+    Time::now()
 }

@@ -1,7 +1,6 @@
 //! The part of a request's record that is about one dispatch: the attempts at one target.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::clock;
 use super::record::RequestRecord;
@@ -9,13 +8,13 @@ use crate::api::Tokens;
 use crate::gateway::request::targets::ModelTarget;
 use crate::metrics::{
     self, Attempt, Attempts, DispatchFacts, Ending, InFlightDispatch, ModelRouteMetrics, RetryReason,
-    StreamFacts, StreamOutcome, UsageSource,
+    StreamFacts, StreamOutcome, Time, UsageSource,
 };
 
 /// One dispatch. Where nothing says how it ended, the client disconnected.
 #[derive(Debug)]
 pub(super) struct DispatchRecord {
-    started: Instant,
+    started: Time,
     ending: Ending,
     attempts: Attempts,
     /// Boxed, since only streams have them.

@@ -76,7 +76,7 @@ fn is_keyless_refusal(record: &RequestRecord) -> bool {
 }
 
 fn time_to_first_token(record: &RequestRecord) -> Option<Duration> {
-    Some(record.first_token?.saturating_duration_since(record.started?))
+    Some(Duration::from_nanos(record.started?.nanos_to(record.first_token?)))
 }
 
 /// Milliseconds with three decimals.

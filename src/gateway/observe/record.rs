@@ -2,7 +2,6 @@
 //! metrics and request log. While both are off, no time is read and nothing is recorded.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -21,7 +20,7 @@ use crate::gateway::state::lifecycle::InFlight;
 use crate::gateway::state::worker::{Caller, WorkerState};
 use crate::metrics::{
     self, CallFacts, CallOutcome, HttpMethod, HttpOutcome, Mark, Marks, ModelMetrics, ModelRouteMetrics,
-    RequestFacts, WorkerMetrics, nanos_between,
+    RequestFacts, Time, WorkerMetrics,
 };
 
 /// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to
@@ -31,7 +30,7 @@ pub(crate) struct RequestRecord {
     pub(super) metrics: Option<WorkerMetrics>,
     pub(super) log: Option<RequestLog>,
     /// `None` while both sinks are off.
-    pub(super) started: Option<Instant>,
+    pub(super) started: Option<Time>,
     /// Index in the route table.
     route: usize,
     /// Path in the route table.
@@ -60,7 +59,7 @@ pub(crate) struct RequestRecord {
     /// End of our response's transfer.
     pub(super) transfer: HttpOutcome,
     pub(super) tokens: Option<Tokens>,
-    pub(super) first_token: Option<Instant>,
+    pub(super) first_token: Option<Time>,
     /// Bytes of our response's body that were sent.
     sent: usize,
     /// Boxed, since it is rare. Only for the log.
@@ -275,7 +274,7 @@ impl Drop for RequestRecord {
             self.transfer = HttpOutcome::Broken;
         }
         self.record_dispatch();
-        let took = nanos_between(started, clock::now());
+        let took = started.nanos_to(clock::now());
         if let Some(metrics) = &self.metrics {
             metrics.record_request(&self.facts(took));
         }

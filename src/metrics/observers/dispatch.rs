@@ -1,7 +1,6 @@
 //! Metrics of one dispatch: the attempts at one target for one request.
 
-use std::time::Instant;
-
+use crate::metrics::Time;
 use crate::metrics::catalog::labels::{
     Attempt, Endpoint, RetryReason, StatusType, StreamOutcome, Tokens, UsageSource,
 };
@@ -104,7 +103,7 @@ impl Attempts {
 /// Facts of a stream of events.
 #[derive(Debug, Default)]
 pub struct StreamFacts {
-    last: Option<Instant>,
+    last: Option<Time>,
     longest_gap: u64,
     /// Output tokens that came by the stream.
     pub tokens: u64,
@@ -112,9 +111,9 @@ pub struct StreamFacts {
 
 impl StreamFacts {
     /// Records the arrival of events, or the end of a wait without any.
-    pub fn progress(&mut self, at: Instant) {
+    pub fn progress(&mut self, at: Time) {
         if let Some(last) = self.last.replace(at) {
-            self.longest_gap = self.longest_gap.max(nanos_between(last, at));
+            self.longest_gap = self.longest_gap.max(last.nanos_to(at));
         }
     }
 }
@@ -127,7 +126,7 @@ pub struct DispatchFacts<'a> {
     /// True when the client requests a stream.
     pub stream: bool,
     /// Time at which it began.
-    pub started: Instant,
+    pub started: Time,
     /// Status of the upstream's last response.
     pub status: Option<u16>,
     /// Its end.
@@ -137,7 +136,7 @@ pub struct DispatchFacts<'a> {
     /// The stream of events that was relayed.
     pub events: Option<&'a StreamFacts>,
     /// Time of the first event with content, reasoning or a tool call.
-    pub first_token: Option<Instant>,
+    pub first_token: Option<Time>,
     /// Tokens that the provider declared.
     pub used: Option<(&'a Tokens, UsageSource)>,
     /// Provider of the target that failed before this one.
@@ -179,7 +178,7 @@ impl ModelMetrics {
         };
         let model = self.settled(kind == StatusType::Success);
         let handles = model.handles();
-        handles.record((facts.endpoint, facts.stream), status, kind, nanos_since(facts.started));
+        handles.record((facts.endpoint, facts.stream), status, kind, facts.started.nanos_to(Time::now()));
         model.record_attempts(facts);
         if let Some(from) = facts.instead_of {
             handles.worker.metrics.fell_back(from, handles.provider.as_str(), kind);
@@ -210,24 +209,11 @@ impl ModelMetrics {
         let handles = self.handles();
         handles.stream(facts.ending.stream_outcome(), events.longest_gap);
         let Some(first) = facts.first_token else { return };
-        handles.first_token(facts.endpoint, nanos_between(facts.started, first));
+        handles.first_token(facts.endpoint, facts.started.nanos_to(first));
         if let Some(last) = events.last
             && events.tokens >= 2
         {
-            handles.time_per_token(nanos_between(first, last) / (events.tokens - 1));
+            handles.time_per_token(first.nanos_to(last) / (events.tokens - 1));
         }
     }
-}
-
-/// Nanoseconds since `start`; they fit for 584 years.
-#[must_use]
-pub fn nanos_since(start: Instant) -> u64 {
-    nanos_between(start, Instant::now())
-}
-
-/// Nanoseconds from `start` to `end`, 0 where the clock went back.
-#[must_use]
-pub fn nanos_between(start: Instant, end: Instant) -> u64 {
-    let elapsed = end.saturating_duration_since(start);
-    elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(elapsed.subsec_nanos()))
 }

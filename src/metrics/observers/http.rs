@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::dispatch::nanos_between;
 use crate::metrics::catalog::labels::{
     CallOutcome, DisconnectStage, Endpoint, HttpMethod, HttpOutcome, Label, Phase, StatusClass, Stream,
     Tokens, UNKNOWN,
@@ -15,7 +13,7 @@ use crate::metrics::series::cells::{Counter, Histogram};
 use crate::metrics::series::handles::{CallerMetrics, ModelMetrics, ModelRouteMetrics};
 use crate::metrics::series::outcomes::Handle;
 use crate::metrics::series::table::Series;
-use crate::metrics::{Shard, WorkerMetrics};
+use crate::metrics::{Shard, Time, WorkerMetrics};
 
 /// Status of a request whose client disconnected before we sent one (nginx's number for it).
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -85,8 +83,8 @@ pub type Mark = NonZeroU64;
 
 /// The mark of a request that `started` then, at this time.
 #[must_use]
-pub fn mark(started: Instant, at: Instant) -> Mark {
-    Mark::MIN.saturating_add(nanos_between(started, at))
+pub fn mark(started: Time, at: Time) -> Mark {
+    Mark::MIN.saturating_add(started.nanos_to(at))
 }
 
 /// Times at which a model call passed from one phase to the next.

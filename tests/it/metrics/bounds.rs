@@ -1,14 +1,13 @@
 //! However many names there are, a family has as many label sets as it may have, and what was folded is counted.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use aurora::api::{Endpoint, TokenKind, Tokens};
 use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup,
+    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup, Time,
     UsageSource, WorkerMetrics,
 };
 
@@ -48,7 +47,7 @@ fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), listing: Listing, status
     let facts = DispatchFacts {
         endpoint: Endpoint::ChatCompletions,
         stream: false,
-        started: Instant::now(),
+        started: Time::now(),
         status: Some(status),
         ending: Ending::COMPLETED,
         attempts: &attempts,

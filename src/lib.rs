@@ -30,6 +30,9 @@
 //! | `gateway/dispatch/call.rs` | `dispatch`, `run` | the operation is dispatched to a target; where it fails, to the next |
 //! | `gateway/dispatch/call.rs` | `attempt`, `send`, `retry` | an attempt at the target, and its retries |
 //! | `gateway/request/operation.rs` | `request_to` | the request to the upstream |
+//! | `providers/client/pool.rs` | `take`, `put` | an idle connection to the upstream is taken, and comes back after the response |
+//! | `providers/client/connection.rs` | `send`, `poll_head` | the request is written and the head of the response read, by who waits for it |
+//! | `providers/client/upstream_body.rs` | `poll_bytes` | the body, as much of it at once as has arrived |
 //! | `gateway/dispatch/upstream_response.rs` | `read`, `hold` | the upstream's response is read until it is known to be valid |
 //! | `gateway/dispatch/classify.rs` | `of`, `of_success`, `of_error_status`, `of_fault` | the outcome is classified: retry, fallback, breaker, attempt, ending |
 //! | `gateway/dispatch/upstream_response.rs` | `into_response` | the response to the client |

@@ -110,8 +110,11 @@ fn declares_usage(event: &[u8]) -> bool {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = text.split(['\r', '\n']).filter_map(|line| line.strip_prefix("data:"));
     let data = lines.collect::<Vec<_>>().join("\n");
-    let data: Value = serde_json::from_str(&data).unwrap_or_default();
-    data["choices"].as_array().is_some_and(Vec::is_empty) && data["usage"].is_object()
+    // Strings that matter to nobody may be no Unicode.
+    let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(&data) else { return false };
+    let member = |name| members.get(name).copied().map_or("", RawValue::get);
+    let choices: String = member("choices").split_ascii_whitespace().collect();
+    choices == "[]" && member("usage").starts_with('{')
 }
 
 fn shown(bytes: &[u8]) -> String {

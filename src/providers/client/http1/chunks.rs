@@ -1,6 +1,7 @@
 //! Decoding of the chunked transfer coding (RFC 9112, 7.1), in the buffer that it was read into.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue};
 use memchr::memchr;
 
 use super::Malformed;
@@ -70,6 +71,7 @@ impl Chunks {
                     *self = match before + line.len() {
                         _ if line.is_empty() => Self::End,
                         size if size > MAX_LINE => return Err(Malformed("trailers too long")),
+                        _ if !is_header(line) => return Err(Malformed("a trailer is no header")),
                         size => Self::Trailers(size),
                     };
                 }
@@ -104,6 +106,12 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
     }
     let digit = |byte: &u8| char::from(*byte).to_digit(16).map_or(0, u64::from);
     Ok(digits.iter().fold(0, |size, byte| size << 4 | digit(byte)))
+}
+
+/// Returns true if a line has the form of a header.
+fn is_header(line: &[u8]) -> bool {
+    let Some(colon) = memchr(b':', line) else { return false };
+    HeaderName::from_bytes(&line[..colon]).is_ok() && HeaderValue::from_bytes(&line[colon + 1..]).is_ok()
 }
 
 #[cfg(test)]
@@ -154,6 +162,9 @@ mod tests {
             ("1\r\nab\r\n", "a chunk is longer than its size"),
             ("1\r\na\n", "a chunk is longer than its size"),
             ("0\r\nx: y\n\r\n", "a line ends without a carriage return"),
+            ("0\r\nHTTP/1.1 200 OK\r\n", "a trailer is no header"),
+            ("0\r\nx : y\r\n", "a trailer is no header"),
+            ("0\r\n x: y\r\n", "a trailer is no header"),
         ] {
             assert_eq!(decoded(body.as_bytes(), 99), Err(Malformed(reason)), "{body:?}");
             assert_eq!(decoded(body.as_bytes(), 1), Err(Malformed(reason)), "{body:?}");

@@ -99,8 +99,8 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Malformed> {
 fn size(line: &[u8]) -> Result<u64, Malformed> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (digits, rest) = line.split_at(digits);
-    let extension = rest.trim_ascii_start();
-    let is_plain = extension.is_empty() || extension[0] == b';';
+    let extension = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    let is_plain = matches!(extension, None | Some(b';'));
     if !(1..=MAX_DIGITS).contains(&digits.len()) || !is_plain || rest.contains(&b'\r') {
         return Err(Malformed("the size of a chunk is no number"));
     }
@@ -155,6 +155,7 @@ mod tests {
             ("+1\r\n", "the size of a chunk is no number"),
             ("0x1\r\n", "the size of a chunk is no number"),
             ("1 1\r\n", "the size of a chunk is no number"),
+            ("0\u{c}\r\n", "the size of a chunk is no number"),
             ("1;\r\r\n", "the size of a chunk is no number"),
             ("1000000000000000\r\n", "the size of a chunk is no number"),
             ("1\na\n", "a line ends without a carriage return"),

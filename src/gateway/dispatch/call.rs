@@ -36,7 +36,7 @@ pub(crate) async fn dispatch(
     let mut falls_back = false;
     while let Some((target, request)) = next.take() {
         let deadline = Deadline::new(worker, operation.stream, record.connection());
-        record.begin_dispatch(target, targets.model_route_metrics(), deadline.begun.into_std());
+        record.begin_dispatch(target, targets.model_route_metrics());
         let call = Call { worker, target, operation, deadline };
         let Dispatched { outcome, class, retries } = call.run(request, record).await;
         if class.falls_back {

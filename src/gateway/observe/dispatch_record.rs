@@ -31,7 +31,6 @@ impl RequestRecord {
         &mut self,
         target: &Arc<ModelTarget>,
         model_route: Option<&ModelRouteMetrics>,
-        now: Instant,
     ) {
         let Some(started) = self.started else { return };
         let instead_of = self.target.replace(Arc::clone(target));
@@ -39,6 +38,7 @@ impl RequestRecord {
         let (Some(_), Some(model), Some(endpoint)) = (&self.metrics, &target.metrics, self.endpoint) else {
             return;
         };
+        let now = clock::now();
         self.marks.prepared.get_or_insert(metrics::mark(started, now));
         self.model_route = model_route.cloned();
         self.dispatch = Some(DispatchRecord {

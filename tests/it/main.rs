@@ -9,6 +9,8 @@ mod cli;
 mod config;
 /// Connections are limited, timed, drained and reused; disconnects are noticed.
 mod connections;
+/// The files of `deploy/` name what exists, and their numbers fit the settings.
+mod deploy;
 /// The project itself: directions of imports, generated files, promises of README and docs.
 mod house;
 /// Log lines hold the documented fields, and a slow or closed output stops nothing.

@@ -1,4 +1,4 @@
-//! First commands for a new user of the demo: a chat, a stream, a probe. They work as they are printed.
+//! First commands for a new user; they work as they are printed.
 
 use std::net::SocketAddr;
 
@@ -64,6 +64,16 @@ impl FirstCommands {
     }
 }
 
+/// What `serve` prints on a terminal while no provider is configured.
+pub(super) fn without_provider(program: &Program) -> String {
+    format!(
+        "No provider is configured, so model requests get 503. Stop with Ctrl-C, then try one of:\n  \
+         {program} serve --demo     a built-in upstream: no API key, no network\n  \
+         {program} config init      a first configuration for the keys that are set\n  \
+         {program} config check     the settings in effect, and what is wrong with them"
+    )
+}
+
 impl Credential {
     fn new(loaded: &Loaded, key: Key, variable: &'static str) -> Self {
         match loaded.secret_file_of(key) {
@@ -87,5 +97,21 @@ impl Credential {
             Self::File(path) => format!(" --token-file {path}"),
             Self::Variable(name) => format!(" --token-env {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_commands_name_the_program_as_it_was_started() {
+        assert_eq!(
+            without_provider(&Program::new(Some(&"./bin/aurora".into()))),
+            "No provider is configured, so model requests get 503. Stop with Ctrl-C, then try one of:\n  \
+             ./bin/aurora serve --demo     a built-in upstream: no API key, no network\n  \
+             ./bin/aurora config init      a first configuration for the keys that are set\n  \
+             ./bin/aurora config check     the settings in effect, and what is wrong with them"
+        );
     }
 }

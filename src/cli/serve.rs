@@ -1,6 +1,6 @@
 //! `aurora serve`.
 
-use super::first_commands::FirstCommands;
+use super::first_commands::{FirstCommands, without_provider};
 use super::{Context, Outcome};
 use crate::config::{self, Demo, Flag, Key, Problem, Severity, Sources};
 use crate::demo::{self, DemoUpstream};
@@ -53,11 +53,14 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     for problem in &loaded.problems {
         tracing::warn!(problem = problem.to_string(), "configuration");
     }
+    let has_provider = !config.providers.is_empty();
     let first = FirstCommands::new(&config, &loaded);
     let gateway = Gateway::bind(config, log.dropped_lines())?;
     if args.demo {
         let text = first.text(&context.program, gateway.address(), &gateway.metrics_url());
         context.terminal.print(&text)?;
+    } else if !has_provider && context.terminal.stderr_is_terminal() {
+        context.terminal.say(&without_provider(&context.program));
     }
     match gateway.run(sources, loaded.texts, log_level)? {
         Ended::Drained { .. } => Ok(Outcome::Fine),

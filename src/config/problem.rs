@@ -141,6 +141,14 @@ impl Problems {
         self.errors().any(|problem| problem.key.as_deref() == Some(key.as_str()))
     }
 
+    /// The same, counting only what was found after this many problems.
+    pub(crate) fn refused_since(&self, found: usize, key: Key) -> bool {
+        let mut later = self.0.iter().skip(found).map(|(_, problem)| problem);
+        later.any(|problem| {
+            problem.severity == Severity::Error && problem.key.as_deref() == Some(key.as_str())
+        })
+    }
+
     /// True when a value of this section was refused.
     pub(crate) fn refused_below(&self, section: &str) -> bool {
         for problem in self.errors() {

@@ -18,7 +18,7 @@ Generated from the settings table in the source; edit the table, not this page.
 A later source overrides an earlier one: defaults, the YAML file, `.env`, the environment, command-line flags. The YAML file
 is the one named by `--config` or `AURORA_CONFIG_PATH`, otherwise the first existing one of `config.yaml`,
 `config/config.yaml` and `configs/config.yaml`. The `.env` file is the one named by `--env-file`, otherwise `./.env`.
-`aurora config check` prints every effective value with its source.
+`aurora config check` prints every value that differs from its default with its source, `--all` every one.
 
 Strings in the YAML file may contain `${VAR}` and `${VAR:-default}`; `$$` is a dollar sign. An empty variable counts as unset.
 In a key, `$NAME` and `os.environ/NAME` are errors: write `${NAME}`. Sizes are bytes, or have the suffix `K`, `M` or `G` (powers
@@ -37,6 +37,24 @@ is 0. It is also refused if it could remove authentication by mistake: if the co
 now missing, unreadable or empty, or if `server.master_key`, the last of `server.keys` or the last credential of the metrics
 endpoint would be removed. To remove them, restart. After a refusal Aurora checks the files again and loads them once they are
 valid.
+
+## The report of `config check`
+
+`aurora config check --format json` prints one document. Its `schema` is 1; fields may be added to it.
+
+| field | value |
+| --- | --- |
+| `valid` | false if there is an error, or with `--strict` a warning that `--allow` does not name |
+| `problems` | each with `severity` (`error`, `warning`), `id`, `source`, `line`, `column`, `key`, `message`, `fix`; the place and the key may be null |
+| `settings` | each with `key`, `value`, `source` (`default`, `config.yaml:12`, `.env:3`, `environment PORT`) |
+| `metrics` | `enabled`, `endpoint`, `url`, `auth` (`none`, `nobody`, `master_key`, `metrics_token`, `metrics_token_or_master_key`), `worst_case` with `series` and `samples`; null if the configuration is not valid |
+| `keys` | the names of `server.keys` |
+| `providers` | each with `name`, `type`, `base_url`, `key_set`, `models`, `inject_usage` |
+| `routes` | each with `model`, `strategy`, `targets` |
+| `needs` | variables that `--assume-set` took for set |
+
+A `value` is true or false, a number, a string, a list of strings, or for prices an object of numbers (USD per million tokens);
+sizes are in bytes, durations in seconds. It is null if the setting has no value or its value was refused. A secret is the string `set (32 characters)`.
 ";
 
 const PROVIDERS: &str = "

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::{Context, Outcome};
 use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources, Strategy};
@@ -95,6 +95,7 @@ struct Report<'a> {
     schema: u8,
     valid: bool,
     problems: &'a [Problem],
+    #[serde(serialize_with = "typed")]
     settings: &'a [EffectiveSetting],
     metrics: Option<Metrics>,
     /// Names of the client keys.
@@ -102,6 +103,13 @@ struct Report<'a> {
     providers: Vec<Provider<'a>>,
     routes: Vec<Route<'a>>,
     needs: &'a [String],
+}
+
+/// Each setting with its value as JSON has it.
+fn typed<S: Serializer>(settings: &[EffectiveSetting], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(settings.iter().map(
+        |setting| serde_json::json!({"key": setting.key, "value": setting.typed(), "source": setting.source}),
+    ))
 }
 
 #[derive(Debug, Serialize)]
@@ -201,7 +209,8 @@ impl<'a> Report<'a> {
         if !self.problems.is_empty() {
             out.push('\n');
         }
-        out += &settings_table(self.settings, all, terminal);
+        // What has an error would have other settings without it.
+        out += &settings_table(self.settings, all, self.metrics.is_some(), terminal);
         if let Some(metrics) = &self.metrics {
             out.push('\n');
             out += &self.consequences(metrics);
@@ -344,11 +353,12 @@ fn lines<'p>(problems: impl Iterator<Item = &'p Problem>, terminal: &Terminal) -
     out
 }
 
-/// The settings that differ from their defaults, or all.
-fn settings_table(settings: &[EffectiveSetting], all: bool, terminal: &Terminal) -> String {
+/// The settings that differ from their defaults, or all; `counts` adds the number of the others.
+fn settings_table(settings: &[EffectiveSetting], all: bool, counts: bool, terminal: &Terminal) -> String {
     let mut rows = vec![["SETTING", "VALUE", "SOURCE"].map(str::to_owned).to_vec()];
-    for EffectiveSetting { key, value, source, .. } in settings {
-        if all || source != "default" {
+    for setting in settings {
+        let EffectiveSetting { key, value, source } = setting;
+        if all || source != "default" || setting.is_refused() {
             rows.push(vec![key.clone(), value.clone(), source.clone()]);
         }
     }
@@ -358,7 +368,7 @@ fn settings_table(settings: &[EffectiveSetting], all: bool, terminal: &Terminal)
         Some((head, rest)) if rows.len() > 1 => format!("{}\n{rest}", terminal.paint(Tone::Strong, head)),
         _ => String::new(),
     };
-    if omitted > 0 {
+    if omitted > 0 && counts {
         let note = format!("{} at the default; --all shows them", counted(omitted, "setting"));
         out += &format!("{}\n", terminal.paint(Tone::Faint, &note));
     }

@@ -11,6 +11,9 @@ use crate::config::table::settings::SERIES_PER_MODEL;
 use crate::config::values::secrets;
 use crate::config::{Config, Key};
 
+/// Shown in place of a value that was refused.
+pub(crate) const REFUSED: &str = "refused";
+
 /// Everything that may give a setting.
 pub(crate) struct Layers<'a, 'f> {
     pub(crate) sources: &'a Sources,
@@ -22,13 +25,14 @@ pub(crate) struct Layers<'a, 'f> {
 
 impl Layers<'_, '_> {
     /// Reads a setting from every layer that gives it, the lowest first; each bad value is reported. Returns the
-    /// effective value, as it is shown, and its place.
+    /// effective value, as it is shown, and its place; a value that was refused is shown as such.
     pub(crate) fn apply(&mut self, setting: &'static Setting, config: &mut Config) -> (String, Place) {
         let mut value = match setting.default {
             RowDefault::Derived(_) => derived(setting, config),
             RowDefault::Text(_) => String::new(),
         };
         let mut source = Place::default_value();
+        let reported = self.problems.len();
         for Given { content, place } in self.given(setting) {
             let text = match (content, &setting.slot) {
                 (Content::Text(text), _) => text,
@@ -48,8 +52,15 @@ impl Layers<'_, '_> {
                     }
                     (value, source) = (stored.shown, place);
                 }
-                Err(fault) => self.problems.error(&place, setting.key, fault),
+                Err(fault) => {
+                    self.problems.error(&place, setting.key, fault);
+                    (value, source) = (REFUSED.to_owned(), place);
+                }
             }
+        }
+        // A variable whose file cannot be read, or two that contradict each other.
+        if source.layer == Layer::Default && self.problems.refused_since(reported, setting.key) {
+            REFUSED.clone_into(&mut value);
         }
         (value, source)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::foreign;
 use super::given::{Content, Given, RawConfig, RawEntry, references};
 use super::path::{List, Path};
 use crate::config::Key;
@@ -10,24 +11,9 @@ use crate::config::sources::substitution::{Substituted, substitute};
 use crate::config::sources::variables::Variables;
 use crate::config::sources::yaml::{Node, Value};
 use crate::config::table::setting::{Setting, Shape, Slot};
-use crate::config::table::settings;
+use crate::config::table::settings::{self, SETTINGS};
 use crate::config::values::names;
 use crate::config::values::secrets;
-
-/// Sections of other editions of Aurora, which are ignored.
-const UNSUPPORTED: &[&str] = &[
-    "admin",
-    "budgets",
-    "cache",
-    "cli_tools",
-    "combos",
-    "edition",
-    "guardrails",
-    "logging",
-    "storage",
-    "token_saver",
-    "usage",
-];
 
 /// Walks a document.
 pub(crate) struct Reader<'a> {
@@ -42,6 +28,20 @@ pub(crate) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads the whole document.
     pub(crate) fn read(mut self, document: &Node) -> RawConfig {
+        let Value::Map(entries) = &document.value else {
+            self.section(document, &Path::default());
+            return self.raw;
+        };
+        let names = || entries.iter().filter_map(|(key, _)| Some((key, key_text(key)?)));
+        if let Some((key, name)) = names().find(|(_, name)| foreign::is_of_litellm(name)) {
+            self.problems.error(&self.place(key), &name, foreign::litellm());
+            return self.raw;
+        }
+        let unsupported: Vec<_> = names().filter(|(_, name)| foreign::is_unsupported(name)).collect();
+        if let [(key, name), rest @ ..] = unsupported.as_slice() {
+            let rest: Vec<&str> = rest.iter().map(|(_, name)| name.as_str()).collect();
+            self.problems.warn(&self.place(key), name, foreign::unsupported(&rest));
+        }
         self.section(document, &Path::default());
         self.raw
     }
@@ -64,7 +64,12 @@ impl Reader<'_> {
             Value::Null => return,
             other => {
                 let what = format!("wrong type (got {}, expected a section)", other.noun());
-                let fix = "write the settings below it, indented";
+                let fix = match (other, path.row.as_str()) {
+                    (Value::List(_), "providers" | "routes") => {
+                        "write `NAME:` for each, without a dash, and what belongs to it below, indented"
+                    }
+                    _ => "write the settings below it, indented",
+                };
                 return self.problems.error(
                     &self.place(node),
                     &path.shown,
@@ -103,13 +108,8 @@ impl Reader<'_> {
         if let Some(setting) = settings::find(&path.row) {
             return self.leaf(setting, value, path);
         }
-        if parent.row.is_empty() && UNSUPPORTED.contains(&name) {
-            let fault = Fault::new(
-                "unsupported-section",
-                "not supported, ignored",
-                "remove it when you no longer need it",
-            );
-            return self.problems.warn(&place, &path.shown, fault);
+        if parent.row.is_empty() && foreign::is_unsupported(name) {
+            return;
         }
         if path.row == "server.keys" {
             return self.items(value, path);
@@ -287,8 +287,25 @@ fn unknown(name: &str, parent: &Path) -> Fault {
         }
     }
     let fix = match names::nearest(name, known.iter().copied()) {
+        _ if parent.row == "server" && matches!(name, "tls" | "ssl") => {
+            "remove it and put a proxy with TLS in front: Aurora serves plain HTTP".to_owned()
+        }
         Some(candidate) => format!("did you mean {candidate}?"),
-        None => format!("known here: {}", known.join(", ")),
+        None => match section_of(name, parent) {
+            Some(section) => format!("indent it below `{section}:`"),
+            None => format!("known here: {}", known.join(", ")),
+        },
     };
     Fault::new("unknown-key", "unknown key", fix)
+}
+
+/// The section that has this setting, where it stands at the top of the file.
+fn section_of(name: &str, parent: &Path) -> Option<&'static str> {
+    if !parent.row.is_empty() {
+        return None;
+    }
+    SETTINGS.iter().find_map(|setting| {
+        let (section, rest) = setting.key.as_str().split_once('.')?;
+        (rest.split('.').next() == Some(name)).then_some(section)
+    })
 }

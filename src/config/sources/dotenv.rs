@@ -9,6 +9,8 @@ pub(crate) struct Line {
     pub(crate) number: usize,
     /// `None` when the line is malformed; its text is not kept, it may be a secret.
     pub(crate) variable: Option<(String, String)>,
+    /// The quote that is never closed, where that is what is wrong.
+    pub(crate) unclosed: Option<char>,
 }
 
 /// The variables of a file, in its order.
@@ -21,7 +23,8 @@ pub(crate) fn parse(text: &str) -> Vec<Line> {
         let (line, tail) = rest.split_at(taken.len);
         let trimmed = line.trim();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
-            lines.push(Line { number, variable: taken.quoted.as_deref().and_then(unquote) });
+            let variable = taken.quoted.as_deref().and_then(unquote);
+            lines.push(Line { number, variable, unclosed: taken.unclosed });
         }
         number += line.matches('\n').count();
         rest = tail;
@@ -35,6 +38,14 @@ struct Logical {
     len: usize,
     /// `NAME="value"` as dotenvy reads it; `None` when it is no assignment.
     quoted: Option<String>,
+    /// The quote that is never closed.
+    unclosed: Option<char>,
+}
+
+impl Logical {
+    fn malformed(len: usize) -> Self {
+        Self { len, quoted: None, unclosed: None }
+    }
 }
 
 /// Bytes of the first line, its line end included.
@@ -49,14 +60,17 @@ fn logical_line(text: &str) -> Logical {
     let end = line_length(text);
     let line = &text[..end];
     if line.trim_start().starts_with('#') {
-        return Logical { len: end, quoted: None };
+        return Logical::malformed(end);
     }
-    let Some(equals) = line.find('=') else { return Logical { len: end, quoted: None } };
+    let Some(equals) = line.find('=') else { return Logical::malformed(end) };
     let value_at = line.len() - line[equals + 1..].trim_start_matches([' ', '\t']).len();
     let name = &line[..=equals];
     match text[value_at..].chars().next() {
         Some(quote @ ('"' | '\'')) => quoted_value(text, name, value_at, quote, end),
-        _ => Logical { len: end, quoted: Some(format!("{name}\"{}\"\n", escape(plain(&line[value_at..])))) },
+        _ => {
+            let quoted = format!("{name}\"{}\"\n", escape(plain(&line[value_at..])));
+            Logical { len: end, quoted: Some(quoted), unclosed: None }
+        }
     }
 }
 
@@ -71,17 +85,19 @@ fn plain(value: &str) -> &str {
 
 fn quoted_value(text: &str, name: &str, value_at: usize, quote: char, line_end: usize) -> Logical {
     let inside = &text[value_at + 1..];
-    let Some(length) = closing(inside, quote) else { return Logical { len: line_end, quoted: None } };
+    let Some(length) = closing(inside, quote) else {
+        return Logical { len: line_end, quoted: None, unclosed: Some(quote) };
+    };
     let content = &inside[..length];
     let after = &inside[length + 1..];
     let tail_len = line_length(after);
     let tail = after[..tail_len].trim();
     let len = value_at + 1 + length + 1 + tail_len;
     if !tail.is_empty() && !tail.starts_with('#') {
-        return Logical { len, quoted: None };
+        return Logical::malformed(len);
     }
     let content = if quote == '\'' { escape(content) } else { escape_dollars(content) };
-    Logical { len, quoted: Some(format!("{name}\"{content}\"\n")) }
+    Logical { len, quoted: Some(format!("{name}\"{content}\"\n")), unclosed: None }
 }
 
 /// Position of the closing quote; a backslash escapes the next character inside double quotes.

@@ -56,8 +56,7 @@ impl Variables {
         for line in dotenv::parse(&dotenv.text) {
             let place = place.at(line.number, None);
             let Some((name, value)) = line.variable else {
-                let fix = "write NAME=value, with the whole value in quotes or none";
-                problems.error(&place, "", Fault::new("bad-env-line", "not an assignment", fix));
+                problems.error(&place, "", malformed(line.unclosed));
                 continue;
             };
             if value.is_empty() {
@@ -83,5 +82,20 @@ impl Variables {
     /// Every variable by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Place)> {
         self.0.iter().map(|(name, (value, place))| (name.as_str(), value.as_str(), place))
+    }
+}
+
+/// The fault of a line that is no assignment.
+fn malformed(unclosed: Option<char>) -> Fault {
+    match unclosed {
+        Some(quote) => Fault::new(
+            "unclosed-quote",
+            format!("the quote that opens the value ({quote}) is never closed"),
+            format!("write {quote} at the end of the value too, or no quotes"),
+        ),
+        None => {
+            let fix = "write NAME=value, with the whole value in quotes or none";
+            Fault::new("bad-env-line", "not an assignment", fix)
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::config::problem::Fault;
 use crate::config::values::paths::{self, Checked};
 use crate::config::values::{secrets, units};
@@ -195,6 +197,22 @@ impl Setting {
         }
     }
 
+    /// A value as it is shown, with its type: sizes in bytes, durations in seconds; `None` where it is none of the
+    /// setting's syntax, such as a default in words.
+    pub(crate) fn typed(&self, shown: &str) -> Option<Value> {
+        // `4000 (20 × metrics.max_models)`
+        let number = shown.split(' ').next().unwrap_or(shown);
+        match &self.slot {
+            Slot::Flag(_) | Slot::Entry(Shape::Flag) => units::flag(shown).map(Value::from),
+            Slot::Port(_) | Slot::Count { .. } => units::number(number).map(Value::from),
+            Slot::Factor { .. } | Slot::Entry(Shape::Price) => units::decimal(shown).map(Value::from),
+            Slot::Size { .. } => units::size(shown).map(Value::from),
+            Slot::Time { .. } => units::duration(shown).map(|time| Value::from(time.as_secs_f64())),
+            Slot::Entry(Shape::List) => Some(shown.split(", ").collect()),
+            _ => Some(Value::from(shown)),
+        }
+    }
+
     /// The fault of a text that is not a value of this setting.
     pub(crate) fn refuse(&self, text: &str) -> Fault {
         let got: String = text.chars().take(64).collect();
@@ -206,11 +224,26 @@ impl Setting {
             (_, Slot::Count { min, .. }) => (*min).max(4).to_string(),
             _ => "another".to_owned(),
         };
-        Fault::new(
-            "bad-value",
-            format!("invalid value (got {got:?}, expected {})", self.expected()),
-            format!("write for example {example}"),
-        )
+        let fix = match (&self.slot, meant_flag(text)) {
+            (Slot::Flag(_) | Slot::Entry(Shape::Flag), Some(meant)) => format!("write {meant}"),
+            (Slot::Port(_), _) if text.starts_with("tcp://") => {
+                "Kubernetes sets such variables for its services: set enableServiceLinks to false in the pod, or rename \
+                 the service"
+                    .to_owned()
+            }
+            _ => format!("write for example {example}"),
+        };
+        let what = format!("invalid value (got {got:?}, expected {})", self.expected());
+        Fault::new("bad-value", what, fix)
+    }
+}
+
+/// The flag that a word of other programs stands for.
+fn meant_flag(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "enabled" | "enable" | "active" | "y" | "t" => Some(true),
+        "disabled" | "disable" | "inactive" | "none" | "n" | "f" => Some(false),
+        _ => None,
     }
 }
 

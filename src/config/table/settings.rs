@@ -395,6 +395,24 @@ pub(crate) fn find(path: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key.as_str() == path)
 }
 
+/// The row of a setting as it is shown, where names take the place of `NAME` and `MODEL`.
+pub(crate) fn row_of(shown: &str) -> Option<&'static Setting> {
+    let matches = |setting: &&Setting| {
+        let key = setting.key.as_str();
+        match (key.split_once("NAME."), key.split_once("MODEL.")) {
+            (_, Some((before, field))) | (Some((before, field)), None) => {
+                let section = before.split('.').next().unwrap_or(before);
+                shown.starts_with(&format!("{section}.")) && shown.ends_with(&format!(".{field}"))
+            }
+            // A provider overrides the settings of all by the very same rows.
+            (None, None) => {
+                shown == key || shown.starts_with("providers.") && shown.ends_with(&format!(".{key}"))
+            }
+        }
+    };
+    SETTINGS.iter().filter(matches).max_by_key(|setting| setting.key.as_str().len())
+}
+
 /// No retry, no breaker.
 pub(crate) const NO_RESILIENCE: Resilience = Resilience {
     retry: Retry {

@@ -157,7 +157,7 @@ fn json_report_of_an_invalid_configuration() {
     let settings = value.as_object_mut().expect("an object").remove("settings").expect("settings");
     assert_eq!(
         settings[0],
-        serde_json::json!({"key": "metrics.enabled", "value": "false", "source": "default"})
+        serde_json::json!({"key": "metrics.enabled", "value": false, "source": "default"})
     );
     assert_eq!(
         value,
@@ -206,4 +206,83 @@ fn errors_are_last_too_if_they_are_off_the_screen() {
     let short = text(&loaded, &Args::default());
     assert!(short.starts_with(error) && short.ends_with("\nnot valid: 1 error, 2 warnings\n"), "{short}");
     assert_eq!(short.matches(error).count(), 1);
+}
+
+#[test]
+fn json_settings_have_types_and_no_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let yaml = "\
+server: {master_key: \"${K}\", body_size_limit: 10M, keys: [{name: ci, key: \"${C}\"}]}
+resilience: {retry: {initial_backoff: 500ms}}
+providers:
+  a.b: {type: groq, api_key: \"${G}\", models: [x, y], prices: {x: {input: 2.5, output: 3}}, resilience: {retry: {max_retries: 1}}}
+routes: {fast: {targets: [a.b/x, a.b/y], strategy: round_robin}}
+";
+    std::fs::write(folder.path().join("config.yaml"), yaml).expect("a file");
+    let keys = [
+        ("K", "1-key-of-the-tests"),
+        ("C", "2-key-of-the-tests"),
+        ("G", "3-key-of-the-tests"),
+        ("LOG_LEVEL", "loud"),
+    ];
+    let loaded = config::load(&Sources {
+        environment: environment(&keys),
+        directory: folder.path().to_owned(),
+        ..Sources::default()
+    });
+    let report = serde_json::to_value(Report::new(&loaded, &Args::default())).expect("JSON");
+    let value = |key: &str| {
+        let rows = report["settings"].as_array().expect("a list");
+        rows.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("no {key} in {rows:#?}"))["value"]
+            .clone()
+    };
+    for (key, expected) in [
+        ("metrics.enabled", serde_json::json!(false)),
+        ("metrics.max_series", serde_json::json!(4000)),
+        ("metrics.listen", serde_json::json!(null)),
+        ("metrics.token", serde_json::json!(null)),
+        ("server.port", serde_json::json!(8080)),
+        ("server.host", serde_json::json!("0.0.0.0")),
+        ("server.master_key", serde_json::json!("set (18 characters)")),
+        ("server.keys.ci", serde_json::json!("set (18 characters)")),
+        ("server.body_size_limit", serde_json::json!(10 << 20)),
+        ("server.body_memory", serde_json::json!(null)),
+        ("server.max_connections", serde_json::json!(null)),
+        ("server.timeouts.idle", serde_json::json!(75.0)),
+        ("log.level", serde_json::json!(null)),
+        ("resilience.retry.initial_backoff", serde_json::json!(0.5)),
+        ("resilience.retry.backoff_factor", serde_json::json!(2.0)),
+        ("providers.a.b.api_key", serde_json::json!("set (18 characters)")),
+        ("providers.a.b.models", serde_json::json!(["x", "y"])),
+        ("providers.a.b.inject_usage", serde_json::json!(true)),
+        (
+            "providers.a.b.prices.x",
+            serde_json::json!({"input": 2.5, "output": 3.0, "cache_read": 2.5, "cache_write": 2.5}),
+        ),
+        ("providers.a.b.resilience.retry.max_retries", serde_json::json!(1)),
+        ("routes.fast.targets", serde_json::json!(["a.b/x", "a.b/y"])),
+        ("routes.fast.strategy", serde_json::json!("round_robin")),
+    ] {
+        assert_eq!(value(key), expected, "{key}");
+    }
+    assert!(!report.to_string().contains("of-the-tests"));
+}
+
+#[test]
+fn a_refused_value_is_shown_as_refused() {
+    let loaded = loaded(&[("PORT", "http"), ("METRICS_TOKEN_FILE", "/absent/file"), ("LOG_LEVEL", "warn")]);
+    let text = text(&loaded, &Args::default());
+    let (_, settings) = text.split_once("SETTING").expect("settings");
+    let rows: Vec<String> =
+        settings.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        rows,
+        [
+            "metrics.token refused default",
+            "server.port refused environment PORT",
+            "log.level warn environment LOG_LEVEL",
+            "",
+            "not valid: 2 errors, 2 warnings",
+        ]
+    );
 }

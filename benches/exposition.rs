@@ -10,7 +10,7 @@ use std::time::Duration;
 use aurora::api::Endpoint;
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup,
+    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pace, Pricing, Setup,
     StreamFacts, Time,
     catalog::families::{FAMILIES, Family, Kind},
     gzip,
@@ -123,7 +123,7 @@ fn histograms<'a>(
 
 fn scrape(criterion: &mut Criterion) {
     let metrics = filled();
-    let text = metrics.render(Format::Text);
+    let text = metrics.render(Format::Text, &mut Pace::unbroken());
     let exposition = parse(text.as_bytes()).expect("our own exposition");
     let samples = exposition.samples();
     assert!((SAMPLES..SAMPLES * 101 / 100).contains(&samples), "{samples} samples");
@@ -135,11 +135,15 @@ fn scrape(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("120,000 samples");
     group.sample_size(20).throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("aurora", |bench| bench.iter(|| black_box(metrics.render(Format::Text))));
+    group.bench_function("aurora", |bench| {
+        bench.iter(|| black_box(metrics.render(Format::Text, &mut Pace::unbroken())));
+    });
     group.bench_function("prometheus TextEncoder", |bench| {
         bench.iter(|| black_box(encoder.encode_to_string(&registry.gather()).expect("text")));
     });
-    group.bench_function("gzip level 1", |bench| bench.iter(|| black_box(gzip(&text).expect("memory"))));
+    group.bench_function("gzip level 1", |bench| {
+        bench.iter(|| black_box(gzip(&text, &mut Pace::unbroken()).expect("memory")));
+    });
     group.finish();
 }
 

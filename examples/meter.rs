@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use aurora::api::Endpoint;
-use aurora::metrics::{Format, Listing, Time, gzip};
+use aurora::metrics::{Format, Listing, Pace, Time, gzip};
 use request::{Ours, workers};
 
 /// The allocator of the binary.
@@ -51,21 +51,21 @@ fn repeat(what: &str, times: u64) -> anyhow::Result<()> {
             }),
         }
     }
-    black_box(metrics.render(Format::Text));
+    black_box(metrics.render(Format::Text, &mut Pace::unbroken()));
     Ok(())
 }
 
 /// About 120,000 samples, rendered and compressed.
 fn page(what: &str, times: u64) -> anyhow::Result<()> {
     let (metrics, _) = filled(1_345);
-    let text = metrics.render(Format::OpenMetrics);
+    let text = metrics.render(Format::OpenMetrics, &mut Pace::unbroken());
     let samples = text.lines().filter(|line| !line.starts_with('#')).count();
     let started = Instant::now();
     for _ in 0..times {
         if what == "gzip" {
-            black_box(gzip(&text)?);
+            black_box(gzip(&text, &mut Pace::unbroken())?);
         } else {
-            black_box(metrics.render(Format::OpenMetrics));
+            black_box(metrics.render(Format::OpenMetrics, &mut Pace::unbroken()));
         }
     }
     println!("{samples} samples, {} bytes, {:?} for all", text.len(), started.elapsed());
@@ -109,7 +109,7 @@ fn label_sets(models: u64) -> anyhow::Result<()> {
     let before = resident()?;
     let (metrics, ours) = filled(models);
     let after = resident()?;
-    let text = metrics.render(Format::Text);
+    let text = metrics.render(Format::Text, &mut Pace::unbroken());
     let sets = text
         .lines()
         .filter(|line| line.contains("provider=\"openai\",model=\"model-"))

@@ -11,6 +11,7 @@ mod exposition;
 mod live;
 pub mod monitoring;
 mod observers;
+mod pace;
 pub mod parser;
 mod presence;
 mod process;
@@ -55,6 +56,7 @@ pub use crate::metrics::series::handles::{
 };
 pub use exposition::gzip;
 pub use live::{Live, LiveFacts};
+pub use pace::Pace;
 pub use setup::{Build, Configured, MetricsError, Setup};
 pub use time::Time;
 

@@ -207,13 +207,13 @@ fn unix_seconds(at: SystemTime) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Live, Metrics, Setup};
+    use super::super::{Live, Metrics, Pace, Setup};
     use super::*;
 
     /// Lines about providers and the configuration that are not zero, but for the time it was loaded.
     fn facts(metrics: &Metrics) -> Vec<String> {
         let about = ["aurora_provider_", "aurora_config_", "aurora_circuit_", "aurora_retries_"];
-        let text = metrics.render(Format::Text);
+        let text = metrics.render(Format::Text, &mut Pace::unbroken());
         let mut facts = Vec::new();
         for line in text.lines() {
             let is_about = about.iter().any(|name| line.starts_with(name));

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -12,10 +13,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::gateway::http::negotiation::Form;
-use crate::metrics::{Format, Metrics, gzip};
+use crate::metrics::{Format, Metrics, Pace, gzip};
 
 /// An exposition on its way, `None` if it cannot be made.
 type Rendering = BoxFuture<'static, Option<Bytes>>;
+
+/// Longest work on a render without a pause, more or less, and that pause: a request waits no longer for a core, and
+/// a large scrape takes some tenths of a second (bench/RESULTS.md).
+const SLICE: Duration = Duration::from_micros(200);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Expositions that scrapes wait for. One is rendered at a time, on a thread of its own that no other work can keep busy;
 /// a scrape that comes before it is begun gets the same, later ones the next.
@@ -97,9 +103,15 @@ fn render_all(received: &Receiver<Order>) {
     }
 }
 
+/// Lets the workers have the core between two slices of a render.
+fn pause() {
+    thread::sleep(PAUSE);
+}
+
 fn exposition(metrics: &Metrics, form: Form) -> Option<Bytes> {
-    let text = metrics.render(form.format);
-    if form.gzip { gzip(&text).ok().map(Bytes::from) } else { Some(Bytes::from(text)) }
+    let mut pace = Pace::new(SLICE, pause);
+    let text = metrics.render(form.format, &mut pace);
+    if form.gzip { gzip(&text, &mut pace).ok().map(Bytes::from) } else { Some(Bytes::from(text)) }
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! The families about families: label sets, their limit, and observations that a limit folded.
 
 use super::{Numbers, Shown};
-use crate::metrics::Metrics;
 use crate::metrics::catalog::families::{self, FAMILIES, Family};
 use crate::metrics::catalog::labels::{Label, Overflow};
+use crate::metrics::{Metrics, Pace};
 
 impl Metrics {
     /// The three families, given all others.
-    pub(super) fn families_about_families(&self, shown: &[Shown]) -> [Shown; 3] {
+    pub(super) fn families_about_families(&self, shown: &[Shown], pace: &mut Pace) -> [Shown; 3] {
         let mut limits = Vec::new();
         let mut overflow = Vec::new();
         for family in FAMILIES.iter().filter(|family| family.folds()) {
+            pace.step();
             limits.push((vec![name(family)], self.max_series as u64));
             let folded = numbers(shown, family).map_or([0; Overflow::COUNT], Numbers::overflow);
             for (reason, count) in Overflow::ALL.iter().zip(folded) {

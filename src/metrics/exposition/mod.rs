@@ -14,13 +14,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prometheus::proto;
 
-use super::Metrics;
+use super::{Metrics, Pace};
 use crate::metrics::catalog::families::{FAMILIES, Family, Kind};
 use crate::metrics::catalog::labels::{Format, Label, Overflow};
 use crate::metrics::series::cells::{Amounts, Counter, Gauge, Totals};
 use crate::metrics::series::hot::HotSnapshot;
 use crate::metrics::series::table::observed;
-use page::{Page, Scaled};
+use page::{Page, STEP, Scaled};
 
 /// Picodollars of a US dollar.
 const PICODOLLARS: u64 = 1_000_000_000_000;
@@ -39,12 +39,13 @@ enum Numbers {
 }
 
 impl Metrics {
-    /// The exposition in one of its formats.
+    /// The exposition in one of its formats, at a pace.
     #[must_use]
-    pub fn render(&self, format: Format) -> String {
+    pub fn render(&self, format: Format, pace: &mut Pace) -> String {
         let last = self.page_size.load(Relaxed);
-        let mut page = Page::new(format, last + last / 8);
-        for Shown { family, numbers } in self.shown() {
+        let shown = self.shown(pace);
+        let mut page = Page::new(format, last + last / 8, pace);
+        for Shown { family, numbers } in shown {
             page.head(family);
             numbers.write(family, &mut page);
         }
@@ -53,13 +54,13 @@ impl Metrics {
         text
     }
 
-    fn shown(&self) -> Vec<Shown> {
+    fn shown(&self, pace: &mut Pace) -> Vec<Shown> {
         let mut shown = Vec::new();
-        for (family, snapshot) in self.hot.snapshots() {
+        for (family, snapshot) in self.hot.snapshots(pace) {
             shown.push(Shown { family, numbers: Numbers::Hot(snapshot) });
         }
         shown.extend(self.cold.registry.gather().iter().filter_map(cold_family));
-        let about = self.families_about_families(&shown);
+        let about = self.families_about_families(&shown, pace);
         shown.extend(about);
         shown.retain(|shown| shown.numbers.series() > 0);
         shown.sort_by_key(|shown| shown.family.name);
@@ -132,9 +133,12 @@ impl Numbers {
 ///
 /// # Errors
 /// None in practice: the output is memory.
-pub fn gzip(text: &str) -> io::Result<Vec<u8>> {
+pub fn gzip(text: &str, pace: &mut Pace) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    encoder.write_all(text.as_bytes())?;
+    for part in text.as_bytes().chunks(STEP) {
+        encoder.write_all(part)?;
+        pace.step();
+    }
     encoder.finish()
 }
 
@@ -162,4 +166,54 @@ fn in_order(names: &[&str], pairs: &[proto::LabelPair]) -> Vec<Label> {
         values.push(Label::Shared(Arc::from(pair.map_or("", proto::LabelPair::value))));
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Read as _;
+    use std::time::Duration;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+    use crate::api::Endpoint;
+    use crate::metrics::{Build, Configured, Listing, Live, Pricing, Setup};
+
+    thread_local! {
+        static PAUSES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn pause() {
+        PAUSES.set(PAUSES.get() + 1);
+    }
+
+    #[test]
+    fn an_exposition_is_written_and_compressed_in_steps() {
+        let setup = Setup {
+            workers: 1,
+            routes: &[],
+            max_models: 300,
+            max_unlisted_models: 20,
+            max_series: 1000,
+            build: Build { version: "0", revision: "0", rustc: "0" },
+            live: Box::new(Live::default),
+            configured: Configured { providers: &[("p", "openai")], ..Configured::default() },
+        };
+        let metrics = Metrics::new(setup).expect("a sound family table");
+        for number in 0..300 {
+            let model =
+                metrics.worker(0).model("p", &format!("m{number}"), Listing::Discovered, Pricing::Off);
+            drop(model.begin_dispatch(Endpoint::ChatCompletions, true));
+        }
+        let text = metrics.render(Format::Text, &mut Pace::new(Duration::ZERO, pause));
+        assert!(PAUSES.take() > text.len() / STEP, "a step for each part, and for each family before it");
+        let compressed = gzip(&text, &mut Pace::new(Duration::ZERO, pause)).expect("memory");
+        assert_eq!(PAUSES.take(), text.len().div_ceil(STEP));
+        let mut decompressed = String::new();
+        GzDecoder::new(&*compressed).read_to_string(&mut decompressed).expect("gzip");
+        assert!(decompressed == text, "another text");
+        assert!(metrics.render(Format::Text, &mut Pace::unbroken()).starts_with("# HELP "));
+        assert_eq!(PAUSES.take(), 0);
+    }
 }

@@ -3,14 +3,21 @@
 //! They differ in little. OpenMetrics names a counter without `_total` in its head, states units, writes bucket edges
 //! canonically and ends with `# EOF`.
 
+use crate::metrics::Pace;
 use crate::metrics::catalog::families::Family;
 use crate::metrics::catalog::labels::{Format, Label};
 use crate::metrics::parser::escape_label_value;
 use crate::metrics::series::cells::Totals;
 
+/// Bytes of an exposition between two steps of its pace: about 20 µs of writing or compressing.
+pub(crate) const STEP: usize = 32 << 10;
+
 /// An exposition that is being written.
-pub(crate) struct Page {
+pub(crate) struct Page<'p> {
     text: String,
+    pace: &'p mut Pace,
+    /// Length from which on the next step is due.
+    next_step: usize,
     format: Format,
     /// Labels of the series that is being written.
     labels: String,
@@ -32,9 +39,16 @@ pub(crate) trait Number {
     fn write(self, text: &mut String);
 }
 
-impl Page {
-    pub(crate) fn new(format: Format, capacity: usize) -> Self {
-        Self { text: String::with_capacity(capacity), format, labels: String::new(), bucket: String::new() }
+impl<'p> Page<'p> {
+    pub(crate) fn new(format: Format, capacity: usize, pace: &'p mut Pace) -> Self {
+        Self {
+            text: String::with_capacity(capacity),
+            pace,
+            next_step: STEP,
+            format,
+            labels: String::new(),
+            bucket: String::new(),
+        }
     }
 
     /// HELP and TYPE, and in OpenMetrics UNIT.
@@ -103,7 +117,12 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// Begins a series.
     fn label(&mut self, family: &Family, values: &[Label]) {
+        if self.text.len() >= self.next_step {
+            self.pace.step();
+            self.next_step = self.text.len() + STEP;
+        }
         self.labels.clear();
         for (name, value) in family.labels.iter().zip(values) {
             self.labels.push_str(if self.labels.is_empty() { "" } else { "," });
@@ -187,7 +206,8 @@ mod tests {
     };
 
     fn page(format: Format) -> String {
-        let mut page = Page::new(format, 0);
+        let mut pace = Pace::unbroken();
+        let mut page = Page::new(format, 0, &mut pace);
         page.head(&families::COST);
         let labels = [Label::of_name("p"), Label::of_name(r#"a\"b"#)];
         page.sample(&families::COST, &labels, Scaled { value: 1_020_000_000_000, scale: 1_000_000_000_000 });

@@ -2,6 +2,7 @@
 
 use super::cells::{Amounts, Counter, Gauge, Histogram};
 use super::table::{Extent, SeriesTable, Snapshot};
+use crate::metrics::Pace;
 use crate::metrics::catalog::families::{self, Family};
 use crate::metrics::catalog::labels::Overflow;
 
@@ -50,8 +51,13 @@ macro_rules! hot_families {
             }
 
             /// Every hot family with its numbers.
-            pub(crate) fn snapshots(&self) -> Vec<(&'static Family, HotSnapshot)> {
-                vec![$((&families::$family, HotSnapshot::$cell(self.$field.snapshot())),)+]
+            pub(crate) fn snapshots(&self, pace: &mut Pace) -> Vec<(&'static Family, HotSnapshot)> {
+                let mut snapshots = Vec::new();
+                $(
+                    snapshots.push((&families::$family, HotSnapshot::$cell(self.$field.snapshot())));
+                    pace.step();
+                )+
+                snapshots
             }
         }
     };
@@ -88,7 +94,7 @@ mod tests {
     #[test]
     fn cells_are_of_the_kind_that_the_family_table_says() {
         let hot = HotFamilies::new(Extent { workers: 1, max_series: 100 });
-        for (family, snapshot) in hot.snapshots() {
+        for (family, snapshot) in hot.snapshots(&mut Pace::unbroken()) {
             let kind = match snapshot {
                 HotSnapshot::Amounts(_) | HotSnapshot::Counter(_) => Kind::Counter,
                 HotSnapshot::Gauge(_) => Kind::Gauge,

@@ -7,8 +7,8 @@ use aurora::metrics::catalog::families::FAMILIES;
 use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
-    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pricing, Setup, Time,
-    UsageSource, WorkerMetrics,
+    Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pace, Pricing, Setup,
+    Time, UsageSource, WorkerMetrics,
 };
 
 const WORKERS: usize = 2;
@@ -60,7 +60,7 @@ fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), listing: Listing, status
 }
 
 fn page(metrics: &Metrics) -> Exposition {
-    parse(metrics.render(Format::Text).as_bytes()).expect("a sound exposition")
+    parse(metrics.render(Format::Text, &mut Pace::unbroken()).as_bytes()).expect("a sound exposition")
 }
 
 /// What a family about families says of one.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::buf::Chain;
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Response, Uri};
 
@@ -31,6 +31,9 @@ const CROSSED_WITHIN: [Duration; 2] = [Duration::from_millis(50), Duration::from
 
 /// Least and most room of a read. Reads that fill it double it, those that fill less than a quarter halve it.
 const READ_ROOM: [usize; 2] = [16 << 10, 64 << 10];
+
+/// Size up to which a body is written with the head, as one part: a write of two parts takes 200 ns more.
+const JOINED: usize = 2 << 10;
 
 /// Most parts of a request that are written at once: its head, and the parts of its body.
 const MAX_SLICES: usize = 6;
@@ -96,10 +99,13 @@ impl Connection {
     /// # Errors
     /// When no status line arrived.
     #[must_use]
-    pub fn send(mut self: Box<Self>, request: UpstreamRequest) -> Sending {
+    pub fn send(mut self: Box<Self>, mut request: UpstreamRequest) -> Sending {
         let mut head = mem::take(self.outgoing.first_mut()).into_inner();
         head.clear();
         self.peer.write_head(&request, &mut head);
+        if request.body.remaining() <= JOINED {
+            head.put(&mut request.body);
+        }
         self.outgoing = Cursor::new(head).chain(request.body);
         self.is_unsent = true;
         Sending {

@@ -37,9 +37,10 @@ impl Transport {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        match (self, parts) {
+            (Self::Plain(socket), [part]) => Pin::new(socket).poll_write(cx, part),
+            (Self::Plain(socket), parts) => Pin::new(socket).poll_write_vectored(cx, parts),
+            (Self::Tls(stream), parts) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 

@@ -30,6 +30,10 @@ const LINGER_BYTES: usize = 256 << 20;
 /// Most bytes that are read ahead of hyper while a request is served, such as the next pipelined request.
 const AHEAD: usize = 16 << 10;
 
+/// Size up to which the parts of a write are joined: to copy 1 KB takes 20 ns, to write two parts of it instead of one
+/// 200 ns more.
+const JOINED: usize = 2 << 10;
+
 /// See the module. A missed deadline is an [`io::ErrorKind::TimedOut`], which closes the connection.
 #[derive(Debug)]
 pub(crate) struct DeadlineStream {
@@ -44,6 +48,8 @@ pub(crate) struct DeadlineStream {
     ahead: BytesMut,
     /// Hyper has an empty buffer and waits for bytes, so it sees the end of the connection.
     hyper_reads: bool,
+    /// Small parts of a write, one behind the other.
+    joined: Vec<u8>,
     linger: Option<Linger>,
 }
 
@@ -64,6 +70,7 @@ impl DeadlineStream {
             write_timer: None,
             ahead: BytesMut::new(),
             hyper_reads: false,
+            joined: Vec::new(),
             linger: None,
         }
     }
@@ -228,8 +235,18 @@ impl AsyncWrite for DeadlineStream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.socket).poll_write_vectored(cx, parts);
-        self.bound_write(cx, progress)
+        let this = &mut *self;
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if size > JOINED {
+            let progress = Pin::new(&mut this.socket).poll_write_vectored(cx, parts);
+            return this.bound_write(cx, progress);
+        }
+        this.joined.clear();
+        for part in parts {
+            this.joined.extend_from_slice(part);
+        }
+        let progress = Pin::new(&mut this.socket).poll_write(cx, &this.joined);
+        this.bound_write(cx, progress)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -42,7 +42,7 @@ fn every_shell_block_has_a_test() {
     assert_eq!(
         first_lines,
         [
-            "cargo run --profile trial -- serve --demo",
+            "cargo run -- serve --demo",
             "# A chat",
             "export OPENAI_API_KEY='<your OpenAI API key>'",
             "printf %s \"$AURORA_MASTER_KEY\" > /etc/prometheus/aurora-key",
@@ -61,10 +61,9 @@ fn the_required_rust_version_is_that_of_the_manifest() {
 #[test]
 fn quick_start_works() {
     drop(program("curl", "curl"));
-    let cargo = "cargo run --profile trial -- ";
+    let cargo = "cargo run -- ";
     let arguments = block("sh", "serve --demo").trim_end().strip_prefix(cargo).expect("cargo runs it");
     let words: Vec<&str> = arguments.split(' ').collect();
-    assert!(include_str!("../../../Cargo.toml").contains("\n[profile.trial]\n"), "the profile exists");
     let port = free_port().to_string();
     let demo = Setup::bare().arguments(&words).variable("PORT", &port).start();
     let sent = block("sh", "# A chat")

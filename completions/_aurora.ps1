@@ -111,6 +111,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List every metric: type, unit, labels, buckets, help')
             [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print the Prometheus scrape configuration of this gateway')
             [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
+            [CompletionResult]::new('runbook', 'runbook', [CompletionResultType]::ParameterValue, 'Print what an alert means and what to do')
             [CompletionResult]::new('dashboard', 'dashboard', [CompletionResultType]::ParameterValue, 'Print the Grafana dashboard')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -155,7 +156,18 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         }
         'aurora;metrics;rules' {
             [CompletionResult]::new('--job', '--job', [CompletionResultType]::ParameterName, 'Job name in the scrape configuration')
+            [CompletionResult]::new('--objective', '--objective', [CompletionResultType]::ParameterName, 'Availability objective of the error budget alerts: a percentage from 95 to 99.999')
+            [CompletionResult]::new('--runbook-base', '--runbook-base', [CompletionResultType]::ParameterName, 'Address of the published runbook; each alert gets a link to its section')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output format: prometheus (rule file) or prometheusrule (manifest of the Prometheus Operator)')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Coloured output: auto, always, never [default: auto]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'aurora;metrics;runbook' {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
@@ -178,6 +190,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List every metric: type, unit, labels, buckets, help')
             [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print the Prometheus scrape configuration of this gateway')
             [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
+            [CompletionResult]::new('runbook', 'runbook', [CompletionResultType]::ParameterValue, 'Print what an alert means and what to do')
             [CompletionResult]::new('dashboard', 'dashboard', [CompletionResultType]::ParameterValue, 'Print the Grafana dashboard')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -192,6 +205,9 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;metrics;help;rules' {
+            break
+        }
+        'aurora;metrics;help;runbook' {
             break
         }
         'aurora;metrics;help;dashboard' {
@@ -246,6 +262,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List every metric: type, unit, labels, buckets, help')
             [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print the Prometheus scrape configuration of this gateway')
             [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
+            [CompletionResult]::new('runbook', 'runbook', [CompletionResultType]::ParameterValue, 'Print what an alert means and what to do')
             [CompletionResult]::new('dashboard', 'dashboard', [CompletionResultType]::ParameterValue, 'Print the Grafana dashboard')
             break
         }
@@ -259,6 +276,9 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;help;metrics;rules' {
+            break
+        }
+        'aurora;help;metrics;runbook' {
             break
         }
         'aurora;help;metrics;dashboard' {

@@ -88,6 +88,9 @@ _aurora() {
             aurora__subcmd__help__subcmd__metrics,rules)
                 cmd="aurora__subcmd__help__subcmd__metrics__subcmd__rules"
                 ;;
+            aurora__subcmd__help__subcmd__metrics,runbook)
+                cmd="aurora__subcmd__help__subcmd__metrics__subcmd__runbook"
+                ;;
             aurora__subcmd__help__subcmd__metrics,scrape-config)
                 cmd="aurora__subcmd__help__subcmd__metrics__subcmd__scrape__subcmd__config"
                 ;;
@@ -106,6 +109,9 @@ _aurora() {
             aurora__subcmd__metrics,rules)
                 cmd="aurora__subcmd__metrics__subcmd__rules"
                 ;;
+            aurora__subcmd__metrics,runbook)
+                cmd="aurora__subcmd__metrics__subcmd__runbook"
+                ;;
             aurora__subcmd__metrics,scrape-config)
                 cmd="aurora__subcmd__metrics__subcmd__scrape__subcmd__config"
                 ;;
@@ -123,6 +129,9 @@ _aurora() {
                 ;;
             aurora__subcmd__metrics__subcmd__help,rules)
                 cmd="aurora__subcmd__metrics__subcmd__help__subcmd__rules"
+                ;;
+            aurora__subcmd__metrics__subcmd__help,runbook)
+                cmd="aurora__subcmd__metrics__subcmd__help__subcmd__runbook"
                 ;;
             aurora__subcmd__metrics__subcmd__help,scrape-config)
                 cmd="aurora__subcmd__metrics__subcmd__help__subcmd__scrape__subcmd__config"
@@ -480,7 +489,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__help__subcmd__metrics)
-            opts="probe list scrape-config rules dashboard"
+            opts="probe list scrape-config rules runbook dashboard"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -549,6 +558,20 @@ _aurora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aurora__subcmd__help__subcmd__metrics__subcmd__runbook)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aurora__subcmd__help__subcmd__metrics__subcmd__scrape__subcmd__config)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -578,7 +601,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics)
-            opts="-c -h --config --env-file --color --help probe list scrape-config rules dashboard help"
+            opts="-c -h --config --env-file --color --help probe list scrape-config rules runbook dashboard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -638,7 +661,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics__subcmd__help)
-            opts="probe list scrape-config rules dashboard help"
+            opts="probe list scrape-config rules runbook dashboard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -708,6 +731,20 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics__subcmd__help__subcmd__rules)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__help__subcmd__runbook)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -836,7 +873,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics__subcmd__rules)
-            opts="-c -h --job --format --config --env-file --color --help"
+            opts="-c -h --job --objective --runbook-base --format --config --env-file --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -846,10 +883,48 @@ _aurora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --objective)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runbook-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "prometheus prometheusrule" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aurora__subcmd__metrics__subcmd__runbook)
+            opts="-c -h --config --env-file --color --help AuroraDown AuroraReplicaDown AuroraAbsent AuroraErrorBudgetBurnFast AuroraErrorBudgetBurnSlow AuroraProviderFailing AuroraProviderRefused AuroraProviderRateLimited AuroraBreakerOpen AuroraFirstTokenSlow AuroraStreamsBroken AuroraUsageMissing AuroraSaturated AuroraCardinalityNearLimit AuroraCardinalityFolding AuroraConfigDrift AuroraReloadFailed AuroraPanicked"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

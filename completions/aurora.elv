@@ -99,6 +99,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand list 'List every metric: type, unit, labels, buckets, help'
             cand scrape-config 'Print the Prometheus scrape configuration of this gateway'
             cand rules 'Print the recording rules and alerts'
+            cand runbook 'Print what an alert means and what to do'
             cand dashboard 'Print the Grafana dashboard'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -139,7 +140,17 @@ set edit:completion:arg-completer[aurora] = {|@words|
         }
         &'aurora;metrics;rules'= {
             cand --job 'Job name in the scrape configuration'
+            cand --objective 'Availability objective of the error budget alerts: a percentage from 95 to 99.999'
+            cand --runbook-base 'Address of the published runbook; each alert gets a link to its section'
             cand --format 'Output format: prometheus (rule file) or prometheusrule (manifest of the Prometheus Operator)'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'Coloured output: auto, always, never [default: auto]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;metrics;runbook'= {
             cand -c 'Configuration file [default: config.yaml]'
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'
@@ -160,6 +171,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand list 'List every metric: type, unit, labels, buckets, help'
             cand scrape-config 'Print the Prometheus scrape configuration of this gateway'
             cand rules 'Print the recording rules and alerts'
+            cand runbook 'Print what an alert means and what to do'
             cand dashboard 'Print the Grafana dashboard'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -170,6 +182,8 @@ set edit:completion:arg-completer[aurora] = {|@words|
         &'aurora;metrics;help;scrape-config'= {
         }
         &'aurora;metrics;help;rules'= {
+        }
+        &'aurora;metrics;help;runbook'= {
         }
         &'aurora;metrics;help;dashboard'= {
         }
@@ -214,6 +228,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand list 'List every metric: type, unit, labels, buckets, help'
             cand scrape-config 'Print the Prometheus scrape configuration of this gateway'
             cand rules 'Print the recording rules and alerts'
+            cand runbook 'Print what an alert means and what to do'
             cand dashboard 'Print the Grafana dashboard'
         }
         &'aurora;help;metrics;probe'= {
@@ -223,6 +238,8 @@ set edit:completion:arg-completer[aurora] = {|@words|
         &'aurora;help;metrics;scrape-config'= {
         }
         &'aurora;help;metrics;rules'= {
+        }
+        &'aurora;help;metrics;runbook'= {
         }
         &'aurora;help;metrics;dashboard'= {
         }

@@ -77,18 +77,19 @@ complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_su
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "check" -d 'Validate the configuration that `serve` loads; print the effective settings'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "init" -d 'Write a first configuration for the providers whose keys are set'
 complete -c aurora -n "__fish_aurora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -l env-file -d 'File of environment variables [default: .env]' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Never'"
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -s h -l help -d 'Print help'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "probe" -d 'Check that metrics endpoints work; summarise their metrics'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "list" -d 'List every metric: type, unit, labels, buckets, help'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "scrape-config" -d 'Print the Prometheus scrape configuration of this gateway'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "rules" -d 'Print the recording rules and alerts'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "dashboard" -d 'Print the Grafana dashboard'
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules dashboard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "probe" -d 'Check that metrics endpoints work; summarise their metrics'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "list" -d 'List every metric: type, unit, labels, buckets, help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "scrape-config" -d 'Print the Prometheus scrape configuration of this gateway'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "rules" -d 'Print the recording rules and alerts'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "runbook" -d 'Print what an alert means and what to do'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "dashboard" -d 'Print the Grafana dashboard'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-env -d 'Environment variable that holds the bearer token' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-file -d 'File that holds the bearer token' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l header -d 'Additional request header (repeatable)' -r
@@ -122,6 +123,8 @@ always\t'Even in a pipe'
 never\t'Never'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from scrape-config" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l job -d 'Job name in the scrape configuration' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l objective -d 'Availability objective of the error budget alerts: a percentage from 95 to 99.999' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l runbook-base -d 'Address of the published runbook; each alert gets a link to its section' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -l format -d 'Output format: prometheus (rule file) or prometheusrule (manifest of the Prometheus Operator)' -r -f -a "prometheus\t'A file for `rule_files` of Prometheus'
 prometheusrule\t'A `PrometheusRule`'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
@@ -130,6 +133,12 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_s
 always\t'Even in a pipe'
 never\t'Never'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from rules" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from runbook" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from runbook" -l env-file -d 'File of environment variables [default: .env]' -r -F
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from runbook" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
+always\t'Even in a pipe'
+never\t'Never'"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from runbook" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l env-file -d 'File of environment variables [default: .env]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
@@ -140,6 +149,7 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_s
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "list" -d 'List every metric: type, unit, labels, buckets, help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "scrape-config" -d 'Print the Prometheus scrape configuration of this gateway'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "rules" -d 'Print the recording rules and alerts'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "runbook" -d 'Print what an alert means and what to do'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "dashboard" -d 'Print the Grafana dashboard'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand health" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
@@ -166,4 +176,5 @@ complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subc
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "list" -d 'List every metric: type, unit, labels, buckets, help'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "scrape-config" -d 'Print the Prometheus scrape configuration of this gateway'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "rules" -d 'Print the recording rules and alerts'
+complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "runbook" -d 'Print what an alert means and what to do'
 complete -c aurora -n "__fish_aurora_using_subcommand help; and __fish_seen_subcommand_from metrics" -f -a "dashboard" -d 'Print the Grafana dashboard'

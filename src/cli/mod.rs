@@ -101,6 +101,8 @@ pub enum MetricsCommand {
     ScrapeConfig(crate::cli::metrics::scrape_config::Args),
     /// Print the recording rules and alerts
     Rules(crate::cli::metrics::rules::Args),
+    /// Print what an alert means and what to do
+    Runbook(crate::cli::metrics::runbook::Args),
     /// Print the Grafana dashboard
     Dashboard(crate::cli::metrics::dashboard::Args),
 }
@@ -175,6 +177,7 @@ fn dispatch(command: &Command, context: &Context) -> anyhow::Result<Outcome> {
             crate::cli::metrics::scrape_config::run(args, context)
         }
         Command::Metrics(MetricsCommand::Rules(args)) => crate::cli::metrics::rules::run(args, context),
+        Command::Metrics(MetricsCommand::Runbook(args)) => crate::cli::metrics::runbook::run(args, context),
         Command::Metrics(MetricsCommand::Dashboard(args)) => {
             crate::cli::metrics::dashboard::run(args, context)
         }

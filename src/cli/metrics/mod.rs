@@ -4,4 +4,5 @@ pub mod dashboard;
 pub mod list;
 pub mod probe;
 pub mod rules;
+pub mod runbook;
 pub mod scrape_config;

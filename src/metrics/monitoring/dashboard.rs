@@ -22,12 +22,34 @@ pub fn dashboard() -> String {
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
         "timezone": "browser",
-        "annotations": {"list": []},
+        "annotations": {"list": annotations()},
         "links": [],
         "templating": {"list": variables()},
         "panels": panels(),
     });
     format!("{document:#}\n")
+}
+
+/// Marks across all panels. A restart and a reload are marked at the time that the metric holds.
+fn annotations() -> Vec<Value> {
+    let reloads = "aurora_config_last_reload_success_timestamp_seconds{@job} \
+                   > on (job, instance) process_start_time_seconds{@job} + 10";
+    let breakers =
+        "sum by (provider, to) (increase(aurora_circuit_breaker_transitions_total{@provider}[2m])) > 0";
+    let mut restarts =
+        annotation("Restarts", "purple", "1000 * process_start_time_seconds{@job}", "{{instance}}");
+    let mut reloads = annotation("Reloads", "blue", &format!("1000 * ({reloads})"), "{{instance}}");
+    for at_value in [&mut restarts, &mut reloads] {
+        at_value["useValueForTime"] = json!(true);
+    }
+    vec![restarts, reloads, annotation("Circuit breakers", "orange", breakers, "{{provider}} to {{to}}")]
+}
+
+fn annotation(name: &str, colour: &str, expression: &str, text: &str) -> Value {
+    json!({
+        "name": name, "datasource": datasource(), "enable": true, "hide": false, "iconColor": colour,
+        "expr": expanded(expression), "step": "60s", "titleFormat": name, "textFormat": text,
+    })
 }
 
 fn variables() -> Vec<Value> {

@@ -269,3 +269,46 @@ fn a_scrape_config_without_a_usable_key_is_refused() {
     assert_eq!((code, stderr.as_str()), (0, ""));
     assert!(stanza.starts_with("scrape_configs:\n"), "{stanza}");
 }
+
+#[test]
+fn the_runbook_prints_the_section_of_an_alert() {
+    let section = "AuroraConfigDrift
+
+- **Means:** Replicas of one job have run different configurations for 15 minutes.
+- **Look at:** `count by (hash) (aurora_config_info)` and `count by (version, revision) (aurora_build_info)`.
+- **Do:** Update the replicas with the old configuration. If the difference is intended, use two job names.
+";
+    let printed = (0, section.to_owned(), String::new());
+    assert_eq!(ran(&mut aurora(&["metrics", "runbook", "AuroraConfigDrift"])), printed);
+    assert_eq!(ran(&mut aurora(&["metrics", "runbook", "auroraconfigdrift"])), printed);
+
+    let (code, list, stderr) = ran(&mut aurora(&["metrics", "runbook"]));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(
+        list.starts_with("AuroraDown\n    Prometheus cannot reach any replica.\nAuroraReplicaDown\n"),
+        "{list}"
+    );
+    assert_eq!(list.lines().count(), 2 * 18, "{list}");
+
+    let (code, stdout, stderr) = ran(&mut aurora(&["metrics", "runbook", "AuroraDwn"]));
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("\n  tip: a similar value exists: 'AuroraDown'\n"), "{stderr}");
+}
+
+#[test]
+fn rules_with_unusable_settings_are_refused() {
+    for (flag, value, expected) in [
+        ("--objective", "90", "expected a percentage from 95 to 99.999, such as 99.9"),
+        ("--objective", "100", "expected a percentage from 95 to 99.999, such as 99.9"),
+        ("--objective", "NaN", "expected a percentage from 95 to 99.999, such as 99.9"),
+        (
+            "--runbook-base",
+            "docs/runbook.md",
+            "expected the URL of a page, such as https://wiki.example.com/aurora",
+        ),
+    ] {
+        let (code, stdout, stderr) = ran(&mut aurora(&["metrics", "rules", flag, value]));
+        assert_eq!((code, stdout.as_str()), (2, ""));
+        assert!(stderr.lines().next().is_some_and(|line| line.ends_with(expected)), "{stderr}");
+    }
+}

@@ -45,6 +45,7 @@ fn every_command_has_a_man_page() {
             "aurora-metrics-list.1",
             "aurora-metrics-probe.1",
             "aurora-metrics-rules.1",
+            "aurora-metrics-runbook.1",
             "aurora-metrics-scrape-config.1",
             "aurora-metrics.1",
             "aurora-serve.1",
@@ -77,4 +78,6 @@ fn bash_completion_works() {
     assert_eq!(completed(&["aurora", "serve", "--d"]), ["--demo"]);
     assert_eq!(completed(&["aurora", "--color", ""]), ["auto", "always", "never"]);
     assert_eq!(completed(&["aurora", "completions", "z"]), ["zsh"]);
+    let refused = completed(&["aurora", "metrics", "runbook", "AuroraProviderR"]);
+    assert_eq!(refused, ["AuroraProviderRefused", "AuroraProviderRateLimited"]);
 }

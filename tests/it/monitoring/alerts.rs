@@ -198,7 +198,7 @@ fn broken_rules(prometheus: &Prometheus) -> Vec<String> {
 }
 
 /// What fires at once, and what would after a while; every other alert has no reason to.
-const WITH_REASON: [&str; 9] = [
+const WITH_REASON: [&str; 8] = [
     "AuroraBreakerOpen pending",
     "AuroraCardinalityFolding firing",
     "AuroraErrorBudgetBurnFast pending",
@@ -207,7 +207,6 @@ const WITH_REASON: [&str; 9] = [
     "AuroraProviderRateLimited pending",
     "AuroraProviderRefused firing",
     "AuroraStreamsBroken pending",
-    "AuroraUsageMissing pending",
 ];
 
 #[test]

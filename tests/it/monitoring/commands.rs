@@ -39,9 +39,9 @@ fn promtool_accepts_the_monitoring_files() {
         "Checking prometheus.yml\nSUCCESS: 2 rule files found\n\
          SUCCESS: prometheus.yml is valid prometheus config file syntax\n\
          Checking rules/alerts.yml\nSUCCESS: 18 rules found\n\
-         Checking rules/recording.yml\nSUCCESS: 21 rules found"
+         Checking rules/recording.yml\nSUCCESS: 23 rules found"
     );
-    let cases = ["answers", "availability", "gateway", "presence", "providers"]
+    let cases = ["answers", "availability", "causes", "gateway", "presence", "providers"]
         .map(|name| format!("tests/{name}.yml"));
     let mut arguments = vec!["test", "rules"];
     arguments.extend(cases.iter().map(String::as_str));
@@ -70,14 +70,17 @@ fn a_wrong_rule_test_fails() {
 #[test]
 fn printed_rules_are_a_valid_rule_file() {
     let folder = TempDir::new().expect("a temporary folder");
-    for (arguments, job) in [(&["rules"][..], "aurora"), (&["rules", "--job", "gateway"], "gateway")] {
+    let published = &["rules", "--objective", "99.9", "--runbook-base", "https://wiki.test/runbook"];
+    for (arguments, job) in
+        [(&["rules"][..], "aurora"), (&["rules", "--job", "gateway"], "gateway"), (published, "aurora")]
+    {
         let (code, rules, output_text) = printed(folder.path(), &[], arguments);
         assert_eq!((code, output_text.as_str()), (Some(0), ""));
         assert!(rules.contains(&format!("absent(up{{job=\"{job}\"}})")), "{rules}");
         std::fs::write(folder.path().join("rules.yml"), rules).expect("a file in it");
         assert_eq!(
             promtool(folder.path(), &["check", "rules", "rules.yml"]),
-            "Checking rules.yml\nSUCCESS: 39 rules found"
+            "Checking rules.yml\nSUCCESS: 41 rules found"
         );
     }
 }

@@ -5,14 +5,19 @@ use std::fs;
 use std::path::Path;
 
 use aurora::metrics::catalog::families::{FAMILIES, Kind};
+use aurora::metrics::monitoring::{Access, Scrape, Section, sections};
 use serde_json::Value;
 
+use crate::house::readme;
 use crate::monitoring::promql::{self, Expression, Selector};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What Prometheus adds to every series.
 const TARGET_LABELS: [&str; 2] = ["job", "instance"];
+
+/// Labels of `ALERTS` that rules may rely on.
+const ALERT_LABELS: [&str; 4] = ["alertname", "alertstate", "job", "provider"];
 
 /// A file of the repository.
 pub(crate) fn file(path: &str) -> String {
@@ -92,8 +97,10 @@ fn spoken_of(path: &str) -> Vec<(String, String)> {
 
 /// The labels of a metric, where Prometheus finds it; a metric that does not exist has none.
 fn labels_of(metric: &str) -> Option<BTreeSet<&'static str>> {
-    if metric == "up" {
-        return Some(TARGET_LABELS.into());
+    match metric {
+        "up" => return Some(TARGET_LABELS.into()),
+        "ALERTS" => return Some(ALERT_LABELS.into()),
+        _ => {}
     }
     let parts = ["_bucket", "_sum", "_count"];
     let family = FAMILIES.iter().find(|family| match family.kind {
@@ -150,6 +157,9 @@ fn faults(expression: &Expression, recorded: &BTreeMap<String, BTreeSet<String>>
 #[test]
 fn expressions_use_existing_metrics_and_labels() {
     let recorded = recorded_labels();
+    let marks = dashboard()["annotations"]["list"].as_array().expect("annotations").clone();
+    let text = |mark: &Value, field: &str| mark[field].as_str().expect("text").to_owned();
+    let marks = marks.iter().map(|mark| (text(mark, "name"), text(mark, "expr")));
     let selected = variables().into_iter().map(|(selector, label)| {
         // The variable of models reads two families by a matcher of their names.
         let named = selector.strip_prefix("{__name__=~\"").and_then(|rest| rest.split_once("\", "));
@@ -162,8 +172,9 @@ fn expressions_use_existing_metrics_and_labels() {
         )
     });
     let selected = selected.flat_map(|(label, all)| all.into_iter().map(move |one| (label.clone(), one)));
-    let documents = ["monitoring/RUNBOOK.md", "README.md"].into_iter().flat_map(spoken_of);
-    let all: Vec<(String, String)> = expressions().into_iter().chain(selected).chain(documents).collect();
+    let documents = ["docs/runbook.md", "README.md"].into_iter().flat_map(spoken_of);
+    let all: Vec<(String, String)> =
+        expressions().into_iter().chain(marks).chain(selected).chain(documents).collect();
     assert!(all.len() > 120, "{}", all.len());
     for (place, expression) in all {
         let found = faults(&promql::read(&expression), &recorded);
@@ -197,7 +208,10 @@ fn rules_aggregate_over_replicas_or_keep_the_instance() {
     for rule in rules() {
         let expression = rule["expr"].as_str().expect("text");
         let aggregates = ["sum by (job", "min by (job", "max by (job", "avg by (job", "count by (job"];
-        let of_recorded = promql::read(expression).selectors.iter().all(|read| read.metric.contains(':'));
+        let of_recorded = promql::read(expression)
+            .selectors
+            .iter()
+            .all(|read| read.metric.contains(':') || read.metric == "ALERTS");
         let absence = expression.starts_with("absent(");
         assert!(
             of_recorded || absence || aggregates.iter().any(|aggregate| expression.contains(aggregate)),
@@ -208,30 +222,58 @@ fn rules_aggregate_over_replicas_or_keep_the_instance() {
 
 #[test]
 fn every_alert_has_severity_and_runbook() {
-    let runbook = file("monitoring/RUNBOOK.md");
-    let sections: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-    let alerts = alerts();
-    let names: Vec<&str> = alerts.iter().map(|alert| alert["alert"].as_str().expect("a name")).collect();
-    assert_eq!(names, sections, "the runbook has the order of the rules");
-    for (alert, name) in alerts.iter().zip(names) {
+    for alert in alerts() {
+        let name = alert["alert"].as_str().expect("a name");
         let severity = alert["labels"]["severity"].as_str().expect("a severity");
         assert!(["critical", "warning"].contains(&severity), "{name}: {severity}");
         let annotations = alert["annotations"].as_object().expect("annotations");
         let written: Vec<&String> = annotations.keys().collect();
         assert_eq!(written, ["description", "runbook", "summary"], "{name}");
-        assert_eq!(annotations["runbook"], format!("monitoring/RUNBOOK.md#{}", name.to_lowercase()));
-    }
-    let parts = |section: &str| {
-        ["Means", "Look at", "Do"].map(|part| section.matches(&format!("- **{part}:** ")).count())
-    };
-    for section in runbook.split("\n## ").skip(1) {
-        assert_eq!(parts(section), [1, 1, 1], "{section}");
+        assert_eq!(annotations["runbook"], format!("aurora metrics runbook {name}"));
     }
 }
 
 #[test]
+fn the_runbook_has_a_complete_section_for_each_alert() {
+    let alerts = alerts();
+    let names: Vec<&str> = alerts.iter().map(|alert| alert["alert"].as_str().expect("a name")).collect();
+    let titles: Vec<&str> = sections().map(|section| section.alert).collect();
+    assert_eq!(names, titles, "the runbook has the order of the rules");
+    for Section { alert, text } in sections() {
+        let parts: Vec<&str> = text.split("- **").skip(1).collect();
+        let starts: Vec<&str> = parts.iter().filter_map(|part| Some(part.split_once(":** ")?.0)).collect();
+        assert_eq!(starts, ["Means", "Look at", "Do"], "{alert}");
+        let spans = parts[1].split('`').skip(1).step_by(2);
+        let queries = spans.filter(|span| {
+            let parsed = promql_parser::parser::parse(span);
+            parsed.is_ok() && span.contains(['(', '/', '=', ':'])
+        });
+        assert!(queries.count() > 0, "a query in: {}", parts[1]);
+    }
+}
+
+#[test]
+fn stanzas_of_the_readme_are_those_that_scrape_config_prints() {
+    let stanza = |path: &str, access| {
+        let target = "your-aurora-host:8080".to_owned();
+        Scrape { target, every_interface: false, path: path.to_owned(), access }.stanza()
+    };
+    let mut written = readme::blocks("yaml");
+    written.retain(|block| block.starts_with("scrape_configs:"));
+    let key = Access::File("/etc/prometheus/aurora-key".into());
+    assert_eq!(
+        written,
+        [
+            stanza("/metrics", Access::Open),
+            stanza("/internal/prometheus", Access::Open),
+            stanza("/metrics", key)
+        ]
+    );
+}
+
+#[test]
 fn every_alert_has_a_firing_and_a_quiet_test_case() {
-    let cases = ["presence", "availability", "providers", "answers", "gateway"];
+    let cases = ["presence", "availability", "providers", "answers", "gateway", "causes"];
     let (mut fire, mut quiet) = (BTreeSet::new(), BTreeSet::new());
     let mut seen = String::new();
     for case in cases {

@@ -119,7 +119,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         'aurora;metrics;probe' {
             [CompletionResult]::new('--token-env', '--token-env', [CompletionResultType]::ParameterName, 'Environment variable that holds the bearer token')
             [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'File that holds the bearer token')
-            [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Additional request header (repeatable)')
+            [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Additional request header, written NAME: VALUE (repeatable)')
             [CompletionResult]::new('--over', '--over', [CompletionResultType]::ParameterName, 'Scrape twice, DURATION apart, and report the difference')
             [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Fail unless the sum of the matching series meets this condition: family{matchers} OP number. With --over, counters are compared by their increase. For a duration, compare a bucket: {le="5"} (repeatable)')
             [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Show the series whose name{label="value"} matches')
@@ -130,6 +130,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Coloured output: auto, always, never [default: auto]')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Show every model, not only the 20 with the most requests (json always has all)')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
@@ -177,6 +178,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;metrics;dashboard' {
+            [CompletionResult]::new('--runbook-base', '--runbook-base', [CompletionResultType]::ParameterName, 'Address of the published runbook; panels link to the sections of their alerts')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')

@@ -631,12 +631,16 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics__subcmd__dashboard)
-            opts="-c -h --config --env-file --color --help"
+            opts="-c -h --runbook-base --config --env-file --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --runbook-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -807,7 +811,7 @@ _aurora() {
             return 0
             ;;
         aurora__subcmd__metrics__subcmd__probe)
-            opts="-c -h --token-env --token-file --header --over --require --filter --format --timeout --max-size --config --env-file --color --help"
+            opts="-c -h --token-env --token-file --header --over --require --filter --all --format --timeout --max-size --config --env-file --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

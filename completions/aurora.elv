@@ -106,7 +106,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
         &'aurora;metrics;probe'= {
             cand --token-env 'Environment variable that holds the bearer token'
             cand --token-file 'File that holds the bearer token'
-            cand --header 'Additional request header (repeatable)'
+            cand --header 'Additional request header, written NAME: VALUE (repeatable)'
             cand --over 'Scrape twice, DURATION apart, and report the difference'
             cand --require 'Fail unless the sum of the matching series meets this condition: family{matchers} OP number. With --over, counters are compared by their increase. For a duration, compare a bucket: {le="5"} (repeatable)'
             cand --filter 'Show the series whose name{label="value"} matches'
@@ -117,6 +117,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'
             cand --color 'Coloured output: auto, always, never [default: auto]'
+            cand --all 'Show every model, not only the 20 with the most requests (json always has all)'
             cand -h 'Print help'
             cand --help 'Print help'
         }
@@ -159,6 +160,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --help 'Print help'
         }
         &'aurora;metrics;dashboard'= {
+            cand --runbook-base 'Address of the published runbook; panels link to the sections of their alerts'
             cand -c 'Configuration file [default: config.yaml]'
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'

@@ -92,7 +92,7 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_se
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and not __fish_seen_subcommand_from probe list scrape-config rules runbook dashboard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-env -d 'Environment variable that holds the bearer token' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l token-file -d 'File that holds the bearer token' -r -F
-complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l header -d 'Additional request header (repeatable)' -r
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l header -d 'Additional request header, written NAME: VALUE (repeatable)' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l over -d 'Scrape twice, DURATION apart, and report the difference' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l require -d 'Fail unless the sum of the matching series meets this condition: family{matchers} OP number. With --over, counters are compared by their increase. For a duration, compare a bucket: {le="5"} (repeatable)' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l filter -d 'Show the series whose name{label="value"} matches' -r
@@ -106,6 +106,7 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_s
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'
 always\t'Even in a pipe'
 never\t'Never'"
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -l all -d 'Show every model, not only the 20 with the most requests (json always has all)'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from probe" -s h -l help -d 'Print help'
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from list" -l format -d 'Output format: text or json' -r -f -a "text\t'Aligned columns'
 json\t'One JSON document'"
@@ -139,6 +140,7 @@ complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_s
 always\t'Even in a pipe'
 never\t'Never'"
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from runbook" -s h -l help -d 'Print help'
+complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l runbook-base -d 'Address of the published runbook; panels link to the sections of their alerts' -r
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -s c -l config -d 'Configuration file [default: config.yaml]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l env-file -d 'File of environment variables [default: .env]' -r -F
 complete -c aurora -n "__fish_aurora_using_subcommand metrics; and __fish_seen_subcommand_from dashboard" -l color -d 'Coloured output: auto, always, never [default: auto]' -r -f -a "auto\t'On a terminal, unless the environment asks for none'

@@ -60,10 +60,19 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig, TlsError> {
 #[must_use]
 pub fn failure(error: &(dyn Error + 'static)) -> Option<String> {
     let reason = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
-    Some(match reason {
-        rustls::Error::InvalidCertificate(why) => format!("TLS failed: {}", certificate_reason(why)),
-        other => format!("TLS failed: {other}"),
-    })
+    Some(format!("TLS failed: {}", words(reason)))
+}
+
+/// Reason of a TLS error in words, without an address.
+#[must_use]
+pub fn words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(why) => certificate_reason(why).to_owned(),
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            "the response is not TLS".to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 fn certificate_reason(why: &CertificateError) -> &'static str {

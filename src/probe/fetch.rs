@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
-use crate::tls::{causes, client_config, client_config_without_roots, innermost};
+use crate::tls::{causes, client_config, client_config_without_roots, innermost, words};
 
 /// Bounds of one fetch.
 #[derive(Debug, Clone, Copy)]
@@ -181,7 +181,7 @@ fn header(response: &Response, name: HeaderName) -> Option<String> {
 fn explain(error: &reqwest::Error) -> Unreachable {
     for cause in causes(error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Unreachable::Tls(tls.to_string());
+            return Unreachable::Tls(words(tls));
         }
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         if kind == Some(io::ErrorKind::ConnectionRefused) {

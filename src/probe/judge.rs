@@ -133,7 +133,12 @@ pub(crate) fn response(
             Ok(body) => exposition(response, body),
             Err(fault) => Err(body_fault(fault)),
         },
-        StatusCode::NOT_FOUND => Err(Finding::new(Reason::Disabled, not_found(target))),
+        StatusCode::NOT_FOUND => match body.ok().filter(|body| !is_ours(body)).and_then(first_line) {
+            Some(first) => Err(foreign(&format!(
+                "404 Not Found from a server that is not Aurora: it begins with {first}"
+            ))),
+            None => Err(Finding::new(Reason::Disabled, not_found(target))),
+        },
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Err(Finding::new(Reason::Unauthorized, unauthorized(target, status)))
         }
@@ -177,6 +182,12 @@ fn exposition(response: &Fetched, body: &[u8]) -> Result<Exposition, Finding> {
             format!("malformed exposition: {malformed}; Prometheus may drop the whole scrape"),
         )),
     }
+}
+
+/// True for an error as Aurora sends it; other programs send none in this form with a 404 for a page.
+fn is_ours(body: &[u8]) -> bool {
+    let document = serde_json::from_slice::<serde_json::Value>(body);
+    document.is_ok_and(|document| document["error"]["message"].is_string())
 }
 
 /// Finding for a response that another program sent.

@@ -5,16 +5,19 @@ use std::collections::HashSet;
 use regex::Regex;
 use reqwest::StatusCode;
 
-use super::{Bucket, Http, LabelSets, Report, Summary, Tokens};
+use super::{Bucket, Http, LabelSets, Model, Report, Summary, Tokens};
 use crate::metrics::parser::Exposition;
 use crate::table::{aligned, printable};
 use crate::terminal::{Terminal, Tone};
 
+/// Rows of models without `--all`: those with the most requests.
+const MODELS: usize = 20;
+
 /// Reports as text: the result, the response and its numbers; one row per report if there are several.
 #[must_use]
-pub fn text(reports: &[Report], terminal: &Terminal) -> String {
+pub fn text(reports: &[Report], all: bool, terminal: &Terminal) -> String {
     let mut sections = match reports {
-        [report] => vec![result_of_one(report, terminal) + &one(report)],
+        [report] => vec![result_of_one(report, terminal) + &one(report, all)],
         several => vec![result_of_all(several, terminal) + &replicas(several)],
     };
     for report in reports {
@@ -168,7 +171,7 @@ fn result_of_all(reports: &[Report], terminal: &Terminal) -> String {
     format!("{}: {healthy} of {} replicas are healthy\n", terminal.paint(tone(all), word), reports.len())
 }
 
-fn one(report: &Report) -> String {
+fn one(report: &Report, all: bool) -> String {
     let mut rows = Vec::new();
     if let Some(http) = &report.http {
         rows.push(row("status", status(http.status)));
@@ -190,7 +193,7 @@ fn one(report: &Report) -> String {
     let Some(summary) = &report.summary else { return aligned(&rows, 0..0) };
     rows.push(row("counted", counted(report.window_s, summary.restarted)));
     rows.extend(numbers(summary));
-    let models = models(summary);
+    let models = models(summary, all);
     let separator = if models.is_empty() { "" } else { "\n" };
     format!("{}{separator}{models}", aligned(&rows, 0..0))
 }
@@ -246,13 +249,19 @@ fn numbers(summary: &Summary) -> Vec<Vec<String>> {
     rows
 }
 
-fn models(summary: &Summary) -> String {
+fn models(summary: &Summary, all: bool) -> String {
     if summary.models.is_empty() {
         return String::new();
     }
+    let mut shown: Vec<&Model> = summary.models.iter().collect();
+    let rest = if all { 0 } else { shown.len().saturating_sub(MODELS) };
+    if rest > 0 {
+        shown.sort_by(|a, b| b.requests.total_cmp(&a.requests));
+        shown.truncate(MODELS);
+    }
     let heading = ["provider", "model", "requests", "errors", "mean", "p50", "p95", "p99"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    for model in &summary.models {
+    for model in shown {
         rows.push(vec![
             model.provider.clone(),
             model.model.clone(),
@@ -264,7 +273,12 @@ fn models(summary: &Summary) -> String {
             cell(model.p99.map(edges)),
         ]);
     }
-    aligned(&rows, 2..)
+    let table = aligned(&rows, 2..);
+    if rest == 0 {
+        table
+    } else {
+        format!("{table}{} with fewer requests: --all\n", count(rest, "model", "models"))
+    }
 }
 
 /// A value, or a dash in its place.

@@ -27,8 +27,8 @@ pub struct Args {
     /// File that holds the bearer token
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
-    /// Additional request header (repeatable)
-    #[arg(long = "header", value_name = "'NAME: VALUE'", value_parser = secret)]
+    /// Additional request header, written NAME: VALUE (repeatable)
+    #[arg(long = "header", value_name = "HEADER", value_parser = secret)]
     headers: Vec<Secret>,
     /// Scrape twice, DURATION apart, and report the difference
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -40,6 +40,9 @@ pub struct Args {
     /// Show the series whose name{label="value"} matches
     #[arg(long, value_name = "REGEX")]
     filter: Option<Regex>,
+    /// Show every model, not only the 20 with the most requests (json always has all)
+    #[arg(long)]
+    all: bool,
     /// Output format: text, json, or raw (the page itself; the result on stderr)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
@@ -96,7 +99,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reports = runtime.block_on(probe::probe(&targets, &options));
-    print(&reports, args.format, context)?;
+    print(&reports, args, context)?;
     Ok(if reports.iter().all(|report| report.healthy) { Outcome::Fine } else { Outcome::Failed })
 }
 
@@ -183,10 +186,10 @@ fn token(args: &Args, context: &Context) -> anyhow::Result<Option<Token>> {
     Ok(Some(Token { secret: Secret::new(value), from }))
 }
 
-fn print(reports: &[Report], format: Format, context: &Context) -> anyhow::Result<()> {
+fn print(reports: &[Report], args: &Args, context: &Context) -> anyhow::Result<()> {
     let terminal = &context.terminal;
-    match format {
-        Format::Text => terminal.print(&render::text(reports, terminal))?,
+    match args.format {
+        Format::Text => terminal.print(&render::text(reports, args.all, terminal))?,
         Format::Json => terminal.print(&render::json(reports)?)?,
         Format::Raw => {
             for report in reports {

@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use url::Url;
 
+use crate::support::fixtures::JSON;
 use crate::support::raw_server::{RawServer, Script, page, response};
 
 const PAGE: &str = r#"# HELP aurora_requests_total Dispatches.
@@ -90,7 +91,7 @@ fn text(reports: &[Report]) -> String {
             (http.first_byte_s, http.total_s) = (0.001, 0.002);
         }
     }
-    render::text(&reports, &Terminal::new(ColorChoice::Never, &Environment::default()))
+    render::text(&reports, false, &Terminal::new(ColorChoice::Never, &Environment::default()))
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -149,6 +150,18 @@ fn each_status_is_explained() {
             "disabled",
             "404 Not Found: metrics are disabled (metrics.enabled: default): set METRICS_ENABLED=true and restart; \
              or the path differs: the configuration has /metrics (metrics.endpoint: default)",
+        ),
+        (
+            response("404 Not Found", JSON, r#"{"error":{"message":"Not found.","code":"not_found"}}"#),
+            "disabled",
+            "404 Not Found: metrics are disabled (metrics.enabled: default): set METRICS_ENABLED=true and restart; \
+             or the path differs: the configuration has /metrics (metrics.endpoint: default)",
+        ),
+        (
+            response("404 Not Found", HTML, "<h1>nginx</h1>"),
+            "not_exposition",
+            "404 Not Found from a server that is not Aurora: it begins with \"<h1>nginx</h1>\"; is a proxy in between, or \
+             another program at this address?",
         ),
         (
             response("401 Unauthorized", "", ""),
@@ -515,4 +528,30 @@ fn a_filter_prints_the_matching_series() {
     let expected =
         format!("{:width$}  value\n{input}    100\n{output:width$}     40\n", "", width = input.len());
     assert_eq!(series, &expected["series".len()..]);
+}
+
+#[test]
+fn the_models_with_the_most_requests_are_shown() {
+    let mut page_of_many =
+        String::from("# HELP aurora_requests_total Requests.\n# TYPE aurora_requests_total counter\n");
+    for index in 1..=22 {
+        page_of_many
+            .push_str(&format!("aurora_requests_total{{provider=\"p\",model=\"m{index}\"}} {index}\n"));
+    }
+    let server = RawServer::start([page(&page_of_many)]);
+    let reports = run(&[&server.url("")], &Given::default(), None, &options());
+    let terminal = Terminal::new(ColorChoice::Never, &Environment::default());
+    let models = |all| {
+        let text = render::text(&reports, all, &terminal);
+        let (_, table) = text.split_once("\n\n").expect("the table of models");
+        table
+            .lines()
+            .map(|line| line.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+    };
+    let mut expected = vec!["provider model requests".to_owned()];
+    expected.extend((3..=22).rev().map(|index| format!("p m{index} {index}")));
+    expected.push("2 models with".to_owned());
+    assert_eq!(models(false), expected);
+    assert_eq!(models(true).len(), 23);
 }

@@ -81,3 +81,24 @@ fn bash_completion_works() {
     let refused = completed(&["aurora", "metrics", "runbook", "AuroraProviderR"]);
     assert_eq!(refused, ["AuroraProviderRefused", "AuroraProviderRateLimited"]);
 }
+
+/// Options of zsh's script as the shell reads them: each is one word. bash reads quotes as zsh does.
+#[test]
+fn every_option_of_the_zsh_script_is_one_word() {
+    let script = fs::read_to_string(Path::new(ROOT).join("completions/_aurora")).expect("the script");
+    let start = "_arguments \"${_arguments_options[@]}\" : \\\n";
+    let mut blocks = 0;
+    for block in script.split(start).skip(1) {
+        let (specifications, _) = block.split_once("&& ret=0").expect("its end");
+        let print =
+            format!("set -- {}\nprintf '%s\\0' \"$@\"", specifications.trim_end().trim_end_matches('\\'));
+        let output = Command::new("bash").args(["--norc", "-c", &print]).output().expect("bash");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{specifications}");
+        let words = String::from_utf8(output.stdout).expect("UTF-8");
+        for word in words.split('\0').filter(|word| !word.is_empty()) {
+            assert!(word.starts_with(['-', '*', ':', '(', '"']), "{word}");
+        }
+        blocks += 1;
+    }
+    assert!(blocks > 10, "{blocks}");
+}

@@ -34,7 +34,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.push(GeneratedFile { path: "docs/metrics.md".into(), contents: crate::metrics::reference() });
     files.push(GeneratedFile {
         path: "monitoring/grafana/dashboards/aurora.json".into(),
-        contents: crate::metrics::monitoring::dashboard(),
+        contents: crate::metrics::monitoring::dashboard(None),
     });
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files

@@ -4,5 +4,5 @@ pub mod buckets;
 pub mod families;
 pub mod labels;
 pub(crate) mod reference;
-mod vocabulary;
+pub(super) mod vocabulary;
 pub mod worst_case;

@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::panels::{Panel, ROWS, View};
+use url::Url;
+
+use super::panels::{Panel, ROWS, Row, View};
+use super::{palette, runbook};
 
 /// Columns of Grafana's grid.
 const COLUMNS: u64 = 24;
 
-/// The dashboard as a JSON document.
+/// The dashboard as a JSON document; its panels link to the runbook if that is published at `runbook_base`.
 #[must_use]
-pub fn dashboard() -> String {
+pub fn dashboard(runbook_base: Option<&Url>) -> String {
     let document = json!({
         "uid": "aurora-gateway",
         "title": "Aurora",
@@ -25,7 +28,7 @@ pub fn dashboard() -> String {
         "annotations": {"list": annotations()},
         "links": [],
         "templating": {"list": variables()},
-        "panels": panels(),
+        "panels": rows(runbook_base),
     });
     format!("{document:#}\n")
 }
@@ -79,37 +82,46 @@ fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
-/// Rows and panels with their positions: left to right, then the next line.
-fn panels() -> Vec<Value> {
-    let mut placed = Vec::new();
-    let mut top = 0;
-    for row in ROWS {
-        let id = placed.len() + 1;
-        placed.push(json!({
-            "id": id, "type": "row", "title": row.title, "collapsed": false, "panels": [],
+/// Panels of the first row, then a collapsed row for each of the others.
+fn rows(runbook_base: Option<&Url>) -> Vec<Value> {
+    let mut all = Vec::new();
+    let (mut id, mut top) = (1, 0);
+    for (index, row) in ROWS.iter().enumerate() {
+        let (panels, bottom) = placed(row, id + 1, top + 1, runbook_base);
+        let next = id + 1 + panels.len();
+        let (open, folded) = if index == 0 { (panels, Vec::new()) } else { (Vec::new(), panels) };
+        all.push(json!({
+            "id": id, "type": "row", "title": row.title, "collapsed": index > 0, "panels": folded,
             "gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": top},
         }));
-        top += 1;
-        let (mut left, mut height) = (0, 0);
-        for panel in row.panels {
-            let (width, tall) = panel.view.size();
-            if left + width > COLUMNS {
-                (left, top, height) = (0, top + height, 0);
-            }
-            let place = json!({"h": tall, "w": width, "x": left, "y": top});
-            placed.push(panel.placed(placed.len() + 1, &place));
-            (left, height) = (left + width, height.max(tall));
-        }
-        top += height;
+        top = if open.is_empty() { top + 1 } else { bottom };
+        all.extend(open);
+        id = next;
     }
-    placed
+    all
+}
+
+/// The panels of a row from `top` on, left to right, then the next line; and where they end.
+fn placed(row: &Row, first: usize, top: u64, runbook_base: Option<&Url>) -> (Vec<Value>, u64) {
+    let (mut left, mut top, mut height) = (0, top, 0);
+    let mut placed = Vec::new();
+    for (id, panel) in (first..).zip(row.panels) {
+        let (width, tall) = panel.view.size();
+        if left + width > COLUMNS || height != 0 && height != tall {
+            (left, top) = (0, top + height);
+        }
+        let place = json!({"h": tall, "w": width, "x": left, "y": top});
+        placed.push(panel.placed(id, &place, runbook_base));
+        (left, height) = (left + width, tall);
+    }
+    (placed, top + height)
 }
 
 impl View {
     /// Width and height in the grid.
     const fn size(self) -> (u64, u64) {
         match self {
-            Self::Stat => (6, 4),
+            Self::Stat => (4, 4),
             Self::Lines | Self::Stack | Self::Heatmap | Self::Table => (8, 8),
         }
     }
@@ -165,7 +177,7 @@ impl View {
 }
 
 impl Panel {
-    fn placed(&self, id: usize, place: &Value) -> Value {
+    fn placed(&self, id: usize, place: &Value, runbook_base: Option<&Url>) -> Value {
         let targets: Vec<Value> =
             ('A'..).zip(self.queries).map(|(letter, query)| self.target(letter, query)).collect();
         let mut defaults =
@@ -174,12 +186,40 @@ impl Panel {
         if self.unit != "percentunit" {
             defaults["min"] = json!(0);
         }
+        let mut options = self.view.options();
+        if !self.thresholds.is_empty() {
+            defaults["color"] = json!({"mode": "thresholds"});
+            defaults["thresholds"] = json!({"mode": "absolute", "steps": self.steps()});
+            options["colorMode"] = json!("background");
+        }
+        let legends: Vec<&str> = self.queries.iter().map(|(legend, _)| *legend).collect();
         json!({
-            "id": id, "type": self.view.kind(), "title": self.title, "description": self.about,
-            "datasource": datasource(), "gridPos": place, "options": self.view.options(),
-            "fieldConfig": {"defaults": defaults, "overrides": []},
+            "id": id, "type": self.view.kind(), "title": self.title, "description": self.description(),
+            "links": self.links(runbook_base),
+            "datasource": datasource(), "gridPos": place, "options": options,
+            "fieldConfig": {"defaults": defaults, "overrides": palette::overrides(&legends)},
             "targets": targets, "transformations": self.transformations(),
         })
+    }
+
+    fn steps(&self) -> Vec<Value> {
+        self.thresholds.iter().map(|(colour, from)| json!({"color": colour, "value": from})).collect()
+    }
+
+    /// What it shows and the commands that print what to do.
+    fn description(&self) -> String {
+        let commands = self.alerts.iter().map(|alert| format!("`aurora metrics runbook {alert}`"));
+        let commands: Vec<String> = commands.collect();
+        if commands.is_empty() {
+            self.about.to_owned()
+        } else {
+            format!("{} See {}.", self.about, commands.join(", "))
+        }
+    }
+
+    fn links(&self, runbook_base: Option<&Url>) -> Vec<Value> {
+        let link = |base: &Url, alert: &str| json!({"title": alert, "url": runbook::address(base, alert), "targetBlank": true});
+        runbook_base.map_or_else(Vec::new, |base| self.alerts.iter().map(|alert| link(base, alert)).collect())
     }
 
     fn target(&self, letter: char, (legend, expression): &(&str, &str)) -> Value {
@@ -198,7 +238,7 @@ impl Panel {
         match self.view {
             View::Table => json!([{
                 "id": "organize",
-                "options": {"excludeByName": {"Time": true}, "renameByName": {"Value": "replicas"}},
+                "options": {"excludeByName": {"Time": true}, "renameByName": {"Value": "number"}},
             }]),
             View::Stat | View::Lines | View::Stack | View::Heatmap => json!([]),
         }

@@ -5,6 +5,7 @@
 //! dashboard is made from [`panels`]. This module knows neither HTTP nor where a configuration comes from.
 
 mod dashboard;
+mod palette;
 mod panels;
 mod rules;
 mod runbook;

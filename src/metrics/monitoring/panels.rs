@@ -3,7 +3,7 @@
 //! In an expression `@job`, `@provider` and `@model` are placeholders of the matchers of the variables, each including the
 //! ones before it. Durations and identifiers that begin with `$__` are Grafana's own.
 
-/// Panels under one heading.
+/// Panels under one heading; all rows but the first are collapsed.
 pub(crate) struct Row {
     pub(crate) title: &'static str,
     pub(crate) panels: &'static [Panel],
@@ -19,6 +19,10 @@ pub(crate) struct Panel {
     pub(crate) about: &'static str,
     /// Legend and expression of each query.
     pub(crate) queries: &'static [(&'static str, &'static str)],
+    /// Colours from a value on; none where the value is neither good nor bad.
+    pub(crate) thresholds: &'static [(&'static str, Option<f64>)],
+    /// Alerts about what it shows.
+    pub(crate) alerts: &'static [&'static str],
 }
 
 /// Visualization of a panel.
@@ -36,6 +40,7 @@ pub(crate) enum View {
     Table,
 }
 
+use super::palette::AMBER;
 use View::{Heatmap, Lines, Stack, Stat, Table};
 
 const fn panel(
@@ -45,24 +50,32 @@ const fn panel(
     about: &'static str,
     queries: &'static [(&'static str, &'static str)],
 ) -> Panel {
-    Panel { view, title, unit, about, queries }
+    Panel { view, title, unit, about, queries, thresholds: &[], alerts: &[] }
 }
 
-/// Every row, in the order of the dashboard.
+impl Panel {
+    const fn thresholds(self, thresholds: &'static [(&'static str, Option<f64>)]) -> Self {
+        Self { thresholds, ..self }
+    }
+
+    const fn alerts(self, alerts: &'static [&'static str]) -> Self {
+        Self { alerts, ..self }
+    }
+}
+
+/// Every row, in the order of the dashboard: one per question.
 pub(crate) const ROWS: &[Row] = &[
-    Row { title: "Service level", panels: SERVICE_LEVEL },
+    Row { title: "Is it well?", panels: HEALTH },
     Row { title: "Traffic", panels: TRAFFIC },
-    Row { title: "Errors", panels: ERRORS },
     Row { title: "Latency", panels: LATENCY },
     Row { title: "Streams", panels: STREAMS },
     Row { title: "Tokens and cost", panels: TOKENS },
-    Row { title: "Upstreams", panels: UPSTREAMS },
-    Row { title: "Gateway overhead", panels: OVERHEAD },
+    Row { title: "Providers", panels: PROVIDERS },
+    Row { title: "Gateway", panels: GATEWAY },
     Row { title: "Cardinality", panels: CARDINALITY },
-    Row { title: "Process", panels: PROCESS },
 ];
 
-const SERVICE_LEVEL: &[Panel] = &[
+const HEALTH: &[Panel] = &[
     panel(
         Stat,
         "Availability, last hour",
@@ -70,7 +83,9 @@ const SERVICE_LEVEL: &[Panel] = &[
         "Share of successful responses; errors of the client and disconnects do not count. \
          From the recording rules.",
         &[("{{job}}", "job:aurora_availability:ratio_1h{@job}")],
-    ),
+    )
+    .thresholds(&[("red", None), (AMBER, Some(0.99)), ("green", Some(0.995))])
+    .alerts(&["AuroraErrorBudgetBurnFast", "AuroraErrorBudgetBurnSlow"]),
     panel(
         Stat,
         "Error budget burn, last hour",
@@ -80,28 +95,46 @@ const SERVICE_LEVEL: &[Panel] = &[
             "{{job}}",
             "(1 - job:aurora_availability:ratio_1h{@job}) / (1 - scalar(aurora:availability:objective))",
         )],
-    ),
+    )
+    .thresholds(&[("green", None), (AMBER, Some(1.0)), ("red", Some(6.0))])
+    .alerts(&["AuroraErrorBudgetBurnFast", "AuroraErrorBudgetBurnSlow"]),
+    panel(
+        Stat,
+        "Firing alerts",
+        "none",
+        "Alerts of this job that fire now; those that are pending do not count.",
+        &[("", r#"count(ALERTS{alertstate="firing", @job}) or vector(0)"#)],
+    )
+    .thresholds(&[("green", None), ("red", Some(1.0))]),
+    panel(
+        Stat,
+        "Saturation",
+        "percentunit",
+        "Requests in flight against their limit, the fullest replica. At 100 % new requests get 503.",
+        &[("", "max(aurora_http_requests_in_flight{@job} / aurora_http_requests_in_flight_limit{@job})")],
+    )
+    .thresholds(&[("green", None), (AMBER, Some(0.6)), ("red", Some(0.8))])
+    .alerts(&["AuroraSaturated"]),
+    panel(
+        Stat,
+        "Time to first token, p95",
+        "s",
+        "Of all streams of the last five minutes; the alert looks at each model.",
+        &[(
+            "",
+            "histogram_quantile(0.95, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[5m])))",
+        )],
+    )
+    .thresholds(&[("green", None), (AMBER, Some(5.0)), ("red", Some(10.0))])
+    .alerts(&["AuroraFirstTokenSlow"]),
     panel(
         Stat,
         "Replicas",
         "none",
         "Processes that Prometheus has scraped.",
         &[("", "count(aurora_build_info{@job})")],
-    ),
-    panel(
-        Stat,
-        "Requests in flight",
-        "none",
-        "Received without a complete response yet, all replicas together.",
-        &[("", "sum(aurora_http_requests_in_flight{@job})")],
-    ),
-    panel(
-        Lines,
-        "Availability by model",
-        "percentunit",
-        "As above, over five minutes, by requested model.",
-        &[("{{model}}", r#"job_model:aurora_availability:ratio_5m{@job, model=~"$model"}"#)],
-    ),
+    )
+    .alerts(&["AuroraDown", "AuroraReplicaDown", "AuroraAbsent"]),
     panel(
         Stack,
         "Responses by outcome",
@@ -111,6 +144,67 @@ const SERVICE_LEVEL: &[Panel] = &[
             "{{outcome}}",
             r#"sum by (outcome) (rate(aurora_answers_total{@job, model=~"$model"}[$__rate_interval]))"#,
         )],
+    ),
+    panel(
+        Lines,
+        "Availability by model",
+        "percentunit",
+        "As above, over five minutes, by requested model.",
+        &[("{{model}}", r#"job_model:aurora_availability:ratio_5m{@job, model=~"$model"}"#)],
+    ),
+    panel(
+        Table,
+        "Alerts",
+        "none",
+        "Alerts of this job that fire now, with the provider where there is one.",
+        &[("", r#"count by (alertname, severity, provider) (ALERTS{alertstate="firing", @job})"#)],
+    ),
+    panel(
+        Stack,
+        "Requests by model",
+        "reqps",
+        "Dispatched, by the model's name at the provider.",
+        &[("{{model}}", "sum by (model) (rate(aurora_requests_total{@model}[$__rate_interval]))")],
+    ),
+    panel(
+        Lines,
+        "Duration of responses",
+        "s",
+        "Dispatch to last byte, successes only.",
+        &[
+            (
+                "p50",
+                r#"histogram_quantile(0.5, sum by (le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
+            ),
+            (
+                "p95",
+                r#"histogram_quantile(0.95, sum by (le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
+            ),
+            (
+                "p99",
+                r#"histogram_quantile(0.99, sum by (le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
+            ),
+        ],
+    ),
+    panel(
+        Lines,
+        "Time to first token",
+        "s",
+        "Dispatch to the first content, reasoning or tool call of a stream.",
+        &[
+            (
+                "p50",
+                "histogram_quantile(0.5, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
+            ),
+            (
+                "p95",
+                "histogram_quantile(0.95, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
+            ),
+            (
+                "p99",
+                "histogram_quantile(0.99, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
+            ),
+        ],
     ),
 ];
 
@@ -124,69 +218,6 @@ const TRAFFIC: &[Panel] = &[
     ),
     panel(
         Stack,
-        "Requests by provider",
-        "reqps",
-        "Dispatched; each fallback is one more.",
-        &[("{{provider}}", "sum by (provider) (rate(aurora_requests_total{@model}[$__rate_interval]))")],
-    ),
-    panel(
-        Stack,
-        "Requests by model",
-        "reqps",
-        "Dispatched, by the model's name at the provider.",
-        &[("{{model}}", "sum by (model) (rate(aurora_requests_total{@model}[$__rate_interval]))")],
-    ),
-    panel(
-        Stack,
-        "Requests by client",
-        "reqps",
-        "By the name of the key that was sent; empty as long as no keys have names.",
-        &[("{{caller}}", "sum by (caller) (rate(aurora_caller_requests_total{@job}[$__rate_interval]))")],
-    ),
-    panel(
-        Lines,
-        "In flight",
-        "none",
-        "At the limit a replica responds with 503.",
-        &[
-            ("received", "sum(aurora_http_requests_in_flight{@job})"),
-            ("limit", "sum(aurora_http_requests_in_flight_limit{@job})"),
-            ("at {{provider}}", "sum by (provider) (aurora_requests_in_flight{@provider})"),
-        ],
-    ),
-    panel(
-        Stack,
-        "Connections",
-        "none",
-        "Open client connections.",
-        &[("{{state}}", "sum by (state) (aurora_http_connections{@job})")],
-    ),
-];
-
-const ERRORS: &[Panel] = &[
-    panel(
-        Lines,
-        "Error share by provider",
-        "percentunit",
-        "Dispatched requests that failed, without client disconnects.",
-        &[(
-            "{{provider}}",
-            r#"1 - sum by (provider) (rate(aurora_requests_total{@model, status_type="success"}[$__rate_interval])) / sum by (provider) (rate(aurora_requests_total{@model, status_type!="cancelled"}[$__rate_interval]))"#,
-        )],
-    ),
-    panel(
-        Stack,
-        "Failed requests by status",
-        "reqps",
-        "The provider's status; network_error when there was none, 504 after a timeout of Aurora, 503 when the \
-         breaker was open, 200 when a stream broke.",
-        &[(
-            "{{provider}} {{status_code}}",
-            r#"sum by (provider, status_code) (rate(aurora_requests_total{@model, status_type="error"}[$__rate_interval]))"#,
-        )],
-    ),
-    panel(
-        Stack,
         "HTTP responses by status",
         "reqps",
         "Responses as clients received them.",
@@ -194,6 +225,13 @@ const ERRORS: &[Panel] = &[
             "{{status_code}}",
             "sum by (status_code) (rate(aurora_http_requests_total{@job}[$__rate_interval]))",
         )],
+    ),
+    panel(
+        Stack,
+        "Requests by client",
+        "reqps",
+        "By the name of the key that was sent; empty as long as no keys have names.",
+        &[("{{caller}}", "sum by (caller) (rate(aurora_caller_requests_total{@job}[$__rate_interval]))")],
     ),
     panel(
         Stack,
@@ -222,26 +260,6 @@ const ERRORS: &[Panel] = &[
 ];
 
 const LATENCY: &[Panel] = &[
-    panel(
-        Lines,
-        "Duration of responses",
-        "s",
-        "Dispatch to last byte, successes only.",
-        &[
-            (
-                "p50",
-                r#"histogram_quantile(0.5, sum by (le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
-            ),
-            (
-                "p95",
-                r#"histogram_quantile(0.95, sum by (le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
-            ),
-            (
-                "p99",
-                r#"histogram_quantile(0.99, sum by (le) (rate(aurora_request_duration_seconds_bucket{@model, status_type="success"}[$__rate_interval])))"#,
-            ),
-        ],
-    ),
     panel(
         Lines,
         "Duration of responses by model, p95",
@@ -274,26 +292,6 @@ const LATENCY: &[Panel] = &[
     ),
     panel(
         Lines,
-        "Time to first token",
-        "s",
-        "Dispatch to the first content, reasoning or tool call of a stream.",
-        &[
-            (
-                "p50",
-                "histogram_quantile(0.5, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
-            ),
-            (
-                "p95",
-                "histogram_quantile(0.95, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
-            ),
-            (
-                "p99",
-                "histogram_quantile(0.99, sum by (le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
-            ),
-        ],
-    ),
-    panel(
-        Lines,
         "Time to first token by model, p95",
         "s",
         "Dispatch to the first content, reasoning or tool call of a stream.",
@@ -301,7 +299,8 @@ const LATENCY: &[Panel] = &[
             "{{provider}}/{{model}}",
             "histogram_quantile(0.95, sum by (provider, model, le) (rate(aurora_time_to_first_token_seconds_bucket{@model}[$__rate_interval])))",
         )],
-    ),
+    )
+    .alerts(&["AuroraFirstTokenSlow"]),
 ];
 
 const STREAMS: &[Panel] = &[
@@ -311,7 +310,8 @@ const STREAMS: &[Panel] = &[
         "reqps",
         "Known at the last byte.",
         &[("{{outcome}}", "sum by (outcome) (rate(aurora_streams_total{@model}[$__rate_interval]))")],
-    ),
+    )
+    .alerts(&["AuroraStreamsBroken"]),
     panel(
         Lines,
         "Time per output token by model, p95",
@@ -385,7 +385,8 @@ const TOKENS: &[Panel] = &[
         "reqps",
         "native: declared without Aurora's request; injected: requested by Aurora; missing: the tokens of these responses are not counted.",
         &[("{{source}}", "sum by (source) (rate(aurora_usage_reports_total{@provider}[$__rate_interval]))")],
-    ),
+    )
+    .alerts(&["AuroraUsageMissing"]),
     panel(
         Stack,
         "Requests without a price",
@@ -398,14 +399,43 @@ const TOKENS: &[Panel] = &[
     ),
 ];
 
-const UPSTREAMS: &[Panel] = &[
+const PROVIDERS: &[Panel] = &[
+    panel(
+        Stack,
+        "Requests by provider",
+        "reqps",
+        "Dispatched; each fallback is one more.",
+        &[("{{provider}}", "sum by (provider) (rate(aurora_requests_total{@model}[$__rate_interval]))")],
+    ),
+    panel(
+        Lines,
+        "Error share by provider",
+        "percentunit",
+        "Dispatched requests that failed, without client disconnects.",
+        &[(
+            "{{provider}}",
+            r#"1 - sum by (provider) (rate(aurora_requests_total{@model, status_type="success"}[$__rate_interval])) / sum by (provider) (rate(aurora_requests_total{@model, status_type!="cancelled"}[$__rate_interval]))"#,
+        )],
+    ),
+    panel(
+        Stack,
+        "Failed requests by status",
+        "reqps",
+        "The provider's status; network_error when there was none, 504 after a timeout of Aurora, 503 when the \
+         breaker was open, 200 when a stream broke.",
+        &[(
+            "{{provider}} {{status_code}}",
+            r#"sum by (provider, status_code) (rate(aurora_requests_total{@model, status_type="error"}[$__rate_interval]))"#,
+        )],
+    ),
     panel(
         Lines,
         "Availability of providers",
         "percentunit",
         "Attempts that succeeded, over five minutes; from the recording rules.",
         &[("{{provider}}", r#"job_provider:aurora_availability:ratio_5m{@provider}"#)],
-    ),
+    )
+    .alerts(&["AuroraProviderFailing"]),
     panel(
         Stack,
         "Attempts by outcome",
@@ -415,7 +445,8 @@ const UPSTREAMS: &[Panel] = &[
             "{{outcome}}",
             "sum by (outcome) (rate(aurora_upstream_attempts_total{@model}[$__rate_interval]))",
         )],
-    ),
+    )
+    .alerts(&["AuroraProviderFailing", "AuroraProviderRefused", "AuroraProviderRateLimited"]),
     panel(
         Stack,
         "Retries",
@@ -451,7 +482,8 @@ const UPSTREAMS: &[Panel] = &[
                 r#"sum by (provider, model, state) (aurora_circuit_breaker_state{@model, model!="", state!="closed"}) > 0"#,
             ),
         ],
-    ),
+    )
+    .alerts(&["AuroraBreakerOpen"]),
     panel(
         Lines,
         "Breaker transitions",
@@ -481,7 +513,32 @@ const UPSTREAMS: &[Panel] = &[
     ),
 ];
 
-const OVERHEAD: &[Panel] = &[
+const GATEWAY: &[Panel] = &[
+    panel(
+        Stat,
+        "Requests in flight",
+        "none",
+        "Received without a complete response yet, all replicas together.",
+        &[("", "sum(aurora_http_requests_in_flight{@job})")],
+    ),
+    panel(
+        Lines,
+        "In flight",
+        "none",
+        "At the limit a replica responds with 503.",
+        &[
+            ("received", "sum(aurora_http_requests_in_flight{@job})"),
+            ("limit", "sum(aurora_http_requests_in_flight_limit{@job})"),
+            ("at {{provider}}", "sum by (provider) (aurora_requests_in_flight{@provider})"),
+        ],
+    ),
+    panel(
+        Stack,
+        "Connections",
+        "none",
+        "Open client connections.",
+        &[("{{state}}", "sum by (state) (aurora_http_connections{@job})")],
+    ),
     panel(
         Lines,
         "Overhead of Aurora",
@@ -522,49 +579,6 @@ const OVERHEAD: &[Panel] = &[
             "histogram_quantile(0.95, sum by (route, le) (rate(aurora_http_response_size_bytes_bucket{@job}[$__rate_interval])))",
         )],
     ),
-];
-
-const CARDINALITY: &[Panel] = &[
-    panel(
-        Lines,
-        "Label sets against the limit",
-        "percentunit",
-        "The fullest replica, by family. At the limit further names count as `other`.",
-        &[(
-            "{{family}}",
-            "max by (family) (aurora_metrics_label_sets{@job} / aurora_metrics_label_sets_limit{@job})",
-        )],
-    ),
-    panel(
-        Lines,
-        "Label sets",
-        "none",
-        "The fullest replica, by family.",
-        &[("{{family}}", "max by (family) (aurora_metrics_label_sets{@job})")],
-    ),
-    panel(
-        Lines,
-        "Folded observations",
-        "cps",
-        "Counted under `other` because a limit was reached.",
-        &[(
-            "{{family}} {{reason}}",
-            "sum by (family, reason) (rate(aurora_metrics_label_overflow_total{@job}[$__rate_interval]))",
-        )],
-    ),
-    panel(
-        Lines,
-        "Scrapes",
-        "reqps",
-        "Of this endpoint, by format and status.",
-        &[(
-            "{{format}} {{code}}",
-            "sum by (format, code) (rate(aurora_metrics_scrapes_total{@job}[$__rate_interval]))",
-        )],
-    ),
-];
-
-const PROCESS: &[Panel] = &[
     panel(
         Lines,
         "CPU",
@@ -615,7 +629,8 @@ const PROCESS: &[Panel] = &[
         "none",
         "By hash, with the number of replicas that run them; more than one is drift.",
         &[("", "count by (hash) (aurora_config_info{@job})")],
-    ),
+    )
+    .alerts(&["AuroraConfigDrift"]),
     panel(
         Lines,
         "Refused reloads",
@@ -625,7 +640,8 @@ const PROCESS: &[Panel] = &[
             "",
             "count(aurora_config_last_reload_successful{@job}) - sum(aurora_config_last_reload_successful{@job})",
         )],
-    ),
+    )
+    .alerts(&["AuroraReloadFailed"]),
     panel(
         Lines,
         "Panics and lost log lines",
@@ -635,5 +651,48 @@ const PROCESS: &[Panel] = &[
             ("panics", "sum(increase(aurora_panics_total{@job}[$__rate_interval]))"),
             ("lost log lines", "sum(increase(aurora_log_lines_dropped_total{@job}[$__rate_interval]))"),
         ],
+    )
+    .alerts(&["AuroraPanicked"]),
+];
+
+const CARDINALITY: &[Panel] = &[
+    panel(
+        Lines,
+        "Label sets against the limit",
+        "percentunit",
+        "The fullest replica, by family. At the limit further names count as `other`.",
+        &[(
+            "{{family}}",
+            "max by (family) (aurora_metrics_label_sets{@job} / aurora_metrics_label_sets_limit{@job})",
+        )],
+    )
+    .alerts(&["AuroraCardinalityNearLimit"]),
+    panel(
+        Lines,
+        "Label sets",
+        "none",
+        "The fullest replica, by family.",
+        &[("{{family}}", "max by (family) (aurora_metrics_label_sets{@job})")],
+    ),
+    panel(
+        Lines,
+        "Folded observations",
+        "cps",
+        "Counted under `other` because a limit was reached.",
+        &[(
+            "{{family}} {{reason}}",
+            "sum by (family, reason) (rate(aurora_metrics_label_overflow_total{@job}[$__rate_interval]))",
+        )],
+    )
+    .alerts(&["AuroraCardinalityFolding"]),
+    panel(
+        Lines,
+        "Scrapes",
+        "reqps",
+        "Of this endpoint, by format and status.",
+        &[(
+            "{{format}} {{code}}",
+            "sum by (format, code) (rate(aurora_metrics_scrapes_total{@job}[$__rate_interval]))",
+        )],
     ),
 ];

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use aurora::metrics::catalog::families::{FAMILIES, Kind};
-use aurora::metrics::monitoring::{Access, Scrape, Section, sections};
+use aurora::metrics::monitoring::{self, Access, Scrape, Section, sections};
 use serde_json::Value;
 
 use crate::house::readme;
@@ -17,7 +17,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TARGET_LABELS: [&str; 2] = ["job", "instance"];
 
 /// Labels of `ALERTS` that rules may rely on.
-const ALERT_LABELS: [&str; 4] = ["alertname", "alertstate", "job", "provider"];
+const ALERT_LABELS: [&str; 5] = ["alertname", "alertstate", "job", "provider", "severity"];
 
 /// A file of the repository.
 pub(crate) fn file(path: &str) -> String {
@@ -45,10 +45,16 @@ pub(crate) fn dashboard() -> Value {
     serde_json::from_str(&file("monitoring/grafana/dashboards/aurora.json")).expect("JSON")
 }
 
-/// Every panel but the headings.
+/// Every panel but the headings, those of collapsed rows included.
 pub(crate) fn panels() -> Vec<Value> {
-    let panels = dashboard()["panels"].as_array().expect("panels").clone();
-    panels.into_iter().filter(|panel| panel["type"] != "row").collect()
+    let mut panels = Vec::new();
+    for panel in dashboard()["panels"].as_array().expect("panels") {
+        match panel["panels"].as_array() {
+            Some(folded) => panels.extend_from_slice(folded),
+            None => panels.push(panel.clone()),
+        }
+    }
+    panels
 }
 
 /// Variables of the dashboard: an expression and the label whose values they offer.
@@ -300,25 +306,27 @@ fn the_dashboard_is_complete() {
     assert!(panels.len() >= 24, "{}", panels.len());
     let dashboard = dashboard();
     let all = dashboard["panels"].as_array().expect("panels");
-    let ids: BTreeSet<u64> = all.iter().filter_map(|panel| panel["id"].as_u64()).collect();
-    assert_eq!(ids.len(), all.len());
-    let headings: Vec<&str> =
-        all.iter().filter(|panel| panel["type"] == "row").filter_map(|row| row["title"].as_str()).collect();
+    let rows: Vec<&Value> = all.iter().filter(|panel| panel["type"] == "row").collect();
+    let ids: BTreeSet<u64> =
+        rows.iter().copied().chain(&panels).filter_map(|panel| panel["id"].as_u64()).collect();
+    assert_eq!(ids.len(), rows.len() + panels.len());
+    let headings: Vec<(&str, bool)> =
+        rows.iter().filter_map(|row| Some((row["title"].as_str()?, row["collapsed"].as_bool()?))).collect();
     assert_eq!(
         headings,
         [
-            "Service level",
-            "Traffic",
-            "Errors",
-            "Latency",
-            "Streams",
-            "Tokens and cost",
-            "Upstreams",
-            "Gateway overhead",
-            "Cardinality",
-            "Process",
+            ("Is it well?", false),
+            ("Traffic", true),
+            ("Latency", true),
+            ("Streams", true),
+            ("Tokens and cost", true),
+            ("Providers", true),
+            ("Gateway", true),
+            ("Cardinality", true),
         ]
     );
+    let visible = all.len() - rows.len();
+    assert!(visible < 16, "{visible} panels are visible at first");
     for panel in &panels {
         for field in ["/title", "/description", "/fieldConfig/defaults/unit"] {
             let text = panel.pointer(field).and_then(Value::as_str).unwrap_or_default();
@@ -357,19 +365,106 @@ fn the_picture_shows_existing_panels() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-#[test]
-fn no_two_panels_overlap() {
-    let dashboard = dashboard();
+/// Panels that take the same place; those of a collapsed row take theirs below it once it is open.
+fn overlaps(panels: &[Value]) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    for panel in dashboard["panels"].as_array().expect("panels") {
+    let mut overlaps = Vec::new();
+    for panel in panels {
         let side = |name: &str| panel["gridPos"][name].as_u64().expect("a number");
         assert!(side("x") + side("w") <= 24, "{}", panel["title"]);
         for x in side("x")..side("x") + side("w") {
             for y in side("y")..side("y") + side("h") {
-                assert!(taken.insert((x, y)), "{} at {x}, {y}", panel["title"]);
+                if !taken.insert((x, y)) {
+                    overlaps.push(format!("{} at {x}, {y}", panel["title"]));
+                }
             }
         }
     }
+    overlaps
+}
+
+#[test]
+fn no_two_panels_overlap() {
+    let dashboard = dashboard();
+    let panels = dashboard["panels"].as_array().expect("panels");
+    assert_eq!(overlaps(panels), Vec::<String>::new());
+    for row in panels {
+        assert_eq!(overlaps(row["panels"].as_array().map_or(&[], Vec::as_slice)), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn every_alert_has_a_panel_and_panels_link_to_the_runbook() {
+    let base = url::Url::parse("https://wiki.test/runbook").expect("a URL");
+    let published: Value = serde_json::from_str(&monitoring::dashboard(Some(&base))).expect("JSON");
+    let rows = published["panels"].as_array().expect("panels");
+    let folded = rows.iter().flat_map(|row| row["panels"].as_array().into_iter().flatten());
+    let mut linked = BTreeSet::new();
+    for panel in rows.iter().chain(folded) {
+        for link in panel["links"].as_array().into_iter().flatten() {
+            let alert = link["title"].as_str().expect("a title").to_owned();
+            assert_eq!(link["url"], format!("https://wiki.test/runbook#{}", alert.to_lowercase()));
+            let command = format!("`aurora metrics runbook {alert}`");
+            assert!(panel["description"].as_str().expect("text").contains(&command), "{panel}");
+            linked.insert(alert);
+        }
+    }
+    let names: BTreeSet<String> =
+        alerts().iter().map(|alert| alert["alert"].as_str().expect("a name").to_owned()).collect();
+    assert_eq!(linked, names);
+}
+
+/// Panels whose legends end in an outcome have the colours of the palette.
+#[test]
+fn panels_of_outcomes_have_the_palette() {
+    let mut coloured = BTreeSet::new();
+    for panel in panels() {
+        let overrides = panel["fieldConfig"]["overrides"].as_array().expect("overrides").clone();
+        let title = panel["title"].as_str().expect("a title");
+        if !overrides.is_empty() {
+            coloured.insert(title.to_owned());
+        }
+        let found = |matcher: &str| overrides.iter().any(|one| one["matcher"]["options"] == matcher);
+        let expected = match title {
+            "Responses by outcome" | "Streams by outcome" | "Attempts by outcome" => {
+                "/(^| )(ok|success|completed)$/"
+            }
+            "HTTP responses by status" => "/(^| )([123]..)$/",
+            _ => continue,
+        };
+        assert!(found(expected), "{title}: {overrides:?}");
+    }
+    let expected = [
+        "Attempts by outcome",
+        "Breaker transitions",
+        "Circuit breakers that are not closed",
+        "Connections",
+        "Failed requests by status",
+        "Fallbacks",
+        "HTTP responses by status",
+        "Responses by outcome",
+        "Streams by outcome",
+        "Usage reports by source",
+    ];
+    assert_eq!(coloured, BTreeSet::from(expected.map(str::to_owned)));
+}
+
+#[test]
+fn the_first_row_has_thresholds() {
+    let panels = panels();
+    let judged = panels.iter().take_while(|panel| panel["type"] == "stat");
+    let judged = judged.filter(|panel| panel["fieldConfig"]["defaults"]["color"]["mode"] == "thresholds");
+    let titles: Vec<&str> = judged.filter_map(|panel| panel["title"].as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "Availability, last hour",
+            "Error budget burn, last hour",
+            "Firing alerts",
+            "Saturation",
+            "Time to first token, p95",
+        ]
+    );
 }
 
 #[test]

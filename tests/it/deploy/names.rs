@@ -141,7 +141,8 @@ fn every_file_that_another_names_exists() {
 fn the_image_is_built_from_everything_that_is_included() {
     let ignored = text("deploy/docker/Dockerfile.dockerignore");
     let sent: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
-    let monitoring = text("src/metrics/monitoring/mod.rs");
+    let monitoring =
+        ["rules", "runbook"].map(|file| text(&format!("src/metrics/monitoring/{file}.rs"))).concat();
     let included = regex(r#"include_str!\("(?:\.\./)+([^"]+)"\)"#);
     let included: Vec<&str> =
         included.captures_iter(&monitoring).filter_map(|path| Some(path.get(1)?.as_str())).collect();

@@ -3,6 +3,7 @@
 
 mod fetch;
 mod judge;
+mod overview;
 pub mod ready;
 pub mod render;
 mod require;
@@ -16,6 +17,7 @@ use futures_util::future::join_all;
 use regex::Regex;
 
 pub use judge::{Finding, Reason};
+pub use overview::{FamilySize, Overview};
 pub use require::{Checked, Requirement};
 pub use summary::{Bucket, LabelSets, Model, Summary, Tokens};
 pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
@@ -57,6 +59,9 @@ pub struct Report {
     pub requirements: Vec<Checked>,
     /// Numbers of the exposition; `None` without a valid one.
     pub summary: Option<Summary>,
+    /// Overview of a page that is not Aurora's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overview: Option<Overview>,
     /// The series that `--filter` chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Vec<Series>>,
@@ -215,6 +220,7 @@ impl Scrape {
             http: self.http,
             window_s,
             requirements,
+            overview: counted.as_ref().and_then(Overview::of),
             summary: counted.map(|counted| Summary::of(&counted, restarted)),
             series,
             page,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use regex::Regex;
 use reqwest::StatusCode;
 
-use super::{Bucket, Http, LabelSets, Model, Report, Summary, Tokens};
+use super::{Bucket, Http, LabelSets, Model, Overview, Report, Summary, Tokens};
 use crate::metrics::parser::Exposition;
 use crate::table::{aligned, printable};
 use crate::terminal::{Terminal, Tone};
@@ -192,6 +192,9 @@ fn one(report: &Report, all: bool) -> String {
     }
     let Some(summary) = &report.summary else { return aligned(&rows, 0..0) };
     rows.push(row("counted", counted(report.window_s, summary.restarted)));
+    if let Some(overview) = &report.overview {
+        return format!("{}\n{}", aligned(&rows, 0..0), families(overview));
+    }
     rows.extend(numbers(summary));
     let models = models(summary, all);
     let separator = if models.is_empty() { "" } else { "\n" };
@@ -279,6 +282,22 @@ fn models(summary: &Summary, all: bool) -> String {
     } else {
         format!("{table}{} with fewer requests: --all\n", count(rest, "model", "models"))
     }
+}
+
+/// The largest families and the process of another exporter.
+fn families(Overview { families, process }: &Overview) -> String {
+    let heading = ["largest families", "series", "counted"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for family in families {
+        rows.push(vec![family.family.clone(), family.series.to_string(), cell(family.counted)]);
+    }
+    let table = aligned(&rows, 1..);
+    if process.is_empty() {
+        return table;
+    }
+    let mut rows = vec![row("process", "value".to_owned())];
+    rows.extend(process.iter().map(|(name, value)| row(name, value.to_string())));
+    format!("{table}\n{}", aligned(&rows, 1..))
 }
 
 /// A value, or a dash in its place.

@@ -454,10 +454,37 @@ size          39 bytes
 exposition    1 family, 2 series, 2 samples
 passed        a >= 3 (sum 3)
 counted       since the process started
-requests      none reported: there is no aurora_requests_total
+
+largest families  series  counted
+a                      2        3
 ",
             server.url("/metrics")
         )
+    );
+}
+
+const FOREIGN: &str = "# TYPE up gauge\nup 1\n# TYPE jobs_total counter\njobs_total{q=\"a\"} 5\njobs_total{q=\"b\"} 7\n\
+                       # TYPE process_open_fds gauge\nprocess_open_fds 9\n";
+
+#[test]
+fn a_page_of_another_exporter_has_an_overview() {
+    let later = FOREIGN.replace("} 7", "} 17");
+    let server = RawServer::start([page(FOREIGN), page(&later)]);
+    let options = Options { over: Some(Duration::from_millis(10)), ..options() };
+    let reports = run(&[&server.url("")], &Given::default(), None, &options);
+    let text = text(&reports);
+    let (_, overview) = text.split_once("\n\n").expect("the overview");
+    assert_eq!(
+        overview,
+        "\
+largest families  series  counted
+jobs_total             2       10
+up                     1        -
+process_open_fds       1        -
+
+process           value
+process_open_fds      9
+"
     );
 }
 

@@ -25,7 +25,7 @@ pub fn upstream_http(data: &[u8]) {
     let cut = read(response, usize::from(*size).max(1));
     assert_eq!(whole, cut, "pieces of {size}");
     if let Some(ours) = whole {
-        assert_eq!(hypers(response), Some(ours));
+        assert_eq!(read_by_hyper(response), Some(ours));
     }
 }
 
@@ -54,8 +54,8 @@ fn read(response: &[u8], size: usize) -> Option<Read> {
     Some(Read { status: head.status, headers, body })
 }
 
-/// The same as hyper reads it.
-fn hypers(response: &[u8]) -> Option<Read> {
+/// The response as the client of hyper reads it.
+fn read_by_hyper(response: &[u8]) -> Option<Read> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
     runtime.block_on(async {
         let (ours, theirs) = duplex(1 << 20);

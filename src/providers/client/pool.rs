@@ -16,8 +16,9 @@ use super::connection::Connection;
 const IDLE: Duration = Duration::from_secs(50);
 /// Interval in which connections past [`IDLE`] are closed.
 const REAP_EVERY: Duration = Duration::from_secs(5);
-/// Most idle connections to one upstream; a burst may need more for a moment.
-const PER_UPSTREAM: usize = 256;
+/// Most idle connections to one upstream. As many as a worker keeps at all where file descriptors are plenty: with 256, a
+/// thousand requests in flight at one upstream opened connections all the time.
+const PER_UPSTREAM: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -49,9 +49,11 @@ fn read(response: &[u8], size: usize) -> Option<Read> {
     if !head.framing.is_at_end() && head.framing != Framing::UntilClose {
         return None;
     }
-    let headers = head.headers.iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    Some(Read { status: head.status, headers, body })
+    Some(Read { status: head.status, headers: listed(&head.headers), body })
+}
+
+fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
 }
 
 /// The response as the client of hyper reads it.
@@ -70,10 +72,8 @@ async fn fetch(stream: DuplexStream) -> Option<Read> {
         let request = Request::get("/").header("host", "x").body(Empty::<Bytes>::new()).ok()?;
         let response = sender.send_request(request).await.ok()?;
         let (head, body) = response.into_parts();
-        let headers = head.headers.iter();
-        let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
         let body = body.collect().await.ok()?.to_bytes().to_vec();
-        Some(Read { status: head.status, headers, body })
+        Some(Read { status: head.status, headers: listed(&head.headers), body })
     };
     let mut driver = std::pin::pin!(driver.fuse());
     let mut exchange = std::pin::pin!(exchange);

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
@@ -155,7 +156,7 @@ const ROUTES: &str = "
 #  smart: [openai/gpt-4.1, anthropic/claude-sonnet-4-5]
 ";
 
-fn config_yaml(providers: &[std::sync::Arc<Provider>], has_key: bool, environment: &Environment) -> String {
+fn config_yaml(providers: &[Arc<Provider>], has_key: bool, environment: &Environment) -> String {
     let default = if has_key { "" } else { ":-" };
     let mut text = format!("{HEAD}  master_key: ${{{MASTER_KEY}{default}}}\n{METRICS}");
     text += if providers.is_empty() { NO_PROVIDER } else { "providers:\n" };
@@ -168,11 +169,10 @@ fn config_yaml(providers: &[std::sync::Arc<Provider>], has_key: bool, environmen
 /// A provider, with its key as a reference.
 fn entry(provider: &Provider, environment: &Environment) -> String {
     let mut text = format!("  {}:\n    type: {}\n", provider.name, provider.kind.name);
-    let suffix = provider.name.strip_prefix(provider.kind.name).unwrap_or_default();
-    let prefix = format!("{}{}", provider.kind.env_prefix, suffix.to_ascii_uppercase().replace('-', "_"));
+    let variable = |field| provider.kind.variable(&provider.name, field);
     // A key in a file is read by its variable alone.
-    if provider.api_key.is_some() && environment.get(&format!("{prefix}_API_KEY_FILE")).is_none() {
-        text += &format!("    api_key: ${{{prefix}_API_KEY}}\n");
+    if provider.api_key.is_some() && environment.get(&variable("api_key_file")).is_none() {
+        text += &format!("    api_key: ${{{}}}\n", variable("api_key"));
     }
     let base_url = provider.base_url.as_str().trim_end_matches('/');
     if provider.kind.default_base_url.is_none_or(|default| default != base_url) {

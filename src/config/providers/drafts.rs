@@ -29,9 +29,7 @@ pub(crate) fn drafts(raw: Vec<RawEntry>, variables: &Variables, problems: &mut P
 impl Draft {
     /// The variable that gives a field of this provider.
     pub(crate) fn variable(&self, field: &str) -> String {
-        let suffix = if self.in_file { None } else { self.entry.name.strip_prefix(self.kind.name) };
-        let suffix = suffix.unwrap_or_default().to_ascii_uppercase().replace('-', "_");
-        format!("{}{suffix}_{}", self.kind.env_prefix, field.to_ascii_uppercase())
+        self.kind.variable(if self.in_file { self.kind.name } else { &self.entry.name }, field)
     }
 }
 

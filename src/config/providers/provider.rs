@@ -82,3 +82,13 @@ pub struct ProviderType {
     /// Default of `inject_usage`: whether it is known to take `stream_options.include_usage`.
     pub inject_usage: bool,
 }
+
+impl ProviderType {
+    /// The variable that gives a field of a provider of this type, `OPENAI_EAST_API_KEY` of `openai-east`. One whose name
+    /// does not begin with its type has those of the type itself.
+    pub(crate) fn variable(&self, provider: &str, field: &str) -> String {
+        let suffix = provider.strip_prefix(self.name).unwrap_or_default();
+        let suffix = suffix.to_ascii_uppercase().replace('-', "_");
+        format!("{}{suffix}_{}", self.env_prefix, field.to_ascii_uppercase())
+    }
+}

@@ -7,6 +7,7 @@ use crate::config::providers::types::PROVIDER_TYPES;
 use crate::config::sources::texts::Texts;
 use crate::config::sources::variables::Variables;
 use crate::config::table::settings::SETTINGS;
+use crate::config::values::names;
 
 /// Variables that are read but are no settings.
 const OTHERS: [&str; 1] = ["AURORA_CONFIG_PATH"];
@@ -65,11 +66,8 @@ fn meant<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
         return Some(unprefixed);
     }
     let prefix = upper.split_once('_')?.0;
-    let distances = known
-        .iter()
-        .filter(|candidate| shares_prefix(prefix, candidate))
-        .map(|candidate| (strsim::damerau_levenshtein(&upper, candidate), candidate));
-    let (distance, nearest) = distances.min()?;
+    let candidates = known.iter().map(String::as_str).filter(|candidate| shares_prefix(prefix, candidate));
+    let (distance, nearest) = names::closest(&upper, candidates)?;
     (distance <= MAX_DISTANCE).then_some(nearest)
 }
 

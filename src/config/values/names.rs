@@ -34,19 +34,19 @@ pub(crate) fn check_model(name: &str) -> Result<(), Fault> {
 
 /// The nearest of some names, where one is near enough to be meant.
 pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let known = known.into_iter();
-    let distances = known.map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate));
-    let (distance, candidate) = distances.min()?;
+    let (distance, candidate) = closest(name, known)?;
     (distance <= 1 + candidate.len() / 4).then_some(candidate)
 }
 
 /// The same for long names, such as those of models and metrics: one of six characters may differ.
 pub(crate) fn similar<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let is_similar = |candidate: &str, distance: usize| distance <= candidate.len() / 6;
-    let known = known.into_iter();
-    let distances = known
-        .filter(|candidate| is_similar(candidate, candidate.len().abs_diff(name.len())))
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate));
-    let (distance, candidate) = distances.min()?;
+    let lengths_allow = |candidate: &&str| is_similar(candidate, candidate.len().abs_diff(name.len()));
+    let (distance, candidate) = closest(name, known.into_iter().filter(lengths_allow))?;
     is_similar(candidate, distance).then_some(candidate)
+}
+
+/// The name with the smallest edit distance, and that distance; of several the first by alphabet.
+pub(crate) fn closest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<(usize, &'n str)> {
+    known.into_iter().map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min()
 }

@@ -154,10 +154,12 @@ impl RelayBody {
         record: &mut RequestRecord,
     ) -> Poll<Option<io::Result<Bytes>>> {
         while self.outcome.is_none() {
-            let next = match (self.head.pop_front(), self.broken.take()) {
-                (Some(bytes), _) => Ok(Some(bytes)),
-                (None, Some(why)) => Err(why),
-                (None, None) => ready!(self.poll_upstream(cx)),
+            let next = if let Some(bytes) = self.head.pop_front() {
+                Ok(Some(bytes))
+            } else if let Some(why) = self.broken.take() {
+                Err(why)
+            } else {
+                ready!(self.poll_upstream(cx))
             };
             let why = match next {
                 Ok(Some(bytes)) => {

@@ -233,7 +233,7 @@ fn after_number(text: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// What follows one or more digits, which are searched eight at a time: embeddings are lists of long numbers.
+/// The rest behind one or more digits, which are searched eight at a time: embeddings are lists of long numbers.
 #[inline(always)]
 fn after_digits(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::program::{self, Program};
 use crate::config::{Config, Key, Loaded};
 
-/// What the commands need of the configuration.
+/// The part of the configuration that the commands need.
 pub(super) struct FirstCommands {
     base_path: String,
     has_metrics: bool,
@@ -64,7 +64,7 @@ impl FirstCommands {
     }
 }
 
-/// What `serve` prints on a terminal while no provider is configured.
+/// The text that `serve` prints on a terminal while no provider is configured.
 pub(super) fn without_provider(program: &Program) -> String {
     format!(
         "No provider is configured, so model requests get 503. Stop with Ctrl-C, then try one of:\n  \

@@ -5,7 +5,7 @@ use crate::metrics::parser::{Exposition, Kind};
 /// Families in an overview.
 const FAMILIES: usize = 10;
 
-/// What any exporter's page shows.
+/// The facts that any exporter's page shows.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Overview {
     /// The families with the most series, largest first.

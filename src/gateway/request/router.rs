@@ -65,7 +65,7 @@ pub(crate) struct Router {
     patterns: axum::Router,
 }
 
-/// What a route of `patterns` responds: itself, and the head with the parameters of its path.
+/// Response of a route of `patterns`: itself, and the head with the parameters of its path.
 #[derive(Clone)]
 struct Found {
     routed: Routed,

@@ -206,7 +206,7 @@ impl Panel {
         self.thresholds.iter().map(|(colour, from)| json!({"color": colour, "value": from})).collect()
     }
 
-    /// What it shows and the commands that print what to do.
+    /// Its description, and the commands that print what to do.
     fn description(&self) -> String {
         let commands = self.alerts.iter().map(|alert| format!("`aurora metrics runbook {alert}`"));
         let commands: Vec<String> = commands.collect();

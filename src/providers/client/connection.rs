@@ -170,7 +170,7 @@ impl Connection {
     }
 }
 
-/// What it sends holds a credential.
+/// Without the request, which holds a credential.
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("upstream", &self.upstream).finish_non_exhaustive()

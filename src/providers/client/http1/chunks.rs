@@ -28,7 +28,7 @@ pub(crate) enum Chunks {
 
 impl Chunks {
     /// Takes all data that is in the buffer, as one slice: that of later chunks moves to the end of the first one's.
-    /// What is left in the buffer is the beginning of a line, or follows the body.
+    /// The rest in the buffer is the beginning of a line, or follows the body.
     pub(crate) fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, Malformed> {
         let (mut start, mut end, mut read) = (0, 0, 0);
         loop {

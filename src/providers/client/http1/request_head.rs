@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Uri};
 
 use crate::providers::upstream_request::{self, UpstreamRequest};
 
-/// What a connection adds to the head of a request.
+/// The part of a request's head that its connection adds.
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// The Host header of the upstream.

@@ -132,7 +132,7 @@ fn parse(head: &Bytes, to_head: bool) -> Result<ResponseHead, Malformed> {
 /// Room for the headers that are added to those of a response on its way to the client.
 const EXTRA_HEADERS: usize = 4;
 
-/// What the headers declare about the body.
+/// The body as the headers declare it.
 #[derive(Debug, Default)]
 struct DeclaredBody {
     length: Option<u64>,

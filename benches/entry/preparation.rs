@@ -8,6 +8,7 @@ use http::{HeaderValue, Request};
 
 use crate::api::Endpoint;
 use crate::config::Config;
+use crate::gateway::http::headers::{RequestIds, TraceContext};
 use crate::gateway::request::json::Peek;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
 use crate::gateway::state::worker::{AppState, WorkerState};
@@ -40,8 +41,9 @@ impl Preparation {
         let targets = self.0.targets(&peek.model)?.supporting(endpoint, &self.0.app.providers)?;
         let (head, ()) = Request::post(endpoint.as_str()).body(())?.into_parts();
         let payload = Payload::Json { peek, body: body.clone() };
-        let request_id = HeaderValue::from_static("a-request-id");
-        let operation = Operation::new(OperationKind::Model, endpoint, head, request_id, payload);
+        let trace = TraceContext::of(&head.headers);
+        let ids = RequestIds { request_id: HeaderValue::from_static("a-request-id"), trace };
+        let operation = Operation::new(OperationKind::Model, endpoint, head, ids, payload);
         let target = targets.in_turn().next().ok_or_else(|| anyhow::anyhow!("no target"))?;
         let request = operation.request_to(target)?;
         Ok(bytes::Buf::remaining(&request.body))

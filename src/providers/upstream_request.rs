@@ -35,6 +35,11 @@ impl HeaderLines {
         write(name, value.as_bytes(), &mut self.0);
     }
 
+    /// Adds a header whose value the gateway wrote itself, without an end of line in it. It is not copied before.
+    pub(crate) fn add_own(&mut self, name: &HeaderName, value: &[u8]) {
+        write(name, value, &mut self.0);
+    }
+
     /// All lines, each with its end.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0

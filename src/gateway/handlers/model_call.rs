@@ -6,15 +6,15 @@ use std::task::Poll;
 
 use axum::extract::{FromRequestParts as _, Path};
 use bytes::Bytes;
-use http::header::HeaderValue;
 use http::request::Parts;
 
 use super::client_body::ClientBody;
 use crate::api::Endpoint;
 use crate::gateway::dispatch::call::dispatch;
+use crate::gateway::http::body;
 use crate::gateway::http::body_memory::Reservation;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::{body, headers};
+use crate::gateway::http::headers::{self, RequestIds};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
 use crate::gateway::request::router::Prefix;
@@ -25,7 +25,7 @@ use crate::gateway::state::worker::WorkerState;
 pub(crate) struct Received {
     prefix: Prefix,
     pub(crate) head: Parts,
-    pub(crate) request_id: HeaderValue,
+    ids: RequestIds,
     /// `None` once it is read.
     body: Option<ClientBody>,
     /// Its connection is beyond the cap: only pages about the gateway are served on it.
@@ -53,9 +53,9 @@ impl Received {
     pub(crate) fn new(
         (prefix, beyond_cap): (Prefix, bool),
         (head, body): (Parts, ClientBody),
-        request_id: &HeaderValue,
+        ids: RequestIds,
     ) -> Self {
-        Self { prefix, head, request_id: request_id.clone(), body: Some(body), beyond_cap }
+        Self { prefix, head, ids, body: Some(body), beyond_cap }
     }
 
     /// Model and endpoint that the path of a deployment names.
@@ -78,7 +78,7 @@ impl Received {
 
     /// The operation of a call whose body was read.
     pub(crate) fn operation(self, kind: OperationKind, endpoint: Endpoint, payload: Payload) -> Operation {
-        let mut operation = Operation::new(kind, endpoint, self.head, self.request_id, payload);
+        let mut operation = Operation::new(kind, endpoint, self.head, self.ids, payload);
         operation.is_azure = self.prefix.is_azure();
         operation
     }

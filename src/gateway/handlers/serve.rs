@@ -15,7 +15,8 @@ use super::routes::{Action, Lock, Page, ROUTES, RequestKind, Route, UNMATCHED_RO
 use super::{model_call, models, pages, passthrough, resources};
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::{cross_site, framing, headers};
+use crate::gateway::http::headers::{self, RequestIds, TraceContext};
+use crate::gateway::http::{cross_site, framing};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::response::client_response::Response;
 use crate::gateway::response::recorded_body::{RecordedBody, ResponseBody};
@@ -50,11 +51,12 @@ pub(crate) async fn serve(
         (Action::Request(kind), _) => kind,
     };
     let template = (routed.index, &*route.template);
-    let mut record = RequestRecord::start(worker, body.connection(), template, &head.method, &request_id);
+    let ids = RequestIds { request_id: request_id.clone(), trace: TraceContext::of(&head.headers) };
+    let mut record = RequestRecord::start(worker, body.connection(), template, &head.method, &ids);
     let outcome = match admitted {
         Err(refusal) => Err(refusal),
         Ok(caller) => {
-            let received = Received::new((routed.prefix, beyond_cap), (head, body), &request_id);
+            let received = Received::new((routed.prefix, beyond_cap), (head, body), ids);
             let handled = handle(worker, kind, received, caller, &mut record);
             let handled = AssertUnwindSafe(handled).catch_unwind().await;
             if handled.is_err() {

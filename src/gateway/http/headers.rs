@@ -1,11 +1,16 @@
 //! Headers that pass, in either direction.
 
+mod trace_context;
+
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::api::Endpoint;
 use crate::providers::{HeaderLines, Upstream};
+use trace_context::{TRACEPARENT, TRACESTATE};
+
+pub(crate) use trace_context::TraceContext;
 
 /// Identifies a request in the response, the log and upstream.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,7 +44,7 @@ fn ends_here(name: &str) -> bool {
 
 /// Headers of the client that stay here: its credentials, what names it or where it comes from, what would choose
 /// another account, method or path behind the provider's own proxies. Organization and project come from the
-/// configuration.
+/// configuration, the parent in a trace is our own span.
 fn stays_here(name: &str) -> bool {
     matches!(
         name,
@@ -53,6 +58,7 @@ fn stays_here(name: &str) -> bool {
             | "x-goog-api-key"
             | "openai-organization"
             | "openai-project"
+            | "traceparent"
             | "origin"
             | "referer"
             | "forwarded"
@@ -107,6 +113,15 @@ fn acts_in_front(name: &str, status: StatusCode) -> bool {
         || name == "location" && !status.is_redirection()
 }
 
+/// Ids of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestIds {
+    /// In the response, in the log and upstream.
+    pub(crate) request_id: HeaderValue,
+    /// Its trace id is in the log, too.
+    pub(crate) trace: TraceContext,
+}
+
 /// The id that a client sent, if it is at most 128 visible ASCII characters, or a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(given) = headers.get(REQUEST_ID)
@@ -130,7 +145,7 @@ const USUAL: usize = 48;
 /// where no 304 can be relayed. Those that are added here are never among those that pass.
 pub(crate) fn to_upstream(
     headers: &HeaderMap,
-    request_id: &HeaderValue,
+    ids: &RequestIds,
     keeps_conditions: bool,
     endpoint: Endpoint,
     to: &Upstream,
@@ -142,14 +157,16 @@ pub(crate) fn to_upstream(
         let text = name.as_str();
         let is_dropped = ends_here(text) || stays_here(text) || named.contains(name);
         let is_unwanted = !keeps_conditions && is_condition(text);
-        if is_dropped || is_unwanted {
+        let is_state_dropped = !ids.trace.keeps_state && text == TRACESTATE;
+        if is_dropped || is_unwanted || is_state_dropped {
             continue;
         }
         required.take_if(|(required, _)| required == name);
         upstream.add(name, value);
     }
     upstream.add(&header::ACCEPT_ENCODING, &IDENTITY);
-    upstream.add(&REQUEST_ID, request_id);
+    upstream.add(&REQUEST_ID, &ids.request_id);
+    upstream.add_own(&TRACEPARENT, &ids.trace.parent_of_upstream());
     if let Some((name, value)) = to.credential(endpoint) {
         upstream.add(name, value);
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::Method;
 
 use super::clock;
 use super::dispatch_record::DispatchRecord;
@@ -14,6 +14,7 @@ use super::stream_error::Break;
 use crate::api::{Endpoint, Tokens};
 use crate::gateway::http::auth::CallerIndex;
 use crate::gateway::http::error::GatewayError;
+use crate::gateway::http::headers::RequestIds;
 use crate::gateway::request::targets::ModelTarget;
 use crate::gateway::state::connection_state::ConnectionState;
 use crate::gateway::state::lifecycle::InFlight;
@@ -76,9 +77,9 @@ impl RequestRecord {
         connection: &Arc<ConnectionState>,
         (route, template): (usize, &'static str),
         method: &Method,
-        request_id: &HeaderValue,
+        ids: &RequestIds,
     ) -> Box<Self> {
-        let log = RequestLog::new(worker.app.config.log.requests, request_id);
+        let log = RequestLog::new(worker.app.config.log.requests, ids);
         let metrics = worker.metrics.clone();
         Box::new(Self {
             started: (metrics.is_some() || log.is_some()).then(clock::now),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::clock;
 use super::record::RequestRecord;
 use crate::api::{Endpoint, Tokens};
 use crate::config::{self, Environment, Sources};
+use crate::gateway::http::headers::{RequestIds, TraceContext};
 use crate::gateway::state::connections::Connections;
 use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
@@ -33,10 +34,11 @@ fn reads(metrics: &str, log: &str) -> u32 {
     let worker = worker(metrics, log);
     let targets = worker.targets("openai/gpt-4o").expect("a target");
     let before = clock::READS.get();
-    let id = HeaderValue::from_static("r");
+    let trace = TraceContext::of(&HeaderMap::new());
+    let ids = RequestIds { request_id: HeaderValue::from_static("r"), trace };
     let connection = Arc::<Connections>::default().register();
     let route = (1, "/v1/chat/completions");
-    let mut record = RequestRecord::start(&worker, &connection.state, route, &Method::POST, &id);
+    let mut record = RequestRecord::start(&worker, &connection.state, route, &Method::POST, &ids);
     record.model_call(Endpoint::ChatCompletions);
     record.body_awaited();
     record.body_read();

@@ -14,7 +14,8 @@ use crate::api::Endpoint;
 use crate::api::endpoint::{Body, Content};
 use crate::api::usage::Declaration;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::{headers, path};
+use crate::gateway::http::headers::{self, RequestIds};
+use crate::gateway::http::path;
 use crate::panics;
 use crate::providers::{RequestBody, UpstreamRequest};
 
@@ -41,7 +42,7 @@ pub(crate) struct Operation {
     pub(crate) is_azure: bool,
     /// As the client sent them.
     pub(crate) headers: HeaderMap,
-    pub(crate) request_id: HeaderValue,
+    pub(crate) ids: RequestIds,
     pub(crate) payload: Payload,
     /// True if a stream is wanted.
     pub(crate) stream: bool,
@@ -134,7 +135,7 @@ impl Operation {
         kind: OperationKind,
         endpoint: Endpoint,
         head: Parts,
-        request_id: HeaderValue,
+        ids: RequestIds,
         payload: Payload,
     ) -> Self {
         let query = path::forwarded(head.uri.query());
@@ -148,7 +149,7 @@ impl Operation {
             query,
             is_azure: false,
             headers: head.headers,
-            request_id,
+            ids,
             stream,
             payload,
             content: endpoint.content(),
@@ -229,7 +230,7 @@ impl Operation {
         let Some(uri) = address else { return Err(unaddressable(target)) };
         let headers = headers::to_upstream(
             &self.headers,
-            &self.request_id,
+            &self.ids,
             self.may_be_conditional(),
             self.endpoint,
             upstream,

@@ -17,7 +17,7 @@ fn send(aurora: &Aurora, id: &str, method: &str, path: &str, key: &str, body: &s
     aurora.send(request(method, path, &headers, body));
 }
 
-/// Request lines of one of everything, with their numbers as N and their times as T.
+/// Request lines of one of everything, with their numbers as N, their times as T and their trace ids as X.
 fn lines(mode: &str) -> Vec<String> {
     let upstream = Upstream::start()
         .on("m", json(CHAT_RESPONSE))
@@ -61,32 +61,36 @@ fn lines(mode: &str) -> Vec<String> {
     let (_, log) = aurora.stop();
     let numbers = Regex::new(r#""(duration_ms|ttft_ms)":[0-9]+(\.[0-9]+)?"#).expect("a pattern");
     let time = Regex::new(r#"^\{"time":"[^"]+""#).expect("a pattern");
+    let trace = Regex::new(r#""trace_id":"[0-9a-f]{32}""#).expect("a pattern");
     let mut lines: Vec<String> = log
         .iter()
         .filter(|line| line.contains(r#""msg":"request""#))
-        .map(|line| numbers.replace_all(&time.replace(line, r#"{"time":"T""#), r#""$1":N"#).into_owned())
+        .map(|line| {
+            let line = time.replace(line, r#"{"time":"T""#);
+            numbers.replace_all(&trace.replace(&line, r#""trace_id":"X""#), r#""$1":N"#).into_owned()
+        })
         .collect();
     lines.sort_by_key(|line| line.split("request_id").nth(1).map(str::to_owned));
     lines
 }
 
 const FINE: [&str; 3] = [
-    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r1","caller":"master","provider":"up","model":"m","endpoint":"/chat/completions","status":200,"outcome":"ok","transfer":"ok","upstream_status":200,"duration_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
-    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r2","caller":"master","provider":"up","model":"s","endpoint":"/chat/completions","status":200,"outcome":"ok","transfer":"ok","upstream_status":200,"duration_ms":N,"ttft_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
-    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r7","caller":"master","endpoint":"/v1/models/{id}","status":200,"outcome":"ok","transfer":"ok","duration_ms":N}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r1","trace_id":"X","caller":"master","provider":"up","model":"m","endpoint":"/chat/completions","status":200,"outcome":"ok","transfer":"ok","upstream_status":200,"duration_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r2","trace_id":"X","caller":"master","provider":"up","model":"s","endpoint":"/chat/completions","status":200,"outcome":"ok","transfer":"ok","upstream_status":200,"duration_ms":N,"ttft_ms":N,"input_tokens":3,"output_tokens":2,"attempts":1}"#,
+    r#"{"time":"T","level":"INFO","msg":"request","request_id":"r7","trace_id":"X","caller":"master","endpoint":"/v1/models/{id}","status":200,"outcome":"ok","transfer":"ok","duration_ms":N}"#,
 ];
 const FAILED: [&str; 11] = [
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r3","caller":"master","provider":"up","model":"cut","endpoint":"/chat/completions","status":200,"outcome":"broken_stream","transfer":"broken","upstream_status":200,"error_type":"upstream_error","error_code":"upstream_truncated","duration_ms":N,"ttft_ms":N,"attempts":1,"error":"the provider ended the stream before the response was complete"}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r4","caller":"master","provider":"up","model":"busy","endpoint":"/chat/completions","status":429,"outcome":"rate_limited","transfer":"ok","upstream_status":429,"error_type":"insufficient_quota","error_code":"no money left","duration_ms":N,"attempts":1}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","caller":"master","endpoint":"/chat/completions","status":404,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"model_not_found","duration_ms":N,"error":"The model `none` does not exist: no provider lists it. GET /v1/models shows what is served."}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r6","endpoint":"/v1/embeddings","status":401,"outcome":"caller_error","transfer":"ok","error_type":"authentication_error","error_code":"invalid_api_key","duration_ms":N,"error":"No key was sent: send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)."}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r8","endpoint":"unmatched","status":404,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"unknown_route","duration_ms":N,"error":"There is no such route."}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r9","caller":"master","provider":"up","model":"stall","endpoint":"/responses","status":499,"outcome":"cancelled","transfer":"cancelled","duration_ms":N,"attempts":1}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"ra","caller":"master","provider":"up","model":"down","endpoint":"/chat/completions","status":503,"outcome":"upstream_error","transfer":"ok","upstream_status":503,"error_type":"UNAVAILABLE","error_code":"503","duration_ms":N,"attempts":1}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rb","caller":"master","provider":"up","model":"denied","endpoint":"/chat/completions","status":502,"outcome":"upstream_error","transfer":"ok","upstream_status":401,"error_type":"upstream_error","error_code":"upstream_credentials","duration_ms":N,"attempts":1,"error":"provider `up`: it refused the configured credential; the operator has to check its api_key"}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rc","caller":"master","provider":"up","model":"failing","endpoint":"/chat/completions","status":200,"outcome":"broken_stream","transfer":"broken","upstream_status":200,"error_type":"overloaded_error","error_code":"overloaded","duration_ms":N,"ttft_ms":N,"attempts":1,"error":"the provider reported an error inside the stream"}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rd","endpoint":"/v1/models","status":405,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"method_not_allowed","duration_ms":N,"error":"Method not allowed; allowed: GET, HEAD."}"#,
-    r#"{"time":"T","level":"WARN","msg":"request","request_id":"re","caller":"master","endpoint":"/chat/completions","status":400,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"invalid_json","duration_ms":N,"error":"The body is not a JSON object: EOF while parsing an object at line 1 column 1."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r3","trace_id":"X","caller":"master","provider":"up","model":"cut","endpoint":"/chat/completions","status":200,"outcome":"broken_stream","transfer":"broken","upstream_status":200,"error_type":"upstream_error","error_code":"upstream_truncated","duration_ms":N,"ttft_ms":N,"attempts":1,"error":"the provider ended the stream before the response was complete"}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r4","trace_id":"X","caller":"master","provider":"up","model":"busy","endpoint":"/chat/completions","status":429,"outcome":"rate_limited","transfer":"ok","upstream_status":429,"error_type":"insufficient_quota","error_code":"no money left","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r5","trace_id":"X","caller":"master","endpoint":"/chat/completions","status":404,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"model_not_found","duration_ms":N,"error":"The model `none` does not exist: no provider lists it. GET /v1/models shows what is served."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r6","trace_id":"X","endpoint":"/v1/embeddings","status":401,"outcome":"caller_error","transfer":"ok","error_type":"authentication_error","error_code":"invalid_api_key","duration_ms":N,"error":"No key was sent: send `Authorization: Bearer KEY` with the key of server.master_key (AURORA_MASTER_KEY)."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r8","trace_id":"X","endpoint":"unmatched","status":404,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"unknown_route","duration_ms":N,"error":"There is no such route."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"r9","trace_id":"X","caller":"master","provider":"up","model":"stall","endpoint":"/responses","status":499,"outcome":"cancelled","transfer":"cancelled","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"ra","trace_id":"X","caller":"master","provider":"up","model":"down","endpoint":"/chat/completions","status":503,"outcome":"upstream_error","transfer":"ok","upstream_status":503,"error_type":"UNAVAILABLE","error_code":"503","duration_ms":N,"attempts":1}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rb","trace_id":"X","caller":"master","provider":"up","model":"denied","endpoint":"/chat/completions","status":502,"outcome":"upstream_error","transfer":"ok","upstream_status":401,"error_type":"upstream_error","error_code":"upstream_credentials","duration_ms":N,"attempts":1,"error":"provider `up`: it refused the configured credential; the operator has to check its api_key"}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rc","trace_id":"X","caller":"master","provider":"up","model":"failing","endpoint":"/chat/completions","status":200,"outcome":"broken_stream","transfer":"broken","upstream_status":200,"error_type":"overloaded_error","error_code":"overloaded","duration_ms":N,"ttft_ms":N,"attempts":1,"error":"the provider reported an error inside the stream"}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"rd","trace_id":"X","endpoint":"/v1/models","status":405,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"method_not_allowed","duration_ms":N,"error":"Method not allowed; allowed: GET, HEAD."}"#,
+    r#"{"time":"T","level":"WARN","msg":"request","request_id":"re","trace_id":"X","caller":"master","endpoint":"/chat/completions","status":400,"outcome":"caller_error","transfer":"ok","error_type":"invalid_request_error","error_code":"invalid_json","duration_ms":N,"error":"The body is not a JSON object: EOF while parsing an object at line 1 column 1."}"#,
 ];
 
 #[test]

@@ -7,3 +7,4 @@ pub(crate) mod invalid;
 pub(crate) mod multipart;
 pub(crate) mod raw;
 pub(crate) mod route_table;
+pub(crate) mod trace_context;

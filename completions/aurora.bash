@@ -244,7 +244,7 @@ _aurora() {
                     return 0
                     ;;
                 --allow)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "ambiguous-variables anthropic-base-url bad-network closed-metrics demo-provider-only descriptor-limit doubled-path duplicate-model empty-variable insecure-base-url no-base-url no-env-file no-key no-master-key no-models no-provider open-metrics placeholder-key quoted-key readable-key short-key short-master-key short-metrics-token small-body-memory spaced-model target-is-route target-left-out token-is-master-key trailing-slash unknown-variable unset-key unsupported-section unused-price" -- "${cur}"))
                     return 0
                     ;;
                 --config)

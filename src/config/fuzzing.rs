@@ -55,10 +55,10 @@ pub fn dotenv(data: &[u8]) {
     for line in lines::parse(text) {
         assert!((before + 1..=total).contains(&line.number), "line {} of {total}", line.number);
         before = line.number;
-        let Some((name, value)) = line.variable else { continue };
+        let Ok((name, value)) = line.variable else { continue };
         let quoted = value.replace('\\', r"\\").replace('"', "\\\"");
         let written = format!("{name}=\"{quoted}\"\n");
-        let again = lines::parse(&written).into_iter().next().and_then(|line| line.variable);
+        let again = lines::parse(&written).into_iter().next().and_then(|line| line.variable.ok());
         assert_eq!(again, Some((name, value)), "{written:?}");
     }
 }

@@ -62,7 +62,7 @@ pub fn load(sources: &Sources) -> Loaded {
     if is_known {
         warnings::check(&config, &facts, &mut problems);
     }
-    lookalikes::check(&variables, &texts, &mut problems);
+    lookalikes::check(&config, &variables, &texts, &mut problems);
     let mut secret_files = BTreeMap::new();
     for (key, place) in &places {
         if let Some(file) = files.named_at(place) {

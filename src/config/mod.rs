@@ -37,7 +37,7 @@ pub(crate) use crate::config::values::paths::is_loopback;
 pub use crate::config::values::secrets::Secret;
 use crate::config::values::units;
 pub use load::load;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, WARNINGS};
 pub use reference::reference;
 pub use schema::{
     CircuitBreaker, Config, Http, Log, LogFormat, LogRequests, Metrics, NamedKey, Proxy, Resilience, Retry,

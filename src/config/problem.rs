@@ -14,6 +14,43 @@ pub enum Severity {
     Warning,
 }
 
+/// The id of every warning, for `config check --allow`.
+pub const WARNINGS: &[&str] = &[
+    "ambiguous-variables",
+    "anthropic-base-url",
+    "bad-network",
+    "closed-metrics",
+    "demo-provider-only",
+    "descriptor-limit",
+    "doubled-path",
+    "duplicate-model",
+    "empty-variable",
+    "insecure-base-url",
+    "no-base-url",
+    "no-env-file",
+    "no-key",
+    "no-master-key",
+    "no-models",
+    "no-provider",
+    "open-metrics",
+    "placeholder-key",
+    "quoted-key",
+    "readable-key",
+    "short-key",
+    "short-master-key",
+    "short-metrics-token",
+    "small-body-memory",
+    "spaced-model",
+    "target-is-route",
+    "target-left-out",
+    "token-is-master-key",
+    "trailing-slash",
+    "unknown-variable",
+    "unset-key",
+    "unsupported-section",
+    "unused-price",
+];
+
 /// One problem, with its place and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
@@ -119,6 +156,7 @@ impl Problems {
 
     /// `key` is empty where no setting is concerned.
     fn add(&mut self, severity: Severity, place: &Place, key: &str, fault: Fault) {
+        debug_assert!(severity == Severity::Error || WARNINGS.contains(&fault.id), "{}", fault.id);
         let problem = Problem {
             severity,
             id: fault.id,

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use serde::{Serialize, Serializer};
 
 use crate::cli::{Context, Outcome};
-use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources, Strategy};
+use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, Sources, Strategy, WARNINGS};
 use crate::gateway;
 use crate::metrics::catalog::families::FAMILIES;
 use crate::metrics::catalog::worst_case::{self, Bounds};
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     pub strict: bool,
     /// Ignore the warning with this ID under --strict (repeatable)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = PossibleValuesParser::new(WARNINGS), hide_possible_values = true)]
     pub allow: Vec<String>,
     /// Treat unset variables as set, and list them
     #[arg(long)]

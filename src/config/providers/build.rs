@@ -133,8 +133,14 @@ impl Builder<'_, '_> {
                 Fault::new("anthropic-base-url", "does not end in /v1, which was added", fix),
             );
         }
+        if let Some(fault) = base_url::doubled(&url) {
+            self.problems.warn(&place, &key, fault);
+        }
         match base_url::check(&url, self.config) {
-            Some((Severity::Error, fault)) => self.problems.error(&place, &key, fault),
+            Some((Severity::Error, fault)) => {
+                self.problems.error(&place, &key, fault);
+                return None;
+            }
             Some((Severity::Warning, fault)) => self.problems.warn(&place, &key, fault),
             None => {}
         }
@@ -155,7 +161,7 @@ impl Builder<'_, '_> {
         let secret = entry.secret("api_key", self.files, self.problems)?;
         let fix = "write the key that the provider issued";
         if let Some(secret) = &secret
-            && let Some(fault) = secrets::placeholder(secret, fix)
+            && let Some(fault) = secrets::mistake(secret, fix)
         {
             let place = entry.place_of(key_field(entry));
             self.problems.warn(place, entry.path("api_key"), fault);
@@ -212,6 +218,14 @@ impl Builder<'_, '_> {
                     Fault::new("duplicate-model", format!("{model:?} is listed twice"), "keep one of them");
                 self.problems.warn(place, &key, fault);
             } else {
+                if place.layer >= Layer::DotEnv && model.contains(' ') {
+                    let fix = "separate models by commas";
+                    self.problems.warn(
+                        place,
+                        &key,
+                        Fault::new("spaced-model", format!("a space in {model:?}"), fix),
+                    );
+                }
                 models.push(model.clone());
             }
         }

@@ -63,14 +63,23 @@ fn kind(entry: &RawEntry, problems: &mut Problems) -> Option<&'static ProviderTy
     let Some(Given { content: Content::Text(name), place }) = entry.fields.get("type") else {
         if !entry.has("type") {
             let what = format!("no type (expected one of {})", known_types());
-            problems.error(&entry.place, &entry.key, Fault::new("no-type", what, "add a type"));
+            let namesake = provider_type(&entry.name);
+            let fix = match namesake {
+                Some(row) => format!("add `type: {}`", row.name),
+                None => "add a type".to_owned(),
+            };
+            problems.error(&entry.place, &entry.key, Fault::new("no-type", what, fix));
+            return namesake;
         }
         return None;
     };
     let kind = provider_type(name);
     if kind.is_none() {
         let what = format!("unknown provider type (got {name:?}, expected one of {})", known_types());
-        let fix = "for any other OpenAI-compatible API write openai_compatible and its base_url";
+        let fix = match names::nearest(name, PROVIDER_TYPES.iter().map(|row| row.name)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "for any other OpenAI-compatible API write openai_compatible and its base_url".to_owned(),
+        };
         problems.error(place, entry.path("type"), Fault::new("unknown-provider-type", what, fix));
     }
     kind

@@ -1,5 +1,6 @@
 //! Settings as they are given, before they are checked.
 
+mod advice;
 mod foreign;
 pub(crate) mod given;
 pub(crate) mod layers;

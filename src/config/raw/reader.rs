@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::foreign;
 use super::given::{Content, Given, RawConfig, RawEntry, references};
 use super::path::{List, Path};
+use super::{advice, foreign};
 use crate::config::Key;
 use crate::config::problem::{Fault, Place, Problems};
 use crate::config::sources::substitution::{Substituted, substitute};
 use crate::config::sources::variables::Variables;
 use crate::config::sources::yaml::{Node, Value};
 use crate::config::table::setting::{Setting, Shape, Slot};
-use crate::config::table::settings::{self, SETTINGS};
-use crate::config::values::names;
+use crate::config::table::settings;
 use crate::config::values::secrets;
 
 /// Walks a document.
@@ -63,18 +62,8 @@ impl Reader<'_> {
             Value::Map(entries) => entries,
             Value::Null => return,
             other => {
-                let what = format!("wrong type (got {}, expected a section)", other.noun());
-                let fix = match (other, path.row.as_str()) {
-                    (Value::List(_), "providers" | "routes") => {
-                        "write `NAME:` for each, without a dash, and what belongs to it below, indented"
-                    }
-                    _ => "write the settings below it, indented",
-                };
-                return self.problems.error(
-                    &self.place(node),
-                    &path.shown,
-                    Fault::new("wrong-type", what, fix),
-                );
+                let fault = advice::not_a_section(other, path);
+                return self.problems.error(&self.place(node), &path.shown, fault);
             }
         };
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -91,12 +80,7 @@ impl Reader<'_> {
             };
             let child = path.child(&name);
             if let Some(line) = seen.get(&name) {
-                let what = format!("is given twice (first on line {line})");
-                self.problems.error(
-                    &place,
-                    &child.shown,
-                    Fault::new("duplicate-key", what, "keep one of them"),
-                );
+                self.problems.error(&place, &child.shown, advice::duplicate(*line, value));
                 continue;
             }
             seen.insert(name.clone(), key.line);
@@ -120,7 +104,7 @@ impl Reader<'_> {
         if path.rows().next().is_some() {
             return self.section(value, path);
         }
-        self.problems.error(&place, &path.shown, unknown(name, parent));
+        self.problems.error(&place, &path.shown, advice::unknown(name, parent));
     }
 
     /// A list of sections.
@@ -137,9 +121,7 @@ impl Reader<'_> {
             }
             Value::Null => {}
             other => {
-                let what = format!("wrong type (got {}, expected a list)", other.noun());
-                let fix = "write one `- name: …` for each, and what belongs to it below";
-                self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
+                self.problems.error(&self.place(node), &path.shown, advice::not_a_list(other));
             }
         }
     }
@@ -192,13 +174,7 @@ impl Reader<'_> {
     /// One scalar, substituted; `None` when it is refused or empty.
     fn scalar(&mut self, setting: &'static Setting, node: &Node, path: &Path) -> Option<Content> {
         let Some(text) = text_of(&node.value, &setting.slot) else {
-            let what = format!("wrong type (got {}, expected {})", node.value.noun(), setting.expected());
-            let fix = match node.value {
-                Value::Null => "write a value, or remove the line",
-                Value::Map(_) | Value::List(_) => "write one value",
-                _ => "write it in quotes if it is meant as text",
-            };
-            self.problems.error(&self.place(node), &path.shown, Fault::new("wrong-type", what, fix));
+            self.problems.error(&self.place(node), &path.shown, advice::not_a_value(setting, &node.value));
             return None;
         };
         match self.substituted(setting, text) {
@@ -276,36 +252,4 @@ fn key_text(key: &Node) -> Option<String> {
         Value::Bool(value) => Some(value.to_string()),
         Value::Null | Value::List(_) | Value::Map(_) => None,
     }
-}
-
-fn unknown(name: &str, parent: &Path) -> Fault {
-    let mut known: Vec<&str> = Vec::new();
-    for (setting, rest) in parent.rows() {
-        let segment = rest.split('.').next().unwrap_or(setting.key.as_str()).trim_end_matches("[]");
-        if !known.contains(&segment) {
-            known.push(segment);
-        }
-    }
-    let fix = match names::nearest(name, known.iter().copied()) {
-        _ if parent.row == "server" && matches!(name, "tls" | "ssl") => {
-            "remove it and put a proxy with TLS in front: Aurora serves plain HTTP".to_owned()
-        }
-        Some(candidate) => format!("did you mean {candidate}?"),
-        None => match section_of(name, parent) {
-            Some(section) => format!("indent it below `{section}:`"),
-            None => format!("known here: {}", known.join(", ")),
-        },
-    };
-    Fault::new("unknown-key", "unknown key", fix)
-}
-
-/// The section that has this setting, where it stands at the top of the file.
-fn section_of(name: &str, parent: &Path) -> Option<&'static str> {
-    if !parent.row.is_empty() {
-        return None;
-    }
-    SETTINGS.iter().find_map(|setting| {
-        let (section, rest) = setting.key.as_str().split_once('.')?;
-        (rest.split('.').next() == Some(name)).then_some(section)
-    })
 }

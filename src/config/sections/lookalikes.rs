@@ -2,12 +2,34 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Config;
 use crate::config::problem::{Fault, Layer, Place, Problems};
 use crate::config::providers::types::PROVIDER_TYPES;
 use crate::config::sources::texts::Texts;
 use crate::config::sources::variables::Variables;
 use crate::config::table::settings::SETTINGS;
 use crate::config::values::names;
+
+/// Variables of other gateways and of SDKs, each with ours and the configurations that seem to lack it.
+const FOREIGN: [Foreign; 7] = [
+    ("LITELLM_MASTER_KEY", "AURORA_MASTER_KEY", is_open),
+    ("PROXY_MASTER_KEY", "AURORA_MASTER_KEY", is_open),
+    ("OPENAI_API_BASE", "OPENAI_BASE_URL", |_| true),
+    ("AZURE_API_BASE", "AZURE_BASE_URL", serves_nothing),
+    ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL", serves_nothing),
+    ("GOOGLE_API_KEY", "GEMINI_API_KEY", serves_nothing),
+    ("OLLAMA_API_BASE", "OLLAMA_BASE_URL", serves_nothing),
+];
+
+type Foreign = (&'static str, &'static str, fn(&Config) -> bool);
+
+fn is_open(config: &Config) -> bool {
+    config.server.master_key.is_none()
+}
+
+fn serves_nothing(config: &Config) -> bool {
+    config.providers.is_empty()
+}
 
 /// Variables that are read but are no settings.
 const OTHERS: [&str; 1] = ["AURORA_CONFIG_PATH"];
@@ -18,13 +40,20 @@ const MAX_DISTANCE: usize = 2;
 const LONG_PREFIX: usize = 6;
 
 /// Warns of every variable that looks like one of ours, unless the configuration file reads it.
-pub(crate) fn check(variables: &Variables, texts: &Texts, problems: &mut Problems) {
+pub(crate) fn check(config: &Config, variables: &Variables, texts: &Texts, problems: &mut Problems) {
     let known = known();
     for (name, value, place) in variables.iter() {
         if is_of_others(name, value, place) || texts.refer_to(name) {
             continue;
         }
-        if let Some(meant) = meant(name, &known) {
+        let lacking = FOREIGN.iter().find(|(foreign, meant, lacks)| {
+            *foreign == name && variables.get(meant).is_none() && lacks(config)
+        });
+        let meant = match lacking {
+            Some((_, meant, _)) => Some(*meant),
+            None => meant(name, &known),
+        };
+        if let Some(meant) = meant {
             let what = format!("{name} is not a variable of Aurora");
             let fault = Fault::new("unknown-variable", what, format!("did you mean {meant}?"));
             problems.warn(place, "", fault);

@@ -1,6 +1,7 @@
 //! `http.proxy`: one URL in the file, and the variables that other programs read as well.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use url::Url;
 
@@ -40,6 +41,9 @@ pub(crate) fn read(layers: &mut Layers<'_, '_>, config: &mut Config) -> (String,
     };
     let proxies = [&https, &http].into_iter().flatten().map(|(_, place)| place);
     let place = place_of_all(proxies.chain(direct.map(|(_, place)| place)));
+    if let Some((text, place)) = direct {
+        check_networks(text, place, layers.problems);
+    }
     config.http.proxy = Proxy {
         https: https.map(|(url, _)| url),
         http: http.map(|(url, _)| url),
@@ -49,6 +53,24 @@ pub(crate) fn read(layers: &mut Layers<'_, '_>, config: &mut Config) -> (String,
         },
     };
     (config.http.proxy.to_string(), place)
+}
+
+/// Warns of networks that are none, and are therefore compared with names.
+fn check_networks(text: &str, place: &Place, problems: &mut Problems) {
+    for item in Content::items(text) {
+        let Some((address, bits)) = item.split_once('/') else { continue };
+        let most = match address.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => 32,
+            Ok(IpAddr::V6(_)) => 128,
+            Err(_) => 0,
+        };
+        if most == 0 || !bits.parse::<u8>().is_ok_and(|bits| bits <= most) {
+            let what =
+                format!("not a network (got {item:?}, expected an address and the bits of its prefix)");
+            let fault = Fault::new("bad-network", what, "write for example 10.0.0.0/8");
+            problems.warn(place, Key::HttpProxy, fault);
+        }
+    }
 }
 
 /// The proxy of a variable, or the file's where none is set.

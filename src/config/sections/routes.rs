@@ -92,7 +92,7 @@ impl<'a> RouteReader<'a> {
         }
         let mut targets = Vec::new();
         for text in given {
-            match self.target(text, entry, place) {
+            match self.target(text, entry, place, routes) {
                 Some(target) if targets.contains(&target) => {
                     let what = format!("{text} is listed twice");
                     let fault = Fault::new("duplicate-target", what, "keep one of them");
@@ -121,7 +121,13 @@ impl<'a> RouteReader<'a> {
     }
 
     /// `provider/model`: the provider ends at the first slash. `None` is already a problem.
-    fn target(&mut self, text: &str, entry: &RawEntry, place: &Place) -> Option<RouteTarget> {
+    fn target(
+        &mut self,
+        text: &str,
+        entry: &RawEntry,
+        place: &Place,
+        routes: &BTreeSet<&str>,
+    ) -> Option<RouteTarget> {
         if text == entry.name {
             let what = format!("is its own target (got {text:?}, expected provider/model)");
             let fix = "list other targets, or remove the route: provider/model works without one";
@@ -134,6 +140,9 @@ impl<'a> RouteReader<'a> {
         let Some((name, model)) = parts else {
             let what = format!("not a target (got {text:?}, expected provider/model)");
             let fix = match self.built.providers.first() {
+                _ if routes.contains(text) => {
+                    format!("a route cannot lead to another: list the targets of {text} here")
+                }
                 Some(provider) if names::check_model(text).is_ok() && !text.contains('/') => {
                     format!("write for example {}/{text}", provider.name)
                 }
@@ -145,7 +154,12 @@ impl<'a> RouteReader<'a> {
         let provider = self.provider(name, text, entry, place)?;
         if !provider.models.is_empty() && !provider.models.iter().any(|listed| listed == model) {
             let what = format!("{text}: not among the models of provider {name}");
-            let fix = format!("add {model} to providers.{name}.models, or correct the target");
+            let fix = match names::similar(model, provider.models.iter().map(String::as_str)) {
+                Some(near) => {
+                    format!("did you mean {name}/{near}? Otherwise add {model} to providers.{name}.models")
+                }
+                None => format!("add {model} to providers.{name}.models, or correct the target"),
+            };
             self.problems.error(place, &entry.key, Fault::new("unlisted-target", what, fix));
             return None;
         }

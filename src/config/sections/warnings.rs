@@ -63,7 +63,7 @@ pub(crate) fn check(config: &Config, facts: &Facts<'_>, problems: &mut Problems)
             Fault::new("empty-variable", what, "set METRICS_ENABLED=false to disable them"),
         );
     }
-    if config.providers.is_empty() {
+    if config.providers.is_empty() && !problems.refused_below("providers") {
         let what = "no provider, so every model request gets 503";
         let fix = "set a key such as OPENAI_API_KEY, or add a provider to the configuration file";
         problems.warn(&Place::default_value(), "providers", Fault::new("no-provider", what, fix));

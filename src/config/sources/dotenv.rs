@@ -7,10 +7,21 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) number: usize,
-    /// `None` when the line is malformed; its text is not kept, it may be a secret.
-    pub(crate) variable: Option<(String, String)>,
-    /// The quote that is never closed, where that is what is wrong.
-    pub(crate) unclosed: Option<char>,
+    /// The text of a malformed line is not kept, it may be a secret.
+    pub(crate) variable: Result<(String, String), Malformed>,
+}
+
+/// A line that is no assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// The quote that opens the value is never closed.
+    UnclosedQuote(char),
+    /// Text follows the quote that closes the value.
+    AfterQuote,
+    /// `NAME: value`, as in YAML.
+    Colon,
+    NoEquals,
+    Name,
 }
 
 /// The variables of a file, in its order.
@@ -23,8 +34,8 @@ pub(crate) fn parse(text: &str) -> Vec<Line> {
         let (line, tail) = rest.split_at(taken.len);
         let trimmed = line.trim();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
-            let variable = taken.quoted.as_deref().and_then(unquote);
-            lines.push(Line { number, variable, unclosed: taken.unclosed });
+            let variable = taken.quoted.and_then(|quoted| unquote(&quoted).ok_or(Malformed::Name));
+            lines.push(Line { number, variable });
         }
         number += line.matches('\n').count();
         rest = tail;
@@ -36,16 +47,8 @@ pub(crate) fn parse(text: &str) -> Vec<Line> {
 struct Logical {
     /// Bytes it takes, its line end included.
     len: usize,
-    /// `NAME="value"` as dotenvy reads it; `None` when it is no assignment.
-    quoted: Option<String>,
-    /// The quote that is never closed.
-    unclosed: Option<char>,
-}
-
-impl Logical {
-    fn malformed(len: usize) -> Self {
-        Self { len, quoted: None, unclosed: None }
-    }
+    /// `NAME="value"` as dotenvy reads it.
+    quoted: Result<String, Malformed>,
 }
 
 /// Bytes of the first line, its line end included.
@@ -60,16 +63,19 @@ fn logical_line(text: &str) -> Logical {
     let end = line_length(text);
     let line = &text[..end];
     if line.trim_start().starts_with('#') {
-        return Logical::malformed(end);
+        return Logical { len: end, quoted: Err(Malformed::NoEquals) };
     }
-    let Some(equals) = line.find('=') else { return Logical::malformed(end) };
+    let Some(equals) = line.find('=') else {
+        let fault = if line.contains(':') { Malformed::Colon } else { Malformed::NoEquals };
+        return Logical { len: end, quoted: Err(fault) };
+    };
     let value_at = line.len() - line[equals + 1..].trim_start_matches([' ', '\t']).len();
     let name = &line[..=equals];
     match text[value_at..].chars().next() {
         Some(quote @ ('"' | '\'')) => quoted_value(text, name, value_at, quote, end),
         _ => {
             let quoted = format!("{name}\"{}\"\n", escape(plain(&line[value_at..])));
-            Logical { len: end, quoted: Some(quoted), unclosed: None }
+            Logical { len: end, quoted: Ok(quoted) }
         }
     }
 }
@@ -86,7 +92,7 @@ fn plain(value: &str) -> &str {
 fn quoted_value(text: &str, name: &str, value_at: usize, quote: char, line_end: usize) -> Logical {
     let inside = &text[value_at + 1..];
     let Some(length) = closing(inside, quote) else {
-        return Logical { len: line_end, quoted: None, unclosed: Some(quote) };
+        return Logical { len: line_end, quoted: Err(Malformed::UnclosedQuote(quote)) };
     };
     let content = &inside[..length];
     let after = &inside[length + 1..];
@@ -94,10 +100,10 @@ fn quoted_value(text: &str, name: &str, value_at: usize, quote: char, line_end: 
     let tail = after[..tail_len].trim();
     let len = value_at + 1 + length + 1 + tail_len;
     if !tail.is_empty() && !tail.starts_with('#') {
-        return Logical::malformed(len);
+        return Logical { len, quoted: Err(Malformed::AfterQuote) };
     }
     let content = if quote == '\'' { escape(content) } else { escape_dollars(content) };
-    Logical { len, quoted: Some(format!("{name}\"{content}\"\n")), unclosed: None }
+    Logical { len, quoted: Ok(format!("{name}\"{content}\"\n")) }
 }
 
 /// Position of the closing quote; a backslash escapes the next character inside double quotes.
@@ -147,11 +153,11 @@ mod tests {
     use super::*;
 
     fn variables(text: &str) -> Vec<(usize, Option<(String, String)>)> {
-        parse(text).into_iter().map(|line| (line.number, line.variable)).collect()
+        parse(text).into_iter().map(|line| (line.number, line.variable.ok())).collect()
     }
 
     fn value_of(line: &str) -> Option<String> {
-        parse(line).into_iter().next()?.variable.map(|(_, value)| value)
+        parse(line).into_iter().next()?.variable.ok().map(|(_, value)| value)
     }
 
     #[test]

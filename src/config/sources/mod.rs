@@ -5,6 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod files;
 mod outline;
 pub(crate) mod substitution;
+mod syntax;
 pub(crate) mod texts;
 pub(crate) mod variables;
 pub(crate) mod yaml;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::dotenv::{self, Malformed};
 use super::environment::Sources;
+use super::files;
 use super::texts::Text;
-use super::{dotenv, files};
 use crate::config::problem::{Fault, Layer, Place, Problems};
 
 /// The path of `.env`; `None` where there is none to read.
@@ -55,9 +56,12 @@ impl Variables {
         let place = Place::new(Layer::DotEnv, dotenv.path.display().to_string());
         for line in dotenv::parse(&dotenv.text) {
             let place = place.at(line.number, None);
-            let Some((name, value)) = line.variable else {
-                problems.error(&place, "", malformed(line.unclosed));
-                continue;
+            let (name, value) = match line.variable {
+                Ok(variable) => variable,
+                Err(fault) => {
+                    problems.error(&place, "", malformed(fault));
+                    continue;
+                }
             };
             if value.is_empty() {
                 self.0.remove(&name);
@@ -85,17 +89,22 @@ impl Variables {
     }
 }
 
-/// The fault of a line that is no assignment.
-fn malformed(unclosed: Option<char>) -> Fault {
-    match unclosed {
-        Some(quote) => Fault::new(
-            "unclosed-quote",
-            format!("the quote that opens the value ({quote}) is never closed"),
-            format!("write {quote} at the end of the value too, or no quotes"),
-        ),
-        None => {
-            let fix = "write NAME=value, with the whole value in quotes or none";
-            Fault::new("bad-env-line", "not an assignment", fix)
+/// The fault of a line that is no assignment; its text is not repeated.
+fn malformed(malformed: Malformed) -> Fault {
+    let (what, fix) = match malformed {
+        Malformed::UnclosedQuote(quote) => {
+            let what = format!("the quote that opens the value ({quote}) is never closed");
+            let fix = format!("write {quote} at the end of the value too, or no quotes");
+            return Fault::new("unclosed-quote", what, fix);
         }
-    }
+        Malformed::AfterQuote => {
+            ("text after the closing quote", "write the whole value in quotes, or none of it")
+        }
+        Malformed::Colon => ("a colon between name and value", "write NAME=value"),
+        Malformed::NoEquals => ("no = after the name", "write NAME=value"),
+        Malformed::Name => {
+            ("not the name of a variable", "write NAME=value, the name in letters, digits and _")
+        }
+    };
+    Fault::new("bad-env-line", what, fix)
 }

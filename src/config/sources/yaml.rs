@@ -8,7 +8,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::files::Misread;
 use super::outline::{Mark, Outline, Refused};
-use crate::config::problem::{Fault, Place};
+use super::syntax;
+use crate::config::problem::Place;
 
 /// A value and where it starts, from 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +55,7 @@ pub(crate) fn parse(text: &str, file: &Place) -> Result<Node, Misread> {
         Ok(marks) => marks,
         Err(Refused::Syntax(error)) => {
             let place = file.at(error.marker().line(), Some(error.marker().col() + 1));
-            return Err(syntax(text, place, error.info()));
+            return Err(syntax::fault(text, place, error.info()));
         }
         Err(Refused::At(line, column, fault)) => return Err(Box::new((file.at(line, Some(column)), fault))),
     };
@@ -66,36 +67,11 @@ pub(crate) fn parse(text: &str, file: &Place) -> Result<Node, Misread> {
                 Some(at) => file.at(at.line(), Some(at.column())),
                 None => file.at(1, Some(1)),
             };
-            return Err(syntax(text, place, "its structure cannot be read"));
+            return Err(syntax::fault(text, place, "its structure cannot be read"));
         }
     };
     node.mark(&marks);
     Ok(node)
-}
-
-/// Bad syntax at a place, or the tab that is likely the cause of it.
-fn syntax(text: &str, place: Place, message: &str) -> Misread {
-    if let Some((line, column)) = tab_in_indentation(text) {
-        let fault = Fault::new("yaml-tab", "a tab in the indentation", "indent with spaces");
-        return Box::new((place.at(line, Some(column)), fault));
-    }
-    let fix = "check the indentation and quotes on and above this line";
-    Box::new((place, Fault::new("yaml-syntax", format!("not YAML ({message})"), fix)))
-}
-
-/// Line and column of the first tab before content; blank lines and comments may have one.
-fn tab_in_indentation(text: &str) -> Option<(usize, usize)> {
-    for (index, line) in text.lines().enumerate() {
-        let content = line.trim_start();
-        let indentation = &line[..line.len() - content.len()];
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        if let Some(tab) = indentation.find('\t') {
-            return Some((index + 1, tab + 1));
-        }
-    }
-    None
 }
 
 impl Node {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::problem::Fault;
 use crate::config::values::paths::{self, Checked};
-use crate::config::values::{secrets, units};
+use crate::config::values::{meant, secrets, units};
 use crate::config::{Config, Key, Secret};
 
 /// One row: a setting, its names, its default and its meaning.
@@ -216,35 +216,81 @@ impl Setting {
     /// The fault of a text that is not a value of this setting.
     pub(crate) fn refuse(&self, text: &str) -> Fault {
         let got: String = text.chars().take(64).collect();
-        let example = match (&self.default, &self.slot) {
+        let what = format!("invalid value (got {got:?}, expected {})", self.expected());
+        let fix = self.meant(text).unwrap_or_else(|| format!("write for example {}", self.example()));
+        Fault::new("bad-value", what, fix)
+    }
+
+    fn example(&self) -> String {
+        match (&self.default, &self.slot) {
             (Default::Text(text), _) => (*text).to_owned(),
-            (_, Slot::Entry(Shape::Flag)) => "true".to_owned(),
             (_, Slot::Entry(Shape::Price)) => "2.5".to_owned(),
             (_, Slot::Size { .. }) => "64M".to_owned(),
             (_, Slot::Count { min, .. }) => (*min).max(4).to_string(),
             _ => "another".to_owned(),
-        };
-        let fix = match (&self.slot, meant_flag(text)) {
-            (Slot::Flag(_) | Slot::Entry(Shape::Flag), Some(meant)) => format!("write {meant}"),
-            (Slot::Port(_), _) if text.starts_with("tcp://") => {
-                "Kubernetes sets such variables for its services: set enableServiceLinks to false in the pod, or rename \
-                 the service"
-                    .to_owned()
+        }
+    }
+
+    /// The remedy of a text of which can be told what it was meant to be.
+    fn meant(&self, text: &str) -> Option<String> {
+        if meant::is_quoted(text) {
+            return Some(meant::QUOTED.1.to_owned());
+        }
+        match &self.slot {
+            Slot::Flag(_) | Slot::Entry(Shape::Flag) => Some(match meant::flag(text) {
+                Some(meant) => format!("write {meant}"),
+                None => "write true or false".to_owned(),
+            }),
+            Slot::Port(_) if text.starts_with("tcp://") => Some(
+                "Kubernetes sets such variables for its services: set enableServiceLinks to false in the pod, or \
+                 rename the service"
+                    .to_owned(),
+            ),
+            Slot::Factor { min, max, .. } => {
+                let factor = within(meant::factor(text)?, *min, *max)?;
+                Some(format!("write {factor}"))
             }
-            _ => format!("write for example {example}"),
-        };
-        let what = format!("invalid value (got {got:?}, expected {})", self.expected());
-        Fault::new("bad-value", what, fix)
+            Slot::Count { min, max, .. } => {
+                let (min, max) = (u64::from(*min), u64::from(*max));
+                nearest_bound(units::number(text)?, min, max, |number| number.to_string())
+            }
+            Slot::Size { min, max, .. } => match units::size(text) {
+                Some(bytes) => nearest_bound(bytes, *min, *max, units::show_size),
+                None => Some(format!("write {}", meant::quantity(text)?)),
+            },
+            Slot::Time { min, max, .. } => meant_time(text, *min, *max),
+            Slot::Choice(words) => {
+                let known: Vec<&str> = words.iter().map(|word| word.0[0]).collect();
+                Some(format!("write {}", meant::word(text, &known)?))
+            }
+            Slot::Entry(Shape::Word(words)) => Some(format!("write {}", meant::word(text, words)?)),
+            _ => None,
+        }
     }
 }
 
-/// The flag that a word of other programs stands for.
-fn meant_flag(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "enabled" | "enable" | "active" | "y" | "t" => Some(true),
-        "disabled" | "disable" | "inactive" | "none" | "n" | "f" => Some(false),
-        _ => None,
+/// The remedy of a value out of range.
+fn nearest_bound<T: PartialOrd + Copy>(
+    value: T,
+    min: T,
+    max: T,
+    show: impl Fn(T) -> String,
+) -> Option<String> {
+    if value < min {
+        return Some(format!("write {} or more", show(min)));
     }
+    (value > max).then(|| format!("write {} or less", show(max)))
+}
+
+fn meant_time(text: &str, min: Duration, max: Duration) -> Option<String> {
+    let Some(time) = units::duration(text) else {
+        let meant = meant::quantity(text)?;
+        return units::duration(&meant).map(|_| format!("write {meant}"));
+    };
+    if units::number(text).is_some() && time > max && time / 1000 <= max {
+        return Some(format!("write {}ms: a number without a unit is seconds", text.trim()));
+    }
+    nearest_bound(time, min, max, units::show_duration)
 }
 
 fn one_of(words: &[&str]) -> String {

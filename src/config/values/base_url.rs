@@ -9,7 +9,12 @@ use crate::config::problem::{Fault, Severity};
 /// An absolute http(s) URL without credentials and query; it is not repeated when it may hold either.
 pub(crate) fn read(text: &str) -> Result<Url, Fault> {
     let example = "write for example https://api.example.com/v1";
-    let mut url = match Url::parse(text.trim()) {
+    let text = text.trim();
+    if !text.contains("://") && !text.contains(['@', '?']) {
+        let fix = with_scheme(text).unwrap_or_else(|| example.to_owned());
+        return Err(fault("has no scheme", &fix));
+    }
+    let mut url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => return Err(fault(&format!("not a URL ({error})"), example)),
     };
@@ -33,6 +38,32 @@ pub(crate) fn read(text: &str) -> Result<Url, Fault> {
 
 fn fault(what: &str, fix: &str) -> Fault {
     Fault::new("bad-base-url", what, fix)
+}
+
+/// The remedy for a host with or without port and path, such as `10.0.0.5:8000/v1`.
+fn with_scheme(text: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{text}")).ok()?;
+    let is_local = paths::is_loopback(url.host_str()?) || url.domain().is_none();
+    let scheme = if is_local || url.port().is_some() { "http" } else { "https" };
+    Some(format!("write {scheme}://{text}"))
+}
+
+/// Ends of the paths that Aurora itself adds to a base URL.
+const ENDPOINTS: [&str; 6] =
+    ["/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models"];
+
+/// Fault of a URL whose path would be doubled.
+pub(crate) fn doubled(url: &Url) -> Option<Fault> {
+    let path = url.path();
+    let endpoint = ENDPOINTS.iter().find_map(|endpoint| path.strip_suffix(endpoint));
+    let (what, kept) = match (endpoint, path.strip_suffix("/v1")) {
+        (Some(kept), _) => ("ends in the path of an endpoint, which is added to it", kept),
+        (None, Some(kept)) if kept.ends_with("/v1") => ("has /v1 twice", kept),
+        _ => return None,
+    };
+    let mut meant = url.clone();
+    meant.set_path(kept);
+    Some(Fault::new("doubled-path", what, format!("write {}", meant.as_str().trim_end_matches('/'))))
 }
 
 /// Fault of a URL that leads back to Aurora itself, or to another host without TLS.

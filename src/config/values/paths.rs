@@ -103,12 +103,32 @@ pub(crate) fn host(text: &str) -> Checked {
         return Ok((text.to_owned(), None));
     }
     let what = format!("not a host (got {text:?}, expected a name or an address without scheme and port)");
-    Err(Fault::new("bad-host", what, "write 0.0.0.0 for every interface, 127.0.0.1 for this machine only"))
+    let fix = host_alone(text)
+        .unwrap_or_else(|| "write 0.0.0.0 for every interface, 127.0.0.1 for this machine only".to_owned());
+    Err(Fault::new("bad-host", what, fix))
+}
+
+/// The remedy for a host with a scheme or a port.
+fn host_alone(text: &str) -> Option<String> {
+    let (_, authority) = text.split_once("://").unwrap_or(("", text));
+    let (name, port) = authority.trim_end_matches('/').split_once(':').unwrap_or((authority, ""));
+    if name == text {
+        return None;
+    }
+    let (name, _) = host(name).ok()?;
+    match port.parse::<u16>() {
+        Ok(port) => Some(format!("write {name} alone, and {port} as server.port")),
+        Err(_) => port.is_empty().then(|| format!("write {name}")),
+    }
 }
 
 /// `HOST:PORT`, IPv6 in brackets; port 0 is any free one.
 pub(crate) fn address(text: &str) -> Result<(String, u16), Fault> {
     let example = "write for example 0.0.0.0:9090";
+    if let Some((_, rest)) = text.split_once("://") {
+        let fix = if address(rest).is_ok() { format!("write {rest}") } else { example.to_owned() };
+        return Err(bad_address(text, "has a scheme", fix));
+    }
     let Some((name, port)) = text.rsplit_once(':') else {
         return Err(bad_address(text, "has no port", example));
     };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::config::problem::Fault;
 use crate::config::sources::substitution::is_name;
+use crate::config::values::meant;
 
 /// A value that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,7 +35,7 @@ const MIN_KEY: usize = 16;
 /// Placeholders of other gateways' documentation, in lower case.
 const PLACEHOLDERS: [&str; 4] = ["changeme", "change-me", "change_me", "sk-1234"];
 /// Beginnings of others: `your-api-key`, `sk-your-key`.
-const PLACEHOLDER_STARTS: [&str; 3] = ["your-", "your_", "sk-your"];
+const PLACEHOLDER_STARTS: [&str; 4] = ["your-", "your_", "sk-your", "replace"];
 
 /// Remedy for a key that is not acceptable.
 pub(crate) const MAKE_ONE: &str = "generate one with: openssl rand -hex 32";
@@ -61,7 +62,7 @@ pub(crate) fn read(text: &str) -> Result<Option<Secret>, Fault> {
 
 /// A key that can be guessed: a placeholder from documentation, or a short one, whose fault has the id `short_id`.
 pub(crate) fn weakness(secret: &Secret, short_id: &'static str) -> Option<Fault> {
-    if let Some(fault) = placeholder(secret, MAKE_ONE) {
+    if let Some(fault) = mistake(secret, MAKE_ONE) {
         return Some(fault);
     }
     if secret.expose().chars().count() >= MIN_KEY {
@@ -71,11 +72,18 @@ pub(crate) fn weakness(secret: &Secret, short_id: &'static str) -> Option<Fault>
     Some(Fault::new(short_id, what, MAKE_ONE))
 }
 
-/// Fault of a key as documentation prints it; a warning, so that its examples can be tried.
-pub(crate) fn placeholder(secret: &Secret, fix: &str) -> Option<Fault> {
+/// Fault of a key that is hardly one: in quotes, or as documentation prints it; a warning, so that its examples can be
+/// tried.
+pub(crate) fn mistake(secret: &Secret, fix: &str) -> Option<Fault> {
+    if meant::is_quoted(secret.expose()) {
+        let (what, fix) = meant::QUOTED;
+        return Some(Fault::new("quoted-key", what, fix));
+    }
     let text = secret.expose().to_ascii_lowercase();
+    let digits = text.trim_start_matches("sk-");
     let is_one = text.starts_with('<') && text.ends_with('>')
         || PLACEHOLDERS.contains(&text.as_str())
+        || digits.len() > 2 && digits.chars().all(|c| "x.*-".contains(c))
         || PLACEHOLDER_STARTS.iter().any(|start| text.starts_with(start));
     is_one.then_some(Fault::new("placeholder-key", "a placeholder from documentation, not a key", fix))
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::num::NonZeroU128;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use aurora::api::Endpoint;
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
     Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pace, Pricing, Setup,
-    StreamFacts, Time,
+    StreamFacts, Time, TraceId,
     catalog::families::{FAMILIES, Family, Kind},
     gzip,
 };
@@ -34,6 +35,7 @@ fn filled() -> Arc<Metrics> {
         max_models: MODELS,
         max_unlisted_models: 20,
         max_series: SAMPLES,
+        exemplars: false,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),
         configured: Configured { providers: &[("openai", "openai")], ..Configured::default() },
@@ -62,6 +64,7 @@ fn filled() -> Arc<Metrics> {
                         first_token: stream.then(Time::now),
                         used: None,
                         instead_of: None,
+                        trace_id: TraceId(NonZeroU128::MIN),
                     };
                     model.record_dispatch(in_flight, &facts);
                 }

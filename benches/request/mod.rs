@@ -1,13 +1,14 @@
 //! The metric hooks of one request, in the order of the gateway and with its reads of the clock.
 
 use std::hint::black_box;
+use std::num::NonZeroU128;
 use std::sync::Arc;
 
 use aurora::api::{Endpoint, TokenKind, Tokens};
 use aurora::metrics::{
     self, Attempts, Build, CallFacts, CallOutcome, Configured, DispatchFacts, Ending, HttpMethod,
     HttpOutcome, Listing, Live, Mark, Marks, Metrics, ModelMetrics, Pricing, RequestFacts, Setup, Stream,
-    Time, UsageSource, WorkerMetrics,
+    Time, TraceId, UsageSource, WorkerMetrics,
 };
 
 /// One worker's cells, and its handles for a model.
@@ -24,6 +25,7 @@ pub(crate) fn workers(max_models: usize) -> (Arc<Metrics>, Vec<Ours>) {
         max_models,
         max_unlisted_models: 20,
         max_series: 20 * max_models,
+        exemplars: false,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),
         configured: Configured {
@@ -115,6 +117,7 @@ fn dispatch<'a>(
         first_token: None,
         used,
         instead_of: None,
+        trace_id: TraceId(NonZeroU128::MIN),
     }
 }
 

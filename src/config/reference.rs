@@ -47,7 +47,7 @@ valid.
 | `valid` | false if there is an error, or with `--strict` a warning that `--allow` does not name |
 | `problems` | each with `severity` (`error`, `warning`), `id`, `source`, `line`, `column`, `key`, `message`, `fix`; the place and the key may be null |
 | `settings` | each with `key`, `value`, `source` (`default`, `config.yaml:12`, `.env:3`, `environment PORT`) |
-| `metrics` | `enabled`, `endpoint`, `url`, `auth` (`none`, `nobody`, `master_key`, `metrics_token`, `metrics_token_or_master_key`), `worst_case` with `series` and `samples`; null if the configuration is not valid |
+| `metrics` | `enabled`, `endpoint`, `url`, `auth` (`none`, `nobody`, `master_key`, `metrics_token`, `metrics_token_or_master_key`), `worst_case` with `series`, `samples` and `exemplar_bytes`; null if the configuration is not valid |
 | `keys` | the names of `server.keys` |
 | `providers` | each with `name`, `type`, `base_url`, `key_set`, `models`, `inject_usage` |
 | `routes` | each with `model`, `strategy`, `targets` |

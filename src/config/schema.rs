@@ -188,6 +188,8 @@ pub struct Metrics {
     pub max_unlisted_models: usize,
     /// Label sets of one family before names fold into `other`.
     pub max_series: usize,
+    /// Histograms of requests have exemplars in OpenMetrics.
+    pub exemplars: bool,
 }
 
 /// Log on stderr.

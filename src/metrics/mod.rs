@@ -51,6 +51,7 @@ pub use crate::metrics::observers::http::{
     CLIENT_CLOSED_REQUEST, CallFacts, Mark, Marks, RequestFacts, mark,
 };
 pub use crate::metrics::series::cardinality::Listing;
+pub use crate::metrics::series::exemplars::TraceId;
 pub use crate::metrics::series::handles::{
     CallerMetrics, ModelMetrics, ModelRouteMetrics, Pricing, TokenPrices,
 };
@@ -79,7 +80,8 @@ impl Metrics {
     /// # Errors
     /// When the family table contradicts itself, or this build has no metrics.
     pub fn new(setup: Setup) -> Result<Arc<Self>, MetricsError> {
-        let extent = Extent { workers: setup.workers, max_series: setup.max_series };
+        let Setup { workers, max_series, exemplars, .. } = setup;
+        let extent = Extent { workers, max_series, exemplars };
         let metrics = Self {
             presence: Presence::IN_THIS_BUILD.ok_or(MetricsError::Absent)?,
             max_series: setup.max_series,

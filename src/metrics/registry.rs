@@ -233,6 +233,7 @@ mod tests {
             max_models: 1,
             max_unlisted_models: 20,
             max_series: 100,
+            exemplars: false,
             build: Build { version: "0", revision: "0", rustc: "0" },
             live: Box::new(Live::default),
             configured: with(&[("a", "openai"), ("b", "groq"), ("c", "xai")], "one"),

@@ -39,6 +39,8 @@ pub struct Setup<'a> {
     pub max_unlisted_models: usize,
     /// Label sets of one family from which on names fold into `other`.
     pub max_series: usize,
+    /// Histograms of requests keep exemplars.
+    pub exemplars: bool,
     /// The build.
     pub build: Build,
     /// Reader of the numbers that are kept elsewhere.

@@ -160,6 +160,8 @@ struct Route<'a> {
 struct WorstCase {
     series: u64,
     samples: u64,
+    /// Memory of the exemplars.
+    exemplar_bytes: u64,
 }
 
 fn worst_case(config: &Config) -> WorstCase {
@@ -171,7 +173,9 @@ fn worst_case(config: &Config) -> WorstCase {
         routes: gateway::route_count() as u64,
         max_series: config.metrics.max_series as u64,
     };
-    let mut worst = WorstCase { series: 0, samples: 0 };
+    let workers = if config.metrics.exemplars { config.server.workers.get() as u64 } else { 0 };
+    let exemplar_bytes = worst_case::exemplar_bytes(bounds, workers);
+    let mut worst = WorstCase { series: 0, samples: 0, exemplar_bytes };
     for family in FAMILIES {
         worst.series += worst_case::series(family, bounds);
         worst.samples += worst_case::samples(family, bounds);
@@ -227,8 +231,12 @@ impl<'a> Report<'a> {
 
     fn consequences(&self, metrics: &Metrics) -> String {
         let mut rows = vec![vec!["metrics".to_owned(), metrics.describe()]];
-        let WorstCase { series, samples } = metrics.worst_case;
-        rows.push(vec!["maximum".to_owned(), format!("{series} series, {samples} samples per scrape")]);
+        let WorstCase { series, samples, exemplar_bytes } = metrics.worst_case;
+        let mut maximum = format!("{series} series, {samples} samples per scrape");
+        if exemplar_bytes > 0 {
+            maximum += &format!(", {:.1} MiB of exemplars", mebibytes(exemplar_bytes));
+        }
+        rows.push(vec!["maximum".to_owned(), maximum]);
         if !self.keys.is_empty() {
             rows.push(vec![
                 "keys".to_owned(),
@@ -295,6 +303,11 @@ impl Route<'_> {
             Strategy::RoundRobin => format!("round robin {}", self.targets.join(", ")),
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is shown with one decimal")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn metrics(config: &Config) -> Metrics {

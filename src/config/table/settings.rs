@@ -146,6 +146,10 @@ settings! {
         count(100, 10_000_000, field!(metrics.max_series as usize)),
         "Label sets of one family; past them models, then providers, count as `other`",
     ),
+    MetricsExemplars = "metrics.exemplars" row(&["METRICS_EXEMPLARS"], "false",
+        Slot::Flag(field!(metrics.exemplars)),
+        "Trace ids as exemplars of the request duration and the time to first token, in OpenMetrics only",
+    ),
     MetricsListen = "metrics.listen" derived(&["METRICS_LISTEN"], "none",
         Slot::Address(|c, address| c.metrics.listen = Some(address)),
         "Listener of its own for the metrics endpoint, which is then served there only, without server.base_path; \
@@ -457,6 +461,7 @@ pub(crate) fn blank() -> Config {
             max_models: 0,
             max_unlisted_models: 0,
             max_series: 0,
+            exemplars: false,
         },
         log: Log { format: LogFormat::Auto, level: tracing::Level::INFO, requests: LogRequests::Errors },
         http: Http {

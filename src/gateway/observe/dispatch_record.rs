@@ -139,6 +139,7 @@ impl RequestRecord {
             first_token: self.first_token,
             used: self.tokens.as_ref().map(|tokens| (tokens, dispatch.usage_source)),
             instead_of: dispatch.instead_of.as_ref().map(|target| target.upstream.provider.name.as_str()),
+            trace_id: self.trace_id,
         };
         model.record_dispatch(dispatch.in_flight, &facts);
     }

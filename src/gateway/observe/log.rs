@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::failure::Failure;
 use super::record::RequestRecord;
 use super::refusal_lines::REFUSAL_LINES;
 use crate::api::{Endpoint, usage};
 use crate::config::LogRequests;
-use crate::gateway::http::headers::RequestIds;
 use crate::metrics::CLIENT_CLOSED_REQUEST;
 use crate::metrics::catalog::labels::Label;
 
@@ -15,16 +16,16 @@ use crate::metrics::catalog::labels::Label;
 #[derive(Debug)]
 pub(crate) struct RequestLog {
     errors_only: bool,
-    ids: RequestIds,
+    request_id: HeaderValue,
 }
 
 impl RequestLog {
     /// `None` where no request is logged.
-    pub(super) fn new(requests: LogRequests, ids: &RequestIds) -> Option<Self> {
+    pub(super) fn new(requests: LogRequests, request_id: &HeaderValue) -> Option<Self> {
         if requests == LogRequests::Off {
             return None;
         }
-        Some(Self { errors_only: requests == LogRequests::Errors, ids: ids.clone() })
+        Some(Self { errors_only: requests == LogRequests::Errors, request_id: request_id.clone() })
     }
 
     /// Writes the line of a request that took so many nanoseconds.
@@ -43,8 +44,8 @@ impl RequestLog {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    request_id = self.ids.request_id.to_str().unwrap_or_default(),
-                    trace_id = format!("{:032x}", self.ids.trace.trace_id),
+                    request_id = self.request_id.to_str().unwrap_or_default(),
+                    trace_id = %record.trace_id,
                     caller = record.caller.as_ref().map(|caller| &*caller.name),
                     provider = target.map(|target| target.upstream.provider.name.as_str()),
                     model = model.as_ref().map(Label::as_str),

@@ -21,7 +21,7 @@ use crate::gateway::state::lifecycle::InFlight;
 use crate::gateway::state::worker::{Caller, WorkerState};
 use crate::metrics::{
     self, CallFacts, CallOutcome, HttpMethod, HttpOutcome, Mark, Marks, ModelMetrics, ModelRouteMetrics,
-    RequestFacts, Time, WorkerMetrics,
+    RequestFacts, Time, TraceId, WorkerMetrics,
 };
 
 /// One HTTP request, from its head to the last byte of its response. A record that is dropped before its end belongs to
@@ -32,6 +32,7 @@ pub(crate) struct RequestRecord {
     pub(super) log: Option<RequestLog>,
     /// `None` while both sinks are off.
     pub(super) started: Option<Time>,
+    pub(super) trace_id: TraceId,
     /// Index in the route table.
     route: usize,
     /// Path in the route table.
@@ -79,10 +80,11 @@ impl RequestRecord {
         method: &Method,
         ids: &RequestIds,
     ) -> Box<Self> {
-        let log = RequestLog::new(worker.app.config.log.requests, ids);
+        let log = RequestLog::new(worker.app.config.log.requests, &ids.request_id);
         let metrics = worker.metrics.clone();
         Box::new(Self {
             started: (metrics.is_some() || log.is_some()).then(clock::now),
+            trace_id: ids.trace.trace_id,
             metrics,
             log,
             route,

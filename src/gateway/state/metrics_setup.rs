@@ -28,6 +28,7 @@ pub(crate) fn metrics(
             max_models: config.metrics.max_models,
             max_unlisted_models: config.metrics.max_unlisted_models,
             max_series: config.metrics.max_series,
+            exemplars: config.metrics.exemplars,
             build: Build { version: version::VERSION, revision: version::REVISION, rustc: version::RUSTC },
             live,
             configured: *configured,

@@ -132,6 +132,7 @@ mod tests {
             max_models: 1,
             max_unlisted_models: 20,
             max_series: 20,
+            exemplars: false,
             build: Build { version: "0", revision: "0", rustc: "0" },
             live,
             configured: Configured::default(),

@@ -50,6 +50,12 @@ impl Family {
     pub fn folds(&self) -> bool {
         self.labels.contains(&"model") && self.name != BREAKER_STATE.name
     }
+
+    /// True when its buckets may have exemplars: those from which one looks for a request.
+    #[must_use]
+    pub fn has_exemplars(&self) -> bool {
+        [REQUEST_DURATION.name, TTFT_SECONDS.name].contains(&self.name)
+    }
 }
 
 macro_rules! families {

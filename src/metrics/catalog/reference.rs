@@ -1,6 +1,7 @@
 //! `docs/metrics.md`, generated from the tables that the exposition is made from.
 
 use super::families::{FAMILIES, Family};
+use super::worst_case::EXEMPLARS_SIZE;
 use super::vocabulary::words;
 
 const HEAD: &str = "\
@@ -57,6 +58,25 @@ These labels have only the values listed:
 
 ";
 
+/// Text after the label values; `{bytes}` is the size of a series' exemplars.
+const EXEMPLARS: &str = "
+## Exemplars
+
+With `metrics.exemplars` the buckets of `aurora_request_duration_seconds` and `aurora_time_to_first_token_seconds` each show the
+trace, value and time of their latest request, in OpenMetrics only:
+
+```text
+aurora_request_duration_seconds_bucket{…,le=\"0.5\"} 7 # {trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"} 0.412031482 1795785600.070
+```
+
+The request log has the same `trace_id` ([logs.md](logs.md#traces)). Prometheus stores exemplars if it runs with
+`--enable-feature=exemplar-storage`; the latency panels of the dashboard show them.
+
+A client may choose its trace id. The id is in the exemplar only, never in a label, so it adds no series. Each bucket keeps one
+exemplar: {bytes} bytes for a series and worker, four times that for the models `unknown` and `other`. `aurora config check`
+prints the maximum. If the setting is off, nothing is kept.
+";
+
 /// The page in Markdown.
 #[must_use]
 pub fn reference() -> String {
@@ -79,7 +99,7 @@ pub fn reference() -> String {
     for (label, values, families) in closed_sets() {
         page.push_str(&format!("| `{label}` | {} | {} |\n", codes(values), codes(&families)));
     }
-    page
+    page + &EXEMPLARS.replace("{bytes}", &EXEMPLARS_SIZE.to_string())
 }
 
 /// A label with the families in which it takes these values.

@@ -1,8 +1,9 @@
 //! Most series that the families can grow to.
 
 use super::families::{BREAKER_STATE, FAMILIES, Family, LABEL_SETS};
-use super::labels::TokenKind;
+use super::labels::{Overflow, TokenKind};
 use super::vocabulary::words;
+use crate::metrics::series::exemplars::Exemplars;
 
 /// Final status codes that are registered: 18 below 400, 41 from there on.
 const CODES: (u64, u64) = (18, 41);
@@ -46,6 +47,21 @@ pub fn series(family: &Family, bounds: Bounds) -> u64 {
 pub fn samples(family: &Family, bounds: Bounds) -> u64 {
     let per_series = family.buckets.map_or(1, |buckets| count(buckets.upper.len()) + 3);
     series(family, bounds) * per_series
+}
+
+/// Size of the exemplars of one series at one worker.
+pub(crate) const EXEMPLARS_SIZE: u64 = count(size_of::<Exemplars>());
+
+/// The most bytes that exemplars take: of each series at each worker, and of those without the name of a model as often
+/// again for each limit that may have replaced it.
+#[must_use]
+pub fn exemplar_bytes(bounds: Bounds, workers: u64) -> u64 {
+    let mut kept = 0;
+    for family in FAMILIES.iter().filter(|family| family.has_exemplars()) {
+        let nameless = series(family, Bounds { models: 0, ..bounds });
+        kept += series(family, bounds) + nameless * count(Overflow::COUNT);
+    }
+    kept * workers * EXEMPLARS_SIZE
 }
 
 fn combinations<'a>(family: &Family, labels: impl Iterator<Item = &'a str>, bounds: Bounds) -> u64 {
@@ -128,6 +144,18 @@ mod tests {
         assert_eq!(of("aurora_tokens_total", bounds), (14 * 7, 14 * 7));
         assert_eq!(of("aurora_tokens_total", Bounds { max_series: 10, ..BOUNDS }), (10 + 7, 10 + 7));
         assert_eq!(of("aurora_http_requests_total", bounds), (5 * 8 * 60 * 3, 5 * 8 * 60 * 3));
+    }
+
+    #[test]
+    fn exemplars_are_kept_for_two_families() {
+        let bounds = Bounds { max_series: 100, ..BOUNDS };
+        let duration = 100 + ENDPOINTS * 2 * 3;
+        let nameless = 4 * ENDPOINTS * 2 * 3;
+        let nameless = nameless.min(duration);
+        let first_token = (14 * ENDPOINTS).min(100 + ENDPOINTS);
+        let nameless_first_token = (4 * ENDPOINTS).min(100 + ENDPOINTS);
+        let kept = duration + first_token + 3 * (nameless + nameless_first_token);
+        assert_eq!(exemplar_bytes(bounds, 2), kept * 2 * EXEMPLARS_SIZE);
     }
 
     #[test]

@@ -196,6 +196,7 @@ mod tests {
             max_models: 300,
             max_unlisted_models: 20,
             max_series: 1000,
+            exemplars: false,
             build: Build { version: "0", revision: "0", rustc: "0" },
             live: Box::new(Live::default),
             configured: Configured { providers: &[("p", "openai")], ..Configured::default() },

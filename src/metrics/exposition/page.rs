@@ -1,13 +1,14 @@
 //! The writer of an exposition: Prometheus' text format 0.0.4 and OpenMetrics 1.0.0.
 //!
 //! They differ in little. OpenMetrics names a counter without `_total` in its head, states units, writes bucket edges
-//! canonically and ends with `# EOF`.
+//! canonically, may have exemplars behind buckets and ends with `# EOF`.
 
 use crate::metrics::Pace;
 use crate::metrics::catalog::families::Family;
 use crate::metrics::catalog::labels::{Format, Label};
 use crate::metrics::parser::escape_label_value;
 use crate::metrics::series::cells::Totals;
+use crate::metrics::series::exemplars::Exemplar;
 
 /// Bytes of an exposition between two steps of its pace: about 20 µs of writing or compressing.
 pub(crate) const STEP: usize = 32 << 10;
@@ -85,15 +86,19 @@ impl<'p> Page<'p> {
         {
             self.bucket.push_str(part);
         }
+        let scale = family.buckets.map_or(1, |buckets| buckets.scale);
+        let exemplars = totals.exemplars.as_deref().filter(|_| self.format == Format::OpenMetrics);
         let mut cumulative = 0;
-        for (edge, count) in edges.0.iter().zip(totals.counts) {
-            cumulative += count;
+        for (bucket, edge) in edges.0.iter().enumerate() {
+            cumulative += totals.counts[bucket];
             self.text.push_str(&self.bucket);
             self.text.push_str(edge);
             cumulative.write(&mut self.text);
+            if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars[bucket]) {
+                self.exemplar(exemplar, scale);
+            }
             self.text.push('\n');
         }
-        let scale = family.buckets.map_or(1, |buckets| buckets.scale);
         self.line(family.name, "_sum", Scaled { value: totals.sum, scale });
         self.line(family.name, "_count", cumulative);
     }
@@ -115,6 +120,14 @@ impl<'p> Page<'p> {
         self.text.push(' ');
         value.write(&mut self.text);
         self.text.push('\n');
+    }
+
+    /// Labels (40 of at most 128 characters), value and time of an exemplar.
+    fn exemplar(&mut self, Exemplar { trace_id, value, time }: Exemplar, scale: u64) {
+        self.push(&[" # {trace_id=\"", &trace_id.to_string(), "\"} "]);
+        Scaled { value, scale }.write(&mut self.text);
+        self.text.push(' ');
+        Scaled { value: time, scale: 1000 }.write(&mut self.text);
     }
 
     /// Begins a series.
@@ -192,7 +205,10 @@ impl Number for Scaled {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU128;
+
     use super::*;
+    use crate::metrics::TraceId;
     use crate::metrics::catalog::buckets;
     use crate::metrics::catalog::families::{self, Kind};
 
@@ -216,6 +232,10 @@ mod tests {
         totals.counts[0] = 2;
         totals.counts[4] = 1;
         totals.counts[12] = 1;
+        let exemplars = totals.exemplars.get_or_insert_default();
+        let trace_id = TraceId(NonZeroU128::new(0xa1).unwrap());
+        exemplars[4] = Some(Exemplar { trace_id, value: 700_000_007, time: 1_795_785_600_070 });
+        exemplars[12] = Some(Exemplar { trace_id, value: 301_000_000_000, time: 0 });
         let edges = page.edges(&HISTOGRAM);
         page.histogram(&HISTOGRAM, &[Label::of_name("m")], &edges, &totals);
         page.head(&families::PROCESS_MAX_FDS);
@@ -268,6 +288,12 @@ process_max_fds +Inf
             );
         for edge in ["1", "2", "5", "10", "30", "60", "120", "300"] {
             expected = expected.replace(&format!("le=\"{edge}\""), &format!("le=\"{edge}.0\""));
+        }
+        let trace = r#" # {trace_id="000000000000000000000000000000a1"} "#;
+        for (bucket, exemplar) in
+            [(r#"le="1.0"} 3"#, "0.700000007 1795785600.070"), (r#"le="+Inf"} 4"#, "301.000000000 0.000")]
+        {
+            expected = expected.replace(bucket, &format!("{bucket}{trace}{exemplar}"));
         }
         assert_eq!(page(Format::OpenMetrics), expected + "# EOF\n");
     }

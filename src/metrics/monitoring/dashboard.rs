@@ -6,6 +6,7 @@ use url::Url;
 
 use super::panels::{Panel, ROWS, Row, View};
 use super::{palette, runbook};
+use crate::metrics::catalog::families::FAMILIES;
 
 /// Columns of Grafana's grid.
 const COLUMNS: u64 = 24;
@@ -228,10 +229,14 @@ impl Panel {
             View::Heatmap => ("heatmap", false),
             View::Stat | View::Lines | View::Stack => ("time_series", false),
         };
-        json!({
+        let mut target = json!({
             "refId": letter, "datasource": datasource(), "editorMode": "code", "expr": expanded(expression),
             "legendFormat": legend, "format": format, "instant": now, "range": !now,
-        })
+        });
+        if matches!(self.view, View::Lines | View::Heatmap) && has_exemplars(expression) {
+            target["exemplar"] = json!(true);
+        }
+        target
     }
 
     fn transformations(&self) -> Value {
@@ -243,6 +248,12 @@ impl Panel {
             View::Stat | View::Lines | View::Stack | View::Heatmap => json!([]),
         }
     }
+}
+
+/// True if it reads buckets that may have exemplars.
+fn has_exemplars(expression: &str) -> bool {
+    let mut families = FAMILIES.iter().filter(|family| family.has_exemplars());
+    families.any(|family| expression.contains(&format!("{}_bucket", family.name)))
 }
 
 /// The expression with the matchers of the variables.

@@ -5,6 +5,7 @@ use crate::metrics::catalog::labels::{
     Attempt, Endpoint, RetryReason, StatusType, StreamOutcome, Tokens, UsageSource,
 };
 use crate::metrics::presence::Presence;
+use crate::metrics::series::exemplars::TraceId;
 use crate::metrics::series::handles::ModelMetrics;
 
 /// End of a dispatch.
@@ -141,6 +142,8 @@ pub struct DispatchFacts<'a> {
     pub used: Option<(&'a Tokens, UsageSource)>,
     /// Provider of the target that failed before this one.
     pub instead_of: Option<&'a str>,
+    /// Trace of the request, for exemplars.
+    pub trace_id: TraceId,
 }
 
 /// Proof that a dispatch is counted in flight, to be given back with its facts.
@@ -178,7 +181,8 @@ impl ModelMetrics {
         };
         let model = self.settled(kind == StatusType::Success);
         let handles = model.handles();
-        handles.record((facts.endpoint, facts.stream), status, kind, facts.started.nanos_to(Time::now()));
+        let took = facts.started.nanos_to(Time::now());
+        handles.record((facts.endpoint, facts.stream), status, kind, (took, facts.trace_id));
         model.record_attempts(facts);
         if let Some(from) = facts.instead_of {
             handles.worker.metrics.fell_back(from, handles.provider.as_str(), kind);
@@ -209,7 +213,7 @@ impl ModelMetrics {
         let handles = self.handles();
         handles.stream(facts.ending.stream_outcome(), events.longest_gap);
         let Some(first) = facts.first_token else { return };
-        handles.first_token(facts.endpoint, facts.started.nanos_to(first));
+        handles.first_token(facts.endpoint, facts.started.nanos_to(first), facts.trace_id);
         if let Some(last) = events.last
             && events.tokens >= 2
         {

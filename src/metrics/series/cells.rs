@@ -5,13 +5,14 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+use super::exemplars::{Exemplars, Latest, TraceId};
 use crate::metrics::catalog::buckets::{Buckets, DURATION, MAX_EDGES};
 use crate::metrics::catalog::families::Family;
 
 /// Storage of one series at one worker.
 pub(crate) trait Cell {
-    /// A cell without observations.
-    fn new(family: &Family) -> Self;
+    /// A cell without observations; a histogram may keep exemplars.
+    fn new(family: &Family, has_exemplars: bool) -> Self;
 
     /// Number of observations.
     fn observations(&self) -> u64;
@@ -32,7 +33,7 @@ impl Counter {
 }
 
 impl Cell for Counter {
-    fn new(_: &Family) -> Self {
+    fn new(_: &Family, _: bool) -> Self {
         Self(AtomicU64::new(0))
     }
 
@@ -60,7 +61,7 @@ impl Amounts {
 }
 
 impl Cell for Amounts {
-    fn new(_: &Family) -> Self {
+    fn new(_: &Family, _: bool) -> Self {
         Self { sum: AtomicU64::new(0), count: AtomicU64::new(0) }
     }
 
@@ -84,7 +85,7 @@ impl Gauge {
 }
 
 impl Cell for Gauge {
-    fn new(_: &Family) -> Self {
+    fn new(_: &Family, _: bool) -> Self {
         Self(AtomicI64::new(0))
     }
 
@@ -100,16 +101,35 @@ pub(crate) struct Histogram {
     buckets: &'static Buckets,
     counts: [AtomicU64; MAX_EDGES + 1],
     sum: AtomicU64,
+    exemplars: Option<Box<Exemplars>>,
 }
 
 impl Histogram {
     pub(crate) fn observe(&self, value: u64) {
-        add(&self.counts[self.buckets.place(value)], 1);
-        add(&self.sum, value);
+        self.count(value);
     }
 
-    /// Adds this cell's buckets (one per edge and one for what is above them) and sum to a total.
+    /// Observes a value of a request in this trace, which becomes the exemplar of its bucket.
+    pub(crate) fn observe_in(&self, value: u64, trace_id: TraceId) {
+        let bucket = self.count(value);
+        if let Some(exemplars) = &self.exemplars {
+            exemplars.replace(bucket, value, trace_id);
+        }
+    }
+
+    fn count(&self, value: u64) -> usize {
+        let bucket = self.buckets.place(value);
+        add(&self.counts[bucket], 1);
+        add(&self.sum, value);
+        bucket
+    }
+
+    /// Adds this cell's buckets (one per edge and one for what is above them) and sum to a total. Exemplars come first:
+    /// none is shown before it is counted.
     pub(crate) fn add_to(&self, total: &mut Totals) {
+        if let Some(exemplars) = &self.exemplars {
+            exemplars.add_to(total.exemplars.get_or_insert_default());
+        }
         for (sum, cell) in total.counts.iter_mut().zip(&self.counts) {
             *sum += cell.load(Relaxed);
         }
@@ -118,8 +138,9 @@ impl Histogram {
 }
 
 impl Cell for Histogram {
-    fn new(family: &Family) -> Self {
+    fn new(family: &Family, has_exemplars: bool) -> Self {
         Self {
+            exemplars: has_exemplars.then(Box::default),
             buckets: family.buckets.unwrap_or(&DURATION),
             counts: [const { AtomicU64::new(0) }; MAX_EDGES + 1],
             sum: AtomicU64::new(0),
@@ -136,6 +157,8 @@ impl Cell for Histogram {
 pub(crate) struct Totals {
     pub(crate) counts: [u64; MAX_EDGES + 1],
     pub(crate) sum: u64,
+    /// Only where exemplars are kept.
+    pub(crate) exemplars: Option<Box<Latest>>,
 }
 
 fn add(cell: &AtomicU64, n: u64) {

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn cells_are_of_the_kind_that_the_family_table_says() {
-        let hot = HotFamilies::new(Extent { workers: 1, max_series: 100 });
+        let hot = HotFamilies::new(Extent { workers: 1, max_series: 100, exemplars: true });
         for (family, snapshot) in hot.snapshots(&mut Pace::unbroken()) {
             let kind = match snapshot {
                 HotSnapshot::Amounts(_) | HotSnapshot::Counter(_) => Kind::Counter,

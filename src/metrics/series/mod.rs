@@ -2,6 +2,7 @@
 
 pub(crate) mod cardinality;
 pub(crate) mod cells;
+pub(crate) mod exemplars;
 pub(crate) mod handles;
 pub(crate) mod hot;
 pub(crate) mod model_handles;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 
 use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
+use super::exemplars::TraceId;
 use super::outcomes::{Handle, Outcomes};
 use super::table::{Series, SeriesTable};
 use crate::metrics::WorkerMetrics;
@@ -128,7 +129,13 @@ impl ModelHandles {
     }
 
     /// Counts one dispatch that is no longer in flight. `status` is `None` when no response was received.
-    pub(crate) fn record(&self, at: (Endpoint, bool), status: Option<u16>, kind: StatusType, nanos: u64) {
+    pub(crate) fn record(
+        &self,
+        at: (Endpoint, bool),
+        status: Option<u16>,
+        kind: StatusType,
+        (nanos, trace_id): (u64, TraceId),
+    ) {
         let (endpoint, stream) = at;
         let call = self.call(endpoint, stream);
         call.in_flight.add(-1);
@@ -142,7 +149,7 @@ impl ModelHandles {
             ];
             self.series(&self.worker.metrics.hot.request_duration, &labels)
         });
-        duration.observe(nanos);
+        duration.observe_in(nanos, trace_id);
         if (status, kind) == (Some(200), StatusType::Success) {
             call.ok.get_or_init(|| self.requests(at, status, kind)).add(1);
             return;
@@ -173,10 +180,10 @@ impl ModelHandles {
         self.series(&self.worker.metrics.hot.requests, &labels)
     }
 
-    pub(crate) fn first_token(&self, endpoint: Endpoint, nanos: u64) {
+    pub(crate) fn first_token(&self, endpoint: Endpoint, nanos: u64, trace_id: TraceId) {
         let table = &self.worker.metrics.hot.time_to_first_token;
         let handle = &self.endpoint(endpoint).first_token;
-        self.of_pair(handle, table, Some(endpoint.into())).observe(nanos);
+        self.of_pair(handle, table, Some(endpoint.into())).observe_in(nanos, trace_id);
     }
 
     pub(crate) fn time_per_token(&self, nanos: u64) {

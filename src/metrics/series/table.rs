@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::cells::{Amounts, Cell, Counter, Gauge, Histogram};
+use super::exemplars::TraceId;
 use crate::metrics::catalog::families::Family;
 use crate::metrics::catalog::labels::{Label, OTHER, Overflow, UNKNOWN};
 
@@ -20,6 +21,8 @@ pub(crate) struct Extent {
     pub(crate) workers: usize,
     /// Label sets from which on names fold.
     pub(crate) max_series: usize,
+    /// Histograms of requests keep exemplars.
+    pub(crate) exemplars: bool,
 }
 
 /// A family's series. Looked up when a handle is resolved, never per request.
@@ -63,6 +66,10 @@ impl Series<Histogram> {
     pub(crate) fn observe(&self, value: u64) {
         self.0.observe(value);
     }
+
+    pub(crate) fn observe_in(&self, value: u64, trace_id: TraceId) {
+        self.0.observe_in(value, trace_id);
+    }
 }
 
 impl<C: Cell> SeriesTable<C> {
@@ -78,7 +85,8 @@ impl<C: Cell> SeriesTable<C> {
             None => 0,
         };
         let cell = &cells[group * self.extent.workers + worker];
-        Series(Arc::clone(cell.get_or_init(|| Arc::new(C::new(self.family)))))
+        let has_exemplars = self.extent.exemplars && self.family.has_exemplars();
+        Series(Arc::clone(cell.get_or_init(|| Arc::new(C::new(self.family, has_exemplars)))))
     }
 
     /// Makes a series appear with the value zero.
@@ -162,6 +170,10 @@ mod tests {
         Label::of_name(name)
     }
 
+    fn extent(workers: usize, max_series: usize) -> Extent {
+        Extent { workers, max_series, exemplars: false }
+    }
+
     /// Label sets with their sums, and what was folded.
     fn shown(table: &SeriesTable<Amounts>) -> (Vec<String>, [u64; Overflow::COUNT]) {
         let snapshot = table.snapshot();
@@ -176,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_full_family_folds_the_model_then_the_provider_and_nothing_else() {
-        let table = SeriesTable::<Amounts>::new(&families::TOKENS, Extent { workers: 2, max_series: 3 });
+        let table = SeriesTable::<Amounts>::new(&families::TOKENS, extent(2, 3));
         let add = |worker, provider, model: Label, kind: &str| {
             let labels = [label(provider), model, label("input"), label(kind)];
             table.series(worker, &labels).add(10);
@@ -203,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_model_that_is_called_other_is_no_overflow() {
-        let table = SeriesTable::<Amounts>::new(&families::COST, Extent { workers: 1, max_series: 10 });
+        let table = SeriesTable::<Amounts>::new(&families::COST, extent(1, 10));
         table.series(0, &[label("p"), label("other")]).add(1);
         table.series(0, &[label("p"), OTHER]).add(2);
         assert_eq!(shown(&table), (vec!["p other 3".to_owned()], [1, 0, 0]));
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_unlisted_model_beyond_the_cap_is_unknown_and_overflow() {
-        let table = SeriesTable::<Amounts>::new(&families::COST, Extent { workers: 2, max_series: 10 });
+        let table = SeriesTable::<Amounts>::new(&families::COST, extent(2, 10));
         table.series(0, &[label("p"), UNKNOWN]).add(1);
         table.series(1, &[label("p"), UNLISTED]).add(2);
         assert_eq!(shown(&table), (vec!["p unknown 3".to_owned()], [0, 0, 1]));
@@ -219,8 +231,7 @@ mod tests {
 
     #[test]
     fn a_family_without_a_model_does_not_fold() {
-        let table =
-            SeriesTable::<Amounts>::new(&families::CALLER_TOKENS, Extent { workers: 1, max_series: 1 });
+        let table = SeriesTable::<Amounts>::new(&families::CALLER_TOKENS, extent(1, 1));
         for caller in ["a", "b", "c"] {
             table.series(0, &[label(caller), label("input")]).add(1);
         }

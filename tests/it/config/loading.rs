@@ -655,6 +655,7 @@ fn metrics_listen_address_is_separate() {
             "metrics.max_models = 7 (environment METRICS_MAX_MODELS)",
             "metrics.max_unlisted_models = 20 (default)",
             "metrics.max_series = 140 (20 × metrics.max_models) (default)",
+            "metrics.exemplars = false (default)",
             "metrics.listen = [::]:9090 (environment METRICS_LISTEN)",
             "metrics.token = not set (default)",
         ]

@@ -147,12 +147,12 @@ fn settings_that_need_a_restart_are_kept_and_logged() {
     let first = yaml(&upstream, &format!("host: 127.0.0.1, {}", locked(MASTER_KEY)), "m", "");
     let aurora = aurora.yaml(&first).start();
     let server = format!("host: 127.0.0.2, base_path: /gw, workers: 3, {}", locked(MASTER_KEY));
-    let metrics = "metrics: {enabled: false, endpoint: /m, listen: \"127.0.0.1:1\", max_models: 5, max_unlisted_models: 6, max_series: 177}";
+    let metrics = "metrics: {enabled: false, endpoint: /m, listen: \"127.0.0.1:1\", max_models: 5, max_unlisted_models: 6, max_series: 177, exemplars: true}";
     let next = yaml(&upstream, &server, "n", "log: {level: debug}");
     aurora.replace("config.yaml", &next.replace("metrics: {enabled: true}", metrics));
     reload(&aurora, 1);
     let keys: Vec<Value> = aurora
-        .lines("changed, which takes effect at the next start", 9)
+        .lines("changed, which takes effect at the next start", 10)
         .into_iter()
         .map(|line| value!([line["level"], line["key"]]))
         .collect();
@@ -166,6 +166,7 @@ fn settings_that_need_a_restart_are_kept_and_logged() {
         "metrics.max_models",
         "metrics.max_unlisted_models",
         "metrics.max_series",
+        "metrics.exemplars",
     ];
     assert_eq!(keys, expected.map(|key| value!(["WARN", key])));
     assert_eq!(aurora.send(chat_of("n", false)).status, 200);

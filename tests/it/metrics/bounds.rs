@@ -1,5 +1,6 @@
 //! However many names there are, a family has as many label sets as it may have, and what was folded is counted.
 
+use std::num::NonZeroU128;
 use std::sync::Arc;
 
 use aurora::api::{Endpoint, TokenKind, Tokens};
@@ -8,7 +9,7 @@ use aurora::metrics::catalog::worst_case::{self, Bounds};
 use aurora::metrics::parser::{Exposition, parse};
 use aurora::metrics::{
     Attempts, Build, Configured, DispatchFacts, Ending, Format, Listing, Live, Metrics, Pace, Pricing, Setup,
-    Time, UsageSource, WorkerMetrics,
+    Time, TraceId, UsageSource, WorkerMetrics,
 };
 
 const WORKERS: usize = 2;
@@ -20,6 +21,7 @@ fn metrics(max_models: usize, max_series: usize, models: &[(&str, &str)]) -> Arc
         max_models,
         max_unlisted_models: 20,
         max_series,
+        exemplars: false,
         build: Build { version: "0", revision: "0", rustc: "0" },
         live: Box::new(Live::default),
         configured: Configured {
@@ -55,6 +57,7 @@ fn dispatch(worker: &WorkerMetrics, pair: (&str, &str), listing: Listing, status
         first_token: None,
         used: Some((&tokens(), UsageSource::Native)),
         instead_of: None,
+        trace_id: TraceId(NonZeroU128::MIN),
     };
     model.record_dispatch(in_flight, &facts);
 }

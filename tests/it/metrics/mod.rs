@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 pub(crate) mod counts;
+pub(crate) mod exemplars;
 pub(crate) mod formats;
 pub(crate) mod listener;
 pub(crate) mod model_labels;

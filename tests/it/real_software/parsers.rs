@@ -236,6 +236,7 @@ fn parsers_agree_on_every_kind_of_traffic() {
         .arguments(&["--demo"])
         .variable("AURORA_MASTER_KEY", MASTER_KEY)
         .variable("RETRY_MAX_RETRIES", "0")
+        .variable("METRICS_EXEMPLARS", "true")
         .start();
     let mut client = aurora.client();
     for (model, stream, status) in [

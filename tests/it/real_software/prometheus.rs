@@ -26,7 +26,7 @@ impl Prometheus {
         std::fs::write(folder.path().join("prometheus.yml"), config).expect("a file in it");
         let mut command = program("prometheus", "prometheus");
         command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.format=json"]);
-        command.arg("--web.listen-address=127.0.0.1:0");
+        command.args(["--web.listen-address=127.0.0.1:0", "--enable-feature=exemplar-storage"]);
         let (server, address) = Server::start(command, folder, |log| {
             let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             let lines: Vec<Value> = lines.collect();
@@ -159,6 +159,36 @@ fn prometheus_counts_the_requests_that_were_sent() {
     traffic(&aurora, None);
     assert_counts(&prometheus);
     assert_eq!(prometheus.query("sum(aurora_auth_failures_total)"), ["0"]);
+}
+
+/// Trace ids of the exemplars of a histogram that Prometheus has stored.
+fn exemplars(prometheus: &Prometheus, family: &str) -> Vec<String> {
+    let selector = format!("{family}_bucket");
+    let range = [("query", &*selector), ("start", "0"), ("end", "9999999999")];
+    let response = prometheus.send("query_exemplars", &range);
+    let series = response["data"].as_array().expect("a list").iter();
+    let exemplars = series.flat_map(|series| series["exemplars"].as_array().expect("a list").clone());
+    exemplars.map(|exemplar| exemplar["labels"]["trace_id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn exemplars_lead_to_the_log_lines_of_their_requests() {
+    let aurora = demo().variable("METRICS_EXEMPLARS", "true").variable("LOG_REQUESTS", "all").start();
+    let prometheus = Prometheus::start(&every_second(&aurora, ""));
+    traffic(&aurora, None);
+    prometheus.scraped();
+    let lines = aurora.lines("request", 8);
+    for (family, field) in
+        [("aurora_request_duration_seconds", "attempts"), ("aurora_time_to_first_token_seconds", "ttft_ms")]
+    {
+        let logged: Vec<&str> = lines
+            .iter()
+            .filter(|line| line[field].is_number())
+            .map(|line| line["trace_id"].as_str().expect("an id"))
+            .collect();
+        let stored = wait_for("an exemplar", || Some(exemplars(&prometheus, family)).filter(|ids| !ids.is_empty()));
+        assert!(stored.iter().all(|id| logged.contains(&&**id)), "{family}: {stored:?} {logged:?}");
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn text_report_has_problems_settings_and_consequences() {
     assert!(first.eq(["metrics.enabled", "true", "environment", "METRICS_ENABLED"]), "{settings}");
     assert!(settings.ends_with(" settings at the default; --all shows them"), "{settings}");
     assert!(!settings.contains(" default\n"), "{settings}");
-    let WorstCase { series, samples } = worst_case(loaded.config.as_ref().expect("valid"));
+    let WorstCase { series, samples, .. } = worst_case(loaded.config.as_ref().expect("valid"));
     let worst = format!("maximum          {series} series, {samples} samples per scrape\n");
     assert!(rest.contains(&worst), "{rest}");
     assert_eq!(

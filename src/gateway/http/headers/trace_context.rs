@@ -1,7 +1,11 @@
 //! Trace context (W3C Recommendation of 23 November 2021): the id under which client, gateway and upstream each record
 //! one request.
 
+use std::num::NonZeroU128;
+
 use http::{HeaderMap, HeaderName};
+
+use crate::metrics::TraceId;
 
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: &str = "tracestate";
@@ -23,8 +27,8 @@ const MAX_STATE: usize = 512;
 /// Trace context of one request. All its attempts have the same: they are one span of the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TraceContext {
-    /// Chosen by the client where it sent one. Never zero.
-    pub(crate) trace_id: u128,
+    /// Chosen by the client where it sent one.
+    pub(crate) trace_id: TraceId,
     /// Of the gateway's own span, the parent of the upstream's.
     span_id: u64,
     flags: u8,
@@ -42,22 +46,26 @@ impl TraceContext {
             Some((trace_id, flags)) => {
                 Self { trace_id, span_id, flags, keeps_state: is_state_passed(headers) }
             }
-            None => Self { trace_id: fastrand::u128(1..), span_id, flags: SAMPLED, keeps_state: false },
+            None => Self { trace_id: new_trace_id(), span_id, flags: SAMPLED, keeps_state: false },
         }
     }
 
     /// The `traceparent` to the upstream.
     pub(super) fn parent_of_upstream(&self) -> [u8; LENGTH] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        write(&self.trace_id.to_be_bytes(), &mut text[3..35]);
+        write(&self.trace_id.0.get().to_be_bytes(), &mut text[3..35]);
         write(&self.span_id.to_be_bytes(), &mut text[36..52]);
         write(&[self.flags], &mut text[53..]);
         text
     }
 }
 
+fn new_trace_id() -> TraceId {
+    TraceId(NonZeroU128::new(fastrand::u128(1..)).unwrap_or(NonZeroU128::MIN))
+}
+
 /// Trace id and flags of a `traceparent`. A later version begins as version 00 does and may go on after a dash.
-fn parse(text: &[u8]) -> Option<(u128, u8)> {
+fn parse(text: &[u8]) -> Option<(TraceId, u8)> {
     let (known, rest) = text.split_first_chunk::<LENGTH>()?;
     let version = number(&known[..2])?;
     let ends_well = rest.is_empty() || version > 0 && rest[0] == b'-';
@@ -67,7 +75,8 @@ fn parse(text: &[u8]) -> Option<(u128, u8)> {
     }
     let (trace_id, parent_id) = (number(&known[3..35])?, number(&known[36..52])?);
     let flags = u8::try_from(number(&known[53..])?).ok()?;
-    (trace_id != 0 && parent_id != 0).then_some((trace_id, flags & KNOWN_FLAGS))
+    let trace_id = TraceId(NonZeroU128::new(trace_id)?);
+    (parent_id != 0).then_some((trace_id, flags & KNOWN_FLAGS))
 }
 
 /// Number in hexadecimal digits, of which letters must be in lower case.
@@ -139,7 +148,7 @@ mod tests {
         ] {
             let context = TraceContext::of(&headers(&[&given], &[]));
             let sent = text(context);
-            assert_eq!(format!("{:032x}", context.trace_id), TRACE, "{given}");
+            assert_eq!(context.trace_id.to_string(), TRACE, "{given}");
             assert_eq!(sent, format!("00-{TRACE}-{:016x}-{flags}", context.span_id), "{given}");
             assert!(context.span_id != 0 && !sent.contains(PARENT), "{sent}");
         }
@@ -179,13 +188,18 @@ mod tests {
     }
 
     /// A new trace, but for its ids.
-    const MADE: TraceContext = TraceContext { trace_id: 0, span_id: 0, flags: SAMPLED, keeps_state: false };
+    const MADE: TraceContext = TraceContext {
+        trace_id: TraceId(NonZeroU128::MIN),
+        span_id: 0,
+        flags: SAMPLED,
+        keeps_state: false,
+    };
 
     #[test]
     fn several_traceparents_are_none() {
         let valid = format!("00-{TRACE}-{PARENT}-01");
         let context = TraceContext::of(&headers(&[&valid, &valid], &["a=1"]));
-        assert!(context.trace_id != u128::from_str_radix(TRACE, 16).unwrap() && !context.keeps_state);
+        assert!(context.trace_id.to_string() != TRACE && !context.keeps_state);
     }
 
     #[test]
@@ -195,8 +209,8 @@ mod tests {
             contexts.iter().map(|context| context.trace_id).collect();
         let span_ids: std::collections::HashSet<_> = contexts.iter().map(|context| context.span_id).collect();
         assert_eq!((trace_ids.len(), span_ids.len()), (1000, 1000));
-        let made = text(TraceContext { trace_id: 0xa9, span_id: 0xf, ..MADE });
-        assert_eq!(made, "00-000000000000000000000000000000a9-000000000000000f-01");
+        let made = text(TraceContext { span_id: 0xaf, ..MADE });
+        assert_eq!(made, "00-00000000000000000000000000000001-00000000000000af-01");
     }
 
     #[test]

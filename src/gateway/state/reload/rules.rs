@@ -19,6 +19,7 @@ pub(crate) fn keep_fixed(config: &mut Config, old: &Config) -> impl Iterator<Ite
             keep(&mut metrics.max_unlisted_models, &old.metrics.max_unlisted_models),
         ),
         (Key::MetricsMaxSeries, keep(&mut metrics.max_series, &old.metrics.max_series)),
+        (Key::MetricsExemplars, keep(&mut metrics.exemplars, &old.metrics.exemplars)),
         (Key::LogFormat, keep(&mut config.log.format, &old.log.format)),
     ];
     kept.into_iter().filter(|(_, differed)| *differed).map(|(key, _)| key)

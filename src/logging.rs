@@ -77,7 +77,8 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.lines.push(self.form.line(event, jiff::Timestamp::now()));
+        let is_urgent = *event.metadata().level() <= Level::WARN;
+        self.lines.push(self.form.line(event, jiff::Timestamp::now()), is_urgent);
     }
 }
 

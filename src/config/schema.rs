@@ -201,6 +201,8 @@ pub struct Log {
     pub level: tracing::Level,
     /// Requests that get a line.
     pub requests: LogRequests,
+    /// Lines of successful requests in a second from which on they are sampled.
+    pub sample_above: u32,
 }
 
 /// Line format of the log.

@@ -5,13 +5,16 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Maximum number of queued lines: about 1 MB of ordinary ones.
 const CAPACITY: usize = 4096;
+
+/// Lines below WARN that may be queued. The rest is for warnings and errors: they are kept the longest.
+const ORDINARY: usize = CAPACITY / 4 * 3;
 
 /// Maximum bytes of one write, unless a single line is longer.
 const BATCH: usize = 64 * 1024;
@@ -26,13 +29,18 @@ type Entry = Option<String>;
 #[derive(Debug, Clone)]
 pub struct LogQueue {
     entries: SyncSender<Entry>,
+    queued: Arc<AtomicUsize>,
     dropped: DroppedLines,
 }
 
 impl LogQueue {
-    /// Queues a line, or counts it as dropped if the queue is full or the thread has ended.
-    pub(crate) fn push(&self, line: String) {
-        if self.entries.try_send(Some(line)).is_err() {
+    /// Queues a line, or counts it as dropped if the queue is full for its kind or the thread has ended.
+    pub(crate) fn push(&self, line: String, is_urgent: bool) {
+        let limit = if is_urgent { CAPACITY } else { ORDINARY };
+        let is_queued = self.queued.fetch_add(1, Ordering::Relaxed) < limit
+            && self.entries.try_send(Some(line)).is_ok();
+        if !is_queued {
+            self.queued.fetch_sub(1, Ordering::Relaxed);
             self.dropped.add(1);
         }
     }
@@ -91,28 +99,37 @@ impl Drop for LogGuard {
 pub fn queue(writer: impl Write + Send + 'static) -> io::Result<(LogQueue, LogGuard)> {
     let (entries, received) = mpsc::sync_channel(CAPACITY);
     let (end, ended) = mpsc::sync_channel(0);
-    let queue = LogQueue { entries, dropped: DroppedLines::default() };
-    let dropped = queue.dropped.clone();
+    let queue = LogQueue { entries, queued: Arc::default(), dropped: DroppedLines::default() };
+    let (queued, dropped) = (Arc::clone(&queue.queued), queue.dropped.clone());
     thread::Builder::new().name("log".to_owned()).spawn(move || {
-        write_lines(writer, &received, &dropped);
+        write_lines(writer, &received, &queued, &dropped);
         drop::<SyncSender<()>>(end);
     })?;
     Ok((queue.clone(), LogGuard { queue, ended }))
 }
 
-fn write_lines(writer: impl Write, received: &Receiver<Entry>, dropped: &DroppedLines) {
+fn write_lines(
+    writer: impl Write,
+    received: &Receiver<Entry>,
+    queued: &AtomicUsize,
+    dropped: &DroppedLines,
+) {
     let mut output = Output { writer, torn: false };
     let mut batch = String::new();
     while let Ok(Some(first)) = received.recv() {
         batch.push_str(&first);
-        let mut last = false;
+        let (mut lines, mut last) = (1, false);
         while batch.len() < BATCH && !last {
             match received.try_recv() {
-                Ok(Some(line)) => batch.push_str(&line),
+                Ok(Some(line)) => {
+                    batch.push_str(&line);
+                    lines += 1;
+                }
                 Ok(None) => last = true,
                 Err(_) => break,
             }
         }
+        queued.fetch_sub(lines, Ordering::Relaxed);
         dropped.add(output.write(batch.as_bytes()));
         if last {
             return;
@@ -165,7 +182,7 @@ mod tests {
         let (lines, guard) = queue(writer).unwrap();
         let expected: String = (0..1000).map(|number| format!("line {number}\n")).collect();
         for line in expected.split_inclusive('\n') {
-            lines.push(line.to_owned());
+            lines.push(line.to_owned(), false);
         }
         drop(guard);
         let mut written = String::new();
@@ -181,12 +198,40 @@ mod tests {
         let start = Instant::now();
         let line = format!("{}\n", "x".repeat(1023));
         for _ in 0..3 * CAPACITY {
-            lines.push(line.clone());
+            lines.push(line.clone(), false);
         }
         assert!(dropped.count() > 0, "a pipe holds far less than {} KiB", 3 * CAPACITY);
         drop(guard);
         assert!(start.elapsed() < FLUSH + Duration::from_secs(2), "took {:?}", start.elapsed());
         drop(reader);
+    }
+
+    #[test]
+    fn the_last_quarter_of_the_queue_is_for_warnings_and_errors() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let (lines, guard) = queue(writer).unwrap();
+        let dropped = guard.dropped_lines();
+        // A pipe holds far less than a line of this size, so the thread blocks in the first write.
+        lines.push(format!("{}\n", "x".repeat(1 << 20)), false);
+        while lines.queued.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        for (is_urgent, expected) in [(false, 100), (true, 100 + 100)] {
+            let fits = if is_urgent { CAPACITY - ORDINARY } else { ORDINARY };
+            for _ in 0..fits + 100 {
+                lines.push(format!("{is_urgent}\n"), is_urgent);
+            }
+            assert_eq!(dropped.count(), expected, "{is_urgent}");
+        }
+        let read = thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        drop((lines, guard));
+        let text = read.join().unwrap();
+        let count = |line: &str| text.lines().filter(|written| *written == line).count();
+        assert_eq!((count("false"), count("true")), (ORDINARY, CAPACITY - ORDINARY));
     }
 
     /// Accepts `limit` bytes, then nothing until it is emptied.
@@ -227,7 +272,7 @@ mod tests {
         let (lines, guard) = queue(writer).unwrap();
         let dropped = guard.dropped_lines();
         for number in 0..10 {
-            lines.push(format!("line {number}\n"));
+            lines.push(format!("line {number}\n"), false);
         }
         drop(guard);
         assert_eq!(dropped.count(), 10);

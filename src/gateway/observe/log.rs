@@ -5,36 +5,53 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::failure::Failure;
+use super::line_limit::{REFUSAL_LINES, SUCCESS_LINES};
 use super::record::RequestRecord;
-use super::refusal_lines::REFUSAL_LINES;
 use crate::api::{Endpoint, usage};
-use crate::config::LogRequests;
+use crate::config::{Log, LogRequests};
 use crate::metrics::CLIENT_CLOSED_REQUEST;
 use crate::metrics::catalog::labels::Label;
+
+/// Lines of refusals in a second.
+const REFUSALS: u32 = 10;
 
 /// The request log, as far as one request gets a line.
 #[derive(Debug)]
 pub(crate) struct RequestLog {
     errors_only: bool,
+    /// Lines of successful requests in a second from which on they are sampled.
+    sample_above: u32,
     request_id: HeaderValue,
 }
 
 impl RequestLog {
     /// `None` where no request is logged.
-    pub(super) fn new(requests: LogRequests, request_id: &HeaderValue) -> Option<Self> {
-        if requests == LogRequests::Off {
+    pub(super) fn new(log: &Log, request_id: &HeaderValue) -> Option<Self> {
+        if log.requests == LogRequests::Off {
             return None;
         }
-        Some(Self { errors_only: requests == LogRequests::Errors, request_id: request_id.clone() })
+        Some(Self {
+            errors_only: log.requests == LogRequests::Errors,
+            sample_above: log.sample_above,
+            request_id: request_id.clone(),
+        })
     }
 
     /// Writes the line of a request that took so many nanoseconds.
     pub(super) fn write(&self, record: &RequestRecord, took: u64) {
         let outcome = record.outcome.after(record.transfer);
         let fine = outcome.is_fine();
-        if fine && self.errors_only || is_keyless_refusal(record) && !REFUSAL_LINES.admit() {
+        if fine && self.errors_only {
             return;
         }
+        let stands_for = if fine {
+            SUCCESS_LINES.admit(self.sample_above)
+        } else if is_keyless_refusal(record) {
+            REFUSAL_LINES.admit(REFUSALS)
+        } else {
+            Some(1)
+        };
+        let Some(stands_for) = stands_for else { return };
         let target = record.target.as_deref();
         // A client may write anything of any length into it.
         let model = target.and_then(|target| target.model.as_deref()).map(Label::of_name);
@@ -61,6 +78,7 @@ impl RequestLog {
                     input_tokens,
                     output_tokens,
                     attempts = target.map(|_| record.attempts),
+                    stands_for = (stands_for > 1).then_some(stands_for),
                     error = failure.message.as_deref(),
                     "request"
                 )

@@ -5,7 +5,7 @@ mod dispatch_record;
 mod failure;
 mod log;
 pub(crate) mod record;
-mod refusal_lines;
+mod line_limit;
 pub(crate) mod stream_error;
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl RequestRecord {
         method: &Method,
         ids: &RequestIds,
     ) -> Box<Self> {
-        let log = RequestLog::new(worker.app.config.log.requests, &ids.request_id);
+        let log = RequestLog::new(&worker.app.config.log, &ids.request_id);
         let metrics = worker.metrics.clone();
         Box::new(Self {
             started: (metrics.is_some() || log.is_some()).then(clock::now),

@@ -3,3 +3,4 @@
 pub(crate) mod output;
 pub(crate) mod queue;
 pub(crate) mod request_lines;
+pub(crate) mod schema;

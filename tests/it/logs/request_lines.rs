@@ -1,8 +1,11 @@
 //! The request log, and what no output ever shows.
 
-use regex::Regex;
+use std::time::{Duration, Instant};
 
-use crate::support::aurora::{Aurora, Setup};
+use regex::Regex;
+use serde_json::Value;
+
+use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::{key, request};
 use crate::support::exposition::yaml;
 use crate::support::fixtures::{CHAT_RESPONSE, HELLO, MASTER_KEY, PROVIDER_KEY, STOP_WITH_USAGE};
@@ -17,8 +20,8 @@ fn send(aurora: &Aurora, id: &str, method: &str, path: &str, key: &str, body: &s
     aurora.send(request(method, path, &headers, body));
 }
 
-/// Request lines of one of everything, with their numbers as N, their times as T and their trace ids as X.
-fn lines(mode: &str) -> Vec<String> {
+/// Request lines of one of everything.
+pub(crate) fn raw_lines(mode: &str) -> Vec<String> {
     let upstream = Upstream::start()
         .on("m", json(CHAT_RESPONSE))
         .on("s", stream(&[HELLO, STOP_WITH_USAGE]))
@@ -58,13 +61,18 @@ fn lines(mode: &str) -> Vec<String> {
     upstream.call("stall");
     drop(disconnecting);
     upstream.over("stall");
-    let (_, log) = aurora.stop();
+    let (_, mut log) = aurora.stop();
+    log.retain(|line| line.contains(r#""msg":"request""#));
+    log
+}
+
+/// The same in order, with their numbers as N, their times as T and their trace ids as X.
+fn lines(mode: &str) -> Vec<String> {
     let numbers = Regex::new(r#""(duration_ms|ttft_ms)":[0-9]+(\.[0-9]+)?"#).expect("a pattern");
     let time = Regex::new(r#"^\{"time":"[^"]+""#).expect("a pattern");
     let trace = Regex::new(r#""trace_id":"[0-9a-f]{32}""#).expect("a pattern");
-    let mut lines: Vec<String> = log
+    let mut lines: Vec<String> = raw_lines(mode)
         .iter()
-        .filter(|line| line.contains(r#""msg":"request""#))
         .map(|line| {
             let line = time.replace(line, r#"{"time":"T""#);
             numbers.replace_all(&trace.replace(&line, r#""trace_id":"X""#), r#""$1":N"#).into_owned()
@@ -186,11 +194,53 @@ fn upstream_errors_are_logged_bounded_escaped_and_without_keys() {
     assert_eq!(named, expected);
 }
 
+/// Request lines and reports of a flood, once they stand for so many requests together; a report comes within a second.
+fn all_accounted(aurora: &Aurora, requests: u64, report: &str) -> (Vec<Value>, Vec<Value>) {
+    let until = Instant::now() + WAIT_LIMIT;
+    loop {
+        let (reports, written) = (aurora.lines(report, 1), aurora.lines("request", 1));
+        let stood_for: u64 = written.iter().map(|line| line["stands_for"].as_u64().unwrap_or(1)).sum();
+        let left_out: u64 = reports.iter().map(|line| line["count"].as_u64().expect("a number")).sum();
+        if stood_for + left_out == requests {
+            return (written, reports);
+        }
+        assert!(stood_for + left_out < requests && Instant::now() < until, "{stood_for} and {left_out}");
+    }
+}
+
+#[test]
+fn successful_requests_are_sampled_in_a_flood_and_failed_ones_are_not() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("down", response("500 Down", "", "{}"));
+    let text = yaml(&upstream, "", "log: {requests: all, sample_above: 5}");
+    let aurora = Setup::new().yaml(&text).start();
+    let begun = Instant::now();
+    let mut client = aurora.client();
+    let mut last = Instant::now();
+    // Two seconds, so that the second of them is sampled by the number of requests in the first.
+    let mut sent = 0;
+    while begun.elapsed() < Duration::from_secs(2) || sent < 200 {
+        for model in ["m", "m", "m", "down"] {
+            client.send(crate::support::client::chat_of(model, false));
+            client.response();
+        }
+        sent += 4;
+        last = Instant::now();
+    }
+    let (written, reports) = all_accounted(&aurora, sent, "successful requests not logged");
+    let (failed, fine): (Vec<_>, Vec<_>) = written.iter().partition(|line| line["status"] == 500);
+    assert_eq!(failed.len() as u64, sent / 4, "each failed request has its line");
+    assert!(failed.iter().all(|line| line["stands_for"].is_null()));
+    let seconds = usize::try_from((last - begun).as_secs()).expect("a few") + 2;
+    assert!((6..=5 * seconds).contains(&fine.len()), "{} lines in {seconds} s", fine.len());
+    assert!(fine.iter().any(|line| line["stands_for"].as_u64() > Some(1)), "{fine:?}");
+    assert!(reports.iter().all(|line| line["level"] == "INFO"));
+}
+
 #[test]
 fn unauthenticated_requests_are_logged_at_ten_lines_a_second() {
     let upstream = Upstream::start().on("down", response("500 Down", "", "{}"));
     let aurora = Setup::new().yaml(&yaml(&upstream, "", "")).start();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let mut client = aurora.client();
     for n in 0..100 {
         for (method, path, status) in [
@@ -207,16 +257,7 @@ fn unauthenticated_requests_are_logged_at_ten_lines_a_second() {
         }
     }
     let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
-    // The number of suppressed lines is logged within a second.
-    let left_out = |lines: &[serde_json::Value]| {
-        lines.iter().map(|line| usize::try_from(line["count"].as_u64().unwrap()).unwrap()).sum::<usize>()
-    };
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    let (mut written, mut summaries) = (Vec::new(), Vec::new());
-    while written.len() + left_out(&summaries) < 401 && std::time::Instant::now() < until {
-        (summaries, written) = (aurora.lines("refusals not logged", 1), aurora.lines("request", 1));
-    }
-    assert_eq!(written.len() + left_out(&summaries), 401, "{summaries:?}");
+    let (written, summaries) = all_accounted(&aurora, 401, "refusals not logged");
     let about_models: Vec<_> = written.iter().filter(|line| line["status"] == 500).collect();
     assert_eq!(about_models.len(), 1, "what an accepted key asks for has its line");
     assert!(written.len() <= 1 + 10 * (seconds + 1), "{} lines in {seconds} s", written.len());

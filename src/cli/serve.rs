@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     } else if !has_provider && context.terminal.stderr_is_terminal() {
         context.terminal.say(&without_provider(&context.program));
     }
-    match gateway.run(sources, loaded.texts, log_level)? {
+    match gateway.run(sources, loaded, log_level)? {
         Ended::Drained { .. } => Ok(Outcome::Fine),
         Ended::AtOnce => Ok(Outcome::Failed),
     }

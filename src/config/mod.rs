@@ -3,6 +3,7 @@
 //! [`load`] is the one loader of every command. It reads nothing but what [`Sources`] names, reports all
 //! problems at once and keeps where each value came from. This module knows no HTTP.
 
+mod changes;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod load;
@@ -36,6 +37,7 @@ use crate::config::table::settings::row_of;
 pub(crate) use crate::config::values::paths::is_loopback;
 pub use crate::config::values::secrets::Secret;
 use crate::config::values::units;
+pub use changes::{Described, changes};
 pub use load::load;
 pub use problem::{Problem, Severity, WARNINGS};
 pub use reference::reference;

@@ -32,6 +32,9 @@ SIGHUP reloads all settings. When a file that holds a secret changes, only that 
 change only at a restart, and the log names those that differ: `server.host`, `server.port`, `server.base_path`,
 `server.workers`, `log.format`, and every `metrics.` setting except `metrics.token`.
 
+The log line `configuration reloaded` has `changes`: settings with their old and new values, entries of `server.keys`, `providers`
+and `routes` that were added or removed; of a secret only that it changed. It names at most 20 and counts the rest.
+
 A reload is refused if the configuration has errors: the active configuration stays, and `aurora_config_last_reload_successful`
 is 0. It is also refused if it could remove authentication by mistake: if the configuration file or `.env` was read before and is
 now missing, unreadable or empty, or if `server.master_key`, the last of `server.keys` or the last credential of the metrics

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Config, Sources, Texts};
+use crate::config::{Config, Loaded, Sources};
 use crate::gateway::state::active::ActiveConfig;
 use crate::gateway::state::listener_state::ListenerState;
 use crate::gateway::state::reload::Reloader;
@@ -84,21 +84,21 @@ impl Gateway {
         format!("http://{address}{}", self.active.app().config.metrics_path())
     }
 
-    /// Serves until SIGINT or SIGTERM; `sources`, which `texts` came from, are read again at SIGHUP.
+    /// Serves until SIGINT or SIGTERM; `sources`, which `loaded` came from, are read again at SIGHUP.
     ///
     /// # Errors
     /// When a worker cannot be started, or ends by itself.
-    pub fn run(self, sources: Sources, texts: Texts, log_level: LogLevel) -> anyhow::Result<Ended> {
+    pub fn run(self, sources: Sources, loaded: Loaded, log_level: LogLevel) -> anyhow::Result<Ended> {
         let runtime = server::threads::runtime()?;
-        let ended = runtime.block_on(self.serve(sources, texts, log_level));
+        let ended = runtime.block_on(self.serve(sources, loaded, log_level));
         // A name that is still being looked up does not hold the end up.
         runtime.shutdown_background();
         ended
     }
 
-    async fn serve(self, sources: Sources, texts: Texts, log_level: LogLevel) -> anyhow::Result<Ended> {
+    async fn serve(self, sources: Sources, loaded: Loaded, log_level: LogLevel) -> anyhow::Result<Ended> {
         let mut signals = Signals::new()?;
-        let reloader = Reloader::new(Arc::clone(&self.active), sources, texts, log_level)?;
+        let reloader = Reloader::new(Arc::clone(&self.active), sources, loaded, log_level)?;
         self.announce();
         let mut workers = Workers::new();
         let metrics = self.active.app().metrics.clone();

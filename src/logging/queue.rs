@@ -37,8 +37,8 @@ impl LogQueue {
     /// Queues a line, or counts it as dropped if the queue is full for its kind or the thread has ended.
     pub(crate) fn push(&self, line: String, is_urgent: bool) {
         let limit = if is_urgent { CAPACITY } else { ORDINARY };
-        let is_queued = self.queued.fetch_add(1, Ordering::Relaxed) < limit
-            && self.entries.try_send(Some(line)).is_ok();
+        let is_queued =
+            self.queued.fetch_add(1, Ordering::Relaxed) < limit && self.entries.try_send(Some(line)).is_ok();
         if !is_queued {
             self.queued.fetch_sub(1, Ordering::Relaxed);
             self.dropped.add(1);
@@ -108,12 +108,7 @@ pub fn queue(writer: impl Write + Send + 'static) -> io::Result<(LogQueue, LogGu
     Ok((queue.clone(), LogGuard { queue, ended }))
 }
 
-fn write_lines(
-    writer: impl Write,
-    received: &Receiver<Entry>,
-    queued: &AtomicUsize,
-    dropped: &DroppedLines,
-) {
+fn write_lines(writer: impl Write, received: &Receiver<Entry>, queued: &AtomicUsize, dropped: &DroppedLines) {
     let mut output = Output { writer, torn: false };
     let mut batch = String::new();
     while let Ok(Some(first)) = received.recv() {

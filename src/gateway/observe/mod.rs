@@ -3,9 +3,9 @@
 mod clock;
 mod dispatch_record;
 mod failure;
+mod line_limit;
 mod log;
 pub(crate) mod record;
-mod line_limit;
 pub(crate) mod stream_error;
 
 #[cfg(test)]

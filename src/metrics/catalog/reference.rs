@@ -1,8 +1,8 @@
 //! `docs/metrics.md`, generated from the tables that the exposition is made from.
 
 use super::families::{FAMILIES, Family};
-use super::worst_case::EXEMPLARS_SIZE;
 use super::vocabulary::words;
+use super::worst_case::EXEMPLARS_SIZE;
 
 const HEAD: &str = "\
 # Metrics

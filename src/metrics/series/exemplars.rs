@@ -72,7 +72,8 @@ mod tests {
     }
 
     fn shown(latest: &Latest) -> Vec<(usize, String, u64)> {
-        let exemplars = latest.iter().enumerate().filter_map(|(bucket, exemplar)| Some((bucket, (*exemplar)?)));
+        let exemplars =
+            latest.iter().enumerate().filter_map(|(bucket, exemplar)| Some((bucket, (*exemplar)?)));
         exemplars.map(|(bucket, exemplar)| (bucket, exemplar.trace_id.to_string(), exemplar.value)).collect()
     }
 

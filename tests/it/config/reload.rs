@@ -64,7 +64,9 @@ fn sighup_applies_changed_settings() {
         format!("{}, keys: [{{name: alice, key: {NEXT_KEY}}}], body_size_limit: 1K", locked(MASTER_KEY));
     aurora.replace("config.yaml", &yaml(&upstream, &server, "n", "routes: {alias: [up/n]}"));
     let expected = value!({
-        "level": "INFO", "msg": "configuration reloaded", "reason": "SIGHUP", "providers": 1, "routes": 1, "keys": 1
+        "level": "INFO", "msg": "configuration reloaded", "reason": "SIGHUP", "providers": 1, "routes": 1, "keys": 1,
+        "changes": "routes.alias: added; server.keys.alice: added; server.body_size_limit: 32M → 1K; \
+                    providers.up.models: m → n"
     });
     assert_eq!(reload(&aurora, 1), expected);
     for (model, status) in [("m", 404), ("n", 200), ("alias", 200)] {
@@ -169,6 +171,8 @@ fn settings_that_need_a_restart_are_kept_and_logged() {
         "metrics.exemplars",
     ];
     assert_eq!(keys, expected.map(|key| value!(["WARN", key])));
+    let reloaded = aurora.line("configuration reloaded");
+    assert_eq!(reloaded["changes"], "log.level: info → debug; providers.up.models: m → n");
     assert_eq!(aurora.send(chat_of("n", false)).status, 200);
     aurora.settles("aurora_answers_total", &["n ok 1"]);
 }
@@ -336,7 +340,7 @@ fn changed_secret_files_are_reloaded() {
     point(&aurora, "provider", "two");
     let expected = value!({
         "level": "INFO", "msg": "configuration reloaded", "reason": "a file of secrets changed", "providers": 1,
-        "routes": 0, "keys": 0
+        "routes": 0, "keys": 0, "changes": "providers.up.api_key: changed"
     });
     assert_eq!(aurora.lines("configuration reloaded", 1), [expected]);
     assert_eq!(aurora.send(chat_of("m", false)).status, 200);

@@ -15,7 +15,7 @@ use crate::support::aurora::WAIT_LIMIT;
 use crate::support::client::{Client, key, request};
 use crate::support::fixtures::MASTER_KEY;
 
-const CONFIG: &str = "metrics: {enabled: true}\nlog: {requests: all}\n\
+const CONFIG: &str = "metrics: {enabled: true}\nlog: {requests: all, sample_above: 1000000}\n\
                       providers: {up: {type: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", models: [m]}}\n";
 
 /// `aurora serve` with a stderr of the test's own.

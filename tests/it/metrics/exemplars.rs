@@ -11,8 +11,7 @@ use crate::support::upstream::{Upstream, json, stream};
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
 fn start(exemplars: bool) -> (Upstream, Aurora) {
-    let upstream =
-        Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, STOP_WITH_USAGE]));
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("s", stream(&[HELLO, STOP_WITH_USAGE]));
     let metrics = format!("metrics: {{enabled: true, exemplars: {exemplars}}}");
     let text = yaml(&upstream, "", "").replace("metrics: {enabled: true}", &metrics);
     let aurora = Setup::new().yaml(&text).start();

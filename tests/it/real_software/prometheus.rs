@@ -186,7 +186,8 @@ fn exemplars_lead_to_the_log_lines_of_their_requests() {
             .filter(|line| line[field].is_number())
             .map(|line| line["trace_id"].as_str().expect("an id"))
             .collect();
-        let stored = wait_for("an exemplar", || Some(exemplars(&prometheus, family)).filter(|ids| !ids.is_empty()));
+        let stored =
+            wait_for("an exemplar", || Some(exemplars(&prometheus, family)).filter(|ids| !ids.is_empty()));
         assert!(stored.iter().all(|id| logged.contains(&&**id)), "{family}: {stored:?} {logged:?}");
     }
 }

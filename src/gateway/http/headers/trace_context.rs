@@ -188,12 +188,8 @@ mod tests {
     }
 
     /// A new trace, but for its ids.
-    const MADE: TraceContext = TraceContext {
-        trace_id: TraceId(NonZeroU128::MIN),
-        span_id: 0,
-        flags: SAMPLED,
-        keeps_state: false,
-    };
+    const MADE: TraceContext =
+        TraceContext { trace_id: TraceId(NonZeroU128::MIN), span_id: 0, flags: SAMPLED, keeps_state: false };
 
     #[test]
     fn several_traceparents_are_none() {

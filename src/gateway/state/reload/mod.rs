@@ -17,7 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::active::ActiveConfig;
 use super::metrics_setup;
 use super::worker::AppState;
-use crate::config::{self, Config, Key, Loaded, Problem, Severity, Sources, Texts};
+use crate::config::{
+    self, Config, Described, EffectiveSetting, Key, Loaded, Problem, Severity, Sources, Texts,
+};
 use crate::logging::LogLevel;
 use crate::providers::discover_forever;
 use watch::WatchedFiles;
@@ -35,6 +37,8 @@ pub(crate) struct Reloader {
     sources: Sources,
     /// The configuration file and `.env` of the active configuration: a changed secret is laid over these.
     texts: Texts,
+    /// Settings of the active configuration.
+    settings: Vec<EffectiveSetting>,
     log_level: LogLevel,
     hangups: Signal,
     secrets: Watch,
@@ -96,15 +100,27 @@ impl Reloader {
     pub(crate) fn new(
         active: Arc<ActiveConfig>,
         sources: Sources,
-        texts: Texts,
+        loaded: Loaded,
         log_level: LogLevel,
     ) -> std::io::Result<Self> {
+        let Loaded { texts, settings, .. } = loaded;
         let app = active.app();
         let secrets = Watch::new(WatchedFiles::new(&app.config.secret_files));
         let discovery = discovery(&app);
         let hangups = signal(SignalKind::hangup())?;
         let everything = Watch::default();
-        Ok(Self { active, sources, texts, log_level, hangups, secrets, everything, looks: 0, discovery })
+        Ok(Self {
+            active,
+            sources,
+            texts,
+            settings,
+            log_level,
+            hangups,
+            secrets,
+            everything,
+            looks: 0,
+            discovery,
+        })
     }
 
     /// Reloads whenever there is reason to.
@@ -171,7 +187,7 @@ impl Reloader {
     }
 
     async fn try_reload(&mut self, scope: Scope, reason: &'static str) -> Result<(), Refusal> {
-        let loaded = self.load(scope).await?;
+        let mut loaded = self.load(scope).await?;
         let old = self.active.app();
         let mut config = self.check(&loaded, &old.config).await?;
         let kept = rules::keep_fixed(&mut config, &old.config).map(Key::as_str);
@@ -181,9 +197,10 @@ impl Reloader {
             spawn_blocking(move || old.renewed(config)).await.context("it could not be made ready")??
         };
         loaded.problems.iter().for_each(note);
-        for key in kept {
+        for key in &kept {
             tracing::warn!(key, "changed, which takes effect at the next start");
         }
+        keep_texts(&mut loaded.settings, &self.settings, &kept);
         if let Some(metrics) = &app.metrics {
             metrics_setup::with_configured(&app.config, &app.access, |names| metrics.configure(names));
             if scope == Scope::Secrets && self.everything.refused.is_some() {
@@ -199,9 +216,13 @@ impl Reloader {
         let (providers, routes) = (app.config.providers.len(), app.config.routes.len());
         let keys = app.config.server.keys.len();
         app.lifecycle.limit_in_flight(app.limits.in_flight);
+        let changes = config::changes(
+            Described { config: &old.config, settings: &self.settings },
+            Described { config: &app.config, settings: &loaded.settings },
+        );
         self.active.replace(app);
-        self.texts = loaded.texts;
-        tracing::info!(reason, providers, routes, keys, "configuration reloaded");
+        (self.texts, self.settings) = (loaded.texts, loaded.settings);
+        tracing::info!(reason, providers, routes, keys, changes, "configuration reloaded");
         Ok(())
     }
 
@@ -244,6 +265,15 @@ impl Reloader {
         let is_error = |problem: &&Problem| problem.severity == Severity::Error;
         let errors = loaded.problems.iter().filter(is_error).cloned().collect();
         Err(Refusal { errors, error: reasons.join("; ") })
+    }
+}
+
+/// Puts back the texts of settings that only a start can change.
+fn keep_texts(settings: &mut [EffectiveSetting], old: &[EffectiveSetting], kept: &[&str]) {
+    for setting in settings.iter_mut().filter(|setting| kept.contains(&&*setting.key)) {
+        if let Some(old) = old.iter().find(|old| old.key == setting.key) {
+            setting.clone_from(old);
+        }
     }
 }
 

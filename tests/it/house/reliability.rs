@@ -1,4 +1,4 @@
-//! `docs/reliability.md`: every proof that it names exists.
+//! `docs/reliability.md` and `docs/security.md`: every proof that they name exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn quoted(page: &str) -> Vec<&str> {
 }
 
 /// Tests of this binary.
-fn tests() -> BTreeSet<String> {
+pub(crate) fn tests() -> BTreeSet<String> {
     let binary = std::env::current_exe().expect("a binary");
     let output = Command::new(binary).arg("--list").output().expect("it runs");
     let list = String::from_utf8(output.stdout).expect("UTF-8");
@@ -58,6 +58,18 @@ fn every_test_named_on_the_reliability_page_exists() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(proofs > 70, "{proofs} proofs");
+}
+
+#[test]
+fn every_test_named_on_the_security_page_exists() {
+    let page = fs::read_to_string(root().join("docs/security.md")).expect("the page");
+    let tests = tests();
+    let named: Vec<&str> =
+        quoted(&page).into_iter().filter(|name| name.contains("::") && !name.contains('…')).collect();
+    assert!(named.len() > 40, "{} tests", named.len());
+    for name in named {
+        assert!(tests.contains(name) || cfg!(not(feature = "real-software")), "{name}");
+    }
 }
 
 /// Requests of the data file are as many as the page says.

@@ -194,11 +194,12 @@ impl Panel {
             options["colorMode"] = json!("background");
         }
         let legends: Vec<&str> = self.queries.iter().map(|(legend, _)| *legend).collect();
+        let failed = self.queries.iter().all(|(_, query)| query.contains(r#"status_type="error""#));
         json!({
             "id": id, "type": self.view.kind(), "title": self.title, "description": self.description(),
             "links": self.links(runbook_base),
             "datasource": datasource(), "gridPos": place, "options": options,
-            "fieldConfig": {"defaults": defaults, "overrides": palette::overrides(&legends)},
+            "fieldConfig": {"defaults": defaults, "overrides": palette::overrides(&legends, failed)},
             "targets": targets, "transformations": self.transformations(),
         })
     }

@@ -43,9 +43,13 @@ const PALETTE: &[(&str, &str, &str)] = &[
     ("source", "missing", AMBER),
 ];
 
+/// In a panel of failures: a stream that broke after a success status.
+const FAILED: (&str, &str, &str) = ("status_code", "[123]..", "light-red");
+
 /// Overrides of a panel's series colours: those of the last label of each legend, which is where a legend has the outcome.
-pub(super) fn overrides(legends: &[&str]) -> Vec<Value> {
-    let rows = PALETTE.iter().filter(|(label, _, _)| {
+/// `failed` is true for a panel of failures only.
+pub(super) fn overrides(legends: &[&str], failed: bool) -> Vec<Value> {
+    let rows = PALETTE.iter().chain(failed.then_some(&FAILED)).filter(|(label, _, _)| {
         let end = format!("{{{{{label}}}}}");
         legends.iter().any(|legend| legend.ends_with(&end))
     });
@@ -109,9 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_with_a_success_status_is_no_success() {
+        let last = |failed| overrides(&["{{provider}} {{status_code}}"], failed).pop().expect("an override");
+        assert_eq!(last(true)["matcher"]["options"], "/(^| )([123]..)$/");
+        assert_eq!(last(true)["properties"][0]["value"]["fixedColor"], "light-red");
+        assert_eq!(last(false)["matcher"]["options"], "/(^| )(499)$/");
+    }
+
+    #[test]
     fn only_the_last_label_of_a_legend_is_coloured() {
         let options = |legend: &'static str| {
-            let found = overrides(&[legend]);
+            let found = overrides(&[legend], false);
             found.iter().map(|one| one["matcher"]["options"].to_string()).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -95,7 +95,8 @@ fn spoken_of(path: &str) -> Vec<(String, String)> {
         // A family by its own name is spoken of, not read.
         let spans = spans.filter(|span| FAMILIES.iter().all(|family| family.name != *span));
         let spans = spans.filter(|span| span.starts_with("aurora:") || span.contains("aurora_"));
-        found.extend(spans.map(|span| (path.to_owned(), span.to_owned())));
+        // A bar in a table is escaped.
+        found.extend(spans.map(|span| (path.to_owned(), span.replace("\\|", "|"))));
     }
     assert!(!found.is_empty(), "{path}");
     found
@@ -178,7 +179,8 @@ fn expressions_use_existing_metrics_and_labels() {
         )
     });
     let selected = selected.flat_map(|(label, all)| all.into_iter().map(move |one| (label.clone(), one)));
-    let documents = ["docs/runbook.md", "README.md"].into_iter().flat_map(spoken_of);
+    let pages = ["docs/runbook.md", "docs/operations.md", "docs/migration.md", "README.md"];
+    let documents = pages.into_iter().flat_map(spoken_of);
     let all: Vec<(String, String)> =
         expressions().into_iter().chain(marks).chain(selected).chain(documents).collect();
     assert!(all.len() > 120, "{}", all.len());
@@ -355,10 +357,10 @@ fn the_dashboard_is_complete() {
 #[test]
 fn the_picture_shows_existing_panels() {
     let script = file("scripts/picture");
-    let (_, lists) = script.split_once("\nSTATS = [").expect("the list of values");
+    let (_, lists) = script.split_once("\nPANELS = [").expect("the list of panels");
     let (lists, _) = lists.split_once("\nCOLOURS = ").expect("the end of the lists");
     let shown: BTreeSet<&str> = lists.split('"').skip(1).step_by(2).collect();
-    assert_eq!(shown.len(), 12);
+    assert_eq!(shown.len(), 6);
     let panels = panels();
     let titles: BTreeSet<&str> = panels.iter().filter_map(|panel| panel["title"].as_str()).collect();
     let missing: Vec<&&str> = shown.difference(&titles).collect();

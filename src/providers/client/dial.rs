@@ -129,7 +129,7 @@ mod tests {
             assert!(begun.elapsed() < within, "took {:?}", begun.elapsed());
         }
         // The share of each is as short as the time is.
-        assert_eq!(dialled(&[dead, dead, live], Duration::from_millis(150)).await.unwrap(), live);
+        assert_eq!(dialled(&[dead, dead, live], Duration::from_millis(900)).await.unwrap(), live);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use aurora::cli::Cli;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::house::reliability;
 use crate::support::aurora::Setup;
-use crate::support::programs::free_port;
+use crate::support::programs::{Server, free_port};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const FOLDERS: [&str; 3] = ["", "docs", "bench"];
@@ -51,6 +51,7 @@ const BLOCKS: &[(&str, &str, Covered)] = &[
     ("docs/deployment.md", "docker compose", Not("needs a container engine")),
     ("docs/deployment.md", "kubectl apply --filename", Not("needs a cluster")),
     ("docs/deployment.md", "kubectl apply --kustomize", Not("needs a cluster")),
+    ("docs/deployment.md", "scripts/release", Not("builds four releases")),
     (
         "docs/operations.md",
         "aurora config check --strict",
@@ -368,14 +369,12 @@ fn a_running_binary_is_replaced() {
     }
     fs::write(path("config.yaml"), "server:\n  port: 8080\n").expect("a file in it");
     let mut old = Command::new(path("installed"));
-    old.args(["serve", "--demo", "--port", "0"]).current_dir(folder.path()).env_clear().stderr(Stdio::null());
-    let mut old = old.spawn().expect("it starts");
+    old.args(["serve", "--demo", "--port", "0"]).env_clear();
+    let listens = |log: &str| log.contains("listening").then_some(());
+    let (_old, ()) = Server::start(old, TempDir::new().expect("a temporary folder"), listens);
     let lines = block("docs/operations.md", "./aurora-new config check")
         .replace("/etc/aurora/config.yaml", "config.yaml")
         .replace("/usr/bin/aurora", "installed");
     let printed = run(&lines, folder.path(), &[]);
     assert!(printed.contains("valid: 0 errors"), "{printed}");
-    assert_eq!(old.try_wait().expect("a child"), None);
-    old.kill().expect("it runs");
-    old.wait().expect("it ends");
 }

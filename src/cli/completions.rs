@@ -11,7 +11,9 @@ use super::{Cli, Context, Outcome};
 Examples:
   aurora completions bash > ~/.local/share/bash-completion/completions/aurora
   aurora completions zsh  > ~/.zfunc/_aurora
-  aurora completions fish > ~/.config/fish/completions/aurora.fish")]
+  aurora completions fish > ~/.config/fish/completions/aurora.fish
+
+In bash, zsh and fish, providers and models of the configuration and metric families are completed too.")]
 pub struct Args {
     /// Shell to print the script for
     pub shell: Shell,
@@ -26,9 +28,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// The completion script of one shell.
+/// The completion script of one shell. Those of bash, zsh and fish ask `aurora __complete`, which knows the configuration.
 #[must_use]
 pub fn script(shell: Shell) -> String {
+    match shell {
+        Shell::Bash => include_str!("completions/aurora.bash").to_owned(),
+        Shell::Zsh => include_str!("completions/_aurora").to_owned(),
+        Shell::Fish => include_str!("completions/aurora.fish").to_owned(),
+        _ => generated(shell),
+    }
+}
+
+fn generated(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "aurora", &mut script);
     String::from_utf8_lossy(&script).into_owned()

@@ -4,11 +4,10 @@
 //! `cargo run --example generate` rewrites them, a test compares them byte for byte. The clap tree they are made
 //! from carries the release but neither commit nor compiler, so they change only when the command line does.
 
-use clap::{Command, CommandFactory, ValueEnum};
+use clap::{CommandFactory, ValueEnum};
 use clap_complete::{Generator, Shell};
-use clap_mangen::Man;
 
-use super::{Cli, completions, endpoint_page};
+use super::{Cli, completions, endpoint_page, man};
 
 /// Folders that hold generated files and nothing else.
 pub const FOLDERS: &[&str] = &["completions", "man", "monitoring/grafana/dashboards"];
@@ -28,7 +27,7 @@ pub fn files() -> Vec<GeneratedFile> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
     let mut files: Vec<GeneratedFile> = Shell::value_variants().iter().copied().map(completion).collect();
-    man_pages(&root, &mut files);
+    files.extend(man::pages(&root));
     files.push(GeneratedFile { path: "docs/configuration.md".into(), contents: crate::config::reference() });
     files.push(GeneratedFile { path: "docs/endpoints.md".into(), contents: endpoint_page::page() });
     files.push(GeneratedFile { path: "docs/metrics.md".into(), contents: crate::metrics::reference() });
@@ -43,17 +42,4 @@ pub fn files() -> Vec<GeneratedFile> {
 fn completion(shell: Shell) -> GeneratedFile {
     let path = format!("completions/{}", shell.file_name("aurora"));
     GeneratedFile { path, contents: completions::script(shell) }
-}
-
-fn man_pages(command: &Command, files: &mut Vec<GeneratedFile>) {
-    for subcommand in command.get_subcommands() {
-        man_pages(subcommand, files);
-    }
-    let source = format!("aurora {}", crate::version::VERSION);
-    // No date, which would drift; an empty one would shift the fields after it.
-    let page = Man::new(command.clone()).date(" ").source(source).manual("Aurora");
-    let mut roff = Vec::new();
-    page.render(&mut roff).unwrap_or_else(|error| unreachable!("a vector takes any write: {error}"));
-    let contents = String::from_utf8_lossy(&roff).into_owned();
-    files.push(GeneratedFile { path: format!("man/{}", page.get_filename()), contents });
 }

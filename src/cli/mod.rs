@@ -1,11 +1,13 @@
 //! The command line: clap's types and one line of dispatch per command.
 
+mod complete;
 pub mod completions;
 pub mod config;
 mod endpoint_page;
 mod first_commands;
 pub mod generated;
 pub mod health;
+mod man;
 pub mod metrics;
 pub mod program;
 pub mod serve;
@@ -146,6 +148,9 @@ impl Outcome {
 /// Parses the arguments, runs the command and returns the process's exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|argument| argument == complete::NAME) {
+        return complete::run(&arguments[2..], &environment);
+    }
     let parsed = Cli::command()
         .version(version::LINE)
         .try_get_matches_from(&arguments)

@@ -1,4 +1,4 @@
-//! Real software around Aurora: nginx, Prometheus, metric parsers, SDKs.
+//! Real software around Aurora: nginx, Prometheus, metric parsers, SDKs, shells.
 
 pub(crate) mod anthropic_sdk;
 mod compatibility;
@@ -8,4 +8,5 @@ pub(crate) mod parsers;
 pub(crate) mod prometheus;
 pub(crate) mod replicas;
 pub(crate) mod rolling;
+pub(crate) mod shells;
 pub(crate) mod smuggling;

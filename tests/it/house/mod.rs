@@ -2,6 +2,7 @@
 
 pub(crate) mod architecture;
 pub(crate) mod docs;
+pub(crate) mod docs_run;
 pub(crate) mod generated;
 #[cfg(feature = "real-software")]
 pub(crate) mod readme;

@@ -211,8 +211,7 @@ mod tests {
         while lines.queued.load(Ordering::Relaxed) > 0 {
             thread::yield_now();
         }
-        for (is_urgent, expected) in [(false, 100), (true, 100 + 100)] {
-            let fits = if is_urgent { CAPACITY - ORDINARY } else { ORDINARY };
+        for (is_urgent, fits, expected) in [(false, 3072, 100), (true, 1024, 100 + 100)] {
             for _ in 0..fits + 100 {
                 lines.push(format!("{is_urgent}\n"), is_urgent);
             }
@@ -226,7 +225,7 @@ mod tests {
         drop((lines, guard));
         let text = read.join().unwrap();
         let count = |line: &str| text.lines().filter(|written| *written == line).count();
-        assert_eq!((count("false"), count("true")), (ORDINARY, CAPACITY - ORDINARY));
+        assert_eq!((count("false"), count("true")), (3072, 1024));
     }
 
     /// Accepts `limit` bytes, then nothing until it is emptied.

@@ -137,7 +137,7 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// Room for the headers that are added to a client's, of which those that are dropped leave some too.
-const ADDED: usize = 256;
+const ADDED: usize = 336;
 /// Usual size of a header.
 const USUAL: usize = 48;
 

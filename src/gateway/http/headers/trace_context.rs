@@ -187,6 +187,24 @@ mod tests {
         }
     }
 
+    /// Each byte of a valid one replaced by each that a header may have: what remains valid is what the grammar says.
+    #[test]
+    fn every_other_byte_is_read_as_the_grammar_says() {
+        let grammar = regex::Regex::new("^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$").unwrap();
+        let valid = format!("f0-{TRACE}-{PARENT}-01");
+        let mut accepted = 0;
+        for place in 0..valid.len() {
+            for byte in b' '..=b'~' {
+                let mut text = valid.clone();
+                text.replace_range(place..=place, &char::from(byte).to_string());
+                let expected = grammar.is_match(&text) && !text.starts_with("ff");
+                assert_eq!(parse(text.as_bytes()).is_some(), expected, "{text}");
+                accepted += u32::from(expected);
+            }
+        }
+        assert_eq!(accepted, 52 * 16 - 1 + 3, "16 digits at 52 places, but version ff, and the dashes");
+    }
+
     /// A new trace, but for its ids.
     const MADE: TraceContext =
         TraceContext { trace_id: TraceId(NonZeroU128::MIN), span_id: 0, flags: SAMPLED, keeps_state: false };

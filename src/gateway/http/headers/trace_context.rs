@@ -55,7 +55,7 @@ impl TraceContext {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         write(&self.trace_id.0.get().to_be_bytes(), &mut text[3..35]);
         write(&self.span_id.to_be_bytes(), &mut text[36..52]);
-        write(&[self.flags], &mut text[53..]);
+        text[53..].copy_from_slice(&digits(self.flags.into())[6..]);
         text
     }
 }
@@ -91,17 +91,23 @@ fn number(digits: &[u8]) -> Option<u128> {
     })
 }
 
-/// Writes two digits for each byte.
-fn write(bytes: &[u8], digits: &mut [u8]) {
-    for (byte, pair) in bytes.iter().zip(digits.chunks_exact_mut(2)) {
-        pair[0] = digit(byte >> 4);
-        pair[1] = digit(byte & 0xf);
+/// Writes eight digits for every four bytes.
+fn write(bytes: &[u8], text: &mut [u8]) {
+    for (four, eight) in bytes.as_chunks().0.iter().zip(text.as_chunks_mut().0) {
+        *eight = digits(u32::from_be_bytes(*four));
     }
 }
 
-/// Computed instead of looked up, so that all digits are written at once with vector instructions.
-fn digit(value: u8) -> u8 {
-    value + if value < 10 { b'0' } else { b'a' - 10 }
+/// Eight hexadecimal digits, all computed at once as the bytes of one word: half the instructions of one by one.
+fn digits(value: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut word = u64::from(value);
+    word = (word << 16 | word) & 0x0000_ffff_0000_ffff;
+    word = (word << 8 | word) & 0x00ff_00ff_00ff_00ff;
+    word = (word << 4 | word) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Six more than ten or above carries into the upper half of its byte.
+    let letters = ((word + 6 * EACH) >> 4) & EACH;
+    (word + u64::from(b'0') * EACH + letters * u64::from(b'a' - 10 - b'0')).to_be_bytes()
 }
 
 /// Returns true if a client's `tracestate` is passed on: it is text, and not too long.
@@ -203,6 +209,13 @@ mod tests {
             }
         }
         assert_eq!(accepted, 52 * 16 - 1 + 3, "16 digits at 52 places, but version ff, and the dashes");
+    }
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for value in [0, 1, 0x0123_4567, 0x89ab_cdef, 0x9a9a_a9a9, u32::MAX] {
+            assert_eq!(String::from_utf8_lossy(&digits(value)), format!("{value:08x}"));
+        }
     }
 
     /// A new trace, but for its ids.

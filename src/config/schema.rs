@@ -118,6 +118,8 @@ pub struct Server {
     pub port: u16,
     /// Prefix of every route: empty, or `/prefix` without a trailing slash.
     pub base_path: String,
+    /// Serves the live page, where the metrics endpoint is.
+    pub page: bool,
     /// Key for everything; `None` leaves the gateway open.
     pub master_key: Option<Secret>,
     /// Keys for the API only, all valid at once.

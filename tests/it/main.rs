@@ -24,7 +24,7 @@ mod monitoring;
 mod page;
 /// Each provider type gets its requests at its URL with its credentials.
 mod providers;
-/// nginx, Prometheus, metric parsers and SDKs work with Aurora.
+/// nginx, Prometheus, Chromium, metric parsers and SDKs work with Aurora.
 #[cfg(feature = "real-software")]
 mod real_software;
 /// Each HTTP route accepts its methods and bodies and refuses malformed requests.

@@ -25,6 +25,7 @@ routes: {fast: [up/m]}
 /// Values of which every setting takes one that is not its default.
 const VALUES: &[&str] = &[
     "true",
+    "false",
     "/other",
     "192.0.2.1:9",
     "192.0.2.1",

@@ -2,6 +2,7 @@
 
 pub(crate) mod client_body;
 mod gemini;
+mod live_page;
 mod model_call;
 mod models;
 pub(crate) mod pages;

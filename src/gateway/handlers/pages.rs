@@ -5,43 +5,55 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use super::live_page;
 use crate::gateway::http::error::GatewayError;
-use crate::gateway::http::negotiation::Form;
+use crate::gateway::http::negotiation::{self, Form};
 use crate::gateway::response::client_response::Response;
+use crate::gateway::state::listener_state::ActiveWorker;
 use crate::gateway::state::worker::WorkerState;
 use crate::metrics::CallOutcome;
 
-/// The paths of interest, for whoever opens the address in a browser. It says neither version nor models: it is open.
+/// The paths of interest on a listener. It says neither version nor models: it is open.
 #[derive(Serialize)]
 struct Index {
     name: &'static str,
-    /// Base URL of OpenAI's clients.
-    api: String,
-    models: String,
+    /// Base URL of OpenAI's clients; absent on the metrics' own listener, as are the models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<String>,
     health: String,
     ready: String,
-    /// Absent if metrics are off or have a listener of their own.
+    /// Absent if metrics are off, and where another listener has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<String>,
 }
 
-/// Responds to `GET /`.
-pub(crate) fn index(worker: &WorkerState) -> Response {
-    let config = &worker.app.config;
-    let base = &config.server.base_path;
-    let has_metrics = worker.app.metrics.is_some() && config.metrics.listen.is_none();
+/// Responds to `GET /`: with the live page where this listener has the metrics and the client is a browser, else with
+/// the paths of interest.
+pub(crate) fn index(active: &ActiveWorker, headers: &HeaderMap) -> Response {
+    let config = &active.worker.app.config;
+    let metrics = Some(config.metrics_path()).filter(|path| active.router.plain(path).is_some());
+    let has_page = config.server.page && metrics.is_some();
+    if has_page && negotiation::prefers_html(headers) {
+        return live_page::respond(&config.metrics.endpoint);
+    }
+    let has_api = metrics.is_none() || config.metrics.listen.is_none();
+    let base = if has_api { config.server.base_path.as_str() } else { "" };
     let index = Index {
         name: "aurora",
-        api: format!("{base}/v1"),
-        models: format!("{base}/v1/models"),
+        api: has_api.then(|| format!("{base}/v1")),
+        models: has_api.then(|| format!("{base}/v1/models")),
         health: format!("{base}/health"),
         ready: format!("{base}/health/ready"),
-        metrics: has_metrics.then(|| config.metrics_path()),
+        metrics,
     };
-    match serde_json::to_vec(&index) {
-        Ok(body) => Response::json(body),
-        Err(_) => GatewayError::Internal.into_response(),
+    let Ok(body) = serde_json::to_vec(&index) else { return GatewayError::Internal.into_response() };
+    let mut response = Response::json(body);
+    if has_page {
+        response.headers.insert(VARY, HeaderValue::from_static("accept"));
     }
+    response
 }
 
 /// Responds to an authorised scrape.

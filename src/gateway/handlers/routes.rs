@@ -211,11 +211,11 @@ pub(crate) fn router(worker: &WorkerState) -> Router {
     router
 }
 
-/// The router of the metrics' own listener: the endpoint and health, without the base path.
+/// The router of the metrics' own listener: the endpoint, health and the root, without the base path.
 pub(crate) fn metrics_router(worker: &WorkerState) -> Router {
     let mut router = Router::new(UNMATCHED_ROUTE);
     for (index, route) in ROUTES.iter().enumerate() {
-        if matches!(route.action, Action::Page(Page::Health | Page::Ready)) {
+        if matches!(route.action, Action::Page(Page::Index | Page::Health | Page::Ready)) {
             router = router.add(&route.path, Routed { index, prefix: Prefix::None });
         }
     }

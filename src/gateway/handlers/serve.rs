@@ -43,7 +43,7 @@ pub(crate) async fn serve(
     let admitted = admit(worker, route, &head, is_plain);
     let kind = match (route.action, &admitted) {
         (Action::Page(page), Ok(_)) => {
-            let page = Box::pin(render(worker, page, &head.headers)).await;
+            let page = Box::pin(render(active, page, &head.headers)).await;
             return respond(page, None, request_id, is_head);
         }
         // What is refused is no page.
@@ -107,9 +107,10 @@ fn admit(
     }
 }
 
-async fn render(worker: &WorkerState, page: Page, headers: &HeaderMap) -> Response {
+async fn render(active: &ActiveWorker, page: Page, headers: &HeaderMap) -> Response {
+    let worker = &active.worker;
     match page {
-        Page::Index => pages::index(worker),
+        Page::Index => pages::index(active, headers),
         Page::Health => Response::json(r#"{"status":"ok"}"#),
         Page::Ready if worker.app.lifecycle.is_ready() => Response::json(r#"{"status":"ok"}"#),
         Page::Ready => {

@@ -79,6 +79,16 @@ impl Offer {
     }
 }
 
+/// Returns true if HTML is accepted by name, with a weight no less than that of JSON: what browsers do.
+pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
+    let weight = |name: &str| {
+        let named = items(headers, &ACCEPT).filter(|item| item.token.eq_ignore_ascii_case(name));
+        named.map(|item| item.weight).max().unwrap_or(0)
+    };
+    let html = weight("text/html");
+    html > 0 && html >= weight("application/json")
+}
+
 /// Returns true if gzip is accepted, with a weight no less than that of no encoding.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let gzip = encoding(headers, &["gzip", "x-gzip"]).or(encoding(headers, &["*"])).unwrap_or(0);
@@ -221,6 +231,32 @@ mod tests {
         }
         assert!(!accepts("gzip;q=0.5, identity"));
         assert!(!Form::of(&HeaderMap::new()).gzip);
+    }
+
+    #[test]
+    fn html_is_preferred_where_accept_names_it() {
+        let prefers = |accept: &[&'static str]| prefers_html(&with(&ACCEPT, accept));
+        for yes in [
+            "text/html",
+            "Text/HTML;q=0.1",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+            "application/json;q=0.5, text/html;q=0.5",
+        ] {
+            assert!(prefers(&[yes]), "{yes}");
+        }
+        for no in [
+            "",
+            "*/*",
+            "text/*",
+            "text/html;q=0",
+            "text/html;q=x",
+            "text/html;q=0.5, application/json",
+            "text/html-x",
+        ] {
+            assert!(!prefers(&[no]), "{no}");
+        }
+        assert!(prefers(&["application/json;q=0.9", "text/html"]));
+        assert!(!prefers(&[]));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Real software around Aurora: nginx, Prometheus, metric parsers, SDKs, shells.
+//! Real software around Aurora: nginx, Prometheus, Chromium, metric parsers, SDKs, shells.
 
 pub(crate) mod anthropic_sdk;
 mod compatibility;
+mod live_page;
 pub(crate) mod nginx;
 pub(crate) mod openai_sdk;
 pub(crate) mod parsers;

@@ -266,8 +266,15 @@ fn the_root_names_the_paths_of_interest_to_everyone() {
         assert_eq!(below.get(path).status_and_text(), (200, &*expected), "{path}");
     }
     assert_eq!(below.get("/").status, 404);
-    let apart = Setup::new().variable("METRICS_ENABLED", "true").variable("METRICS_LISTEN", "127.0.0.1:0");
-    assert_eq!(apart.start().get("/").status_and_text(), (200, &*page("", "")));
+    let apart =
+        Setup::new().variable("METRICS_ENABLED", "true").variable("METRICS_LISTEN", "127.0.0.1:0").start();
+    assert_eq!(apart.get("/").status_and_text(), (200, &*page("", "")));
+    let line = apart.line("prometheus metrics enabled");
+    let metrics = line["address"].as_str().expect("an address").parse().expect("an address");
+    let mut client = Client::connect(metrics);
+    client.send(request("GET", "/", "", ""));
+    let expected = r#"{"name":"aurora","health":"/health","ready":"/health/ready","metrics":"/metrics"}"#;
+    assert_eq!(client.response().status_and_text(), (200, expected));
 }
 
 #[test]

@@ -87,8 +87,9 @@ impl Client {
         let mut lines = head.trim_end().split("\r\n");
         let status =
             lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status line");
-        let headers = lines.map(|line| line.split_once(": ").expect("a header line"));
-        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let headers = lines.map(|line| line.split_once(':').expect("a header line"));
+        let headers =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim_start().to_owned())).collect();
         Some(Response { status, headers, body: Vec::new(), whole: false })
     }
 

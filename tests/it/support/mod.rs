@@ -3,6 +3,8 @@
 
 pub(crate) mod async_client;
 pub(crate) mod aurora;
+#[cfg(feature = "real-software")]
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod exposition;
 pub(crate) mod fixtures;

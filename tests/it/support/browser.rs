@@ -1,4 +1,4 @@
-//! A headless Chromium, driven through chromedriver by WebDriver's JSON protocol.
+//! A headless Chromium, driven through chromedriver by its JSON protocol.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::support::client::{Client, request};
 use crate::support::programs::{Server, program, wait_for};
 
-/// Keys of WebDriver that are no characters.
+/// Keys that are no characters.
 pub(crate) const TAB: &str = "\u{E004}";
 pub(crate) const ENTER: &str = "\u{E007}";
 pub(crate) const SPACE: &str = " ";

@@ -281,7 +281,7 @@ fn the_page_is_readable_at_any_width_and_in_both_schemes() {
              landmarks: ['header', 'main', 'footer'].map((name) => all(name).length),
              heading: all('h1').map((heading) => heading.textContent),
              nameless: all('section, form, [role=region], [role=img]').filter((element) => !named(element)).length,
-             headless: all('table').filter((table) => !table.caption || !table.querySelector('th[scope=col]')).length,
+             headless: all('table').filter((table) => !named(table) || !table.querySelector('th[scope=col]')).length,
              rowless: all('tbody tr').filter((row) => !row.querySelector('th[scope=row]')).length,
              unlabelled: all('input').filter((input) => !input.labels.length).length,
              unhelped: all('.help').filter((line) => !line.textContent.trim()).length,

@@ -32,6 +32,16 @@ function placeOf(at, now) {
   return Math.min(1, Math.max(0, 1 - (now - at) / CHARTED));
 }
 
+/**
+ * @param {SVGElement} svg
+ * @param {number} width
+ * @param {number} height
+ */
+function stretch(svg, width, height) {
+  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+  svg.setAttribute('preserveAspectRatio', 'none');
+}
+
 /** @param {number} number */
 function short(number) {
   return number.toFixed(1);
@@ -46,8 +56,7 @@ function short(number) {
  */
 function drawLine(svg, steps, now, valueOf) {
   const [width, height] = [200, 32];
-  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  svg.setAttribute('preserveAspectRatio', 'none');
+  stretch(svg, width, height);
   const points = steps.map(({from, to, change}) => ({from, to, value: valueOf(change)}));
   const top = Math.max(...points.map(({value}) => value || 0), Number.MIN_VALUE);
   let [line, area, begun, end] = ['', '', '', 0];
@@ -82,12 +91,12 @@ function drawLine(svg, steps, now, valueOf) {
  * @param {Step[]} steps
  * @param {number} now
  * @param {string[]} names counts, from the lowest to the highest part of a column
+ * @param {number[]} restarts times that get a vertical line
  * @returns {number} the value at the top of the chart
  */
-function drawColumns(svg, steps, now, names) {
+function drawColumns(svg, steps, now, names, restarts) {
   const [width, height] = [600, 120];
-  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  svg.setAttribute('preserveAspectRatio', 'none');
+  stretch(svg, width, height);
   const rate = (/** @type {Step} */ {change}, /** @type {string} */ name) => (change.counts[name] || 0) / change.seconds;
   const sums = steps.map((step) => names.reduce((sum, name) => sum + rate(step, name), 0));
   const top = roundUp(Math.max(...sums, 0));
@@ -105,28 +114,19 @@ function drawColumns(svg, steps, now, names) {
     }
   }
   for (const name of names) pathOf(svg, `fill-${name}`).setAttribute('d', paths[name]);
+  const marks = restarts.map((at) => `M${short(placeOf(at, now) * width)},0V${height}`);
+  pathOf(svg, 'mark').setAttribute('d', marks.join(''));
   return top;
 }
 
 /**
- * Vertical lines where the process restarted.
- * @param {SVGElement} svg
- * @param {number[]} times
- * @param {number} now
- */
-function drawMarks(svg, times, now) {
-  const path = times.map((at) => `M${short(placeOf(at, now) * 600)},0V120`).join('');
-  pathOf(svg, 'mark').setAttribute('d', path);
-}
-
-/**
- * The next number of 1, 2, 5, 10, … that is not smaller.
+ * The next round number that is not smaller.
  * @param {number} value
  */
 function roundUp(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return power * ([1, 2, 5, 10].find((factor) => factor * power >= value) || 10);
+  return power * ([1, 1.5, 2, 3, 4, 5, 6, 8].find((factor) => factor * power >= value) || 10);
 }
 
 /**

@@ -72,7 +72,6 @@ function labelsAt(line, from) {
 /** @param {string} text */
 function numberOf(text) {
   if (text === '+Inf' || text === 'Inf') return Infinity;
-  if (text === '-Inf') return -Infinity;
   return text === '' || text === 'NaN' ? NaN : Number(text);
 }
 

@@ -167,10 +167,8 @@ const READERS = {
     snapshot.family(sample).limit = sample.value;
   },
   aurora_build_info({facts}, {labels}) {
-    Object.assign(facts, {version: labels.version, revision: labels.revision, rustc: labels.rustc});
-  },
-  aurora_config_info({facts}, {labels}) {
-    facts.configuration = labels.hash;
+    facts.version = labels.version;
+    facts.revision = labels.revision;
   },
   aurora_http_connections({gauges}, {labels, value}) {
     add(gauges, `connections ${labels.state}`, value);
@@ -187,17 +185,11 @@ const READERS = {
   aurora_metrics_label_overflow_total({all}, {value}) {
     add(all.counts, 'overflow', value);
   },
-  aurora_log_lines_dropped_total({all}, {value}) {
-    add(all.counts, 'dropped', value);
-  },
   aurora_http_requests_in_flight: gauge('inFlight'),
   aurora_http_requests_in_flight_limit: gauge('inFlightLimit'),
-  aurora_requests_in_flight: gauge('dispatched'),
   aurora_config_last_reload_successful: gauge('reloaded'),
   aurora_config_last_reload_success_timestamp_seconds: gauge('reloadedAt'),
   process_resident_memory_bytes: gauge('memory'),
-  process_open_fds: gauge('fds'),
-  process_max_fds: gauge('maxFds'),
 };
 
 /**
@@ -306,6 +298,8 @@ class History {
     /** @type {Map<string, {total: number, score: number}>} */
     this.ranks = new Map();
     this.known = this.ranks;
+    /** Number of models with a request. */
+    this.requested = 0;
     /** @type {number[]} */
     this.restarts = [];
     /** @type {Step[]} requests in flight, each until the next poll */
@@ -360,11 +354,12 @@ class History {
       ranks.set(key, {total, score: (before ? before.score * DECAY : 0) + newRequests});
     }
     // Some series are there before the first request.
-    const keys = [...ranks.keys()].filter((key) => ranks.get(key).total > 0);
-    keys.sort((one, other) => ranks.get(other).score - ranks.get(one).score || ranks.get(other).total - ranks.get(one).total);
+    const rows = [...ranks].filter(([, {total}]) => total > 0);
+    rows.sort(([, one], [, other]) => other.score - one.score || other.total - one.total);
+    this.requested = rows.length;
     this.known = this.ranks;
     this.ranks = ranks;
-    return keys.slice(0, TRACKED_MODELS);
+    return rows.slice(0, TRACKED_MODELS).map(([key]) => key);
   }
 
   /**

@@ -73,7 +73,8 @@ function percent(part, whole) {
   if (!(whole > 0)) return '–';
   const share = (100 * part) / whole;
   if (share > 0 && share < 0.01) return '< 0.01 %';
-  return `${share === 0 || share === 100 || share >= 10 ? Math.round(share) : share.toFixed(share < 1 ? 2 : 1)} %`;
+  if (share > 99 && share < 100) return `${Math.min(99.9, share).toFixed(1)} %`;
+  return `${share === 0 || share >= 10 ? Math.round(share) : share.toFixed(share < 1 ? 2 : 1)} %`;
 }
 
 /** @param {number} seconds */
@@ -112,6 +113,34 @@ function bytes(value) {
   return value >= 2 ** 30 ? `${(value / 2 ** 30).toFixed(1)} GiB` : `${Math.round(value / 2 ** 20)} MiB`;
 }
 
+/**
+ * The child at a place, made where there is none.
+ * @param {Element} parent
+ * @param {number} place
+ * @param {string} name
+ */
+function childAt(parent, place, name) {
+  return parent.children[place] || parent.appendChild(make(name));
+}
+
+/**
+ * Removes the children behind the first ones.
+ * @param {Element} parent
+ * @param {number} kept
+ */
+function trim(parent, kept) {
+  while (parent.children.length > kept) parent.lastElementChild?.remove();
+}
+
+/**
+ * @param {Element} list
+ * @param {string[]} texts
+ */
+function fillList(list, texts) {
+  trim(list, texts.length);
+  texts.forEach((text, place) => write(childAt(list, place, 'li'), text));
+}
+
 // Tables
 
 /**
@@ -124,9 +153,9 @@ function bytes(value) {
  * @param {Cell[][]} rows
  */
 function fillRows(body, rows) {
-  while (body.children.length > rows.length) body.lastElementChild?.remove();
+  trim(body, rows.length);
   rows.forEach((cells, index) => {
-    const row = body.children[index] || body.appendChild(make('tr'));
+    const row = childAt(body, index, 'tr');
     cells.forEach((cell, place) => fillCell(row, place, cell));
   });
 }
@@ -137,14 +166,14 @@ function fillRows(body, rows) {
  * @param {Cell} cell
  */
 function fillCell(row, place, cell) {
-  const where = /** @type {HTMLElement} */ (row.children[place] || row.appendChild(make(cell.head ? 'th' : 'td')));
+  const where = /** @type {HTMLElement} */ (childAt(row, place, cell.head ? 'th' : 'td'));
   if (cell.head) where.setAttribute('scope', 'row');
   where.className = cell.number ? 'number' : '';
   if (cell.draw) {
     cell.draw(/** @type {any} */ (where.querySelector('svg')) || svgChild(where, 'svg', {class: 'spark', 'aria-hidden': 'true'}));
     return;
   }
-  const text = where.firstElementChild || where.appendChild(make('bdi'));
+  const text = childAt(where, 0, 'bdi');
   text.className = cell.style || '';
   write(text, cell.text);
   // What the style cuts can still be read.
@@ -156,15 +185,11 @@ function fillCell(row, place, cell) {
  * @param {[string, string, string?][]} facts name, value, style
  */
 function fillFacts(list, facts) {
-  while (list.children.length > facts.length) list.lastElementChild?.remove();
+  trim(list, facts.length);
   facts.forEach(([name, value, style], index) => {
-    let fact = list.children[index];
-    if (!fact) {
-      fact = list.appendChild(make('div'));
-      fact.append(make('dt'), make('dd'));
-    }
-    write(fact.children[0], name);
-    write(fact.children[1], value);
+    const fact = childAt(list, index, 'div');
+    write(childAt(fact, 0, 'dt'), name);
+    write(childAt(fact, 1, 'dd'), value);
     fact.children[1].className = style || '';
   });
 }

@@ -27,11 +27,8 @@ const PARTS: &[&str] = &[
     include_str!("page.js"),
 ];
 
-/// The script without its comments, a fifth of its size.
-static SCRIPT: LazyLock<String> = LazyLock::new(|| {
-    let is_code = |line: &&str| !["//", "/**", "*"].iter().any(|mark| line.trim_start().starts_with(mark));
-    PARTS.iter().flat_map(|part| part.lines()).filter(is_code).collect::<Vec<_>>().join("\n")
-});
+/// The script as it is sent: without its comments, a quarter of its size.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(&PARTS.concat()));
 
 /// Responds with the page for the metrics endpoint at this path, below the path of the page itself.
 pub(crate) fn respond(endpoint: &str) -> Response {
@@ -59,6 +56,17 @@ fn policy(nonce: &str) -> String {
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
          frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
+}
+
+/// Drops the comments `/** … */`, and the lines that are empty or a comment with `//`.
+fn without_comments(script: &str) -> String {
+    let mut code = String::with_capacity(script.len());
+    for (index, part) in script.split("/**").enumerate() {
+        let behind = part.split_once("*/").map_or("", |(_, behind)| behind.trim_start_matches(' '));
+        code.push_str(if index == 0 { part } else { behind });
+    }
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
 fn html(nonce: &str, endpoint: &str) -> String {
@@ -126,6 +134,13 @@ mod tests {
         for outcome in CallOutcome::WORDS {
             assert!(script.contains(&format!(" {outcome}: '")), "{outcome} has no meaning");
         }
+    }
+
+    #[test]
+    fn comments_are_dropped_and_nothing_else_is() {
+        let script =
+            "// A.\n/** B\n * @param {x} y\n */\nlet a = (/** @type {any} */ b) / 2;\n\n  // C.\n  a * b;\n";
+        assert_eq!(without_comments(script), "let a = (b) / 2;\n  a * b;");
     }
 
     #[test]

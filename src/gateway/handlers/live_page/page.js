@@ -4,9 +4,9 @@
 const INTERVAL = 3000;
 const FIRST_INTERVAL = 1000;
 const LONGEST_INTERVAL = 15_000;
-/** A poll may take a twentieth of the time, so that a large exposition costs neither side much. */
-const SHARE = 20;
-const LONGEST_LARGE_INTERVAL = 60_000;
+/** Size of an exposition that is read once a second, in bytes: a larger one is read less often, so that it costs neither side much. */
+const SIZE_PER_SECOND = 1 << 20;
+const LONGEST_USUAL_INTERVAL = 60_000;
 /** Longest poll. */
 const TIMEOUT = 30_000;
 
@@ -102,9 +102,8 @@ async function poll() {
   const polling = new AbortController();
   const timeout = setTimeout(() => polling.abort(), TIMEOUT);
   state.polling = polling;
-  const begun = performance.now();
   try {
-    succeed(await fetchSnapshot(polling.signal), performance.now() - begun);
+    succeed(await fetchSnapshot(polling.signal));
   } catch (error) {
     if (state.polling === polling) fail(error);
   } finally {
@@ -122,15 +121,14 @@ function abandon() {
 
 /**
  * @param {{snapshot: Snapshot, reading: Reading}} read
- * @param {number} took
  */
-function succeed({snapshot, reading}, took) {
+function succeed({snapshot, reading}) {
   state.failures = 0;
   state.lastGood = snapshot.all.at;
   state.history.add(snapshot);
   element('login').hidden = true;
   element('forget').hidden = !state.key;
-  const usual = Math.max(INTERVAL, 1000 * Math.round(Math.min(LONGEST_LARGE_INTERVAL, took * SHARE) / 1000));
+  const usual = Math.min(LONGEST_USUAL_INTERVAL, Math.max(INTERVAL, 1000 * Math.round(reading.bytes / SIZE_PER_SECOND)));
   write(element('source'), `${count(reading.samples)} series of ${document.body.dataset.endpoint}, read every ${usual / 1000} s.`);
   notice(standing(reading));
   show();

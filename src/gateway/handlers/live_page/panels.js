@@ -14,13 +14,11 @@ const OUTCOMES = {ok: 'ok', mistake: 'client error', cancelled: 'cancelled', thr
 // Verdict
 
 /**
+ * @param {Reason[]} reasons
  * @param {Change | null} change
  * @param {Snapshot} latest
- * @returns {Reason[]}
  */
-function reasonsOfTraffic(change, {gauges}) {
-  /** @type {Reason[]} */
-  const reasons = [];
+function addReasonsOfTraffic(reasons, change, {gauges}) {
   const {failed, counted} = change ? failures(change) : {failed: 0, counted: 0};
   const errors = levelOfErrors(failed, counted);
   if (errors) {
@@ -36,17 +34,14 @@ function reasonsOfTraffic(change, {gauges}) {
     const figure = quantileText(0.95, change.firstToken, FIRST_TOKEN);
     reasons.push({level: slow.value >= 2 * SLOW_TOKEN ? 'bad' : 'watch', text: 'First tokens are slow', figure});
   }
-  return reasons;
 }
 
 /**
+ * @param {Reason[]} reasons
  * @param {Change | null} change
  * @param {Snapshot} latest
- * @returns {Reason[]}
  */
-function reasonsOfGateway(change, {gauges, breakers, sets}) {
-  /** @type {Reason[]} */
-  const reasons = [];
+function addReasonsOfGateway(reasons, change, {gauges, breakers, sets}) {
   for (const {provider, model, state} of breakers.filter(({state}) => state !== 'closed').slice(0, 3)) {
     const name = visible(model ? `${provider}/${model}` : provider);
     reasons.push({level: state === 'open' ? 'bad' : 'watch', text: `The circuit breaker of ${name} is ${words(state)}`});
@@ -55,8 +50,6 @@ function reasonsOfGateway(change, {gauges, breakers, sets}) {
   if (change && change.counts.panics > 0) reasons.push({level: 'bad', text: 'A request panicked; the log says where'});
   const full = [...sets].filter(([, {sets: used, limit}]) => limit > 0 && used >= limit);
   if (full.length) reasons.push({level: 'watch', text: 'Label sets are at their limit: new models count as other'});
-  if (change && change.counts.dropped > 0) reasons.push({level: 'watch', text: 'Log lines are dropped: stderr is blocked'});
-  return reasons;
 }
 
 /** @param {string} state */
@@ -82,16 +75,17 @@ function calm(change, {breakers}) {
 function showVerdict(history) {
   const change = history.all.lastMinute();
   const latest = /** @type {Snapshot} */ (history.latest);
-  const reasons = [...reasonsOfTraffic(change, latest), ...reasonsOfGateway(change, latest)];
+  /** @type {Reason[]} */
+  const reasons = [];
+  addReasonsOfTraffic(reasons, change, latest);
+  addReasonsOfGateway(reasons, change, latest);
   const isBad = reasons.some(({level}) => level === 'bad');
   const verdict = isBad ? 'bad' : reasons.length ? 'watch' : change ? 'well' : 'waiting';
   const word = {bad: 'Failing', watch: 'Attention', well: 'Well', waiting: 'Reading'}[verdict];
   element('verdict').dataset.verdict = verdict;
   write(element('verdict-word'), word);
-  const list = element('verdict-reasons');
-  const texts = reasons.length ? reasons.map(({text, figure}) => (figure ? `${text}: ${figure}` : text)) : [calm(change, latest)];
-  while (list.children.length > texts.length) list.lastElementChild.remove();
-  texts.forEach((text, index) => write(list.children[index] || list.appendChild(make('li')), text));
+  const texts = reasons.map(({text, figure}) => (figure ? `${text}: ${figure}` : text));
+  fillList(element('verdict-reasons'), texts.length ? texts : [calm(change, latest)]);
   // Without figures, so that it is read out when something changes and not at every poll.
   write(element('verdict-live'), verdict === 'waiting' ? '' : [word, ...reasons.map(({text}) => text)].join('. '));
   document.title = verdict === 'waiting' ? 'Aurora' : `${word} · Aurora`;
@@ -106,8 +100,7 @@ function showVerdict(history) {
  */
 function showOutcomes(history, steps, now) {
   const change = history.all.lastMinute();
-  const top = drawColumns(element('outcomes-chart'), steps, now, Object.keys(OUTCOMES));
-  drawMarks(element('outcomes-chart'), history.restarts, now);
+  const top = drawColumns(element('outcomes-chart'), steps, now, Object.keys(OUTCOMES), history.restarts);
   write(element('outcomes-top'), `${amount(top)} /s`);
   const all = change ? responses(change) : 0;
   fillRows(element('outcomes'), Object.entries(OUTCOMES).map(([name, word]) => {
@@ -128,12 +121,8 @@ function showOutcomes(history, steps, now) {
 function showHeat(history, steps, now) {
   const change = history.all.lastMinute();
   const edges = drawHeat(element('heat'), steps, now);
-  const list = element('heat-edges');
-  while (list.children.length > edges.length) list.lastElementChild.remove();
-  edges.forEach((edge, index) => {
-    const text = edge === Infinity ? `> ${time(Math.max(...edges.filter(Number.isFinite)))}` : time(edge);
-    write(list.children[index] || list.appendChild(make('li')), text);
-  });
+  const highest = Math.max(...edges.filter(Number.isFinite));
+  fillList(element('heat-edges'), edges.map((edge) => (edge === Infinity ? `> ${time(highest)}` : time(edge))));
   const counts = change ? change.duration : [];
   fillFacts(element('quantiles'), [50, 95, 99].map((share) => [`p${share}`, quantileText(share / 100, counts, DURATION)]));
 }
@@ -264,7 +253,7 @@ function showModels(history, now) {
     cells[cells.length - 1].draw = (svg) => drawLine(svg, steps, now, ({counts, seconds}) => (counts.requests || 0) / seconds);
     return cells;
   }));
-  const all = history.ranks.size;
+  const all = history.requested;
   write(element('models-note'), all > rows.length ? `${rows.length} with the most traffic, of ${count(all)}` : '');
 }
 
@@ -275,14 +264,13 @@ function showBreakers({breakers}) {
   const rank = (/** @type {Breaker} */ {state}) => ['open', 'half_open', 'closed'].indexOf(state);
   const shown = [...breakers].sort((one, other) => rank(one) - rank(other)).slice(0, SHOWN_BREAKERS);
   const styles = /** @type {Record<string, string>} */ ({open: 'error', half_open: 'throttled', closed: 'ok'});
-  const rows = shown.map(({provider, model, state}) => [
+  fillRows(element('breakers'), shown.map(({provider, model, state}) => [
     {text: visible(provider), head: true},
     {text: visible(model) || '(provider)'},
     {text: words(state), style: `shape ${styles[state] || ''}`},
-  ]);
-  fillRows(element('breakers'), rows.length ? rows : [[{text: 'none', head: true}, {text: ''}, {text: ''}]]);
+  ]));
   const closed = breakers.filter(({state}) => state === 'closed').length;
-  write(element('breakers-note'), breakers.length ? `${count(closed)} of ${count(breakers.length)} closed` : '');
+  write(element('breakers-note'), breakers.length ? `${count(closed)} of ${count(breakers.length)} closed` : 'none');
 }
 
 /**
@@ -316,14 +304,11 @@ function showGateway({all, gauges, facts}, change, now) {
   const reloaded = gauges.reloaded === 0 ? 'refused, the former one stays' : `loaded ${since(gauges.reloadedAt)} ago`;
   const connections = ['active', 'idle'].map((state) => `${count(gauges[`connections ${state}`] || 0)} ${state}`);
   fillFacts(element('gateway'), [
-    ['up for', since(all.start)],
     ['version', visible(`${facts.version} ${facts.revision}`)],
     ['configuration', reloaded, gauges.reloaded === 0 ? 'shape throttled' : 'shape ok'],
-    ['digest', visible(facts.configuration)],
     ['connections', connections.join(', ')],
     ['processor', change ? `${amount((100 * change.counts.cpu) / change.seconds)} % of a core` : '–'],
     ['memory', bytes(gauges.memory)],
-    ['open files', `${count(gauges.fds)} of ${count(gauges.maxFds)}`],
   ]);
   write(element('about'), `${visible(facts.version)} · up for ${since(all.start)}`);
 }

@@ -3,6 +3,7 @@
 pub(crate) mod anthropic_sdk;
 mod compatibility;
 mod live_page;
+mod live_page_faults;
 pub(crate) mod nginx;
 pub(crate) mod openai_sdk;
 pub(crate) mod parsers;

@@ -113,54 +113,54 @@ fn start() -> (FakeGateway, Browser) {
     (gateway, browser)
 }
 
+/// Responses of the endpoint (status, headers, body), and the notice about each.
+const FAILURES: &[(&str, &str, &str, &str)] = &[
+    (
+        "503 Service Unavailable",
+        "content-type: application/json\r\n",
+        r#"{"error":{"message":"Busy <b>now</b>.","type":"server_error","param":null,"code":"overloaded"}}"#,
+        "The metrics endpoint returned 503: Busy <b>now</b>. Trying again.",
+    ),
+    (
+        "429 Too Many Requests",
+        "retry-after: 1\r\n",
+        "slow down",
+        "The metrics endpoint returned 429. Trying again.",
+    ),
+    ("404 Not Found", "", "{\"error\":null}", "The metrics endpoint returned 404. Trying again."),
+    ("403 Forbidden", "", "", "The metrics endpoint returned 403. Trying again."),
+    (
+        "302 Found",
+        "location: https://login.example/\r\n",
+        "",
+        "The metrics endpoint redirects elsewhere. Trying again.",
+    ),
+    (
+        "200 OK",
+        "content-type: text/html\r\n",
+        "<h1>Sign in</h1>",
+        "The response of the metrics endpoint is not an exposition of Aurora. Trying again.",
+    ),
+    (
+        "200 OK",
+        TEXT,
+        "",
+        "The response of the metrics endpoint is not an exposition of Aurora. Trying again.",
+    ),
+    (
+        "200 OK",
+        TEXT,
+        "node_load1 0.2\n",
+        "The response of the metrics endpoint is not an exposition of Aurora. Trying again.",
+    ),
+];
+
 #[test]
 fn each_failure_of_the_endpoint_is_named_and_survived() {
     let (gateway, browser) = start();
-    let envelope =
-        r#"{"error":{"message":"Busy <b>now</b>.","type":"server_error","param":null,"code":"overloaded"}}"#;
-    let cases = [
-        (
-            "503 Service Unavailable",
-            "content-type: application/json\r\n",
-            envelope,
-            "The metrics endpoint returned 503: Busy <b>now</b>. Trying again.",
-        ),
-        (
-            "429 Too Many Requests",
-            "retry-after: 1\r\n",
-            "slow down",
-            "The metrics endpoint returned 429. Trying again.",
-        ),
-        ("404 Not Found", "", "{\"error\":null}", "The metrics endpoint returned 404. Trying again."),
-        ("403 Forbidden", "", "", "The metrics endpoint returned 403. Trying again."),
-        (
-            "302 Found",
-            "location: https://login.example/\r\n",
-            "",
-            "The metrics endpoint redirects elsewhere. Trying again.",
-        ),
-        (
-            "200 OK",
-            "content-type: text/html\r\n",
-            "<h1>Sign in</h1>",
-            "The response of the metrics endpoint is not an exposition of Aurora. Trying again.",
-        ),
-        (
-            "200 OK",
-            TEXT,
-            "",
-            "The response of the metrics endpoint is not an exposition of Aurora. Trying again.",
-        ),
-        (
-            "200 OK",
-            TEXT,
-            "node_load1 0.2\n",
-            "The response of the metrics endpoint is not an exposition of Aurora. Trying again.",
-        ),
-    ];
-    for (status, headers, body, expected) in cases {
+    for (status, headers, body, expected) in FAILURES {
         gateway.responds(status, headers, body);
-        assert_eq!(failure(&browser), expected, "{status}");
+        assert_eq!(failure(&browser), *expected, "{status}");
         assert_eq!(browser.shown("#verdict-word"), "Unknown", "{status}");
         gateway.responds("200 OK", TEXT, GOOD);
         notice(&browser, str::is_empty);

@@ -3,6 +3,8 @@
 /** Time that the charts cover, and the window of every rate and quantile, in milliseconds. */
 const CHARTED = 300_000;
 const WINDOW = 60_000;
+/** Longest time between two polls that is drawn; a longer one, as of a hidden tab, is a gap. */
+const LONGEST_STEP = 90_000;
 /** Models whose history is kept, and those that are shown. */
 const TRACKED_MODELS = 40;
 const SHOWN_MODELS = 20;
@@ -271,7 +273,7 @@ class Series {
       const change = older && between(newer, older);
       if (older && change) steps.push({from: older.at, to: newer.at, change});
     }
-    return steps;
+    return steps.filter(({from, to}) => to - from < LONGEST_STEP);
   }
 
   /** Change over the window, or over what is known of it; null without two points. */
@@ -337,7 +339,7 @@ class History {
     if (this.latest && this.latest.all.start === all.start) {
       this.inFlight.push({from: this.latest.all.at, to: all.at, change});
     }
-    this.inFlight = this.inFlight.filter(({to}) => to > all.at - CHARTED);
+    this.inFlight = this.inFlight.filter(({from, to}) => to > all.at - CHARTED && to - from < LONGEST_STEP);
   }
 
   /**

@@ -101,7 +101,7 @@ function showVerdict(history) {
 function showOutcomes(history, steps, now) {
   const change = history.all.lastMinute();
   const top = drawColumns(element('outcomes-chart'), steps, now, Object.keys(OUTCOMES), history.restarts);
-  write(element('outcomes-top'), `${amount(top)} /s`);
+  write(element('outcomes-top'), `${Number(top.toPrecision(2))} /s`);
   const all = change ? responses(change) : 0;
   fillRows(element('outcomes'), Object.entries(OUTCOMES).map(([name, word]) => {
     const part = change ? change.counts[name] || 0 : 0;

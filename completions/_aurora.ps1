@@ -31,7 +31,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gateway in the foreground (the default command)')
             [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Validate the configuration, or write a first one')
-            [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'Probe and list metrics; print rules, dashboard and scrape config')
+            [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'Probe and watch metrics; print rules, dashboard and scrape config')
             [CompletionResult]::new('health', 'health', [CompletionResultType]::ParameterValue, 'Check whether the gateway at the configured address is ready')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -108,6 +108,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Check that metrics endpoints work; summarise their metrics')
+            [CompletionResult]::new('watch', 'watch', [CompletionResultType]::ParameterValue, 'Watch metrics endpoints live: rates, errors, latency, tokens')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List every metric: type, unit, labels, buckets, help')
             [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print the Prometheus scrape configuration of this gateway')
             [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
@@ -120,17 +121,35 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             [CompletionResult]::new('--token-env', '--token-env', [CompletionResultType]::ParameterName, 'Environment variable that holds the bearer token')
             [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'File that holds the bearer token')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Additional request header, written NAME: VALUE (repeatable)')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Timeout of one scrape; the default is that of Prometheus')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Maximum size of the response body, compressed or decompressed')
             [CompletionResult]::new('--over', '--over', [CompletionResultType]::ParameterName, 'Scrape twice, DURATION apart, and report the difference')
             [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Fail unless the sum of the matching series meets this condition: family{matchers} OP number. With --over, counters are compared by their increase. For a duration, compare a bucket: {le="5"} (repeatable)')
             [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Show the series whose name{label="value"} matches')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output format: text, json, or raw (the page itself; the result on stderr)')
-            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Timeout of one scrape; the default is that of Prometheus')
-            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Maximum size of the response body, compressed or decompressed')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Coloured output: auto, always, never [default: auto]')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Watch the endpoints live; `aurora metrics watch --help` has its keys and options')
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Show every model, not only the 20 with the most requests (json always has all)')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'aurora;metrics;watch' {
+            [CompletionResult]::new('--token-env', '--token-env', [CompletionResultType]::ParameterName, 'Environment variable that holds the bearer token')
+            [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'File that holds the bearer token')
+            [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Additional request header, written NAME: VALUE (repeatable)')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Timeout of one scrape; the default is that of Prometheus')
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Maximum size of the response body, compressed or decompressed')
+            [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'Time between two scrapes, at least 100ms')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'End after N intervals')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Output format: text, or json (one JSON document per line and interval)')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: config.yaml]')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'File of environment variables [default: .env]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Coloured output: auto, always, never [default: auto]')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
@@ -189,6 +208,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         }
         'aurora;metrics;help' {
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Check that metrics endpoints work; summarise their metrics')
+            [CompletionResult]::new('watch', 'watch', [CompletionResultType]::ParameterValue, 'Watch metrics endpoints live: rates, errors, latency, tokens')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List every metric: type, unit, labels, buckets, help')
             [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print the Prometheus scrape configuration of this gateway')
             [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
@@ -198,6 +218,9 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;metrics;help;probe' {
+            break
+        }
+        'aurora;metrics;help;watch' {
             break
         }
         'aurora;metrics;help;list' {
@@ -239,7 +262,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         'aurora;help' {
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run the gateway in the foreground (the default command)')
             [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Validate the configuration, or write a first one')
-            [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'Probe and list metrics; print rules, dashboard and scrape config')
+            [CompletionResult]::new('metrics', 'metrics', [CompletionResultType]::ParameterValue, 'Probe and watch metrics; print rules, dashboard and scrape config')
             [CompletionResult]::new('health', 'health', [CompletionResultType]::ParameterValue, 'Check whether the gateway at the configured address is ready')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -261,6 +284,7 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
         }
         'aurora;help;metrics' {
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Check that metrics endpoints work; summarise their metrics')
+            [CompletionResult]::new('watch', 'watch', [CompletionResultType]::ParameterValue, 'Watch metrics endpoints live: rates, errors, latency, tokens')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List every metric: type, unit, labels, buckets, help')
             [CompletionResult]::new('scrape-config', 'scrape-config', [CompletionResultType]::ParameterValue, 'Print the Prometheus scrape configuration of this gateway')
             [CompletionResult]::new('rules', 'rules', [CompletionResultType]::ParameterValue, 'Print the recording rules and alerts')
@@ -269,6 +293,9 @@ Register-ArgumentCompleter -Native -CommandName 'aurora' -ScriptBlock {
             break
         }
         'aurora;help;metrics;probe' {
+            break
+        }
+        'aurora;help;metrics;watch' {
             break
         }
         'aurora;help;metrics;list' {

@@ -28,7 +28,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --version 'Print version'
             cand serve 'Run the gateway in the foreground (the default command)'
             cand config 'Validate the configuration, or write a first one'
-            cand metrics 'Probe and list metrics; print rules, dashboard and scrape config'
+            cand metrics 'Probe and watch metrics; print rules, dashboard and scrape config'
             cand health 'Check whether the gateway at the configured address is ready'
             cand completions 'Print a shell completion script'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -96,6 +96,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
             cand probe 'Check that metrics endpoints work; summarise their metrics'
+            cand watch 'Watch metrics endpoints live: rates, errors, latency, tokens'
             cand list 'List every metric: type, unit, labels, buckets, help'
             cand scrape-config 'Print the Prometheus scrape configuration of this gateway'
             cand rules 'Print the recording rules and alerts'
@@ -107,17 +108,34 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand --token-env 'Environment variable that holds the bearer token'
             cand --token-file 'File that holds the bearer token'
             cand --header 'Additional request header, written NAME: VALUE (repeatable)'
+            cand --timeout 'Timeout of one scrape; the default is that of Prometheus'
+            cand --max-size 'Maximum size of the response body, compressed or decompressed'
             cand --over 'Scrape twice, DURATION apart, and report the difference'
             cand --require 'Fail unless the sum of the matching series meets this condition: family{matchers} OP number. With --over, counters are compared by their increase. For a duration, compare a bucket: {le="5"} (repeatable)'
             cand --filter 'Show the series whose name{label="value"} matches'
             cand --format 'Output format: text, json, or raw (the page itself; the result on stderr)'
-            cand --timeout 'Timeout of one scrape; the default is that of Prometheus'
-            cand --max-size 'Maximum size of the response body, compressed or decompressed'
             cand -c 'Configuration file [default: config.yaml]'
             cand --config 'Configuration file [default: config.yaml]'
             cand --env-file 'File of environment variables [default: .env]'
             cand --color 'Coloured output: auto, always, never [default: auto]'
+            cand --watch 'Watch the endpoints live; `aurora metrics watch --help` has its keys and options'
             cand --all 'Show every model, not only the 20 with the most requests (json always has all)'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'aurora;metrics;watch'= {
+            cand --token-env 'Environment variable that holds the bearer token'
+            cand --token-file 'File that holds the bearer token'
+            cand --header 'Additional request header, written NAME: VALUE (repeatable)'
+            cand --timeout 'Timeout of one scrape; the default is that of Prometheus'
+            cand --max-size 'Maximum size of the response body, compressed or decompressed'
+            cand --interval 'Time between two scrapes, at least 100ms'
+            cand --count 'End after N intervals'
+            cand --format 'Output format: text, or json (one JSON document per line and interval)'
+            cand -c 'Configuration file [default: config.yaml]'
+            cand --config 'Configuration file [default: config.yaml]'
+            cand --env-file 'File of environment variables [default: .env]'
+            cand --color 'Coloured output: auto, always, never [default: auto]'
             cand -h 'Print help'
             cand --help 'Print help'
         }
@@ -170,6 +188,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
         }
         &'aurora;metrics;help'= {
             cand probe 'Check that metrics endpoints work; summarise their metrics'
+            cand watch 'Watch metrics endpoints live: rates, errors, latency, tokens'
             cand list 'List every metric: type, unit, labels, buckets, help'
             cand scrape-config 'Print the Prometheus scrape configuration of this gateway'
             cand rules 'Print the recording rules and alerts'
@@ -178,6 +197,8 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'aurora;metrics;help;probe'= {
+        }
+        &'aurora;metrics;help;watch'= {
         }
         &'aurora;metrics;help;list'= {
         }
@@ -210,7 +231,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
         &'aurora;help'= {
             cand serve 'Run the gateway in the foreground (the default command)'
             cand config 'Validate the configuration, or write a first one'
-            cand metrics 'Probe and list metrics; print rules, dashboard and scrape config'
+            cand metrics 'Probe and watch metrics; print rules, dashboard and scrape config'
             cand health 'Check whether the gateway at the configured address is ready'
             cand completions 'Print a shell completion script'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -227,6 +248,7 @@ set edit:completion:arg-completer[aurora] = {|@words|
         }
         &'aurora;help;metrics'= {
             cand probe 'Check that metrics endpoints work; summarise their metrics'
+            cand watch 'Watch metrics endpoints live: rates, errors, latency, tokens'
             cand list 'List every metric: type, unit, labels, buckets, help'
             cand scrape-config 'Print the Prometheus scrape configuration of this gateway'
             cand rules 'Print the recording rules and alerts'
@@ -234,6 +256,8 @@ set edit:completion:arg-completer[aurora] = {|@words|
             cand dashboard 'Print the Grafana dashboard'
         }
         &'aurora;help;metrics;probe'= {
+        }
+        &'aurora;help;metrics;watch'= {
         }
         &'aurora;help;metrics;list'= {
         }

@@ -79,12 +79,13 @@
 //! - [`metrics`]: families, cells, observers, label admission, exposition, a parser for expositions, and the
 //!   monitoring that ships with them: rules, alerts, dashboard, scrape stanza.
 //! - [`probe`]: fetches a metrics endpoint and judges it.
+//! - [`watch`]: the live view over metrics endpoints.
 //! - [`demo`]: the embedded upstream of `serve --demo`.
 //! - [`panics`]: counted and logged, wherever they happen.
 //! - [`logging`], [`table`], [`terminal`], [`tls`], [`version`]: as their names say.
 //!
 //! Dependencies point one way: cli → gateway → providers → config, gateway → metrics, providers → metrics,
-//! probe → metrics (the parser).
+//! watch → probe → metrics (the parser).
 
 pub mod api;
 pub mod cli;
@@ -103,3 +104,4 @@ pub mod table;
 pub mod terminal;
 pub mod tls;
 pub mod version;
+pub mod watch;

@@ -74,7 +74,7 @@ pub enum Command {
     /// Validate the configuration, or write a first one
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Probe and list metrics; print rules, dashboard and scrape config
+    /// Probe and watch metrics; print rules, dashboard and scrape config
     #[command(subcommand)]
     Metrics(MetricsCommand),
     /// Check whether the gateway at the configured address is ready
@@ -97,6 +97,8 @@ pub enum ConfigCommand {
 pub enum MetricsCommand {
     /// Check that metrics endpoints work; summarise their metrics
     Probe(crate::cli::metrics::probe::Args),
+    /// Watch metrics endpoints live: rates, errors, latency, tokens
+    Watch(crate::cli::metrics::watch::Args),
     /// List every metric: type, unit, labels, buckets, help
     List(crate::cli::metrics::list::Args),
     /// Print the Prometheus scrape configuration of this gateway
@@ -177,6 +179,7 @@ fn dispatch(command: &Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Config(ConfigCommand::Check(args)) => config::check::run(args, context),
         Command::Config(ConfigCommand::Init(args)) => config::init::run(args, context),
         Command::Metrics(MetricsCommand::Probe(args)) => crate::cli::metrics::probe::run(args, context),
+        Command::Metrics(MetricsCommand::Watch(args)) => crate::cli::metrics::watch::run(args, context),
         Command::Metrics(MetricsCommand::List(args)) => crate::cli::metrics::list::run(args, context),
         Command::Metrics(MetricsCommand::ScrapeConfig(args)) => {
             crate::cli::metrics::scrape_config::run(args, context)

@@ -20,6 +20,7 @@ pub use judge::{Finding, Reason};
 pub use overview::{FamilySize, Overview};
 pub use require::{Checked, Requirement};
 pub use summary::{Bucket, LabelSets, Model, Summary, Tokens};
+pub(crate) use summary::{Durations, label_sets};
 pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
 
 use crate::metrics::parser::Exposition;
@@ -121,6 +122,23 @@ async fn probe_one(target: &Target, options: &Options) -> Report {
     }
 }
 
+/// One scrape for its numbers alone, and the time at which the page was made.
+pub(crate) async fn exposition(
+    target: &Target,
+    timeout: Duration,
+    max_size: usize,
+) -> (Instant, Result<Exposition, Finding>) {
+    let at = Instant::now();
+    match fetch::fetch(&target.url, &target.headers, Limits { timeout, max_size }).await {
+        Ok(response) => {
+            let body = response.body.as_ref().map(|body| target.redact(body));
+            let classified = judge::response(target, &response, body.as_deref());
+            (at + response.first_byte, classified.map_err(|finding| redacted_finding(target, finding)))
+        }
+        Err(failure) => (at, Err(judge::unreachable(target, &failure))),
+    }
+}
+
 /// One classified fetch.
 struct Scrape {
     at: Instant,
@@ -143,9 +161,7 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
     let body = response.body.as_ref().map(|body| target.redact(body));
     let (finding, exposition) = match judge::response(target, &response, body.as_deref()) {
         Ok(exposition) => (None, Some(exposition)),
-        Err(Finding { reason, message }) => {
-            (Some(Finding { reason, message: target.redact_text(&message) }), None)
-        }
+        Err(finding) => (Some(redacted_finding(target, finding)), None),
     };
     let page = body.ok().map(|body| String::from_utf8_lossy(&body).into_owned());
     let http = Some(Http {
@@ -161,6 +177,10 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
         samples: exposition.as_ref().map(Exposition::samples),
     });
     Scrape { at, finding, http, page, exposition }
+}
+
+fn redacted_finding(target: &Target, Finding { reason, message }: Finding) -> Finding {
+    Finding { reason, message: target.redact_text(&message) }
 }
 
 fn redacted(target: &Target, value: Option<&str>) -> Option<String> {

@@ -1,6 +1,11 @@
 //! Numbers of an exposition. They are reported and never fail a probe.
 
+mod durations;
+
 use std::collections::BTreeMap;
+
+pub use durations::Bucket;
+pub(crate) use durations::Durations;
 
 use crate::metrics::parser::{Exposition, Sample};
 
@@ -66,15 +71,6 @@ pub struct Model {
     pub p99: Option<Bucket>,
 }
 
-/// A bucket of a histogram: durations above `lower_s`, up to and including `upper_s`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Bucket {
-    /// Lower edge in seconds, 0 for the first bucket.
-    pub lower_s: f64,
-    /// Upper edge in seconds; `None` for the last bucket, which has none.
-    pub upper_s: Option<f64>,
-}
-
 impl Summary {
     /// Reads the numbers.
     pub(crate) fn of(exposition: &Exposition, restarted: bool) -> Self {
@@ -88,10 +84,7 @@ impl Summary {
             error_ratio: ratio(errors.unwrap_or_default(), total.unwrap_or_default()),
             in_flight: samples(exposition, "aurora_requests_in_flight").map(sum),
             tokens: samples(exposition, "aurora_tokens_total").map(tokens),
-            label_sets: label_sets(
-                samples(exposition, "aurora_metrics_label_sets").unwrap_or_default(),
-                samples(exposition, "aurora_metrics_label_sets_limit").unwrap_or_default(),
-            ),
+            label_sets: label_sets(exposition),
             models: models(requests.unwrap_or_default(), durations.unwrap_or_default()),
             restarted,
         }
@@ -127,7 +120,10 @@ fn tokens_of(samples: &[Sample], direction: &str) -> f64 {
     sum(samples.iter().filter(|sample| sample.label("direction") == direction))
 }
 
-fn label_sets(used: &[Sample], limits: &[Sample]) -> Vec<LabelSets> {
+/// Label sets of each family; empty if the server does not report them.
+pub(crate) fn label_sets(exposition: &Exposition) -> Vec<LabelSets> {
+    let used = samples(exposition, "aurora_metrics_label_sets").unwrap_or_default();
+    let limits = samples(exposition, "aurora_metrics_label_sets_limit").unwrap_or_default();
     let mut label_sets = Vec::new();
     for used in used {
         let family = used.label("family");
@@ -154,7 +150,7 @@ fn models(requests: &[Sample], durations: &[Sample]) -> Vec<Model> {
             model: model.to_owned(),
             requests: total,
             error_ratio: ratio(errors(requests), total),
-            mean_s: ratio(durations.sum, durations.count),
+            mean_s: durations.mean(),
             p50: durations.quantile(0.5),
             p95: durations.quantile(0.95),
             p99: durations.quantile(0.99),
@@ -164,67 +160,4 @@ fn models(requests: &[Sample], durations: &[Sample]) -> Vec<Model> {
         }
     }
     models
-}
-
-/// Durations of a model, summed over series.
-#[derive(Debug, Default)]
-struct Durations {
-    /// Cumulative counts by upper edge.
-    buckets: Vec<(f64, f64)>,
-    sum: f64,
-    count: f64,
-}
-
-impl Durations {
-    fn add(&mut self, sample: &Sample) {
-        if sample.name.ends_with("_sum") {
-            self.sum += sample.value;
-        } else if sample.name.ends_with("_count") {
-            self.count += sample.value;
-        } else if let Ok(edge) = sample.label("le").parse::<f64>() {
-            match self.buckets.binary_search_by(|(known, _)| known.total_cmp(&edge)) {
-                Ok(place) => self.buckets[place].1 += sample.value,
-                Err(place) => self.buckets.insert(place, (edge, sample.value)),
-            }
-        }
-    }
-
-    /// The bucket that contains a quantile. A histogram records nothing finer.
-    fn quantile(&self, quantile: f64) -> Option<Bucket> {
-        let (_, total) = *self.buckets.last()?;
-        if total <= 0.0 {
-            return None;
-        }
-        let place = self.buckets.iter().position(|(_, count)| *count >= quantile * total)?;
-        let lower_s = if place == 0 { 0.0 } else { self.buckets[place - 1].0 };
-        let upper = self.buckets[place].0;
-        Some(Bucket { lower_s, upper_s: upper.is_finite().then_some(upper) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bucket(lower_s: f64, upper_s: Option<f64>) -> Option<Bucket> {
-        Some(Bucket { lower_s, upper_s })
-    }
-
-    #[test]
-    fn quantile_is_the_bucket_that_contains_it() {
-        for (counts, quantile, expected) in [
-            ([0.0, 0.0, 0.0, 0.0], 0.5, None),
-            ([4.0, 4.0, 4.0, 4.0], 0.5, bucket(0.0, Some(0.1))),
-            ([0.0, 10.0, 10.0, 10.0], 0.5, bucket(0.1, Some(1.0))),
-            ([5.0, 10.0, 10.0, 10.0], 0.5, bucket(0.0, Some(0.1))),
-            ([0.0, 5.0, 10.0, 10.0], 0.95, bucket(1.0, Some(2.0))),
-            ([0.0, 0.0, 0.0, 7.0], 0.99, bucket(2.0, None)),
-        ] {
-            let buckets = [0.1, 1.0, 2.0, f64::INFINITY].into_iter().zip(counts).collect();
-            let durations = Durations { buckets, ..Durations::default() };
-            assert_eq!(durations.quantile(quantile), expected, "{counts:?} {quantile}");
-        }
-        let unbounded = Durations { buckets: vec![(f64::INFINITY, 3.0)], ..Durations::default() };
-        assert_eq!(unbounded.quantile(0.5), bucket(0.0, None));
-    }
 }

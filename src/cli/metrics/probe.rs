@@ -1,35 +1,27 @@
 //! `aurora metrics probe`.
 
-use std::convert::Infallible;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use regex::Regex;
 use url::Url;
 
+use super::endpoints::{Endpoints, duration};
+use super::watch;
 use crate::cli::{Context, Outcome};
-use crate::config::values::units;
 use crate::config::{Config, Key, Loaded, Secret, Severity, Sources, load};
-use crate::probe::{self, Given, Options, Report, Requirement, Settings, Token, render};
+use crate::probe::{self, Options, Report, Requirement, Settings, Token, render};
 use crate::terminal::Tone;
 
 /// Arguments of `aurora metrics probe`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Metrics endpoints to probe [default: the configured endpoint]
-    #[arg(value_name = "URL")]
-    urls: Vec<String>,
-    /// Environment variable that holds the bearer token
-    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
-    token_env: Option<String>,
-    /// File that holds the bearer token
-    #[arg(long, value_name = "PATH")]
-    token_file: Option<PathBuf>,
-    /// Additional request header, written NAME: VALUE (repeatable)
-    #[arg(long = "header", value_name = "HEADER", value_parser = secret)]
-    headers: Vec<Secret>,
+    #[command(flatten)]
+    endpoints: Endpoints,
+    /// Watch the endpoints live; `aurora metrics watch --help` has its keys and options
+    #[arg(long, conflicts_with_all = ["over", "requirements", "filter", "all"])]
+    watch: bool,
     /// Scrape twice, DURATION apart, and report the difference
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     over: Option<Duration>,
@@ -46,12 +38,6 @@ pub struct Args {
     /// Output format: text, json, or raw (the page itself; the result on stderr)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
-    /// Timeout of one scrape; the default is that of Prometheus
-    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration)]
-    timeout: Duration,
-    /// Maximum size of the response body, compressed or decompressed
-    #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = size)]
-    max_size: usize,
 }
 
 const EXAMPLES: &str = "\
@@ -63,9 +49,6 @@ Examples:
 
 A percentile is reported as the bucket that contains it, such as 5–10 s, because a histogram records nothing \
 finer. Compare limits with the upper bound (upper_s in JSON). The mean is exact.";
-
-/// Upper limit of every duration flag.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Output format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -81,18 +64,14 @@ enum Format {
 /// # Errors
 /// There is nothing to probe, or a credential or URL is invalid. A failed probe is not an error: it is printed.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
-    let loaded = load_settings(context);
-    let needed = args.urls.is_empty();
-    say_errors(&loaded, needed, context);
-    if needed && loaded.config.is_none() {
-        bail!("invalid configuration: correct it, or pass the URL to probe");
+    let Endpoints { timeout, max_size, .. } = args.endpoints;
+    let targets = args.endpoints.targets(context)?;
+    if args.watch {
+        return watch::watch(&targets, &args.watch_options()?, context);
     }
-    let settings = settings_of(&loaded, Config::metrics_url, metrics_address);
-    let given = Given { token: token(args, context)?, headers: args.headers.clone() };
-    let targets = probe::targets(&args.urls, &given, settings.as_ref())?;
     let options = Options {
-        timeout: args.timeout,
-        max_size: args.max_size,
+        timeout,
+        max_size,
         over: args.over,
         requirements: args.requirements.clone(),
         filter: args.filter.clone(),
@@ -101,6 +80,19 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let reports = runtime.block_on(probe::probe(&targets, &options));
     print(&reports, args, context)?;
     Ok(if reports.iter().all(|report| report.healthy) { Outcome::Fine } else { Outcome::Failed })
+}
+
+impl Args {
+    /// Options of the view, with the interval of `metrics watch`.
+    fn watch_options(&self) -> anyhow::Result<crate::watch::Options> {
+        let json = match self.format {
+            Format::Text => false,
+            Format::Json => true,
+            Format::Raw => bail!("--watch has no raw format; use text or json"),
+        };
+        let Endpoints { timeout, max_size, .. } = self.endpoints;
+        Ok(crate::watch::Options { interval: watch::INTERVAL, count: None, timeout, max_size, json })
+    }
 }
 
 /// Loads the configuration as `serve` does, without its flags.
@@ -125,7 +117,7 @@ pub(crate) fn say_errors(loaded: &Loaded, needed: bool, context: &Context) {
 }
 
 /// Keys that define the address of the metrics endpoint.
-fn metrics_address(config: &Config) -> &'static [Key] {
+pub(super) fn metrics_address(config: &Config) -> &'static [Key] {
     if config.metrics.listen.is_some() { &[Key::MetricsListen] } else { SERVER_ADDRESS }
 }
 
@@ -165,27 +157,6 @@ fn configured_token(loaded: &Loaded, key: Key, secret: &Secret) -> Token {
     Token { secret: secret.clone(), from: format!("{key} ({source})") }
 }
 
-fn token(args: &Args, context: &Context) -> anyhow::Result<Option<Token>> {
-    let (value, from) = match (&args.token_env, &args.token_file) {
-        (Some(name), _) => {
-            let value = context.environment.get(name);
-            let missing = format!("--token-env {name}: the variable is not set or empty; export it");
-            (value.context(missing)?.to_owned(), format!("--token-env {name}"))
-        }
-        (None, Some(path)) => {
-            let from = format!("--token-file {}", path.display());
-            let value = std::fs::read_to_string(path).with_context(|| format!("{from}: cannot be read"))?;
-            (value, from)
-        }
-        (None, None) => return Ok(None),
-    };
-    let value = value.trim();
-    if value.is_empty() {
-        bail!("{from}: empty; write the token to it");
-    }
-    Ok(Some(Token { secret: Secret::new(value), from }))
-}
-
 fn print(reports: &[Report], args: &Args, context: &Context) -> anyhow::Result<()> {
     let terminal = &context.terminal;
     match args.format {
@@ -201,24 +172,6 @@ fn print(reports: &[Report], args: &Args, context: &Context) -> anyhow::Result<(
     Ok(())
 }
 
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
-}
-
 fn requirement(text: &str) -> Result<Requirement, String> {
     text.parse()
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match units::duration(text) {
-        Some(found) if !found.is_zero() && found <= LONGEST => Ok(found),
-        _ => Err("expected a duration of up to one day, such as 10s, 500ms or 1m30s".to_owned()),
-    }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    match units::size(text).map(usize::try_from) {
-        Some(Ok(bytes)) if bytes > 0 => Ok(bytes),
-        _ => Err("expected a size, such as 512K, 10M or 1G".to_owned()),
-    }
 }

@@ -12,6 +12,7 @@ mod runbook;
 mod scrape;
 
 pub use dashboard::dashboard;
+pub(crate) use palette::Meaning;
 pub use rules::Rules;
 pub use runbook::{Section, sections};
 pub use scrape::{Access, Scrape};

@@ -5,55 +5,80 @@
 
 use serde_json::{Value, json};
 
+use self::Meaning::{Cancelled, Error, Fine, Refused, Throttled};
+
 /// Amber: Grafana has no name for it.
 pub(super) const AMBER: &str = "#f2a900";
 const LIGHT_AMBER: &str = "#ffd166";
 const GREY: &str = "#8e8e8e";
 const LIGHT_GREY: &str = "#c0c0c0";
 
-/// Label, pattern of its values, colour. A later row wins over an earlier one.
-const PALETTE: &[(&str, &str, &str)] = &[
-    ("outcome", "ok|success|completed", "green"),
-    ("outcome", "ok_after_retry", "light-green"),
-    ("outcome", "ok_after_fallback", "super-light-green"),
-    ("outcome", "upstream_error|server_error|error", "red"),
-    ("outcome", "gateway_error|unauthorized", "dark-red"),
-    ("outcome", "broken_stream|upstream_truncated|connect_error|broken", "light-red"),
-    ("outcome", "timeout", "semi-dark-red"),
-    ("outcome", "quota", "super-light-red"),
-    ("outcome", "rate_limited", AMBER),
-    ("outcome", "breaker_open", LIGHT_AMBER),
-    ("outcome", "caller_error|client_error", "blue"),
-    ("outcome", "cancelled|client_disconnect", GREY),
-    ("outcome", "shutdown", LIGHT_GREY),
-    ("status_code", "[123]..", "green"),
-    ("status_code", "4..", "blue"),
-    ("status_code", "5..|network_error", "red"),
-    ("status_code", "504", "semi-dark-red"),
-    ("status_code", "429", AMBER),
-    ("status_code", "499", GREY),
-    ("state", "closed", "green"),
-    ("state", "open", "red"),
-    ("state", "half_open", AMBER),
-    ("to", "closed", "green"),
-    ("to", "open", "red"),
-    ("to", "half_open", AMBER),
-    ("source", "native", "green"),
-    ("source", "injected", "light-green"),
-    ("source", "missing", AMBER),
+/// Meaning of an outcome, a status code or a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Green.
+    Fine,
+    /// Red.
+    Error,
+    /// Amber.
+    Throttled,
+    /// Blue: the client's own mistake.
+    Refused,
+    /// Grey.
+    Cancelled,
+}
+
+impl Meaning {
+    /// Meaning of a value of the label `outcome`; `None` for one that is not in the palette.
+    pub(crate) fn of_outcome(outcome: &str) -> Option<Self> {
+        let mut rows = PALETTE.iter().filter(|(label, ..)| *label == "outcome");
+        Some(rows.find(|(_, values, ..)| values.split('|').any(|value| value == outcome))?.2)
+    }
+}
+
+/// Label, pattern of its values, meaning, colour. A later row wins over an earlier one.
+const PALETTE: &[(&str, &str, Meaning, &str)] = &[
+    ("outcome", "ok|success|completed", Fine, "green"),
+    ("outcome", "ok_after_retry", Fine, "light-green"),
+    ("outcome", "ok_after_fallback", Fine, "super-light-green"),
+    ("outcome", "upstream_error|server_error|error", Error, "red"),
+    ("outcome", "gateway_error|unauthorized", Error, "dark-red"),
+    ("outcome", "broken_stream|upstream_truncated|connect_error|broken", Error, "light-red"),
+    ("outcome", "timeout", Error, "semi-dark-red"),
+    ("outcome", "quota", Error, "super-light-red"),
+    ("outcome", "rate_limited", Throttled, AMBER),
+    ("outcome", "breaker_open", Throttled, LIGHT_AMBER),
+    ("outcome", "caller_error|client_error", Refused, "blue"),
+    ("outcome", "cancelled|client_disconnect", Cancelled, GREY),
+    ("outcome", "shutdown", Cancelled, LIGHT_GREY),
+    ("status_code", "[123]..", Fine, "green"),
+    ("status_code", "4..", Refused, "blue"),
+    ("status_code", "5..|network_error", Error, "red"),
+    ("status_code", "504", Error, "semi-dark-red"),
+    ("status_code", "429", Throttled, AMBER),
+    ("status_code", "499", Cancelled, GREY),
+    ("state", "closed", Fine, "green"),
+    ("state", "open", Error, "red"),
+    ("state", "half_open", Throttled, AMBER),
+    ("to", "closed", Fine, "green"),
+    ("to", "open", Error, "red"),
+    ("to", "half_open", Throttled, AMBER),
+    ("source", "native", Fine, "green"),
+    ("source", "injected", Fine, "light-green"),
+    ("source", "missing", Throttled, AMBER),
 ];
 
 /// In a panel of failures: a stream that broke after a success status.
-const FAILED: (&str, &str, &str) = ("status_code", "[123]..", "light-red");
+const FAILED: (&str, &str, Meaning, &str) = ("status_code", "[123]..", Error, "light-red");
 
 /// Overrides of a panel's series colours: those of the last label of each legend, which is where a legend has the outcome.
 /// `failed` is true for a panel of failures only.
 pub(super) fn overrides(legends: &[&str], failed: bool) -> Vec<Value> {
-    let rows = PALETTE.iter().chain(failed.then_some(&FAILED)).filter(|(label, _, _)| {
+    let rows = PALETTE.iter().chain(failed.then_some(&FAILED)).filter(|(label, ..)| {
         let end = format!("{{{{{label}}}}}");
         legends.iter().any(|legend| legend.ends_with(&end))
     });
-    rows.map(|(_, values, colour)| {
+    rows.map(|(_, values, _, colour)| {
         json!({
             "matcher": {"id": "byRegexp", "options": format!("/(^| )({values})$/")},
             "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
@@ -68,6 +93,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::catalog::families::FAMILIES;
+    use crate::metrics::catalog::labels::CallOutcome;
     use crate::metrics::catalog::vocabulary::words;
 
     /// Colour of a value: that of the last row that matches.
@@ -75,7 +101,7 @@ mod tests {
         let matches =
             |pattern: &str| Regex::new(&format!("^({pattern})$")).expect("a pattern").is_match(value);
         let mut rows = PALETTE.iter().rev();
-        rows.find(|(of, pattern, _)| *of == label && matches(pattern)).map(|(_, _, colour)| *colour)
+        rows.find(|(of, pattern, ..)| *of == label && matches(pattern)).map(|(.., colour)| *colour)
     }
 
     #[test]
@@ -118,6 +144,26 @@ mod tests {
         assert_eq!(last(true)["matcher"]["options"], "/(^| )([123]..)$/");
         assert_eq!(last(true)["properties"][0]["value"]["fixedColor"], "light-red");
         assert_eq!(last(false)["matcher"]["options"], "/(^| )(499)$/");
+    }
+
+    #[test]
+    fn shades_are_those_of_the_meaning() {
+        for (label, values, meaning, colour) in PALETTE {
+            let shades: &[&str] = match meaning {
+                Fine => &["green", "light-green", "super-light-green"],
+                Error => &["red", "dark-red", "semi-dark-red", "light-red", "super-light-red"],
+                Throttled => &[AMBER, LIGHT_AMBER],
+                Refused => &["blue"],
+                Cancelled => &[GREY, LIGHT_GREY],
+            };
+            assert!(shades.contains(colour), "{label}={values}: {meaning:?} in {colour}");
+        }
+        for outcome in CallOutcome::WORDS {
+            assert!(Meaning::of_outcome(outcome).is_some(), "{outcome}");
+        }
+        assert_eq!(Meaning::of_outcome("broken_stream"), Some(Error));
+        assert_eq!(Meaning::of_outcome("rate_limited"), Some(Throttled));
+        assert_eq!(Meaning::of_outcome("spilled"), None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ Usage: aurora [OPTIONS] [COMMAND]
 Commands:
   serve        Run the gateway in the foreground (the default command)
   config       Validate the configuration, or write a first one
-  metrics      Probe and list metrics; print rules, dashboard and scrape config
+  metrics      Probe and watch metrics; print rules, dashboard and scrape config
   health       Check whether the gateway at the configured address is ready
   completions  Print a shell completion script
   help         Print this message or the help of the given subcommand(s)
@@ -78,7 +78,7 @@ fn wrong_usage_is_code_2_on_stderr() {
     assert_eq!((code, stdout.as_str()), (2, ""));
     assert!(
         stderr.starts_with(
-            "Probe and list metrics; print rules, dashboard and scrape config\n\nUsage: aurora \
+            "Probe and watch metrics; print rules, dashboard and scrape config\n\nUsage: aurora \
                             metrics [OPTIONS] <COMMAND>\n"
         ),
         "{stderr}"
@@ -89,6 +89,7 @@ fn wrong_usage_is_code_2_on_stderr() {
 fn commands_of_other_programs_have_a_tip() {
     for (arguments, meant) in [
         (&["probe"][..], "aurora metrics probe"),
+        (&["watch"], "aurora metrics watch"),
         (&["check"], "aurora config check"),
         (&["version"], "aurora --version"),
         (&["--demo"], "aurora serve --demo"),

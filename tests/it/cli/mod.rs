@@ -7,3 +7,6 @@ pub(crate) mod first_commands;
 pub(crate) mod health;
 pub(crate) mod probe;
 pub(crate) mod probe_command;
+pub(crate) mod watch;
+#[cfg(feature = "real-software")]
+pub(crate) mod watch_screen;

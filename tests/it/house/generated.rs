@@ -47,6 +47,7 @@ fn every_command_has_a_man_page() {
             "aurora-metrics-rules.1",
             "aurora-metrics-runbook.1",
             "aurora-metrics-scrape-config.1",
+            "aurora-metrics-watch.1",
             "aurora-metrics.1",
             "aurora-serve.1",
             "aurora.1",

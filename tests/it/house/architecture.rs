@@ -10,7 +10,7 @@ use regex::Regex;
 
 /// Folders and files at the top of `src/`, each with what it may import. `cli` is the edge, and `fuzzing`
 /// is in no normal build: both may import everything.
-const TOP: &[(&str, &[&str])] = &[
+pub(crate) const TOP: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("config", &["api"]),
     ("table", &[]),

@@ -14,7 +14,7 @@ use clap::CommandFactory as _;
 use regex::Regex;
 use tempfile::TempDir;
 
-use crate::house::reliability;
+use crate::house::{architecture, reliability};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const FOLDERS: [&str; 3] = ["", "docs", "bench"];
@@ -316,4 +316,24 @@ fn every_figure_of_the_capacity_tables_is_in_the_results() {
         count += 1;
     }
     assert_eq!(count, 11);
+}
+
+#[test]
+fn the_map_of_the_sources_is_that_of_the_imports() {
+    let text = page("docs/architecture.md");
+    let mut count = 0;
+    for row in text.lines().filter_map(|line| line.strip_prefix("| `src/")) {
+        let (folder, rest) = row.split_once("/`").expect("a folder");
+        let (_, imports) = rest.trim_end_matches(" |").rsplit_once(" | ").expect("three columns");
+        let Some((_, allowed)) = architecture::TOP.iter().find(|(name, _)| *name == folder) else {
+            assert_eq!((folder, imports), ("cli", "everything"));
+            continue;
+        };
+        let written: BTreeSet<&str> = imports.split('`').skip(1).step_by(2).collect();
+        assert_eq!(written, allowed.iter().copied().collect(), "{folder}");
+        count += 1;
+    }
+    let folders =
+        architecture::TOP.iter().filter(|(name, _)| Path::new(ROOT).join("src").join(name).is_dir());
+    assert_eq!(count, folders.count());
 }

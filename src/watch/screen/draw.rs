@@ -127,9 +127,11 @@ fn title(view: &View, theme: Theme) -> Line<'static> {
 
 /// State of a view without an endpoint that is up: its figures are old.
 fn down(view: &View) -> String {
+    let has_failed = view.history.endpoints.iter().any(|endpoint| matches!(endpoint.status, Status::Down(_)));
+    let state = if has_failed { "✗ down" } else { "✗ late" };
     match view.age() {
-        Some(age) => format!("✗ down, figures {} old", span(age.as_secs_f64())),
-        None => "✗ down".to_owned(),
+        Some(age) => format!("{state}, figures {} old", span(age.as_secs_f64())),
+        None => state.to_owned(),
     }
 }
 

@@ -210,6 +210,13 @@ fn a_lost_endpoint_is_said_in_words_and_its_figures_are_old() {
         text.split_once("─ models").expect("models").1.lines().take(5).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(models(&after), models(&before));
+
+    let mut scene = Scene::busy();
+    scene.round(vec![None]);
+    let late = scene.drawn(80, 24);
+    let title =
+        format!(" Aurora  {URL}  ✗ late, figures 0 s old  every 2 s\n ✗ {URL} has not responded for 0 s\n");
+    assert!(late.starts_with(&title), "{late}");
 }
 
 #[test]

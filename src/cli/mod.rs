@@ -31,6 +31,19 @@ Examples:
   aurora config check     Validate the configuration and print its settings
   aurora metrics probe    Check the metrics endpoint and summarise its metrics";
 
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  aurora config init     Write config.yaml and .env for the keys that are set
+  aurora config check    Validate them; problems first, each with its remedy";
+
+const METRICS_EXAMPLES: &str = "\
+Examples:
+  aurora metrics probe               Check the endpoint that is configured
+  aurora metrics probe --over 30s    Rates and latencies of the next 30 seconds
+  aurora metrics watch               The same, live
+  aurora metrics list                All families, with their labels
+  aurora metrics rules > aurora.yml  Recording rules and alerts for Prometheus";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "aurora", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 80)]
@@ -72,10 +85,10 @@ pub enum Command {
     /// Run the gateway in the foreground (the default command)
     Serve(serve::Args),
     /// Validate the configuration, or write a first one
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(ConfigCommand),
     /// Probe and watch metrics; print rules, dashboard and scrape config
-    #[command(subcommand)]
+    #[command(subcommand, after_help = METRICS_EXAMPLES)]
     Metrics(MetricsCommand),
     /// Check whether the gateway at the configured address is ready
     Health(health::Args),

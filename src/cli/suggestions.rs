@@ -7,8 +7,25 @@ use clap::{Command, CommandFactory as _, Error};
 use super::Cli;
 
 /// Words for which other programs have a command.
-const OTHER_WORDS: &[(&str, &str)] =
-    &[("version", "aurora --version"), ("run", "aurora serve"), ("start", "aurora serve")];
+const OTHER_WORDS: &[(&str, &str)] = &[
+    ("version", "aurora --version"),
+    ("run", "aurora serve"),
+    ("start", "aurora serve"),
+    ("up", "aurora serve"),
+    ("demo", "aurora serve --demo"),
+    ("validate", "aurora config check"),
+    ("test", "aurora config check"),
+    ("lint", "aurora config check"),
+    ("doctor", "aurora config check"),
+    ("show", "aurora config check --all"),
+    ("setup", "aurora config init"),
+    ("status", "aurora health"),
+    ("ping", "aurora health"),
+    ("scrape", "aurora metrics probe"),
+    ("alerts", "aurora metrics rules"),
+    ("grafana", "aurora metrics dashboard"),
+    ("completion", "aurora completions"),
+];
 
 /// Adds the command that was meant to an unknown command or flag, where there is exactly one.
 pub(super) fn add(error: &mut Error) {

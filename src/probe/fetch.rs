@@ -164,12 +164,20 @@ fn decode(body: Vec<u8>, encoding: Option<&str>, max_size: usize) -> Result<Vec<
         Some("gzip") => {}
         Some(other) => return Err(BodyFault::Encoding(other.to_owned())),
     }
-    let mut plain = Vec::new();
+    let mut plain = Vec::with_capacity(declared_size(&body).min(max_size) + 1);
     let bound = u64::try_from(max_size).unwrap_or(u64::MAX).saturating_add(1);
     match MultiGzDecoder::new(body.as_slice()).take(bound).read_to_end(&mut plain) {
         Ok(length) if length > max_size => Err(BodyFault::TooLarge(max_size)),
         Ok(_) => Ok(plain),
         Err(error) => Err(BodyFault::Gzip(error.to_string())),
+    }
+}
+
+/// Size of the content that the last four bytes of a gzip stream declare; a hint, so that the buffer does not double.
+fn declared_size(gzip: &[u8]) -> usize {
+    match gzip.last_chunk::<4>() {
+        Some(size) => u32::from_le_bytes(*size) as usize,
+        None => 0,
     }
 }
 

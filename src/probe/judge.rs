@@ -120,7 +120,7 @@ pub(crate) fn unreachable(target: &Target, failure: &Unreachable) -> Finding {
 pub(crate) fn response(
     target: &Target,
     response: &Fetched,
-    body: Result<&[u8], &&BodyFault>,
+    body: Result<&[u8], &BodyFault>,
 ) -> Result<Exposition, Finding> {
     let status = response.status;
     if status.is_redirection()

@@ -23,6 +23,7 @@ pub use summary::{Bucket, LabelSets, Model, Summary, Tokens};
 pub(crate) use summary::{Durations, label_sets};
 pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
 
+use crate::config::values::names;
 use crate::metrics::parser::Exposition;
 use fetch::Limits;
 
@@ -66,6 +67,9 @@ pub struct Report {
     /// The series that `--filter` chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Vec<Series>>,
+    /// The family that a `--filter` without a match probably meant.
+    #[serde(skip)]
+    pub meant: Option<String>,
     /// The page itself, for `--format raw`: filtered by `--filter`, without the credential that was sent.
     #[serde(skip)]
     pub page: Option<String>,
@@ -111,9 +115,10 @@ pub async fn probe(targets: &[Target], options: &Options) -> Vec<Report> {
 }
 
 async fn probe_one(target: &Target, options: &Options) -> Report {
-    let first = scrape(target, options).await;
+    let mut first = scrape(target, options).await;
     match options.over {
         Some(over) if first.finding.is_none() => {
+            first.page = None;
             tokio::time::sleep(over).await;
             let second = scrape(target, options).await;
             second.report(target, options, Some(&first))
@@ -130,8 +135,9 @@ pub(crate) async fn exposition(
 ) -> (Instant, Result<Exposition, Finding>) {
     let at = Instant::now();
     match fetch::fetch(&target.url, &target.headers, Limits { timeout, max_size }).await {
-        Ok(response) => {
-            let body = response.body.as_ref().map(|body| target.redact(body));
+        Ok(mut response) => {
+            let received = std::mem::replace(&mut response.body, Ok(Vec::new()));
+            let body = received.map(|body| target.redact(body));
             let classified = judge::response(target, &response, body.as_deref());
             (at + response.first_byte, classified.map_err(|finding| redacted_finding(target, finding)))
         }
@@ -151,19 +157,21 @@ struct Scrape {
 async fn scrape(target: &Target, options: &Options) -> Scrape {
     let at = Instant::now();
     let limits = Limits { timeout: options.timeout, max_size: options.max_size };
-    let response = match fetch::fetch(&target.url, &target.headers, limits).await {
+    let mut response = match fetch::fetch(&target.url, &target.headers, limits).await {
         Ok(response) => response,
         Err(failure) => {
             let finding = Some(judge::unreachable(target, &failure));
             return Scrape { at, finding, http: None, page: None, exposition: None };
         }
     };
-    let body = response.body.as_ref().map(|body| target.redact(body));
+    let received = std::mem::replace(&mut response.body, Ok(Vec::new()));
+    let bytes = received.as_ref().ok().map(Vec::len);
+    let body = received.map(|body| target.redact(body));
     let (finding, exposition) = match judge::response(target, &response, body.as_deref()) {
         Ok(exposition) => (None, Some(exposition)),
         Err(finding) => (Some(redacted_finding(target, finding)), None),
     };
-    let page = body.ok().map(|body| String::from_utf8_lossy(&body).into_owned());
+    let page = body.ok().map(text);
     let http = Some(Http {
         status: response.status.as_u16(),
         content_type: redacted(target, response.content_type.as_deref()),
@@ -171,7 +179,7 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
         first_byte_s: response.first_byte.as_secs_f64(),
         total_s: response.total.as_secs_f64(),
         received_bytes: response.received,
-        bytes: response.body.as_ref().ok().map(Vec::len),
+        bytes,
         families: exposition.as_ref().map(|found| found.families.len()),
         series: exposition.as_ref().map(Exposition::series),
         samples: exposition.as_ref().map(Exposition::samples),
@@ -181,6 +189,14 @@ async fn scrape(target: &Target, options: &Options) -> Scrape {
 
 fn redacted_finding(target: &Target, Finding { reason, message }: Finding) -> Finding {
     Finding { reason, message: target.redact_text(&message) }
+}
+
+/// A page as text, without a copy where it is UTF-8.
+fn text(page: Vec<u8>) -> String {
+    match String::from_utf8(page) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    }
 }
 
 fn redacted(target: &Target, value: Option<&str>) -> Option<String> {
@@ -201,6 +217,13 @@ fn chosen(exposition: &Exposition, filter: &Regex) -> Vec<Series> {
     chosen
 }
 
+/// The family whose name is like the first word of a pattern.
+fn meant(filter: &Regex, exposition: &Exposition) -> Option<String> {
+    let mut words = filter.as_str().split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+    let families = exposition.families.iter().map(|family| family.name.as_str());
+    names::similar(words.find(|word| !word.is_empty())?, families).map(str::to_owned)
+}
+
 impl Scrape {
     fn report(self, target: &Target, options: &Options, earlier: Option<&Self>) -> Report {
         let (mut window_s, mut first) = (None, None);
@@ -208,25 +231,30 @@ impl Scrape {
             window_s = Some(self.at.duration_since(earlier.at).as_secs_f64());
             first = earlier.exposition.as_ref();
         }
-        let (counted, restarted) = match (first, &self.exposition) {
+        let page = match (self.page, &self.exposition, &options.filter) {
+            (Some(whole), Some(exposition), Some(filter)) => {
+                Some(render::excerpt(&whole, exposition, filter))
+            }
+            (page, ..) => page,
+        };
+        let (counted, restarted) = match (first, self.exposition) {
             (Some(first), Some(second)) => {
                 let growth = window::growth(first, second);
                 (Some(growth.exposition), growth.restarted)
             }
-            (_, exposition) => (exposition.clone(), false),
+            (_, exposition) => (exposition, false),
         };
         let requirements = match &counted {
             Some(counted) => options.requirements.iter().map(|wanted| wanted.check(counted)).collect(),
             None => Vec::new(),
         };
-        let (mut page, mut series) = (self.page, None);
-        if let Some(filter) = &options.filter {
-            if let (Some(whole), Some(exposition)) = (&page, &self.exposition) {
-                page = Some(render::excerpt(whole, exposition, filter));
+        let (mut series, mut meant_family) = (None, None);
+        if let (Some(filter), Some(counted)) = (&options.filter, &counted) {
+            let chosen = chosen(counted, filter);
+            if chosen.is_empty() {
+                meant_family = meant(filter, counted);
             }
-            if let Some(counted) = &counted {
-                series = Some(chosen(counted, filter));
-            }
+            series = Some(chosen);
         }
         let (reason, message) = match self.finding.or(judge::requirements(&requirements)) {
             Some(Finding { reason, message }) => (reason, Some(message)),
@@ -243,6 +271,7 @@ impl Scrape {
             overview: counted.as_ref().and_then(Overview::of),
             summary: counted.map(|counted| Summary::of(&counted, restarted)),
             series,
+            meant: meant_family,
             page,
         }
     }

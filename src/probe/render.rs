@@ -24,6 +24,12 @@ pub fn text(reports: &[Report], all: bool, terminal: &Terminal) -> String {
         let Some(series) = &report.series else { continue };
         let heading =
             if reports.len() == 1 { "series".to_owned() } else { format!("series of {}", report.url) };
+        if series.is_empty() {
+            let meant =
+                report.meant.as_ref().map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+            sections.push(format!("{heading}  none matches{meant}\n"));
+            continue;
+        }
         let mut rows = vec![vec![heading, "value".to_owned()]];
         for row in series {
             rows.push(vec![row.series.clone(), row.value.to_string()]);

@@ -109,7 +109,7 @@ impl Requirement {
     }
 
     fn matches(&self, sample: &Sample) -> bool {
-        sample.name == self.name
+        *sample.name == *self.name
             && self.matchers.iter().all(|matcher| matcher.matches(sample.label(&matcher.label)))
     }
 }

@@ -190,11 +190,11 @@ impl Target {
 
     /// `received` without the credentials that were sent, in case the response repeats one.
     #[must_use]
-    pub fn redact(&self, received: &[u8]) -> Vec<u8> {
-        let mut clean = received.to_vec();
+    pub fn redact(&self, received: Vec<u8>) -> Vec<u8> {
+        let mut clean = received;
         for secret in &self.secrets {
             let secret = secret.expose().as_bytes();
-            if secret.len() < SHORTEST_REDACTED {
+            if secret.len() < SHORTEST_REDACTED || memchr::memmem::find(&clean, secret).is_none() {
                 continue;
             }
             let found = std::mem::take(&mut clean);
@@ -212,6 +212,6 @@ impl Target {
     /// As [`Self::redact`], for the value of a header or a message.
     #[must_use]
     pub fn redact_text(&self, received: &str) -> String {
-        String::from_utf8_lossy(&self.redact(received.as_bytes())).into_owned()
+        String::from_utf8_lossy(&self.redact(received.as_bytes().to_vec())).into_owned()
     }
 }

@@ -14,8 +14,8 @@ pub(crate) struct Growth {
 
 /// Subtracts the first scrape from the second. A counter that decreased, or whose process restarted, began at zero: its
 /// whole value is the increase.
-pub(crate) fn growth(first: &Exposition, second: &Exposition) -> Growth {
-    let restarted = match (start_time(first), start_time(second)) {
+pub(crate) fn growth(first: &Exposition, second: Exposition) -> Growth {
+    let restarted = match (start_time(first), start_time(&second)) {
         (Some(before), Some(after)) => before < after,
         _ => false,
     };
@@ -27,7 +27,7 @@ pub(crate) fn growth(first: &Exposition, second: &Exposition) -> Growth {
             }
         }
     }
-    let mut exposition = second.clone();
+    let mut exposition = second;
     for family in &mut exposition.families {
         for sample in &mut family.samples {
             if !counts(&family.name, family.kind, sample) {
@@ -45,7 +45,7 @@ pub(crate) fn growth(first: &Exposition, second: &Exposition) -> Growth {
 fn counts(family: &str, kind: Kind, sample: &Sample) -> bool {
     match kind {
         Kind::Counter | Kind::Histogram => true,
-        Kind::Summary => sample.name != family,
+        Kind::Summary => *sample.name != *family,
         Kind::Gauge | Kind::Untyped => false,
     }
 }
@@ -63,7 +63,7 @@ mod tests {
     fn grown(first: &str, second: &str) -> (Vec<f64>, bool) {
         let first = parse(first.as_bytes()).expect(first);
         let second = parse(second.as_bytes()).expect(second);
-        let growth = growth(&first, &second);
+        let growth = growth(&first, second);
         let mut values = Vec::new();
         for family in &growth.exposition.families {
             values.extend(family.samples.iter().map(|sample| sample.value));

@@ -75,9 +75,23 @@ fn family(name: &str) -> Result<String, String> {
     if FAMILIES.iter().any(|family| family.name == name) {
         return Ok(name.to_owned());
     }
-    Err(match names::similar(name, FAMILIES.iter().map(|family| family.name)) {
-        Some(similar) => format!("no such family; did you mean {similar}?"),
+    Err(match meant(name) {
+        Some(meant) => format!("no such family; did you mean {meant}?"),
         None => "no such family; `aurora metrics list` shows all".to_owned(),
+    })
+}
+
+/// The family of a histogram's series, of a name without its prefix, or of one that is misspelt.
+fn meant(name: &str) -> Option<&'static str> {
+    let known = || FAMILIES.iter().map(|family| family.name);
+    for suffix in ["_bucket", "_sum", "_count"] {
+        if let Some(family) = known().find(|family| name.strip_suffix(suffix) == Some(family)) {
+            return Some(family);
+        }
+    }
+    let prefixed = format!("aurora_{name}");
+    names::similar(name, known()).or_else(|| names::similar(&prefixed, known())).or_else(|| {
+        known().filter(|family| name.len() > 3 && family.contains(name)).min_by_key(|family| family.len())
     })
 }
 

@@ -5,12 +5,16 @@
 //! families. OpenMetrics differs in lines and shapes, not in [`Exposition`]. Our own, since the probe reports every
 //! fault with its line in both formats.
 
+mod labels;
 mod line;
 mod shape;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
+use labels::Interner;
+pub use labels::Labels;
 use line::{Line, quoted};
 pub use line::{escape_label_value, unescape_label_value};
 
@@ -40,9 +44,9 @@ pub struct Family {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Name as written, with `_bucket`, `_sum` or `_count`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Label names and unescaped values, sorted by name.
-    pub labels: Vec<(String, String)>,
+    pub labels: Labels,
     /// The value.
     pub value: f64,
     /// Milliseconds since 1970, where the line carries them.
@@ -113,10 +117,7 @@ impl Sample {
     /// The value of a label; an absent label is empty, as it is for Prometheus.
     #[must_use]
     pub fn label(&self, name: &str) -> &str {
-        match self.labels.iter().find(|(label, _)| label == name) {
-            Some((_, value)) => value,
-            None => "",
-        }
+        self.labels.get(name).unwrap_or_default()
     }
 }
 
@@ -125,7 +126,7 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         let mut separator = '{';
-        for (label, value) in &self.labels {
+        for (label, value) in self.labels.iter() {
             write!(f, "{separator}{label}=\"{}\"", escape_label_value(value))?;
             separator = ',';
         }
@@ -166,7 +167,8 @@ struct Reader {
     families: Vec<Family>,
     places: HashMap<String, usize>,
     declared: Option<Kind>,
-    seen: HashMap<(String, Vec<(String, String)>), usize>,
+    seen: HashMap<(Arc<str>, Labels), usize>,
+    interner: Interner,
 }
 
 impl Reader {
@@ -191,7 +193,8 @@ impl Reader {
                 }
             }
             Line::Sample { name, labels, value, timestamp } => {
-                let sample = Sample { name: name.to_owned(), labels, value, timestamp, line: number };
+                let (name, labels) = (self.interner.text(name), self.interner.labels(labels));
+                let sample = Sample { name, labels, value, timestamp, line: number };
                 self.sample(sample)
             }
         }
@@ -206,8 +209,7 @@ impl Reader {
     }
 
     fn sample(&mut self, sample: Sample) -> Result<(), String> {
-        let mut identity = sample.labels.clone();
-        identity.retain(|(_, value)| !value.is_empty());
+        let identity = sample.labels.identity();
         if let Some(first) = self.seen.insert((sample.name.clone(), identity), sample.line) {
             return Err(format!("the series {} was on line {first} already", quoted(&sample.to_string())));
         }

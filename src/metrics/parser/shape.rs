@@ -41,7 +41,7 @@ fn check_counter(sample: &Sample) -> Result<(), Malformed> {
 
 fn check_quantile(family: &Family, sample: &Sample) -> Result<(), Malformed> {
     let quantile = sample.label("quantile");
-    if sample.name != family.name || read_float(quantile).is_some() {
+    if *sample.name != *family.name || read_float(quantile).is_some() {
         return Ok(());
     }
     Err(fault(sample, format!("the quantile of {} is {}, not a number", sample.name, quoted(quantile))))
@@ -57,12 +57,12 @@ struct Buckets<'a> {
 
 fn check_histogram(family: &Family) -> Result<(), Malformed> {
     let mut order = Vec::new();
-    let mut sets: HashMap<Vec<&(String, String)>, Buckets<'_>> = HashMap::new();
+    let mut sets: HashMap<Vec<(&str, &str)>, Buckets<'_>> = HashMap::new();
     for sample in &family.samples {
         let identity = sample
             .labels
             .iter()
-            .filter(|(label, value)| label != "le" && !value.is_empty())
+            .filter(|(label, value)| *label != "le" && !value.is_empty())
             .collect::<Vec<_>>();
         if !sets.contains_key(&identity) {
             order.push((identity.clone(), sample));

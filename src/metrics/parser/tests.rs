@@ -172,8 +172,8 @@ proptest! {
 
     #[test]
     fn label_values_survive_writing_and_reading(value in any::<String>(), number in any::<f64>()) {
-        let labels = vec![("kind".to_owned(), value)];
-        let sample = Sample { name: "a".to_owned(), labels, value: number, timestamp: None, line: 1 };
+        let labels = Interner::default().labels(vec![("kind".to_owned(), value)]);
+        let sample = Sample { name: "a".into(), labels, value: number, timestamp: None, line: 1 };
         let written = match number {
             number if number.is_nan() => "NaN".to_owned(),
             number => number.to_string(),

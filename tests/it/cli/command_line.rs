@@ -92,6 +92,8 @@ fn commands_of_other_programs_have_a_tip() {
         (&["watch"], "aurora metrics watch"),
         (&["check"], "aurora config check"),
         (&["version"], "aurora --version"),
+        (&["validate"], "aurora config check"),
+        (&["status"], "aurora health"),
         (&["--demo"], "aurora serve --demo"),
         (&["--strict"], "aurora config check --strict"),
     ] {
@@ -115,6 +117,17 @@ fn a_misspelt_family_has_a_suggestion() {
     let error = "error: invalid value 'aurora_request_total' for '[FAMILY]...': no such family; did you mean \
                  aurora_requests_total?\n\nFor more information, try '--help'.\n";
     assert_eq!(listed("aurora_request_total"), (2, String::new(), error.to_owned()));
+    for (name, meant) in [
+        ("requests_total", "aurora_requests_total"),
+        ("aurora_time_to_first_token_seconds_bucket", "aurora_time_to_first_token_seconds"),
+        ("tokens", "aurora_tokens_total"),
+    ] {
+        let error = error.replace("aurora_requests_total", meant).replace("aurora_request_total", name);
+        assert_eq!(listed(name), (2, String::new(), error));
+    }
+    let error = "error: invalid value 'latency' for '[FAMILY]...': no such family; `aurora metrics list` shows all\n\n\
+                 For more information, try '--help'.\n";
+    assert_eq!(listed("latency"), (2, String::new(), error.to_owned()));
 }
 
 #[test]
@@ -135,6 +148,9 @@ fn config_check_takes_the_file_as_an_argument() {
 fn every_command_has_examples() {
     for command in [
         &["serve"][..],
+        &["config"],
+        &["metrics"],
+        &["metrics", "runbook"],
         &["config", "check"],
         &["config", "init"],
         &["metrics", "probe"],

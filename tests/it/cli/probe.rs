@@ -558,6 +558,20 @@ fn a_filter_prints_the_matching_series() {
 }
 
 #[test]
+fn a_filter_without_a_match_names_the_family_that_was_meant() {
+    let server = RawServer::start([page(PAGE)]);
+    for (filter, expected) in [
+        ("aurora_token_total", "series  none matches; did you mean aurora_tokens_total?\n"),
+        ("something else", "series  none matches\n"),
+    ] {
+        let filter = Some(regex::Regex::new(filter).expect("valid"));
+        let reports = run(&[&server.url("")], &Given::default(), None, &Options { filter, ..options() });
+        let shown = text(&reports);
+        assert!(shown.ends_with(&format!("\n\n{expected}")), "{shown}");
+    }
+}
+
+#[test]
 fn the_models_with_the_most_requests_are_shown() {
     let mut page_of_many =
         String::from("# HELP aurora_requests_total Requests.\n# TYPE aurora_requests_total counter\n");

@@ -47,8 +47,8 @@ fn ours(exposition: &Exposition) -> Vec<Family> {
             Kind::Summary | Kind::Untyped => panic!("{}: Aurora has none", family.name),
         };
         let samples = family.samples.iter().map(|sample| {
-            let labels = sample.labels.iter().cloned().collect();
-            ((sample.name.clone(), labels), sample.value)
+            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            ((sample.name.to_string(), sample.labels.iter().map(owned).collect()), sample.value)
         });
         (name.to_owned(), kind.to_owned(), samples.collect())
     };

@@ -29,7 +29,7 @@ fn exposition(aurora: &Aurora) -> Exposition {
 fn parts(expositions: &[Exposition], name: &str) -> f64 {
     let samples =
         expositions.iter().flat_map(|exposition| &exposition.families).flat_map(|family| &family.samples);
-    samples.filter(|sample| sample.name == name).map(|sample| sample.value).sum()
+    samples.filter(|sample| *sample.name == *name).map(|sample| sample.value).sum()
 }
 
 /// The number that a query gives.

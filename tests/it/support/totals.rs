@@ -64,14 +64,14 @@ fn growing(exposition: &Exposition) -> impl Iterator<Item = &Sample> {
 
 /// Sum of a series (such as `x_total` or `x_count`) over the samples that `counts`.
 pub(crate) fn sum(exposition: &Exposition, name: &str, counts: impl Fn(&Sample) -> bool) -> u64 {
-    let counted = samples(exposition).filter(|sample| sample.name == name && counts(sample));
+    let counted = samples(exposition).filter(|sample| *sample.name == *name && counts(sample));
     whole(counted.map(|sample| sample.value).sum())
 }
 
 /// Sums by the values of labels, joined by spaces; without sums of zero.
 pub(crate) fn sums(exposition: &Exposition, name: &str, labels: &[&str]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
-    for sample in samples(exposition).filter(|sample| sample.name == name && sample.value > 0.0) {
+    for sample in samples(exposition).filter(|sample| *sample.name == *name && sample.value > 0.0) {
         let values: Vec<&str> = labels.iter().map(|label| sample.label(label)).collect();
         *sums.entry(values.join(" ")).or_default() += whole(sample.value);
     }

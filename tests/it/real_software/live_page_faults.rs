@@ -206,6 +206,23 @@ fn open_metrics_and_broken_lines_are_read_as_far_as_they_go() {
 }
 
 #[test]
+fn a_restart_never_makes_a_rate_negative() {
+    let (gateway, browser) = start();
+    browser.shows("#tile-rate .note", "7 since the start");
+    let restarted = |total: &str| GOOD.replace("1.7e9", "1.8e9").replace(" 7\n", total);
+    gateway.responds("200 OK", TEXT, &restarted(" 2\n"));
+    read_now(&browser);
+    browser.shows("#tile-rate .note", "2 since the start");
+    assert_eq!(browser.shown("#tile-rate .value span"), "–", "there is nothing to compare with yet");
+    gateway.responds("200 OK", TEXT, &restarted(" 3\n"));
+    read_now(&browser);
+    browser.shows("#tile-rate .note", "3 since the start");
+    let rate: f64 = browser.shown("#tile-rate .value span").parse().expect("a rate");
+    assert!(rate > 0.0, "{rate}");
+    assert!(notice(&browser, |text| !text.is_empty()).starts_with("The gateway restarted at "));
+}
+
+#[test]
 fn several_replicas_behind_one_address_are_noticed() {
     let (gateway, browser) = start();
     let other = GOOD.replace("1.7e9", "1.6e9").replace(" 7\n", " 3\n");

@@ -36,7 +36,7 @@ pub(super) fn models(config: &Config) -> Vec<Candidate> {
     models
 }
 
-/// What `--filter` matches: families, and values of the labels `provider` and `model`.
+/// Candidates of `--filter`: families, and values of the labels `provider` and `model`.
 pub(super) fn patterns(config: Option<&Config>) -> Vec<Candidate> {
     let mut all = families();
     for mut candidate in config.into_iter().flat_map(|config| [providers(config), models(config)]).flatten() {

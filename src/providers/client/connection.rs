@@ -144,8 +144,8 @@ impl Connection {
     /// Reads what has arrived into the buffer; 0 is the end of the connection.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let [least, most] = READ_ROOM;
-        // An empty buffer begins anew where it began: a response to it does not touch all of it, and what is touched stays
-        // in the processor's cache.
+        // An empty buffer is used again from its start: each response touches the same few cache lines (bench/RESULTS.md,
+        // Caches).
         if self.buffer.is_empty() || self.buffer.capacity() - self.buffer.len() < self.read_room / 2 {
             self.buffer.reserve(self.read_room);
         }

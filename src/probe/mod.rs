@@ -14,7 +14,7 @@ mod window;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use regex::Regex;
+use regex_lite::Regex;
 
 pub use judge::{Finding, Reason};
 pub use overview::{FamilySize, Overview};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use regex::Regex;
+use regex_lite::Regex;
 use reqwest::StatusCode;
 
 use super::{Bucket, Http, LabelSets, Model, Overview, Report, Summary, Tokens};

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::config::values::names;
 use crate::metrics::parser::{Exposition, Kind, Sample};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use super::candidates::Candidate;
 use crate::config::Config;
@@ -65,5 +65,5 @@ pub(super) fn requirements(current: &str, config: Option<&Config>) -> Vec<Candid
 /// A name as it is where it matches itself.
 fn as_regex(name: String) -> String {
     let matches_itself = Regex::new(&name).is_ok_and(|regex| regex.is_match(&name));
-    if matches_itself { name } else { regex::escape(&name) }
+    if matches_itself { name } else { regex_lite::escape(&name) }
 }

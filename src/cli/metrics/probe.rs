@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use regex::Regex;
+use regex_lite::Regex;
 use url::Url;
 
 use super::endpoints::{Endpoints, duration};

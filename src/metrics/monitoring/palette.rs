@@ -89,7 +89,7 @@ pub(super) fn overrides(legends: &[&str], failed: bool) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use regex::Regex;
+    use regex_lite::Regex;
 
     use super::*;
     use crate::metrics::catalog::families::FAMILIES;

@@ -360,7 +360,7 @@ fn headers_of_the_command_line_are_sent_and_never_printed() {
     let token = Some(Token { secret: Secret::new("canary-token-1"), from: "--token-env NAME".to_owned() });
     let headers = ["Cookie: session canary-cookie", "X-Scope: tenant-one", "host: metrics.example"];
     let given = Given { token, headers: headers.map(Secret::new).to_vec() };
-    let all = Options { filter: Some(regex::Regex::new("a").expect("valid")), ..options() };
+    let all = Options { filter: Some(regex_lite::Regex::new("a").expect("valid")), ..options() };
     let report = run(&[&server.url("")], &given, None, &all).remove(0);
     let head = format!(
         "GET /metrics HTTP/1.1\r\naccept: text/plain;version=0.0.4;q=1,*/*;q=0.1\r\naccept-encoding: gzip\r\n\
@@ -493,7 +493,7 @@ fn the_json_document_is_stable() {
     let server = RawServer::start([page(PAGE)]);
     let options = Options {
         requirements: vec!["aurora_requests_total > 1".parse().expect("valid")],
-        filter: Some(regex::Regex::new("in_flight").expect("valid")),
+        filter: Some(regex_lite::Regex::new("in_flight").expect("valid")),
         ..options()
     };
     let mut reports = run(&[&server.url("/metrics?a=b")], &Given::default(), None, &options);
@@ -537,7 +537,7 @@ fn several_replicas_get_one_row_each() {
 fn a_filter_prints_the_matching_series() {
     let server = RawServer::start([page(PAGE)]);
     let options = Options {
-        filter: Some(regex::Regex::new("direction=\"(input|output)\"").expect("valid")),
+        filter: Some(regex_lite::Regex::new("direction=\"(input|output)\"").expect("valid")),
         ..options()
     };
     let report = run(&[&server.url("")], &Given::default(), None, &options).remove(0);
@@ -564,7 +564,7 @@ fn a_filter_without_a_match_names_the_family_that_was_meant() {
         ("aurora_token_total", "series  none matches; did you mean aurora_tokens_total?\n"),
         ("something else", "series  none matches\n"),
     ] {
-        let filter = Some(regex::Regex::new(filter).expect("valid"));
+        let filter = Some(regex_lite::Regex::new(filter).expect("valid"));
         let reports = run(&[&server.url("")], &Given::default(), None, &Options { filter, ..options() });
         let shown = text(&reports);
         assert!(shown.ends_with(&format!("\n\n{expected}")), "{shown}");

@@ -7,7 +7,7 @@ use aurora::cli::Cli;
 use aurora::config::{PROVIDER_TYPES, reference};
 use aurora::metrics::catalog::families::{FAMILIES, Kind};
 use clap::CommandFactory as _;
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::Value;
 
 use super::{ROOT, compose_service, container, files, strings, text, yaml};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aurora::config::{Config, Environment, Sources, load};
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
 

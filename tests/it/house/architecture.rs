@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 /// Folders and files at the top of `src/`, each with what it may import. `cli` is the edge, and `fuzzing`
 /// is in no normal build: both may import everything.

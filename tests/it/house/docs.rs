@@ -11,7 +11,7 @@ use aurora::cli::Cli;
 use aurora::config::reference;
 use aurora::metrics::catalog::families::FAMILIES;
 use clap::CommandFactory as _;
-use regex::Regex;
+use regex_lite::Regex;
 use tempfile::TempDir;
 
 use crate::house::{architecture, reliability};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};

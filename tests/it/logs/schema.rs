@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aurora::metrics::{CallOutcome, HttpOutcome};
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::logs::request_lines::raw_lines;

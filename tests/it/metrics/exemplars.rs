@@ -1,6 +1,6 @@
 //! Exemplars of the request histograms: the latest trace of each bucket, in OpenMetrics only, and only if they are on.
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{key, request};

@@ -91,7 +91,7 @@ fn attribute(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use regex::Regex;
+    use regex_lite::Regex;
 
     use super::*;
     use crate::metrics::catalog::families::FAMILIES;

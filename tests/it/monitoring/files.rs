@@ -123,8 +123,9 @@ fn recorded_labels() -> BTreeMap<String, BTreeSet<String>> {
     let mut labels = BTreeMap::new();
     for name in recorded() {
         let level = name.split(':').next().expect("a level");
-        let of_level =
-            ["job", "provider", "model"].iter().filter(|label| level.split('_').any(|part| part == **label));
+        let of_level = ["job", "provider", "model", "outcome"]
+            .iter()
+            .filter(|label| level.split('_').any(|part| part == **label));
         labels.insert(name.clone(), of_level.map(|label| (*label).to_owned()).collect());
     }
     labels
@@ -225,6 +226,32 @@ fn rules_aggregate_over_replicas_or_keep_the_instance() {
             of_recorded || absence || aggregates.iter().any(|aggregate| expression.contains(aggregate)),
             "{expression}"
         );
+    }
+}
+
+/// The recording rules behind a recorded name that read the exposition themselves.
+fn readers(name: &str) -> BTreeSet<String> {
+    let rule = rules().into_iter().find(|rule| rule["record"] == name).expect("recorded");
+    let mut found = BTreeSet::new();
+    for Selector { metric, .. } in promql::read(rule["expr"].as_str().expect("text")).selectors {
+        if labels_of(&metric).is_some() {
+            found.insert(name.to_owned());
+        } else {
+            found.extend(readers(&metric));
+        }
+    }
+    found
+}
+
+/// Rules are evaluated one after another: two that read the same counters see different scrapes when one arrives between
+/// them, and an availability below 0 or above 1.
+#[test]
+fn an_availability_comes_from_one_reading_of_the_counters() {
+    let availabilities: Vec<String> =
+        recorded().into_iter().filter(|name| name.contains(":aurora_availability:ratio_")).collect();
+    assert_eq!(availabilities.len(), 8, "{availabilities:?}");
+    for name in availabilities {
+        assert_eq!(readers(&name).len(), 1, "{name}: {:?}", readers(&name));
     }
 }
 

@@ -7,7 +7,7 @@ mod line;
 mod queue;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use signal_hook::consts::SIGXFSZ;
@@ -22,6 +22,18 @@ use crate::terminal::Terminal;
 
 pub use line::Form;
 pub use queue::{DroppedLines, LogGuard, LogQueue, queue};
+
+static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts lines that a limit per second left out.
+pub(crate) fn suppress(lines: u64) {
+    SUPPRESSED.fetch_add(lines, Ordering::Relaxed);
+}
+
+/// Lines that limits left out since the start. They are not lost: other lines say for how many they stand.
+pub(crate) fn suppressed_lines() -> u64 {
+    SUPPRESSED.load(Ordering::Relaxed)
+}
 
 /// Handle to change the minimum level.
 #[derive(Debug, Clone)]

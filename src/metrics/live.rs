@@ -22,6 +22,8 @@ pub struct Live {
     pub idle_connections: usize,
     /// Log lines dropped since the start.
     pub log_lines_dropped: u64,
+    /// Log lines left out by their limits since the start.
+    pub log_lines_suppressed: u64,
     /// Panics since the start.
     pub panics: u64,
 }
@@ -42,6 +44,7 @@ pub(crate) struct LiveCollector {
 
 struct Counted {
     log_lines_dropped: IntCounter,
+    log_lines_suppressed: IntCounter,
     panics: IntCounter,
 }
 
@@ -53,6 +56,7 @@ impl LiveCollector {
             IntGaugeVec::new(opts(&families::HTTP_CONNECTIONS), families::HTTP_CONNECTIONS.labels)?;
         let counted = Counted {
             log_lines_dropped: IntCounter::with_opts(opts(&families::LOG_LINES_DROPPED))?,
+            log_lines_suppressed: IntCounter::with_opts(opts(&families::LOG_LINES_SUPPRESSED))?,
             panics: IntCounter::with_opts(opts(&families::PANICS))?,
         };
         let descriptors = [
@@ -60,6 +64,7 @@ impl LiveCollector {
             limit.desc(),
             connections.desc(),
             counted.log_lines_dropped.desc(),
+            counted.log_lines_suppressed.desc(),
             counted.panics.desc(),
         ];
         let descriptors = descriptors.into_iter().flatten().cloned().collect();
@@ -68,10 +73,16 @@ impl LiveCollector {
 }
 
 impl Counted {
-    fn collect(&self, log_lines_dropped: u64, panics: u64) -> Vec<MetricFamily> {
-        self.log_lines_dropped.inc_by(log_lines_dropped.saturating_sub(self.log_lines_dropped.get()));
-        self.panics.inc_by(panics.saturating_sub(self.panics.get()));
-        [self.log_lines_dropped.collect(), self.panics.collect()].concat()
+    fn collect(&self, [dropped, suppressed, panics]: [u64; 3]) -> Vec<MetricFamily> {
+        let counters = [
+            (&self.log_lines_dropped, dropped),
+            (&self.log_lines_suppressed, suppressed),
+            (&self.panics, panics),
+        ];
+        for (counter, count) in counters {
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        counters.map(|(counter, _)| counter.collect()).concat()
     }
 }
 
@@ -87,6 +98,7 @@ impl Collector for LiveCollector {
             active_connections,
             idle_connections,
             log_lines_dropped,
+            log_lines_suppressed,
             panics,
         } = (self.facts)();
         self.in_flight.set(signed(in_flight));
@@ -97,7 +109,7 @@ impl Collector for LiveCollector {
             self.connections.with_label_values(&[state.as_str()]).set(signed(count));
         }
         let counted = self.counted.lock();
-        let counted = counted.collect(log_lines_dropped, panics);
+        let counted = counted.collect([log_lines_dropped, log_lines_suppressed, panics]);
         [self.in_flight.collect(), self.limit.collect(), self.connections.collect(), counted].concat()
     }
 }

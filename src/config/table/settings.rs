@@ -274,7 +274,7 @@ settings! {
     ),
     LogSampleAbove = "log.sample_above" row(&["LOG_SAMPLE_ABOVE"], "1000",
         count(1, 1_000_000, field!(log.sample_above)),
-        "Lines of successful requests per second; beyond it a line stands for several requests, and failed ones keep theirs",
+        "Lines of successful requests per second, shared equally by the workers; beyond it a line stands for several requests, and failed ones keep theirs",
     ),
     HttpTimeout = "http.timeout" row(&["HTTP_TIMEOUT"], "600s",
         time(TIMEOUT, field!(http.timeout)),

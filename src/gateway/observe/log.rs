@@ -1,5 +1,6 @@
 //! The log line of one request, written from its record when the request is over.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -8,9 +9,9 @@ use super::failure::Failure;
 use super::line_limit::{REFUSAL_LINES, SUCCESS_LINES};
 use super::record::RequestRecord;
 use crate::api::{Endpoint, usage};
-use crate::config::{Log, LogRequests};
-use crate::metrics::CLIENT_CLOSED_REQUEST;
+use crate::config::{Config, LogRequests};
 use crate::metrics::catalog::labels::Label;
+use crate::metrics::{CLIENT_CLOSED_REQUEST, Time};
 
 /// Lines of refusals in a second.
 const REFUSALS: u32 = 10;
@@ -21,33 +22,37 @@ pub(crate) struct RequestLog {
     errors_only: bool,
     /// Lines of successful requests in a second from which on they are sampled.
     sample_above: u32,
+    /// Those that share the limits.
+    workers: NonZeroUsize,
     request_id: HeaderValue,
 }
 
 impl RequestLog {
     /// `None` where no request is logged.
-    pub(super) fn new(log: &Log, request_id: &HeaderValue) -> Option<Self> {
+    pub(super) fn new(config: &Config, request_id: &HeaderValue) -> Option<Self> {
+        let log = &config.log;
         if log.requests == LogRequests::Off {
             return None;
         }
         Some(Self {
             errors_only: log.requests == LogRequests::Errors,
             sample_above: log.sample_above,
+            workers: config.server.workers,
             request_id: request_id.clone(),
         })
     }
 
-    /// Writes the line of a request that took so many nanoseconds.
-    pub(super) fn write(&self, record: &RequestRecord, took: u64) {
+    /// Writes the line of a request that ended now and took so many nanoseconds.
+    pub(super) fn write(&self, record: &RequestRecord, now: Time, took: u64) {
         let outcome = record.outcome.after(record.transfer);
         let fine = outcome.is_fine();
         if fine && self.errors_only {
             return;
         }
         let stands_for = if fine {
-            SUCCESS_LINES.admit(self.sample_above)
+            SUCCESS_LINES.admit(now, self.share(self.sample_above))
         } else if is_keyless_refusal(record) {
-            REFUSAL_LINES.admit(REFUSALS)
+            REFUSAL_LINES.admit(now, self.share(REFUSALS))
         } else {
             Some(1)
         };
@@ -85,6 +90,11 @@ impl RequestLog {
             };
         }
         if fine { line!(info) } else { line!(warn) }
+    }
+
+    /// One worker's share of the lines in a second.
+    fn share(&self, lines: u32) -> u32 {
+        u32::try_from(self.workers.get()).map_or(1, |workers| lines.div_ceil(workers))
     }
 }
 

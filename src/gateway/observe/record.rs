@@ -80,7 +80,7 @@ impl RequestRecord {
         method: &Method,
         ids: &RequestIds,
     ) -> Box<Self> {
-        let log = RequestLog::new(&worker.app.config.log, &ids.request_id);
+        let log = RequestLog::new(&worker.app.config, &ids.request_id);
         let metrics = worker.metrics.clone();
         Box::new(Self {
             started: (metrics.is_some() || log.is_some()).then(clock::now),
@@ -277,12 +277,13 @@ impl Drop for RequestRecord {
             self.transfer = HttpOutcome::Broken;
         }
         self.record_dispatch();
-        let took = started.nanos_to(clock::now());
+        let now = clock::now();
+        let took = started.nanos_to(now);
         if let Some(metrics) = &self.metrics {
             metrics.record_request(&self.facts(took));
         }
         if let Some(log) = &self.log {
-            log.write(self, took);
+            log.write(self, now, took);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lifecycle::Lifecycle;
 use crate::config::Config;
 use crate::gateway::http::auth::Access;
-use crate::logging::DroppedLines;
+use crate::logging::{self, DroppedLines};
 use crate::metrics::{Build, Configured, Live, LiveFacts, Metrics, Setup};
 use crate::{panics, version};
 
@@ -73,6 +73,7 @@ fn live(lifecycle: &Arc<Lifecycle>, dropped_lines: DroppedLines) -> LiveFacts {
             active_connections: active,
             idle_connections: connections.saturating_sub(active),
             log_lines_dropped: dropped_lines.count(),
+            log_lines_suppressed: logging::suppressed_lines(),
             panics: panics::count(),
         }
     })

@@ -121,6 +121,8 @@ families! {
         "Size in bytes of response bodies as sent.";
     LOG_LINES_DROPPED = "aurora_log_lines_dropped_total" Counter "" [] None,
         "Log lines dropped because stderr was blocked or closed.";
+    LOG_LINES_SUPPRESSED = "aurora_log_lines_suppressed_total" Counter "" [] None,
+        "Request log lines left out by their limits per second; other lines say for how many requests they stand.";
     LABEL_OVERFLOW = "aurora_metrics_label_overflow_total" Counter "" ["family" "reason"] None,
         "Observations whose model or provider label a limit replaced by other, or by unknown for max_unlisted_models.";
     LABEL_SETS = "aurora_metrics_label_sets" Gauge "" ["family"] None,

@@ -644,12 +644,13 @@ const GATEWAY: &[Panel] = &[
     .alerts(&["AuroraReloadFailed"]),
     panel(
         Lines,
-        "Panics and lost log lines",
+        "Panics and log lines not written",
         "none",
-        "Within the interval.",
+        "Within the interval. Lost lines are missing; for suppressed ones another line says how many it stands for.",
         &[
             ("panics", "sum(increase(aurora_panics_total{@job}[$__rate_interval]))"),
             ("lost log lines", "sum(increase(aurora_log_lines_dropped_total{@job}[$__rate_interval]))"),
+            ("suppressed log lines", "sum(increase(aurora_log_lines_suppressed_total{@job}[$__rate_interval]))"),
         ],
     )
     .alerts(&["AuroraPanicked"]),

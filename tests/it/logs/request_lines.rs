@@ -211,29 +211,35 @@ fn all_accounted(aurora: &Aurora, requests: u64, report: &str) -> (Vec<Value>, V
 #[test]
 fn successful_requests_are_sampled_in_a_flood_and_failed_ones_are_not() {
     let upstream = Upstream::start().on("m", json(CHAT_RESPONSE)).on("down", response("500 Down", "", "{}"));
-    let text = yaml(&upstream, "", "log: {requests: all, sample_above: 5}");
+    let text = yaml(&upstream, "workers: 2", "log: {requests: all, sample_above: 6}");
     let aurora = Setup::new().yaml(&text).start();
     let begun = Instant::now();
-    let mut client = aurora.client();
+    // The second connection goes to the worker without one.
+    let mut clients = [aurora.client(), aurora.client()];
     let mut last = Instant::now();
     // Two seconds, so that the second of them is sampled by the number of requests in the first.
     let mut sent = 0;
-    while begun.elapsed() < Duration::from_secs(2) || sent < 200 {
-        for model in ["m", "m", "m", "down"] {
-            client.send(crate::support::client::chat_of(model, false));
-            client.response();
+    while begun.elapsed() < Duration::from_secs(2) || sent < 400 {
+        for client in &mut clients {
+            for model in ["m", "m", "m", "down"] {
+                client.send(crate::support::client::chat_of(model, false));
+                client.response();
+            }
+            sent += 4;
         }
-        sent += 4;
         last = Instant::now();
     }
     let (written, reports) = all_accounted(&aurora, sent, "successful requests not logged");
     let (failed, fine): (Vec<_>, Vec<_>) = written.iter().partition(|line| line["status"] == 500);
     assert_eq!(failed.len() as u64, sent / 4, "each failed request has its line");
     assert!(failed.iter().all(|line| line["stands_for"].is_null()));
-    let seconds = usize::try_from((last - begun).as_secs()).expect("a few") + 2;
-    assert!((6..=5 * seconds).contains(&fine.len()), "{} lines in {seconds} s", fine.len());
+    let seconds = usize::try_from((last - begun).as_secs()).expect("a few") + 1;
+    assert!((7..=6 * seconds).contains(&fine.len()), "{} lines in {seconds} s", fine.len());
     assert!(fine.iter().any(|line| line["stands_for"].as_u64() > Some(1)), "{fine:?}");
     assert!(reports.iter().all(|line| line["level"] == "INFO"));
+    let suppressed = sent * 3 / 4 - u64::try_from(fine.len()).expect("a few");
+    let sample = format!("aurora_log_lines_suppressed_total {suppressed}");
+    assert!(aurora.scrape().lines().any(|line| line == sample), "{sample}");
 }
 
 #[test]

@@ -83,7 +83,12 @@ fn zeros_of_the_rest() -> Vec<String> {
     expected.push(r#"aurora_provider_discovery_last_success_timestamp_seconds{provider="up"} 0"#.to_owned());
     expected.push("aurora_config_last_reload_successful 1".to_owned());
     expected.push("aurora_http_connections{state=\"active\"} 0".to_owned());
-    for name in ["aurora_http_requests_in_flight", "aurora_log_lines_dropped_total", "aurora_panics_total"] {
+    for name in [
+        "aurora_http_requests_in_flight",
+        "aurora_log_lines_dropped_total",
+        "aurora_log_lines_suppressed_total",
+        "aurora_panics_total",
+    ] {
         expected.push(format!("{name} 0"));
     }
     expected

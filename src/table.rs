@@ -36,7 +36,8 @@ pub fn printable(foreign: &str) -> String {
 pub fn printable_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        if character.is_ascii() || !drives_terminals(character) {
+        // JSON has escapes for all control characters before DEL; a line feed between its tokens stays.
+        if character < '\u{7f}' || !drives_terminals(character) {
             text.push(character);
         } else {
             text.push_str(&format!("\\u{:04x}", u32::from(character)));
@@ -74,6 +75,9 @@ mod tests {
             printable("a\u{1b}[2J\u{9b}b\u{202e}c\u{200b}é"),
             "a\u{fffd}[2J\u{fffd}b\u{fffd}c\u{fffd}é"
         );
-        assert_eq!(printable_json("[\"\\u001b\u{9b}\u{202e}é\"]\n"), "[\"\\u001b\\u009b\\u202eé\"]\n");
+        assert_eq!(
+            printable_json("[\"\\u001b\u{7f}\u{9b}\u{202e}é\"]\n"),
+            "[\"\\u001b\\u007f\\u009b\\u202eé\"]\n"
+        );
     }
 }

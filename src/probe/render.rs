@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use super::{Bucket, Http, LabelSets, Model, Overview, Report, Summary, Tokens};
 use crate::metrics::parser::Exposition;
-use crate::table::{aligned, printable};
+use crate::table::{aligned, printable, printable_json};
 use crate::terminal::{Terminal, Tone};
 
 /// Rows of models without `--all`: those with the most requests.
@@ -39,7 +39,7 @@ pub fn text(reports: &[Report], all: bool, terminal: &Terminal) -> String {
     sections.join("\n")
 }
 
-/// Reports as one JSON document: a single report at the top, several under `replicas`.
+/// Reports as one JSON document that cannot drive the terminal: a single report at the top, several under `replicas`.
 ///
 /// # Errors
 /// Serialisation failed, which no report causes.
@@ -65,7 +65,7 @@ pub fn json(reports: &[Report]) -> serde_json::Result<String> {
             serde_json::to_string_pretty(&Several { schema: 1, healthy: failed.is_none(), reason, replicas })
         }
     };
-    Ok(document? + "\n")
+    Ok(printable_json(&document?) + "\n")
 }
 
 /// Pages as received; if there are several, each after a comment with its URL.

@@ -505,6 +505,23 @@ fn the_json_document_is_stable() {
 }
 
 #[test]
+fn names_on_a_page_cannot_drive_the_terminal() {
+    let hostile = "\u{1b}]0;x\u{7}\u{9b}2J\u{7f}\u{202e}é";
+    let server = RawServer::start([page(PAGE.replace("gpt-4", hostile))]);
+    let filter = Some(regex_lite::Regex::new("tokens").expect("valid"));
+    let reports = run(&[&server.url("/metrics")], &Given::default(), None, &Options { filter, ..options() });
+    for printed in [render::json(&reports).expect("serialisable"), text(&reports)] {
+        let foreign: Vec<char> =
+            printed.chars().filter(|c| !c.is_ascii_graphic() && !" \n".contains(*c)).collect();
+        assert!(foreign.iter().all(|c| "é–\u{fffd}".contains(*c)), "{foreign:?}");
+    }
+    let json = render::json(&reports).expect("serialisable");
+    assert!(json.contains(r#""model": "\u001b]0;x\u0007\u009b2J\u007f\u202eé""#), "{json}");
+    let document: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(document["summary"]["models"][0]["model"], hostile);
+}
+
+#[test]
 fn several_replicas_get_one_row_each() {
     let healthy = RawServer::start([page(PAGE)]);
     let wrong = RawServer::start([response("404 Not Found", "", "")]);

@@ -24,6 +24,8 @@ Strings in the YAML file may contain `${VAR}` and `${VAR:-default}`; `$$` is a d
 In a key, `$NAME` and `os.environ/NAME` are errors: write `${NAME}`. Sizes are bytes, or have the suffix `K`, `M` or `G` (powers
 of 1024). Durations are seconds, or have the units `ms`, `s`, `m`, `h`, as in `1m30s`.
 
+This page names a setting by its path: `metrics.enabled` is `enabled` below `metrics:`. In the file the path is an error.
+
 Only regular files are read, and symbolic links to them; `/dev/null` counts as an empty file.
 
 ## Reload

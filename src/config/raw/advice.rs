@@ -61,6 +61,23 @@ pub(super) fn duplicate(first: usize, value: &Node) -> Fault {
     Fault::new("duplicate-key", format!("is given twice (first on line {first})"), fix)
 }
 
+/// The fault of a path in place of nested keys; `None` for any other key. Names of the owner's choice may have dots.
+pub(super) fn dotted(name: &str, parent: &Path) -> Option<Fault> {
+    if matches!(parent.row.as_str(), "providers" | "routes" | "providers.NAME.prices") {
+        return None;
+    }
+    let (section, rest) = name.split_once('.')?;
+    parent.child(section).rows().next()?;
+    let below: Vec<&str> =
+        if matches!(section, "routes" | "prices") { vec![rest] } else { rest.split('.').collect() };
+    if below.contains(&"") {
+        return None;
+    }
+    let nested = below.iter().rev().fold("…".to_owned(), |value, key| format!("{{{key}: {value}}}"));
+    let fix = format!("write `{section}: {nested}`, or each name below the one before it, indented");
+    Some(Fault::new("dotted-key", "dots do not nest keys", fix))
+}
+
 /// The fault of a key that no setting has.
 pub(super) fn unknown(name: &str, parent: &Path) -> Fault {
     let mut known: Vec<&str> = Vec::new();

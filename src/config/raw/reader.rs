@@ -84,6 +84,10 @@ impl Reader<'_> {
                 continue;
             }
             seen.insert(name.clone(), key.line);
+            if let Some(fault) = advice::dotted(&name, path) {
+                self.problems.error(&place, &child.shown, fault);
+                continue;
+            }
             self.entry(&name, place, value, path, &child);
         }
     }

@@ -130,6 +130,10 @@ impl History {
     pub(crate) fn up(&self) -> impl Iterator<Item = &Endpoint> {
         self.endpoints.iter().filter(|endpoint| endpoint.status == Status::Up)
     }
+
+    pub(crate) fn all_up(&self) -> bool {
+        self.up().count() == self.endpoints.len()
+    }
 }
 
 impl Endpoint {

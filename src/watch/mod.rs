@@ -58,7 +58,7 @@ pub fn print_lines(targets: &[Target], options: &Options, terminal: Terminal) ->
         outcome.is_ok() && options.count.is_none_or(|count| printed < count)
     }));
     outcome?;
-    Ok(history.up().count() == history.endpoints.len())
+    Ok(history.all_up())
 }
 
 fn new_history(targets: &[Target], options: &Options) -> History {
@@ -76,7 +76,7 @@ fn print_line(history: &History, json: bool, terminal: Terminal) -> anyhow::Resu
     Ok(terminal.print(&(line + "\n"))?)
 }
 
-/// Says which endpoints failed at once, an interval before the first line.
+/// Says which endpoints are down: an interval before the first line, and when the screen with their names is gone.
 fn warn_of_failures(history: &History, terminal: Terminal) {
     let label = terminal.paint_err(Tone::Warning, "warning:");
     for endpoint in &history.endpoints {

@@ -33,8 +33,8 @@ Examples:
 
 On a terminal it draws the numbers, with sparklines and a heat strip of durations; `?` lists the keys: sort, filter, \
 pause, quit. Elsewhere it prints one line per interval. Requests and errors are model calls as clients saw them; several endpoints are summed. \
-A percentile is reported by the upper bound of the bucket that contains it, as in `metrics probe`. Without a \
-terminal the exit code is 1 if an endpoint was down in the last interval.";
+A percentile is reported by the upper bound of the bucket that contains it, as in `metrics probe`. The exit \
+code is 1 if an endpoint was down in the last interval.";
 
 /// Time between two scrapes.
 pub(super) const INTERVAL: Duration = Duration::from_secs(2);
@@ -72,11 +72,11 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 /// The terminal cannot be used, or writing to stdout failed.
 pub(super) fn watch(targets: &[Target], options: &Options, context: &Context) -> anyhow::Result<Outcome> {
     let is_dumb = context.environment.get("TERM") == Some("dumb");
-    if context.terminal.is_terminal() && !is_dumb && !options.json {
-        watch::show(targets, options, context.terminal)?;
-        return Ok(Outcome::Fine);
-    }
-    let all_up = watch::print_lines(targets, options, context.terminal)?;
+    let all_up = if context.terminal.is_terminal() && !is_dumb && !options.json {
+        watch::show(targets, options, context.terminal)?
+    } else {
+        watch::print_lines(targets, options, context.terminal)?
+    };
     Ok(if all_up { Outcome::Fine } else { Outcome::Failed })
 }
 

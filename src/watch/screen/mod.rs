@@ -23,7 +23,7 @@ use self::terminal::FullScreen;
 use self::theme::Theme;
 use self::view::{Effect, View};
 use super::rounds::{self, Round};
-use super::{Options, new_history};
+use super::{Options, new_history, warn_of_failures};
 use crate::probe::Target;
 use crate::terminal::Terminal;
 
@@ -40,23 +40,26 @@ enum Happening {
     Stop,
 }
 
-/// Shows the view until a key, a signal or the last interval ends it.
+/// Shows the view until a key, a signal or the last interval ends it. Returns true if every endpoint was up in the last
+/// interval.
 ///
 /// # Errors
 /// The terminal cannot be used, or the runtime did not start.
-pub fn show(targets: &[Target], options: &Options, terminal: Terminal) -> anyhow::Result<()> {
+pub fn show(targets: &[Target], options: &Options, terminal: Terminal) -> anyhow::Result<bool> {
     let (sender, happenings) = channel();
     scrape(targets.to_vec(), options.clone(), sender.clone())?;
-    let view = View::new(new_history(targets, options), options.interval);
+    let mut view = View::new(new_history(targets, options), options.interval);
     let colour = terminal.colours_stdout();
     let screen =
         FullScreen::enter(colour).context("this terminal cannot show the view; use --format json")?;
     thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&sender))?;
-    run(view, screen, &happenings, options.count, Theme::new(colour))
+    run(&mut view, screen, &happenings, options.count, Theme::new(colour))?;
+    warn_of_failures(&view.history, terminal);
+    Ok(view.history.all_up())
 }
 
 fn run(
-    mut view: View,
+    view: &mut View,
     mut screen: FullScreen,
     happenings: &Receiver<Happening>,
     count: Option<u64>,
@@ -65,7 +68,7 @@ fn run(
     // The first pages give no increase yet.
     let mut left = count.map(|count| count + 1);
     loop {
-        screen.draw(|frame| draw::draw(frame, &mut view, theme))?;
+        screen.draw(|frame| draw::draw(frame, view, theme))?;
         let mut next = match happenings.recv_timeout(REDRAW) {
             Ok(happening) => Some(happening),
             Err(RecvTimeoutError::Timeout) => None,

@@ -56,13 +56,16 @@ impl Terminal {
 
     /// Starts the view over this gateway; its process id is in the file `pid`.
     fn watch(&self, aurora: &Aurora) {
+        self.watch_url(&aurora.url("/metrics"), "");
+        self.shows("✓ up");
+    }
+
+    fn watch_url(&self, url: &str, options: &str) {
         let binary = env!("CARGO_BIN_EXE_aurora");
-        let url = aurora.url("/metrics");
         let line = format!(
-            "sh -c 'echo $$ > pid; exec {binary} metrics watch {url} --token-env KEY --interval 200ms'; echo status $?"
+            "sh -c 'echo $$ > pid; exec {binary} metrics watch {url} --token-env KEY --interval 200ms {options}'; echo status $?"
         );
         self.keys(&[&line, "Enter"]);
-        self.shows("✓ up");
     }
 
     fn signal(&self, name: &str) {
@@ -158,6 +161,30 @@ fn signals_give_the_terminal_back() {
     terminal.watch(&aurora);
     terminal.keys(&["C-c"]);
     terminal.is_given_back("status 0");
+}
+
+#[test]
+fn the_status_is_that_of_the_last_interval() {
+    let upstream = upstream();
+    let aurora = gateway(&upstream, "", "");
+    let url = aurora.url("/metrics");
+    let terminal = Terminal::start();
+    terminal.watch_url(&url, "--count 2");
+    terminal.is_given_back("status 0");
+    drop(aurora);
+    terminal.keys(&["clear", "Enter"]);
+    terminal.hides("status 0");
+    terminal.watch_url(&url, "--count 2");
+    let screen = terminal.is_given_back("status 1");
+    let warning = format!("aurora: warning: {url} is down: connection refused: ");
+    // The terminal breaks lines.
+    assert!(screen.replace('\n', "").contains(&warning), "{screen}");
+    terminal.keys(&["clear", "Enter"]);
+    terminal.hides("status 1");
+    terminal.watch_url(&url, "");
+    terminal.shows("✗ down");
+    terminal.keys(&["q"]);
+    terminal.is_given_back("status 1");
 }
 
 #[test]

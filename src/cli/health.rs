@@ -35,8 +35,7 @@ pub fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     };
     let settings = Settings { credential: None, ..settings };
     let targets = probe::targets(&[], &Given::default(), Some(&settings))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (line, outcome) = match runtime.block_on(ready::ready(&targets[0], TIMEOUT)) {
+    let (line, outcome) = match probe::block_on(ready::ready(&targets[0], TIMEOUT))? {
         Ok(line) => (line, Outcome::Fine),
         Err(line) => (line, Outcome::Failed),
     };

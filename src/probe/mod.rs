@@ -11,6 +11,7 @@ mod summary;
 mod target;
 mod window;
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -20,7 +21,7 @@ pub use judge::{Finding, Reason};
 pub use overview::{FamilySize, Overview};
 pub use require::{Checked, Requirement};
 pub use summary::{Bucket, LabelSets, Model, Summary, Tokens};
-pub(crate) use summary::{Durations, label_sets};
+pub(crate) use summary::{Durations, fullest, label_sets};
 pub use target::{Given, Origin, Settings, Target, Token, shown, targets};
 
 use crate::config::values::names;
@@ -107,6 +108,18 @@ pub struct Series {
     pub series: String,
     /// Its value; with `--over`, the increase of a counter.
     pub value: f64,
+}
+
+/// Runs a probe in a runtime of its own. A name lookup that outlasts the timeout of the probe is left behind: the system's
+/// resolver cannot be interrupted, and the end of a runtime would wait for it.
+///
+/// # Errors
+/// The runtime did not start.
+pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// Probes every target concurrently; reports are in the order of the targets.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use regex_lite::Regex;
 use reqwest::StatusCode;
 
-use super::{Bucket, Http, LabelSets, Model, Overview, Report, Summary, Tokens};
+use super::{Bucket, Http, LabelSets, Model, Overview, Report, Summary, Tokens, fullest};
 use crate::metrics::parser::Exposition;
 use crate::table::{aligned, printable, printable_json};
 use crate::terminal::{Terminal, Tone};
@@ -250,8 +250,7 @@ fn numbers(summary: &Summary) -> Vec<Vec<String>> {
     if let Some(Tokens { input, output }) = summary.tokens {
         rows.push(row("tokens", format!("{input} input, {output} output")));
     }
-    let fullest = summary.label_sets.iter().max_by(|a, b| (a.used / a.limit).total_cmp(&(b.used / b.limit)));
-    if let Some(LabelSets { family, used, limit }) = fullest {
+    if let Some(LabelSets { family, used, limit }) = fullest(&summary.label_sets) {
         let share = percent(used / limit);
         rows.push(row("label sets", format!("{used} of {limit} ({share}) in {family}, the fullest family")));
     }

@@ -2,7 +2,7 @@
 
 mod durations;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub use durations::Bucket;
 pub(crate) use durations::Durations;
@@ -123,15 +123,27 @@ fn tokens_of(samples: &[Sample], direction: &str) -> f64 {
 /// Label sets of each family; empty if the server does not report them.
 pub(crate) fn label_sets(exposition: &Exposition) -> Vec<LabelSets> {
     let used = samples(exposition, "aurora_metrics_label_sets").unwrap_or_default();
-    let limits = samples(exposition, "aurora_metrics_label_sets_limit").unwrap_or_default();
+    let mut limits = HashMap::new();
+    for limit in samples(exposition, "aurora_metrics_label_sets_limit").unwrap_or_default() {
+        limits.entry(limit.label("family")).or_insert(limit.value);
+    }
     let mut label_sets = Vec::new();
     for used in used {
         let family = used.label("family");
-        if let Some(limit) = limits.iter().find(|limit| limit.label("family") == family) {
-            label_sets.push(LabelSets { family: family.to_owned(), used: used.value, limit: limit.value });
+        // What is no number, or no limit, is no share of it.
+        if let Some(&limit) = limits.get(family)
+            && used.value.is_finite()
+            && limit > 0.0
+        {
+            label_sets.push(LabelSets { family: family.to_owned(), used: used.value, limit });
         }
     }
     label_sets
+}
+
+/// The family whose label sets are nearest to their limit.
+pub(crate) fn fullest(label_sets: &[LabelSets]) -> Option<&LabelSets> {
+    label_sets.iter().max_by(|one, other| (one.used / one.limit).total_cmp(&(other.used / other.limit)))
 }
 
 fn models(requests: &[Sample], durations: &[Sample]) -> Vec<Model> {

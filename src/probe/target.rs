@@ -65,7 +65,8 @@ pub struct Given {
 }
 
 /// Headers whose values are credentials.
-const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
+const CREDENTIAL_HEADERS: [&str; 6] =
+    ["api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"];
 
 /// Below this length a secret is not distinguishable from ordinary text, so it is not searched for in responses.
 const SHORTEST_REDACTED: usize = 8;

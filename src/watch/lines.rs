@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::history::{Endpoint, History, Status};
-use super::picture::{Breaker, Picture, fullest, missing, troubled_breakers};
+use super::picture::{Breaker, Picture, missing, troubled_breakers};
 use super::words::{at_most, number, percent, span};
-use crate::probe::{LabelSets, Reason};
+use crate::probe::{LabelSets, Reason, fullest};
 use crate::table::{printable, printable_json};
+
+/// Circuit breakers that a line of text names.
+const MOST_BREAKERS: usize = 10;
 
 /// The last interval as one line of text, without its line feed.
 pub(crate) fn text(history: &History) -> String {
@@ -31,7 +34,11 @@ pub(crate) fn text(history: &History) -> String {
     if history.endpoints.len() > 1 {
         parts.push(format!("up {} of {}", history.up().count(), history.endpoints.len()));
     }
-    parts.extend(troubled_breakers(&gauges).iter().map(|breaker| format!("breaker {}", state(breaker))));
+    let breakers = troubled_breakers(&gauges);
+    parts.extend(breakers.iter().take(MOST_BREAKERS).map(|breaker| format!("breaker {}", state(breaker))));
+    if breakers.len() > MOST_BREAKERS {
+        parts.push(format!("{} more breakers", breakers.len() - MOST_BREAKERS));
+    }
     parts.extend(history.endpoints.iter().filter_map(trouble));
     parts.extend(missing(history));
     printable(&parts.join("  "))

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::probe::{Target, shown};
+use crate::probe::{Target, block_on, shown};
 use crate::terminal::{Terminal, Tone};
 use history::{History, Status};
 pub use screen::show;
@@ -41,12 +41,11 @@ pub struct Options {
 /// # Errors
 /// Writing to stdout failed, or the runtime did not start.
 pub fn print_lines(targets: &[Target], options: &Options, terminal: Terminal) -> anyhow::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut history = new_history(targets, options);
     let mut printed = 0;
     let mut is_first = true;
     let mut outcome = Ok(());
-    runtime.block_on(rounds::run(targets, options, |round| {
+    let scrapes = rounds::run(targets, options, |round| {
         history.take(round);
         // The first pages give no increase yet.
         if std::mem::take(&mut is_first) {
@@ -56,7 +55,8 @@ pub fn print_lines(targets: &[Target], options: &Options, terminal: Terminal) ->
         printed += 1;
         outcome = print_line(&history, options.json, terminal);
         outcome.is_ok() && options.count.is_none_or(|count| printed < count)
-    }));
+    });
+    block_on(scrapes)?;
     outcome?;
     Ok(history.all_up())
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::history::{History, Interval};
 use super::reading::{Counts, Gauges, ModelCounts, Name, Outcomes};
-use crate::probe::{Bucket, Durations, LabelSets, Tokens};
+use crate::probe::{Bucket, Durations, Tokens};
 
 /// Numbers over a time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -161,11 +161,6 @@ pub(crate) fn troubled_breakers(gauges: &Gauges) -> Vec<Breaker> {
         }
     }
     troubled
-}
-
-/// The family whose label sets are nearest to their limit.
-pub(crate) fn fullest(label_sets: &[LabelSets]) -> Option<&LabelSets> {
-    label_sets.iter().max_by(|one, other| (one.used / one.limit).total_cmp(&(other.used / other.limit)))
 }
 
 /// Families that no page has, in words; `None` where every page is Aurora's.

@@ -81,7 +81,7 @@ pub(crate) struct Growth {
     pub(crate) restarted: bool,
 }
 
-/// Models of one page, each with its row; Aurora limits them to 4,000 unless it is configured otherwise.
+/// Models of one page, each with its row, and circuit breakers; Aurora limits them to 4,000 unless it is configured otherwise.
 const MOST_MODELS: usize = 10_000;
 
 /// Characters of a provider or model; Aurora cuts them at 128 bytes.
@@ -154,9 +154,12 @@ impl Reading {
             "aurora_tokens_total" => self.model(sample).output += value,
             "aurora_requests_in_flight" => *self.gauges.in_flight.get_or_insert(0.0) += value,
             "aurora_circuit_breaker_state" => {
+                let (breakers, name) = (&mut self.gauges.breakers, Name::of(sample));
                 let place = STATES.iter().position(|state| *state == sample.label("state"));
-                if let Some(place) = place {
-                    self.gauges.breakers.entry(Name::of(sample)).or_default()[place] += value;
+                if let Some(place) = place
+                    && (breakers.len() < MOST_MODELS || breakers.contains_key(&name))
+                {
+                    breakers.entry(name).or_default()[place] += value;
                 }
             }
             "aurora_metrics_label_overflow_total" => self.counts.overflow += value,

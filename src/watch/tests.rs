@@ -184,6 +184,20 @@ fn open_breakers_are_named_with_their_state() {
 }
 
 #[test]
+fn of_very_many_open_breakers_the_number_is_said() {
+    let mut pages = page(1) + "# TYPE aurora_circuit_breaker_state gauge\n";
+    for number in 0..20_000 {
+        pages += &format!(
+            "aurora_circuit_breaker_state{{provider=\"p{number:05}\",model=\"m\",state=\"open\"}} 1\n"
+        );
+    }
+    let mut past = Past::of(&["http://a/metrics"]);
+    let line = past.round(&[Some(Ok(&pages))]);
+    let shown: Vec<String> = (0..10).map(|number| format!("breaker open: p{number:05}/m  ")).collect();
+    assert!(line.ends_with(&format!("{}9990 more breakers", shown.concat())), "{line}");
+}
+
+#[test]
 fn the_page_of_another_program_lacks_families() {
     let mut past = Past::of(&["http://node/metrics"]);
     let page = "# TYPE node_load1 gauge\nnode_load1 0.3\n# TYPE aurora_tokens_total counter\naurora_tokens_total 3\n";

@@ -11,6 +11,7 @@ use super::watch;
 use crate::cli::{Context, Outcome};
 use crate::config::{Config, Key, Loaded, Secret, Severity, Sources, load};
 use crate::probe::{self, Options, Report, Requirement, Settings, Token, render};
+use crate::table::printable;
 use crate::terminal::Tone;
 
 /// Arguments of `aurora metrics probe`.
@@ -76,8 +77,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
         requirements: args.requirements.clone(),
         filter: args.filter.clone(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reports = runtime.block_on(probe::probe(&targets, &options));
+    let reports = probe::block_on(probe::probe(&targets, &options))?;
     print(&reports, args, context)?;
     Ok(if reports.iter().all(|report| report.healthy) { Outcome::Fine } else { Outcome::Failed })
 }
@@ -111,7 +111,7 @@ pub(crate) fn say_errors(loaded: &Loaded, needed: bool, context: &Context) {
     let label = context.terminal.paint_err(tone, weight);
     for problem in &loaded.problems {
         if problem.severity == Severity::Error {
-            context.terminal.say(&format!("aurora: {label} {problem}"));
+            context.terminal.say(&format!("aurora: {label} {}", printable(&problem.to_string())));
         }
     }
 }

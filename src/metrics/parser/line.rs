@@ -154,12 +154,12 @@ fn read_labels(inside: &str) -> Result<(Labels, &str), String> {
     loop {
         if let Some(after) = rest.strip_prefix('}') {
             labels.sort_unstable();
-            return Ok((labels, after));
+            return match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                Some(pair) => Err(format!("{} twice", pair[0].0)),
+                None => Ok((labels, after)),
+            };
         }
         let (name, value, after) = read_label(rest)?;
-        if labels.iter().any(|(label, _)| label == name) {
-            return Err(format!("{name} twice"));
-        }
         labels.push((name.to_owned(), value));
         let after = after.trim_start_matches(BLANK);
         rest = match after.strip_prefix(',') {

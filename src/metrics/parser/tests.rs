@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::*;
@@ -92,6 +94,16 @@ fn malformed_lines_are_rejected() {
     }
     let not_text = parse(b"a 1\nb{c=\"\xff\"} 1\n").map_err(|error| error.to_string());
     assert_eq!(not_text, Err("line 2: a byte that is not UTF-8".to_owned()));
+}
+
+/// Work that grows with the square of the number takes minutes with so many labels.
+#[test]
+fn a_line_of_very_many_labels_is_read_at_once() {
+    let labels: Vec<String> = (0..100_000).map(|number| format!("l{number}=\"\"")).collect();
+    let started = Instant::now();
+    let page = parse(format!("a{{{}}} 1\n", labels.join(",")).as_bytes()).expect("valid");
+    assert_eq!(page.families[0].samples[0].labels.iter().count(), 100_000);
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 }
 
 #[test]

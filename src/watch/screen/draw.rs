@@ -12,11 +12,11 @@ use super::view::View;
 use super::{figures, help, models};
 use crate::metrics::monitoring::Meaning;
 use crate::panics;
-use crate::probe::LabelSets;
+use crate::probe::{LabelSets, fullest};
 use crate::table::printable;
 use crate::watch::history::{Endpoint, Status};
 use crate::watch::lines::{state, trouble};
-use crate::watch::picture::{fullest, missing, troubled_breakers};
+use crate::watch::picture::{missing, troubled_breakers};
 use crate::watch::words::{number, seconds, span};
 
 /// Most rows of troubles with endpoints.

@@ -11,7 +11,7 @@ use super::view::{Sort, View, full_name};
 use crate::metrics::monitoring::Meaning;
 use crate::table::printable;
 use crate::watch::picture::Model;
-use crate::watch::reading::Gauges;
+use crate::watch::reading::{Gauges, Name};
 use crate::watch::words::{at_most, number, percent, seconds, span};
 
 /// A column beside the name.
@@ -163,11 +163,10 @@ fn shortened(text: String, width: usize) -> String {
 
 /// Mark of a model's circuit breaker.
 fn breaker(model: &Model, gauges: &Gauges) -> (&'static str, Option<Meaning>) {
-    let states =
-        gauges.breakers.iter().find(|(name, _)| name.provider == model.provider && name.model == model.model);
-    match states {
-        Some((_, [_, open, _])) if *open > 0.0 => ("✗", Some(Meaning::Error)),
-        Some((_, [_, _, half_open])) if *half_open > 0.0 => ("▲", Some(Meaning::Throttled)),
+    let name = Name { provider: model.provider.clone(), model: model.model.clone() };
+    match gauges.breakers.get(&name) {
+        Some([_, open, _]) if *open > 0.0 => ("✗", Some(Meaning::Error)),
+        Some([_, _, half_open]) if *half_open > 0.0 => ("▲", Some(Meaning::Throttled)),
         _ => (" ", None),
     }
 }

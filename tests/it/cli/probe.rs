@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{TcpListener, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aurora::config::{Environment, Secret};
 use aurora::probe::{Given, Options, Report, Settings, Token, probe, render, targets};
@@ -382,6 +382,28 @@ fn headers_of_the_command_line_are_sent_and_never_printed() {
 }
 
 #[test]
+fn a_key_in_any_header_of_an_sdk_is_a_credential() {
+    for name in ["authorization", "x-api-key", "api-key", "x-goog-api-key"] {
+        let server = RawServer::start([response("401 Unauthorized", JSON, "{\"got\":\"canary-of-a-key\"}")]);
+        let given = Given { token: None, headers: vec![Secret::new(format!("{name}: canary-of-a-key"))] };
+        let settings = Settings {
+            credential: Some(Token {
+                secret: Secret::new("configured-key"),
+                from: "server.master_key".to_owned(),
+            }),
+            ..settings(&server.url("/metrics"))
+        };
+        let report = run(&[], &given, Some(&settings), &options()).remove(0);
+        assert!(!server.heads()[0].contains("configured-key"), "{name}: {}", server.heads()[0]);
+        let expected = format!(
+            "401 Unauthorized: the server rejected the credential --header {name}; pass --token-env \
+             AURORA_MASTER_KEY or --token-file PATH with the key of that server"
+        );
+        assert_eq!(report.message.as_deref(), Some(expected.as_str()));
+    }
+}
+
+#[test]
 fn invalid_urls_and_headers_are_refused_without_printing_secrets() {
     let refusal = |url: &str, header: &str| {
         let headers = (!header.is_empty()).then(|| Secret::new(header)).into_iter().collect();
@@ -519,6 +541,27 @@ fn names_on_a_page_cannot_drive_the_terminal() {
     assert!(json.contains(r#""model": "\u001b]0;x\u0007\u009b2J\u007f\u202eé""#), "{json}");
     let document: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(document["summary"]["models"][0]["model"], hostile);
+}
+
+/// Work that grows with the square of the number takes minutes with so many families.
+#[test]
+fn very_many_label_sets_are_summarised_at_once() {
+    let mut hostile = String::new();
+    for (name, value) in [("aurora_metrics_label_sets", 1), ("aurora_metrics_label_sets_limit", 2)] {
+        hostile += &format!("# TYPE {name} gauge\n{name}{{family=\"no number\"}} NaN\n");
+        for family in 0..50_000 {
+            hostile += &format!("{name}{{family=\"{family}\"}} {value}\n");
+        }
+    }
+    let server = RawServer::start([page(&hostile)]);
+    let options = Options { max_size: 1 << 24, timeout: Duration::from_secs(60), ..options() };
+    let started = Instant::now();
+    let report = run(&[&server.url("")], &Given::default(), None, &options).remove(0);
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    let label_sets = report.summary.expect("a valid page").label_sets;
+    assert!(
+        label_sets.len() == 50_000 && label_sets.iter().all(|sets| (sets.used, sets.limit) == (1.0, 2.0))
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A resolver that never responds, in a mount namespace of its own: lookups delay no other request.
 
 use std::net::UdpSocket;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::aurora::{MARGIN, Setup, WAIT_LIMIT};
@@ -67,6 +68,33 @@ fn metrics_respond_within_a_second_while_five_hundred_lookups_hang() {
     assert_eq!(refused.status, 400, "{}", refused.text());
     within_a_second("a scrape", || aurora.scrape());
     drop(clients);
+}
+
+#[test]
+fn commands_end_at_their_timeout_while_a_lookup_hangs() {
+    let silent = UdpSocket::bind("127.83.7.6:53").expect("root, and a free port 53");
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let resolver =
+        format!("nameserver {}\noptions timeout:30 attempts:5\n", silent.local_addr().unwrap().ip());
+    std::fs::write(folder.path().join("resolv.conf"), resolver).expect("a file");
+    for (arguments, host) in [
+        ("metrics probe http://host.test --timeout 1s", ""),
+        ("metrics watch http://host.test --timeout 1s --interval 1s --count 1", ""),
+        ("health", "host.test"),
+    ] {
+        let binary = env!("CARGO_BIN_EXE_aurora");
+        let line = format!("mount --bind resolv.conf /etc/resolv.conf && exec {binary} {arguments}");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &line]).env_clear().env("PATH", "/usr/bin:/bin");
+        command.env("AURORA_HOST", host).current_dir(folder.path());
+        let begun = Instant::now();
+        let output = command.output().expect("unshare runs");
+        let printed = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {printed}");
+        assert!(printed.contains("no response from host.test:"), "{arguments}: {printed}");
+        // A lookup takes 150 s.
+        assert!(begun.elapsed() < WAIT_LIMIT, "{arguments}: {:?}", begun.elapsed());
+    }
 }
 
 /// The fastest of three: the machine may be busy with other tests, and what waits for a lookup takes a minute.

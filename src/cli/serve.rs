@@ -6,6 +6,7 @@ use crate::config::{self, Demo, Flag, Key, Problem, Severity, Sources};
 use crate::demo::{self, DemoUpstream};
 use crate::gateway::{self, Ended, Gateway};
 use crate::logging;
+use crate::table::printable;
 use crate::terminal::Tone;
 
 /// Arguments of `aurora serve`.
@@ -98,7 +99,7 @@ fn refuse(problems: &[Problem], context: &Context) {
             Severity::Error => ("error", Tone::Bad),
             Severity::Warning => ("warning", Tone::Warning),
         };
-        terminal.say(&format!("{} {problem}", terminal.paint_err(tone, word)));
+        terminal.say(&format!("{} {}", terminal.paint_err(tone, word), printable(&problem.to_string())));
     }
     terminal.say(&format!(
         "aurora: not started: invalid configuration; run `{} config check` to see the effective settings",

@@ -11,7 +11,7 @@ use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, S
 use crate::gateway;
 use crate::metrics::catalog::families::FAMILIES;
 use crate::metrics::catalog::worst_case::{self, Bounds};
-use crate::table::aligned;
+use crate::table::{aligned, printable, printable_json};
 use crate::terminal::{Terminal, Tone};
 
 /// Arguments of `aurora config check`.
@@ -81,10 +81,14 @@ pub(super) fn print(loaded: &Loaded, args: &Args, context: &Context) -> anyhow::
     let report = Report::new(loaded, args);
     let text = match args.format {
         Format::Text => report.text(args.all, &context.terminal),
-        Format::Json => serde_json::to_string(&report)? + "\n",
+        Format::Json => json(&report)?,
     };
     context.terminal.print(&text)?;
     Ok(if report.valid { Outcome::Fine } else { Outcome::Failed })
+}
+
+fn json(report: &Report<'_>) -> serde_json::Result<String> {
+    Ok(printable_json(&serde_json::to_string(report)?) + "\n")
 }
 
 /// Lines of a terminal, less one for the prompt and one for the conclusion.
@@ -362,7 +366,7 @@ fn lines<'p>(problems: impl Iterator<Item = &'p Problem>, terminal: &Terminal) -
     let mut out = String::new();
     for problem in problems {
         let (word, tone) = severity_label(problem.severity);
-        out += &format!("{} {problem}\n", terminal.paint(tone, word));
+        out += &format!("{} {}\n", terminal.paint(tone, word), printable(&problem.to_string()));
     }
     out
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::check;
+use crate::cli::metrics::probe::say_errors;
 use crate::cli::program::quoted;
 use crate::cli::{Context, Outcome};
 use crate::config::{self, Environment, Loaded, Provider, Sources};
@@ -37,7 +38,7 @@ const MASTER_KEY: &str = "AURORA_MASTER_KEY";
 /// Writes the files, then prints what `config check` says of them.
 ///
 /// # Errors
-/// The configuration file exists, or a file cannot be written.
+/// The configuration file exists, a variable is wrong, or a file cannot be written.
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     if context.global.config.is_some() || context.global.env_file.is_some() {
         bail!("--config and --env-file are not for config init; name the folder with --dir");
@@ -49,14 +50,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
             yaml.display()
         );
     }
+    let found = load(args, context, Path::new("/dev/null"));
+    let Some(config) = &found.config else {
+        say_errors(&found, true, context);
+        bail!("nothing is written: correct the variables first");
+    };
+    let has_key = found.source_of(config::Key::ServerMasterKey).is_some_and(|source| source != "default");
+    let providers = config.providers.as_slice();
     DirBuilder::new()
         .recursive(true)
         .create(&args.dir)
         .with_context(|| format!("cannot create {}", args.dir.display()))?;
 
-    let found = load(args, context, Path::new("/dev/null"));
-    let has_key = found.source_of(config::Key::ServerMasterKey).is_some_and(|source| source != "default");
-    let providers = found.config.as_ref().map(|config| config.providers.as_slice()).unwrap_or_default();
     let mut text = String::new();
     let writes_env = !has_key && !is_there(&env);
     if writes_env {
@@ -176,10 +181,15 @@ fn entry(provider: &Provider, environment: &Environment) -> String {
     }
     let base_url = provider.base_url.as_str().trim_end_matches('/');
     if provider.kind.default_base_url.is_none_or(|default| default != base_url) {
-        text += &format!("    base_url: {}\n", serde_json::Value::from(base_url));
+        text += &format!("    base_url: {}\n", literal(&base_url.into()));
     }
     if !provider.models.is_empty() {
-        text += &format!("    models: {}\n", serde_json::Value::from(provider.models.as_slice()));
+        text += &format!("    models: {}\n", literal(&provider.models.as_slice().into()));
     }
     text
+}
+
+/// A value in which no `${VAR}` is replaced.
+fn literal(value: &serde_json::Value) -> String {
+    value.to_string().replace('$', "$$")
 }

@@ -109,6 +109,34 @@ fn existing_files_are_never_changed() {
     assert!(yaml.contains("  master_key: ${AURORA_MASTER_KEY:-}\n"), "{yaml}");
 }
 
+/// Without it, `config.yaml` would have no provider although a key is set, and stand in the way of the next try.
+#[test]
+fn nothing_is_written_while_a_variable_is_wrong() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let variables = [("PORT", "many"), ("OPENAI_API_KEY", SECRET)];
+    let (code, stdout, stderr) = init(folder.path(), &["--dir", "new"], &variables);
+    let expected = "aurora: error: environment PORT: server.port: invalid value (got \"many\", expected a port from 1 to \
+                    65535); write for example 8080 [bad-value]\n\
+                    aurora: error: nothing is written: correct the variables first\n";
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(1), "", expected));
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
+}
+
+#[test]
+fn values_of_variables_are_written_as_they_are() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let variables = [("OLLAMA_BASE_URL", "http://localhost:1/$$v1"), ("OLLAMA_MODELS", "a,${b},c$$d,\"e")];
+    let (code, stdout, _) = init(folder.path(), &[], &variables);
+    assert_eq!(code, Some(0), "{stdout}");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_aurora"));
+    check.args(["config", "check"]).env_clear().current_dir(folder.path());
+    let output = check.output().expect("aurora runs");
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    let provider =
+        "\nprovider ollama  ollama at http://localhost:1/$$v1, no key, models a, ${b}, c$$d, \"e\n";
+    assert!(printed.contains(provider), "{printed}");
+}
+
 #[test]
 fn a_configured_key_is_not_replaced() {
     let folder = TempDir::new().expect("a temporary folder");

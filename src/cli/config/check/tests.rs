@@ -20,6 +20,24 @@ fn text(loaded: &Loaded, args: &Args) -> String {
 }
 
 #[test]
+fn names_of_the_file_cannot_drive_the_terminal() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, "routes:\n  \"r\\nvalid: 0 errors\\e[2J\\u202e\": [p/m]\n").expect("a file");
+    let loaded = config::load(&Sources {
+        config_file: Some(path),
+        env_file: Some("/dev/null".into()),
+        ..Sources::default()
+    });
+    let text = text(&loaded, &Args::default());
+    let (first, _) = text.split_once('\n').expect("a problem");
+    assert!(first.contains(": routes.r\u{fffd}valid: 0 errors\u{fffd}[2J\u{fffd}: "), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+    let json = json(&Report::new(&loaded, &Args::default())).expect("serialisable");
+    assert!(json.contains("routes.r\\nvalid: 0 errors\\u001b[2J\\u202e"), "{json}");
+}
+
+#[test]
 fn text_report_has_problems_settings_and_consequences() {
     let loaded = loaded(&[
         ("AURORA_MASTER_KEY", "0123456789abcde"),

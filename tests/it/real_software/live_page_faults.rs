@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::support::aurora::Setup;
 use crate::support::browser::Browser;
 use crate::support::client::{Client, request};
+use crate::support::programs::wait_for;
 
 const TEXT: &str = "content-type: text/plain; version=0.0.4\r\n";
 
@@ -178,6 +179,76 @@ fn each_failure_of_the_endpoint_is_named_and_survived() {
     gateway.responds("200 OK", TEXT, GOOD);
     notice(&browser, str::is_empty);
     assert_eq!(browser.run("return document.querySelectorAll('b').length"), json!(0), "a message is text");
+}
+
+/// Draws the figures again, as a window that is turned, or another order of the models.
+fn draw_again(browser: &Browser) {
+    browser.run(
+        "window.dispatchEvent(new Event('resize')); document.querySelector('#models thead button').click()",
+    );
+}
+
+#[test]
+fn figures_that_are_drawn_again_stay_old_or_hidden() {
+    let (gateway, browser) = start();
+    gateway.responds("503 Service Unavailable", "", "");
+    failure(&browser);
+    draw_again(&browser);
+    let state = browser.text(
+        "const state = document.getElementById('connection').dataset.state;
+         return `${state} ${document.getElementById('figures').className} ${document.title}`",
+    );
+    assert_eq!(state, "lost old Connection lost · Aurora");
+    assert_eq!(browser.shown("#verdict-word"), "Unknown");
+
+    gateway.responds("401 Unauthorized", "", "");
+    browser.waits_for("#login-title", |text| {
+        read_now(&browser);
+        !text.is_empty()
+    });
+    draw_again(&browser);
+    assert_eq!(
+        (browser.shown("#figures"), browser.shown("#connection")),
+        (String::new(), "Key required".to_owned())
+    );
+}
+
+#[test]
+fn a_reading_that_ends_after_its_key_is_forgotten_is_not_shown() {
+    let (gateway, browser) = (FakeGateway::start(), Browser::start());
+    gateway.responds("401 Unauthorized", "", "");
+    browser.open(&gateway.url());
+    browser.shows("#login-title", "The metrics are locked");
+    gateway.responds("200 OK", TEXT, GOOD);
+    browser.press("a-key\u{e007}");
+    browser.shows("#verdict-word", "Well");
+    // The next reading pauses after the last byte, until it is let go.
+    browser.run(
+        "const {read} = ReadableStreamDefaultReader.prototype;
+         let ended = false;
+         ReadableStreamDefaultReader.prototype.read = async function () {
+           const part = await read.call(this);
+           ended = part.done;
+           return part;
+         };
+         const later = window.setTimeout;
+         window.setTimeout = (task, time) => (ended && time === undefined ? (window.letGo = task) : later(task, time));
+         let now = 0;
+         performance.now = () => (now += 100)",
+    );
+    wait_for("a reading", || {
+        read_now(&browser);
+        browser.run("return window.letGo !== undefined").as_bool().filter(|is_held| *is_held)
+    });
+    browser.run(
+        "document.getElementById('forget').click();
+         window.letGo();
+         return new Promise((resolve) => setTimeout(() => setTimeout(resolve, 1), 1))",
+    );
+    assert_eq!(
+        (browser.shown("#login-title"), browser.shown("#figures")),
+        ("The metrics are locked".to_owned(), String::new())
+    );
 }
 
 #[test]

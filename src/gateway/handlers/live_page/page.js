@@ -103,7 +103,8 @@ async function poll() {
   const timeout = setTimeout(() => polling.abort(), TIMEOUT);
   state.polling = polling;
   try {
-    succeed(await fetchSnapshot(polling.signal));
+    const read = await fetchSnapshot(polling.signal);
+    if (state.polling === polling) succeed(read);
   } catch (error) {
     if (state.polling === polling) fail(error);
   } finally {
@@ -186,16 +187,22 @@ function connection(kind, text) {
   write(element('connection'), text);
 }
 
+/** Shows a new reading. */
 function show() {
-  const {history, lastGood} = state;
-  if (!history.latest) return;
-  const steps = history.all.steps();
-  const change = history.all.lastMinute();
   element('figures').hidden = false;
   element('figures').classList.remove('old');
   element('pause').hidden = false;
-  connection(state.isPaused ? 'paused' : 'live', `${state.isPaused ? 'Paused' : 'Live'} ${clock(lastGood)}`);
-  showVerdict(history);
+  connection(state.isPaused ? 'paused' : 'live', `${state.isPaused ? 'Paused' : 'Live'} ${clock(state.lastGood)}`);
+  showVerdict(state.history);
+  draw();
+}
+
+/** Draws the figures for another size or order. Those of a lost connection stay marked as old, those of no key hidden. */
+function draw() {
+  const {history, lastGood} = state;
+  if (!history.latest || element('figures').hidden) return;
+  const steps = history.all.steps();
+  const change = history.all.lastMinute();
   showTiles(history, steps, lastGood);
   showOutcomes(history, steps, lastGood);
   showHeat(history, steps, lastGood);
@@ -270,7 +277,7 @@ element('pause').addEventListener('click', togglePause);
 element('forget').addEventListener('click', forgetKey);
 document.addEventListener('visibilitychange', () => (document.hidden ? clearTimeout(state.timer) : resume()));
 window.addEventListener('online', resume);
-window.addEventListener('resize', show);
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', show);
-makeModelsHead(show);
+window.addEventListener('resize', draw);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+makeModelsHead(draw);
 poll();

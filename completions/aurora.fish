@@ -1,10 +1,11 @@
 # Completion of aurora in fish. The candidates come from `aurora __complete`, each with its help after a tab.
 function __aurora_complete
     set -l words (commandline -opc)
-    command -q $words[1]; or return
+    set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
+    command -q $program; or return
     # An open quote is no word to unescape.
     set -l current (commandline -ct | string replace -r '^[\'"]' '' | string unescape)
-    set -l candidates ($words[1] __complete fish $words "$current" 2>/dev/null)
+    set -l candidates ($program __complete fish $words "$current" 2>/dev/null)
     if contains -- :files $candidates
         __fish_complete_path "$current"
     else

@@ -1,6 +1,6 @@
 # Completion of aurora in bash. The candidates come from `aurora __complete`, already quoted.
 _aurora() {
-    local candidate files=
+    local candidate files= program=${1/#\~\//$HOME/}
     COMPREPLY=()
     while IFS= read -r candidate; do
         if [[ $candidate == :files ]]; then
@@ -8,7 +8,7 @@ _aurora() {
         else
             COMPREPLY+=("$candidate")
         fi
-    done < <("$1" __complete bash "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
+    done < <("$program" __complete bash "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
     if [[ -z $files ]]; then
         compopt +o default 2>/dev/null
     fi

@@ -71,8 +71,8 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 /// # Errors
 /// The terminal cannot be used, or writing to stdout failed.
 pub(super) fn watch(targets: &[Target], options: &Options, context: &Context) -> anyhow::Result<Outcome> {
-    let is_dumb = context.environment.get("TERM") == Some("dumb");
-    let all_up = if context.terminal.is_terminal() && !is_dumb && !options.json {
+    let is_unknown = matches!(context.environment.get("TERM"), None | Some("dumb"));
+    let all_up = if context.terminal.is_terminal() && !is_unknown && !options.json {
         watch::show(targets, options, context.terminal)?
     } else {
         watch::print_lines(targets, options, context.terminal)?

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::aurora::Aurora;
+use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, chat_of};
 use crate::support::exposition::gateway;
 use crate::support::fixtures::{CHAT_RESPONSE, MASTER_KEY};
@@ -217,6 +217,21 @@ fn a_panic_gives_the_terminal_back_before_its_message() {
     terminal.keys(&["/", "panic-in-watch"]);
     let screen = terminal.is_given_back("status 101");
     assert!(screen.contains("panic-in-watch"), "{screen}");
+}
+
+#[test]
+fn a_terminal_that_is_unknown_gets_plain_lines() {
+    let terminal = Terminal::start();
+    let aurora = Setup::new().variable("METRICS_ENABLED", "true").start();
+    for unknown in ["-u TERM", "TERM=dumb"] {
+        let (binary, url) = (env!("CARGO_BIN_EXE_aurora"), aurora.url("/metrics"));
+        let line = format!(
+            "clear; env {unknown} {binary} metrics watch {url} --token-env KEY --interval 200ms --count 1; echo status $?"
+        );
+        terminal.keys(&[&line, "Enter"]);
+        let screen = terminal.shows("\nstatus 0\n");
+        assert!(screen.contains("Z  requests 0 (0/s)  errors -  p50 -"), "{screen}");
+    }
 }
 
 #[test]

@@ -90,6 +90,16 @@ fn bash_and_zsh_complete_commands_options_values_and_names() {
 }
 
 #[test]
+fn a_program_below_the_home_folder_completes_its_own_commands() {
+    let shells = Shells::new();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_aurora"), shells.0.path().join("aurora")).expect("a link");
+    for shell in ["bash", "zsh"] {
+        assert_eq!(shells.typed(shell, "~/aurora met").1, "~/aurora metrics ", "{shell}");
+    }
+    assert_eq!(shells.fish("~/aurora met"), ["metrics"]);
+}
+
+#[test]
 fn names_with_the_characters_of_a_shell_are_inserted_as_text() {
     let shells = Shells::new();
     let filter = |rest: &str| format!("aurora metrics probe --filter {rest}");

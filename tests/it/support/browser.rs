@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Client, request};
-use crate::support::programs::{Server, program, wait_for};
+use crate::support::programs::{Server, free_port, program, wait_for};
 
 /// Keys that are no characters.
 pub(crate) const TAB: &str = "\u{E004}";
@@ -39,13 +39,12 @@ impl Browser {
         let driver = program("chromedriver", "chromium-driver");
         let folder = TempDir::new().expect("a temporary folder");
         let profile = folder.path().join("profile");
-        // It says on stdout where it listens.
+        // With port 0 it takes one for IPv6 that may be in use for IPv4. It says on stdout that it listens.
+        let port = free_port();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "exec \"$0\" --port=0 >&2"]).arg(driver.get_program());
-        let (server, port) = Server::start(command, folder, |log| {
-            let (_, rest) = log.split_once("started successfully on port ")?;
-            rest.split_once('.')?.0.parse::<u16>().ok()
-        });
+        command.args(["-c", "exec \"$0\" --port=$1 >&2"]).arg(driver.get_program()).arg(port.to_string());
+        let (server, ()) =
+            Server::start(command, folder, |log| log.contains("started successfully on port ").then_some(()));
         let driver = SocketAddr::from(([127, 0, 0, 1], port));
         let mut arguments: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", profile.display()));

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longest wait for anything that should happen at once.
-pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// Time beyond a promised limit that a test grants: the machine may do much else.
 pub(crate) const MARGIN: Duration = Duration::from_secs(4);

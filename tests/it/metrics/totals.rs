@@ -1,4 +1,4 @@
-//! Twenty thousand mixed requests, a scraper at 10 Hz, and every number of the exposition accounted for in the end.
+//! Ten thousand mixed requests, a scraper at 10 Hz, and every number of the exposition accounted for in the end.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::support::totals::watch;
 use crate::support::upstream::{LAST_CHUNK, Step, Upstream, json, opening, response, stream};
 
 const CLIENTS: usize = 16;
-const SENT: usize = 20_800;
+const SENT: usize = 10_400;
 
 const MESSAGE_RESPONSE: &str = r#"{"type":"message","content":[],"usage":{"input_tokens":4,
     "cache_read_input_tokens":6,"cache_creation_input_tokens":1,"output_tokens":9}}"#;
@@ -367,7 +367,7 @@ fn gateway(upstream: &Upstream) -> Aurora {
         .yaml(&format!(
             "server: {{master_key: {MASTER_KEY}, workers: 2}}\n\
              metrics: {{enabled: true}}\n\
-             http: {{timeout: 3s}}\n\
+             http: {{timeout: 6s}}\n\
              log: {{requests: off}}\n\
              resilience: {{retry: {{max_retries: 0}}, circuit_breaker: {{failure_threshold: 0}}}}\n\
              routes: {{spare-route: [up/failing, again/spare]}}\n\
@@ -389,7 +389,7 @@ fn order(client: usize) -> Vec<usize> {
     let mut order: Vec<usize> = turns.collect();
     // A timeout takes seconds and the budget allows ten retries, so few clients send these, each at another time.
     let rare: Vec<usize> = (0..KINDS.len()).filter(|index| KINDS[*index].share == 0).collect();
-    order.insert(40 + client * 73, rare[usize::from(client < 4)]);
+    order.insert(40 + client * 37, rare[usize::from(client < 4)]);
     order
 }
 

@@ -14,6 +14,9 @@ use crate::support::programs::{Server, curl, free_port, program};
 
 const KEY: &str = "a-master-key-of-32-characters-or";
 
+/// For this time nginx skips an instance that refused a connection; by default 10 s.
+const FAIL_TIMEOUT: &str = "1s";
+
 /// A running nginx with one server.
 pub(crate) struct Nginx {
     pub(crate) origin: String,
@@ -41,7 +44,8 @@ impl Nginx {
         let locations = locations
             .replace("/etc/nginx/.htpasswd", &path("htpasswd"))
             .replace("aurora:8080", "aurora.localhost");
-        let servers: String = replicas.iter().map(|aurora| format!("server {};\n", aurora.address)).collect();
+        let server = |aurora: &&Aurora| format!("server {} fail_timeout={FAIL_TIMEOUT};\n", aurora.address);
+        let servers: String = replicas.iter().map(server).collect();
         let places: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
             .concat();

@@ -15,9 +15,9 @@ use crate::support::upstream::{Upstream, json};
 
 const REPLICAS: usize = 3;
 const CLIENTS: usize = 8;
-/// From one restart to the next. nginx skips a server that refused a connection for 10 s (`fail_timeout`): with
-/// this, one of three is always in use.
-const APART: Duration = Duration::from_secs(6);
+/// From one restart to the next. nginx skips a server that refused a connection for a second and up to two more, because it
+/// counts whole seconds: with this, one of three is always in use, however long a restart takes.
+const APART: Duration = Duration::from_secs(3);
 
 fn replica(upstream: &Upstream, port: u16) -> Aurora {
     let setup = Setup::bare().variable("LOG_FORMAT", "json").yaml(&yaml(upstream, "", ""));
@@ -36,7 +36,7 @@ fn load(nginx: SocketAddr, enough: &AtomicBool) -> usize {
         if response.header("connection") == Some("close") {
             client = Client::connect(nginx);
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(10));
     }
     served
 }
@@ -67,7 +67,7 @@ fn restart_all(upstream_lines: &str, location_lines: &str) {
         enough.store(true, Ordering::SeqCst);
         loads.into_iter().map(|load| load.join().expect("every request was answered")).sum()
     });
-    assert!(served > 2_000, "only {served} requests");
+    assert!(served > 1_000, "only {served} requests");
     assert_eq!(upstream.calls().len(), served);
 }
 

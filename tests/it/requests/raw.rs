@@ -1,12 +1,12 @@
 //! Requests byte for byte, from `testdata/raw_requests.txt`, and the statuses that are right.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::requests::http_surface::start;
 use crate::support::aurora::Aurora;
 use crate::support::client::Client;
 use crate::support::fixtures::MASTER_KEY;
-use crate::support::totals::sum;
 use crate::support::upstream::Upstream;
 
 const ROWS: &str = include_str!("../testdata/raw_requests.txt");
@@ -125,7 +125,8 @@ pub(crate) fn conversation(mut client: Client, bytes: &[u8]) -> Option<Vec<u8>> 
 
 /// Requests that were counted.
 pub(crate) fn counted(aurora: &Aurora) -> u64 {
-    sum(&aurora.exposition(), "aurora_http_requests_total", |_| true)
+    let counts = aurora.counts("aurora_http_requests_total");
+    counts.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 /// Waits for a count to become what it should be; gives what it is in the end.
@@ -136,6 +137,7 @@ pub(crate) fn settled<T: PartialEq>(expected: &T, mut count: impl FnMut() -> T) 
         if is == *expected || Instant::now() > until {
             return is;
         }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

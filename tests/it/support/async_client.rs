@@ -2,7 +2,7 @@
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -14,9 +14,10 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
-/// GETs without a body, POSTs with one.
+/// GETs without a body, POSTs with one. Its connection closes, so that no shutdown waits for it.
 pub(crate) async fn call(url: &str, key: Option<&str>, body: Option<Value>) -> Response {
     let mut request = Request::builder().uri(url).header(CONTENT_TYPE, "application/json");
+    request = request.header(CONNECTION, "close");
     if let Some(key) = key {
         request = request.header(AUTHORIZATION, format!("Bearer {key}"));
     }

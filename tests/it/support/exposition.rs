@@ -1,5 +1,6 @@
 //! What an instance's metrics say.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::aurora::Aurora;
@@ -84,6 +85,7 @@ impl Aurora {
         let until = Instant::now() + SETTLE_LIMIT;
         let mut counts = self.counts(family);
         while counts != expected && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
             counts = self.counts(family);
         }
         assert_eq!(counts, expected, "{family}");

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use aurora::metrics::parser::{Family, Kind, parse};
 
@@ -211,5 +212,6 @@ pub(crate) fn settled(aurora: &Aurora, expected: &str) -> String {
         if counted == expected || Instant::now() > until {
             return counted;
         }
+        thread::sleep(Duration::from_millis(5));
     }
 }

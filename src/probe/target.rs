@@ -162,8 +162,9 @@ impl Target {
         if CREDENTIAL_HEADERS.contains(&name.as_str()) {
             parsed.set_sensitive(true);
             self.credential_from = Some(format!("--header {name}"));
-            let secret = value.trim();
-            self.secrets.push(Secret::new(secret.split_once(' ').map_or(secret, |(_scheme, rest)| rest)));
+            // A scheme and its credential, or several cookies; what is short is no secret.
+            let parts = value.split([' ', ';']).filter(|part| part.len() >= SHORTEST_REDACTED);
+            self.secrets.extend(parts.map(Secret::new));
         }
         if name == HOST {
             self.headers.insert(name, parsed);

@@ -1,6 +1,6 @@
 //! `aurora __complete`: candidates for the word under the cursor, called by the completion scripts of bash, zsh and fish.
 //!
-//! It never fails, never prints an error, and reads nothing but the configuration: no network, no secret.
+//! It never fails, never prints an error, and reads nothing but the configuration and the files that it names.
 
 mod candidates;
 mod names;

@@ -1,6 +1,8 @@
 //! Arguments of the commands that scrape metrics endpoints: addresses, credential, limits.
 
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +37,9 @@ pub(super) struct Endpoints {
     pub(super) max_size: usize,
 }
 
+/// Largest token file in bytes, so that a device or a log that is named by mistake is not read to its end.
+const LONGEST_TOKEN: u64 = 64 << 10;
+
 /// Upper limit of every duration flag.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -64,8 +69,13 @@ impl Endpoints {
             }
             (None, Some(path)) => {
                 let from = format!("--token-file {}", path.display());
-                let value =
-                    std::fs::read_to_string(path).with_context(|| format!("{from}: cannot be read"))?;
+                let mut value = String::new();
+                File::open(path)
+                    .and_then(|file| file.take(LONGEST_TOKEN + 1).read_to_string(&mut value))
+                    .with_context(|| format!("{from}: cannot be read"))?;
+                if value.len() as u64 > LONGEST_TOKEN {
+                    bail!("{from}: larger than 64 KiB; name a file with the token alone");
+                }
                 (value, from)
             }
             (None, None) => return Ok(None),

@@ -404,6 +404,15 @@ fn a_key_in_any_header_of_an_sdk_is_a_credential() {
 }
 
 #[test]
+fn every_cookie_is_redacted() {
+    let echo = "# HELP a one=first-canary two=second-canary;\n# TYPE a gauge\na 1\n";
+    let server = RawServer::start([page(echo)]);
+    let headers = vec![Secret::new("Cookie: one=first-canary; two=second-canary")];
+    let report = run(&[&server.url("")], &Given { token: None, headers }, None, &options()).remove(0);
+    assert_eq!(render::raw(&[report]), "# HELP a [redacted] [redacted];\n# TYPE a gauge\na 1\n");
+}
+
+#[test]
 fn invalid_urls_and_headers_are_refused_without_printing_secrets() {
     let refusal = |url: &str, header: &str| {
         let headers = (!header.is_empty()).then(|| Secret::new(header)).into_iter().collect();

@@ -72,7 +72,8 @@ fn without_a_url_the_configured_endpoint_is_probed_with_the_configured_key() {
 #[test]
 fn a_token_comes_from_a_variable_or_a_file() {
     let server = RawServer::start([page(PAGE)]);
-    let folder = folder(&[("token", "from-a-file\n"), ("empty", "\n")]);
+    let folder =
+        folder(&[("token", "from-a-file\n"), ("empty", "\n"), ("large", &"x".repeat((64 << 10) + 1))]);
     let url = server.url("");
     let variables = [("TOKEN", "from-a-variable")];
     let run = |arguments: &[&str]| {
@@ -99,6 +100,8 @@ fn a_token_comes_from_a_variable_or_a_file() {
                       directory (os \
                       error 2)\n";
     assert_eq!(run(&["--token-file", "absent"]), (1, unreadable.to_owned()));
+    let large = "aurora: error: --token-file large: larger than 64 KiB; name a file with the token alone\n";
+    assert_eq!(run(&["--token-file", "large"]), (1, large.to_owned()));
     assert_eq!(heads.len(), 3);
 }
 

@@ -168,12 +168,22 @@ fn seconds_since(time: f64) -> f64 {
     (now.as_secs_f64() - time).max(0.0)
 }
 
-/// Increase during the last intervals, newest first, that fill `window`: at least one.
-pub(crate) fn sum<'a>(intervals: impl Iterator<Item = &'a Interval>, window: Duration) -> Interval {
+/// Increase during the last intervals, newest first, that fill `window`: at least one. An interval without an increase is
+/// as long as `usual`, but the last ones of an outage leave the figures before it.
+pub(crate) fn sum<'a>(
+    intervals: impl Iterator<Item = &'a Interval>,
+    window: Duration,
+    usual: Duration,
+) -> Interval {
     let mut sum = Interval::default();
+    let mut passed = 0.0;
     for interval in intervals {
-        if sum.seconds > 0.0 && sum.seconds + interval.seconds / 2.0 > window.as_secs_f64() {
+        let length = if interval.seconds > 0.0 { interval.seconds } else { usual.as_secs_f64() };
+        if sum.seconds > 0.0 && passed + length / 2.0 > window.as_secs_f64() {
             break;
+        }
+        if sum.seconds > 0.0 || interval.seconds > 0.0 {
+            passed += length;
         }
         sum.seconds += interval.seconds;
         sum.counts.merge(&interval.counts, 1.0);

@@ -20,7 +20,7 @@ pub(crate) struct Round {
 type Pending = JoinHandle<Result<Reading, Finding>>;
 
 /// Scrapes at once and then every interval, until `take` returns false. A round ends when every endpoint has responded,
-/// at the latest with its interval; an endpoint that has not responded yet is not asked again.
+/// at the latest with its interval; an endpoint that has not responded yet is not scraped again.
 pub(crate) async fn run(targets: &[Target], options: &Options, mut take: impl FnMut(Round) -> bool) {
     let mut ticker = interval(options.interval);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);

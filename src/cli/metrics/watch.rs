@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
+
 use super::endpoints::{Endpoints, duration};
 use crate::cli::{Context, Outcome};
-use crate::probe::Target;
+use crate::probe::{Target, shown};
 use crate::watch::{self, Options};
 
 /// Arguments of `aurora metrics watch`.
@@ -69,8 +71,13 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 /// Watches the endpoints: in full-screen mode on a terminal, else line by line.
 ///
 /// # Errors
-/// The terminal cannot be used, or writing to stdout failed.
+/// An endpoint is given twice, the terminal cannot be used, or writing to stdout failed.
 pub(super) fn watch(targets: &[Target], options: &Options, context: &Context) -> anyhow::Result<Outcome> {
+    for (index, Target { url, .. }) in targets.iter().enumerate() {
+        if targets[..index].iter().any(|earlier| earlier.url == *url) {
+            bail!("{}: given twice, so it would count twice; name each endpoint once", shown(url));
+        }
+    }
     let is_unknown = matches!(context.environment.get("TERM"), None | Some("dumb"));
     let all_up = if context.terminal.is_terminal() && !is_unknown && !options.json {
         watch::show(targets, options, context.terminal)?

@@ -261,6 +261,21 @@ fn foreign_names_cannot_drive_the_terminal() {
     assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{7}']));
 }
 
+/// Figures of the last minute that a title promises are not those of ten minutes ago.
+#[test]
+fn figures_from_before_an_outage_leave_the_window() {
+    let calls = |scene: &Scene| scene.view.picture.as_ref().map(|picture| picture.requests);
+    let mut scene = Scene::of(&[URL]);
+    scene.page(&page_of(&[("openai", "gpt", 1)]));
+    scene.page(&page_of(&[("openai", "gpt", 11)]));
+    for _ in 0..40 {
+        scene.round(vec![Some(Err(down("connection refused")))]);
+    }
+    assert_eq!(calls(&scene), Some(60.0), "the last figures stay while there are no others");
+    scene.page(&page_of(&[("openai", "gpt", 11)]));
+    assert_eq!(calls(&scene), Some(0.0));
+}
+
 #[test]
 fn a_restart_is_shown_for_a_minute() {
     let mut scene = Scene::busy();

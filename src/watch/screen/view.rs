@@ -111,7 +111,7 @@ impl View {
     }
 
     fn refresh(&mut self) {
-        self.picture = Picture::of(&sum(self.intervals(), self.window()));
+        self.picture = Picture::of(&sum(self.intervals(), self.window(), self.interval));
         // Gauges of a lost endpoint stay as they were; the view says that they are old.
         if self.paused.is_none() && self.history.up().next().is_some() {
             self.gauges = self.history.gauges();

@@ -185,6 +185,15 @@ fn probe_has_another_way_in() {
 }
 
 #[test]
+fn an_endpoint_that_is_given_twice_would_count_twice() {
+    let expected = "aurora: error: http://host:1/metrics: given twice, so it would count twice; name each endpoint once\n";
+    assert_eq!(
+        ran(&["host:1", "http://host:1/metrics", "--count", "1"]),
+        (1, String::new(), expected.to_owned())
+    );
+}
+
+#[test]
 fn wrong_usage_is_reported_with_a_correction() {
     for (arguments, expected) in [
         (

@@ -176,9 +176,14 @@ mod tests {
                 body.extend([byte, b'"', b'}']);
                 json_members(&body);
             }
-            for end in [r"\u12aF", r"\ud800", r"\u12g4", r"\u123", r"\", "é", "漢🙂"] {
-                json_members(format!(r#"{{"stream":"{fill}{end}","model":"m"}}"#).as_bytes());
-                json_members(format!(r#"{{"stream":"{fill}{end}"#).as_bytes());
+            let rows = (1..6).map(|row| r"\".repeat(row));
+            let ends = [r"\u12aF", r"\ud800", r"\u12g4", r"\u123", r"\\u12g4", r#"\\\""#, "é", "漢🙂"];
+            for end in ends.map(str::to_owned).into_iter().chain(rows) {
+                for fill in [fill.as_str(), &fill.replace('x', r"\\"), &format!("{fill}{}", r"\n".repeat(40))]
+                {
+                    json_members(format!(r#"{{"stream":"{fill}{end}","model":"m"}}"#).as_bytes());
+                    json_members(format!(r#"{{"stream":"{fill}{end}"#).as_bytes());
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::api::Endpoint;
 use crate::config::Config;
 use crate::gateway::http::headers::{RequestIds, TraceContext};
 use crate::gateway::request::json::Peek;
+use crate::gateway::request::members::Reading;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
 use crate::gateway::state::worker::{AppState, WorkerState};
 use crate::logging::DroppedLines;
@@ -37,7 +38,7 @@ impl Preparation {
     /// The call would be refused.
     pub fn prepare(&self, body: &Bytes) -> anyhow::Result<usize> {
         let endpoint = Endpoint::ChatCompletions;
-        let peek = Peek::of(body)?;
+        let peek = Peek::of(body, Reading::default(), None)?;
         let targets = self.0.targets(&peek.model)?.supporting(endpoint, &self.0.app.providers)?;
         let (head, ()) = Request::post(endpoint.as_str()).body(())?.into_parts();
         let payload = Payload::Json { peek, body: body.clone() };

@@ -1,4 +1,5 @@
-//! Members of a JSON object that is in memory as a whole, found without building anything of the rest.
+//! Members of a JSON object, found without building anything of the rest, also while its text is still arriving: a piece
+//! that was just written is in the processor's cache.
 //!
 //! The strings of a body are nearly all of it, so they are searched 64 bytes at a time with the widest vectors of the
 //! processor. A body of 128 KiB in few strings takes 0.37 instructions per byte, where checking UTF-8 and `serde_json`
@@ -11,12 +12,102 @@ use fearless_simd::{Level, dispatch, prelude::*};
 /// Bytes of a string that are searched at once: a bit of a word each.
 const BLOCK: usize = 64;
 
+/// [`Scan::open`] in the outermost object, and behind it.
+const OUTERMOST: u64 = 0b11;
+const OVER: u64 = 0b1;
+
+/// Bytes that may be read again beside as many as the text has.
+const READ_AGAIN: usize = 64 << 10;
+
 /// Calls `found` with the name of each member of an object and the place of its value, in their order.
 ///
 /// `None` where the bytes are not one JSON object, as `serde_json` reads one whose values are ignored, and where only a
 /// parser can tell: a member whose name has an escape, or nesting below 62 levels.
 pub(crate) fn members(bytes: &[u8], found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
-    dispatch!(Level::new(), simd => Scanner::new(simd, bytes).read(found))
+    Scan::default().end(bytes, found)
+}
+
+/// The reading of an object whose text arrives in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// Bytes that had come at the last update.
+    length: usize,
+    /// Where the next update goes on: at a name or a value of the innermost object or array.
+    at: usize,
+    expects_name: bool,
+    /// Objects (1) and arrays (0) that are open, the innermost in the lowest bit, below a 1 that never ends. Zero before
+    /// the outermost object.
+    open: u64,
+    /// Place of the name, and start of the value, of a member of the outermost object.
+    name: Range<usize>,
+    value: usize,
+    string: Unended,
+    has_escapes: bool,
+    /// Bytes that are known to be UTF-8.
+    characters: usize,
+    /// Bytes that were read again, at most.
+    again: usize,
+    /// True if the rest is left to a parser.
+    is_left: bool,
+}
+
+/// The last string that reached into a block that was not complete, and that block.
+#[derive(Debug, Default, Clone, Copy)]
+struct Unended {
+    start: usize,
+    block: usize,
+    escaped_next: u64,
+    digits_next: u64,
+}
+
+impl Scan {
+    /// Reads on in `text`, all that has come; calls `found` as [`members`] does.
+    ///
+    /// A string goes on at its last block; numbers and white space begin again, so a text that has them longer than its
+    /// pieces is left to a parser: the work stays in proportion to the text.
+    pub(crate) fn update(&mut self, text: &[u8], found: &mut dyn FnMut(&[u8], Range<usize>)) {
+        if self.is_left {
+            return;
+        }
+        let is_ascii = dispatch!(Level::new(), simd => Scanner::new(simd, text, self).read_on(found));
+        self.is_left = !self.checks_characters(text, is_ascii);
+        if self.open != OVER {
+            self.again += text.len().saturating_sub(self.at.max(self.string.block));
+            self.is_left |= self.again > text.len() + READ_AGAIN;
+        }
+        self.length = text.len();
+    }
+
+    /// Reads the rest of a text that has come as a whole; `None` as of [`members`].
+    pub(crate) fn end(mut self, text: &[u8], found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
+        if self.length < text.len() {
+            self.update(text, found);
+        }
+        let is_over = self.open == OVER && self.at == text.len() && self.characters == text.len();
+        (is_over && !self.is_left).then_some(())
+    }
+
+    /// Returns true if what has come is UTF-8, up to a last character that is not complete. `is_ascii` is of what is new.
+    fn checks_characters(&mut self, text: &[u8], is_ascii: bool) -> bool {
+        if is_ascii && self.characters == self.length {
+            self.characters = text.len();
+            return true;
+        }
+        let characters = whole_characters(text.get(self.characters..).unwrap_or_default());
+        self.characters += characters.len();
+        simdutf8::basic::from_utf8(characters).is_ok()
+    }
+}
+
+/// The text without a last character that is not complete.
+fn whole_characters(text: &[u8]) -> &[u8] {
+    for (index, byte) in text.iter().enumerate().rev().take(3) {
+        if *byte >= 0xC0 {
+            let is_whole = byte.leading_ones() as usize <= text.len() - index;
+            return if is_whole { text } else { &text[..index] };
+        }
+    }
+    text
 }
 
 /// A position in the text, and what is known of the block of a string that was searched last. All of its functions are
@@ -26,6 +117,7 @@ pub(crate) fn members(bytes: &[u8], found: &mut dyn FnMut(&[u8], Range<usize>)) 
 struct Scanner<'a, S: Simd> {
     simd: S,
     bytes: &'a [u8],
+    scan: &'a mut Scan,
     at: usize,
     /// Start of the block.
     block: usize,
@@ -43,47 +135,113 @@ struct Scanner<'a, S: Simd> {
 
 impl<'a, S: Simd> Scanner<'a, S> {
     #[inline(always)]
-    fn new(simd: S, bytes: &'a [u8]) -> Self {
-        let mut scanner = Self {
+    fn new(simd: S, bytes: &'a [u8], scan: &'a mut Scan) -> Self {
+        Self {
             simd,
             bytes,
-            at: 0,
-            block: 0,
+            at: scan.at,
+            // The first string begins behind it.
+            block: scan.at.wrapping_sub(BLOCK),
             stops: 0,
             wrong: 0,
             escaped_next: 0,
             digits_next: 0,
-            has_escapes: false,
+            has_escapes: scan.has_escapes,
             seen: S::u8s::splat(simd, 0),
-        };
-        scanner.search();
-        scanner
+            scan,
+        }
+    }
+
+    /// Reads on as far as the text goes. Returns true if all that was searched is ASCII.
+    #[inline(always)]
+    fn read_on(mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> bool {
+        // `None` where the text is wrong, and where it ends too early, which only more of it can tell apart.
+        _ = self.read(found);
+        self.scan.has_escapes = self.has_escapes;
+        !self.seen.simd_ge(0x80).any_true()
     }
 
     #[inline(always)]
-    fn read(mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
-        self.expect(b'{')?;
-        if self.token()? == b'}' {
-            self.at += 1;
-        } else {
-            loop {
-                let name = self.name()?;
-                let name = self.bytes.get(name)?;
-                if self.has_escapes && name.contains(&b'\\') {
-                    return None;
-                }
-                self.token()?;
-                let start = self.at;
-                self.value()?;
-                found(name, start..self.at);
-                if !self.has_next(b'}')? {
-                    break;
-                }
+    fn read(&mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
+        if self.scan.open == 0 {
+            self.expect(b'{')?;
+            if self.token()? == b'}' {
+                self.at += 1;
+                self.mark(OVER, false);
+            } else {
+                self.mark(OUTERMOST, true);
             }
         }
-        let is_over = self.token().is_none();
-        let is_ascii = !self.seen.simd_ge(0x80).any_true();
-        (is_over && (is_ascii || simdutf8::basic::from_utf8(self.bytes).is_ok())).then_some(())
+        if self.scan.open != OVER {
+            self.elements(found)?;
+        }
+        self.token();
+        self.mark(OVER, false);
+        Some(())
+    }
+
+    /// Marks this place as the one at which the next update goes on.
+    #[inline(always)]
+    fn mark(&mut self, open: u64, expects_name: bool) {
+        self.scan.at = self.at;
+        self.scan.open = open;
+        self.scan.expects_name = expects_name;
+    }
+
+    /// Reads on up to the end of the outermost object.
+    #[inline(always)]
+    fn elements(&mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
+        let (mut open, mut expects_name) = (self.scan.open, self.scan.expects_name);
+        loop {
+            if expects_name {
+                let name = self.name()?;
+                if open == OUTERMOST {
+                    if self.has_escapes && self.bytes.get(name.clone())?.contains(&b'\\') {
+                        return None;
+                    }
+                    self.scan.name = name;
+                }
+                self.mark(open, false);
+            }
+            let byte = self.token()?;
+            if open == OUTERMOST {
+                self.scan.value = self.at;
+            }
+            self.at += 1;
+            if byte == b'"' {
+                self.string()?;
+            } else if byte == b'{' || byte == b'[' {
+                // The closing bracket is two further in ASCII.
+                if self.token()? != byte + 2 {
+                    if open.leading_zeros() == 0 {
+                        return None;
+                    }
+                    expects_name = byte == b'{';
+                    open = open << 1 | u64::from(expects_name);
+                    self.mark(open, expects_name);
+                    continue;
+                }
+                self.at += 1;
+            } else {
+                self.at = scalar(self.bytes, self.at - 1)?;
+            }
+            loop {
+                let end = self.at;
+                expects_name = open & 1 == 1;
+                let has_next = self.has_next(if expects_name { b'}' } else { b']' })?;
+                if open == OUTERMOST {
+                    found(self.bytes.get(self.scan.name.clone())?, self.scan.value..end);
+                }
+                if has_next {
+                    break;
+                }
+                open >>= 1;
+                if open == OVER {
+                    return Some(());
+                }
+            }
+            self.mark(open, expects_name);
+        }
     }
 
     /// The next byte that is no white space.
@@ -123,53 +281,19 @@ impl<'a, S: Simd> Scanner<'a, S> {
         Some(start..end)
     }
 
-    #[inline(always)]
-    fn value(&mut self) -> Option<()> {
-        // Objects (1) and arrays (0) that are open, the innermost in the lowest bit, below a 1 that never ends.
-        let mut open = 1_u64;
-        loop {
-            if open & 1 == 1 && open != 1 {
-                self.name()?;
-            }
-            let byte = self.token()?;
-            self.at += 1;
-            if byte == b'"' {
-                self.string()?;
-            } else if byte == b'{' || byte == b'[' {
-                open = open << 1 | u64::from(byte == b'{');
-                // The closing bracket is two further in ASCII.
-                if self.token()? != byte + 2 {
-                    if open.leading_zeros() == 0 {
-                        return None;
-                    }
-                    continue;
-                }
-                self.at += 1;
-                open >>= 1;
-            } else {
-                self.at = scalar(self.bytes, self.at - 1)?;
-            }
-            loop {
-                if open == 1 {
-                    return Some(());
-                }
-                if self.has_next(if open & 1 == 1 { b'}' } else { b']' })? {
-                    break;
-                }
-                open >>= 1;
-            }
-        }
-    }
-
     /// Passes what follows the quote that begins a string.
     #[inline(always)]
     fn string(&mut self) -> Option<()> {
-        let inside = self.at - self.block;
+        let inside = self.at.wrapping_sub(self.block);
         if inside < BLOCK && self.stops >> inside != 0 {
             self.at += (self.stops >> inside).trailing_zeros() as usize;
         } else {
             if inside < BLOCK {
                 self.block += BLOCK;
+            } else if self.at == self.scan.string.start {
+                let string = self.scan.string;
+                self.block = string.block;
+                (self.escaped_next, self.digits_next) = (string.escaped_next, string.digits_next);
             } else {
                 self.block = self.at;
                 (self.escaped_next, self.digits_next) = (0, 0);
@@ -193,6 +317,12 @@ impl<'a, S: Simd> Scanner<'a, S> {
             }
             self.block += BLOCK;
         }
+        self.scan.string = Unended {
+            start: self.at,
+            block: self.block,
+            escaped_next: self.escaped_next,
+            digits_next: self.digits_next,
+        };
         let tail = last_block(self.bytes, self.block);
         self.examine(&tail);
     }

@@ -1,6 +1,7 @@
 //! A model call from its body to its response.
 
 use std::future::poll_fn;
+use std::mem;
 use std::pin::pin;
 use std::task::Poll;
 
@@ -16,6 +17,7 @@ use crate::gateway::http::body_memory::Reservation;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::headers::{self, RequestIds};
 use crate::gateway::observe::record::RequestRecord;
+use crate::gateway::request::members::Reading;
 use crate::gateway::request::operation::{Operation, OperationKind, Payload};
 use crate::gateway::request::router::Prefix;
 use crate::gateway::response::client_response::Response;
@@ -28,6 +30,8 @@ pub(crate) struct Received {
     ids: RequestIds,
     /// `None` once it is read.
     body: Option<ClientBody>,
+    /// What was read in the body while it arrived.
+    pub(crate) reading: Reading,
     /// Its connection is beyond the cap: only pages about the gateway are served on it.
     pub(crate) beyond_cap: bool,
 }
@@ -41,6 +45,7 @@ pub(crate) async fn call(
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
     let body = received.body(worker, record).await?;
+    let body = (body, mem::take(&mut received.reading));
     let payload = Payload::of_model_call(endpoint, &received.head.headers, body, named).await?;
     let operation = received.operation(OperationKind::Model, endpoint, payload);
     record.decoded(operation.stream);
@@ -55,7 +60,7 @@ impl Received {
         (head, body): (Parts, ClientBody),
         ids: RequestIds,
     ) -> Self {
-        Self { prefix, head, ids, body: Some(body), beyond_cap }
+        Self { prefix, head, ids, body: Some(body), reading: Reading::default(), beyond_cap }
     }
 
     /// Model and endpoint that the path of a deployment names.
@@ -111,7 +116,8 @@ impl Received {
         let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
         let limits = (server.body_size_limit, server.timeouts.body);
         let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);
-        let mut reading = pin!(body::read(&self.head.headers, body, limits, memory));
+        let arrived = |body: &[u8]| self.reading.update(body);
+        let mut reading = pin!(body::read(&self.head.headers, body, limits, memory, arrived));
         // Most bodies came with their head.
         if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
             return body;

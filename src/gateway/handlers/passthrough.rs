@@ -1,5 +1,6 @@
 //! Anything a provider has, by its name: `/p/{provider}/…` with that provider's credential.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::{headers, path};
 use crate::gateway::observe::record::RequestRecord;
 use crate::gateway::request::json::Peek;
+use crate::gateway::request::members::Reading;
 use crate::gateway::request::operation::{OperationKind, Payload, parsed};
 use crate::gateway::request::router::Prefix;
 use crate::gateway::request::targets::unknown_provider;
@@ -41,7 +43,7 @@ pub(crate) async fn call(
         return Err(GatewayError::invalid(message, None, "invalid_path"));
     }
     let body = received.body_as_it_is(worker, record).await?;
-    let peek = peek(&received.head.headers, &body).await;
+    let peek = peek(&received.head.headers, &body, mem::take(&mut received.reading)).await;
     let mut operation = received.operation(OperationKind::Passthrough, endpoint, Payload::AsIs(body));
     operation = operation.at(path.to_owned(), Content::Any);
     let mut model = None;
@@ -117,10 +119,10 @@ pub(crate) fn endpoint_of(method: &Method, path: &str) -> Endpoint {
     Endpoint::of_path(method.as_str(), path.strip_prefix("/v1").unwrap_or(path))
 }
 
-/// Reads a JSON body, if it is one that can be read.
-async fn peek(headers: &HeaderMap, body: &Bytes) -> Option<Peek> {
+/// Reads the rest of a JSON body, if it is one that can be read.
+async fn peek(headers: &HeaderMap, body: &Bytes, reading: Reading) -> Option<Peek> {
     if body.is_empty() || headers::is_encoded(headers) || !headers::is_json(headers) {
         return None;
     }
-    parsed(body.clone(), |body| Peek::of(&body)).await.ok()
+    parsed(body.clone(), |body| Peek::of(&body, reading, None)).await.ok()
 }

@@ -23,12 +23,14 @@ const LEAST_ROOM: usize = 64 << 10;
 /// A body that comes at once and is no larger is not counted: it is part of its connection's read buffer.
 const UNCOUNTED: usize = 16 << 10;
 
-/// The whole body, or the refusal that names the limit.
+/// The whole body, or the refusal that names the limit. `arrived` gets all that has come of a body that comes in pieces,
+/// after each of them.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
     (size_limit, time_limit): (usize, Duration),
     memory: Reservation,
+    arrived: impl FnMut(&[u8]),
 ) -> Result<Bytes, GatewayError> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let largest = match declared.map(usize::try_from) {
@@ -36,7 +38,7 @@ pub(crate) async fn read(
         Some(Ok(length)) if length <= size_limit => length,
         Some(_) => return Err(too_large(size_limit)),
     };
-    let mut collected = pin!(collect(body, largest, size_limit, memory));
+    let mut collected = pin!(collect(body, (largest, size_limit), memory, arrived));
     // Most bodies came with their head, and need no timer.
     if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(collected.as_mut().poll(cx))).await {
         return body;
@@ -53,9 +55,9 @@ pub(crate) async fn read(
 /// `largest` is the declared length, or the limit where none is declared.
 async fn collect(
     mut body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
-    largest: usize,
-    size_limit: usize,
+    (largest, size_limit): (usize, usize),
     mut memory: Reservation,
+    mut arrived: impl FnMut(&[u8]),
 ) -> Result<Bytes, GatewayError> {
     let mut first = Bytes::new();
     let mut whole = Vec::new();
@@ -71,6 +73,7 @@ async fn collect(
             if body.is_end_stream() {
                 break;
             }
+            arrived(&first);
             continue;
         }
         if size > memory.size() {
@@ -82,6 +85,8 @@ async fn collect(
         }
         whole.extend_from_slice(&mem::take(&mut first));
         whole.extend_from_slice(&bytes);
+        // The processor's cache still has the piece. Other requests will have displaced it when the body is whole.
+        arrived(&whole);
     }
     if whole.is_empty() && first.len() <= UNCOUNTED {
         return Ok(first);
@@ -132,7 +137,29 @@ fn refused(status: StatusCode, message: String, code: &'static str) -> GatewayEr
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use futures_util::{FutureExt as _, stream};
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
+
     use super::*;
+
+    #[test]
+    fn what_has_come_of_a_body_in_pieces_is_shown_after_each() {
+        fn shown(body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin) -> Vec<String> {
+            let mut shown = Vec::new();
+            let memory = Reservation::of(&Arc::default(), 100);
+            let arrived = |body: &[u8]| shown.push(String::from_utf8(body.to_vec()).unwrap());
+            let whole = collect(body, (8, 8), memory, arrived).now_or_never().unwrap();
+            assert_eq!(whole.unwrap(), "a body");
+            shown
+        }
+        let pieces = ["a", " bo", "dy"].map(|piece| Ok(Frame::data(Bytes::from(piece))));
+        assert_eq!(shown(StreamBody::new(stream::iter(pieces))), ["a", "a bo", "a body"]);
+        let none: [&str; 0] = [];
+        assert_eq!(shown(Full::from("a body").map_err(|never| match never {})), none);
+    }
 
     #[test]
     fn the_buffer_grows_with_the_received_bytes_up_to_the_declared_length() {

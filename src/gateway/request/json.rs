@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::fields;
-use super::members::{Members, place};
+use super::members::{Reading, place};
 use crate::api::Endpoint;
 use crate::gateway::http::error::GatewayError;
 use crate::providers::RequestBody;
@@ -39,14 +39,10 @@ struct Splice {
 }
 
 impl Peek {
-    /// Reads a body. It must be one JSON object; what is not read is still checked to be JSON.
-    pub(crate) fn of(body: &[u8]) -> Result<Self, GatewayError> {
-        Self::read(body, None)
-    }
-
-    /// Reads a body; where the path names the model, that is the requested one, whatever the body says.
-    pub(crate) fn read(body: &[u8], named: Option<&str>) -> Result<Self, GatewayError> {
-        let members = Members::of(body)?;
+    /// Reads the rest of a body. It must be one JSON object; what is not read is still checked to be JSON. Where the path
+    /// names the model, that is the requested one, whatever the body says.
+    pub(crate) fn of(body: &[u8], reading: Reading, named: Option<&str>) -> Result<Self, GatewayError> {
+        let members = reading.end(body)?;
         if let Some(field) = members.duplicate {
             return Err(fields::duplicate(field, "request body"));
         }
@@ -165,13 +161,13 @@ mod tests {
     }
 
     fn refusal(body: &str) -> String {
-        Peek::of(body.as_bytes()).expect_err(body).to_string()
+        Peek::of(body.as_bytes(), Reading::default(), None).expect_err(body).to_string()
     }
 
     #[test]
     fn reads_model_and_stream_and_the_position_of_the_model() {
         let body = r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "a\/b" ,"stream":true}"#;
-        let peek = Peek::of(body.as_bytes()).unwrap();
+        let peek = Peek::of(body.as_bytes(), Reading::default(), None).unwrap();
         assert_eq!((peek.model.as_str(), peek.stream), ("a/b", true));
         let spliced = sent(&peek, "q\"b", false, body.as_bytes());
         assert_eq!(spliced, r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "q\"b" ,"stream":true}"#);
@@ -181,9 +177,9 @@ mod tests {
     #[test]
     fn usage_is_requested_where_the_body_does_not() {
         fn injected(body: &str) -> String {
-            let peek = Peek::of(body.as_bytes()).unwrap();
+            let peek = Peek::of(body.as_bytes(), Reading::default(), None).unwrap();
             let spliced = sent(&peek, "m", true, body.as_bytes());
-            let again = Peek::of(&spliced).unwrap();
+            let again = Peek::of(&spliced, Reading::default(), None).unwrap();
             assert_eq!(peek.lacks_usage(Endpoint::Completions), spliced != body, "{body}");
             assert!(!again.lacks_usage(Endpoint::ChatCompletions), "{body}");
             String::from_utf8(spliced.to_vec()).unwrap()
@@ -229,8 +225,8 @@ mod tests {
             assert_eq!(injected(kept), kept);
         }
         let body = br#"{"model":"m","stream":true}"#;
-        assert!(!Peek::of(body).unwrap().lacks_usage(Endpoint::Responses));
-        assert_eq!(sent(&Peek::of(body).unwrap(), "m", false, body), &body[..]);
+        assert!(!Peek::of(body, Reading::default(), None).unwrap().lacks_usage(Endpoint::Responses));
+        assert_eq!(sent(&Peek::of(body, Reading::default(), None).unwrap(), "m", false, body), &body[..]);
     }
 
     #[test]
@@ -243,13 +239,13 @@ mod tests {
             (r#"{"model":"named"}"#, r#"{"model":"m"}"#),
             (r#"{"stream":true}"#, r#"{"model":"m","stream_options":{"include_usage":true},"stream":true}"#),
         ] {
-            let peek = Peek::read(body.as_bytes(), Some("named")).unwrap();
+            let peek = Peek::of(body.as_bytes(), Reading::default(), Some("named")).unwrap();
             assert_eq!(peek.model, "named");
             assert_eq!(sent(&peek, "m", true, body.as_bytes()), expected, "{body}");
             serde_json::from_str::<serde_json::Value>(expected).unwrap();
         }
         let same = r#"{"model":"named"}"#;
-        let peek = Peek::read(same.as_bytes(), Some("named")).unwrap();
+        let peek = Peek::of(same.as_bytes(), Reading::default(), Some("named")).unwrap();
         assert_eq!(sent(&peek, "named", true, same.as_bytes()), same);
     }
 

@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 use crate::api::json;
 use crate::gateway::http::error::GatewayError;
 
+/// What was read of a body that comes in pieces. Nothing is kept of one that comes at once, as most do.
+#[derive(Debug, Default)]
+pub(crate) struct Reading(Option<Box<(json::Scan, Members)>>);
+
 /// Place of each value in the body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Members {
@@ -19,28 +23,32 @@ pub(crate) struct Members {
     pub(super) duplicate: Option<&'static str>,
 }
 
-impl Members {
-    /// Finds them in a body, which must be one JSON object. Only where the scanner cannot tell does `serde_json` read it,
-    /// for the text of the error.
-    pub(super) fn of(body: &[u8]) -> Result<Self, GatewayError> {
-        match Self::scanned(body) {
+impl Reading {
+    /// Reads on in `body`, all that has come of it.
+    pub(crate) fn update(&mut self, body: &[u8]) {
+        let (scan, members) = &mut **self.0.get_or_insert_default();
+        scan.update(body, &mut |name, at| members.add(name, at));
+    }
+
+    /// Reads the rest of a whole body, which must be one JSON object. Only where the scanner cannot tell does `serde_json`
+    /// read it, for the text of the error.
+    pub(super) fn end(self, body: &[u8]) -> Result<Members, GatewayError> {
+        match self.scanned(body) {
             Some(members) => Ok(members),
-            None => Self::parsed(body),
+            None => Members::parsed(body),
         }
     }
 
     /// `None` where the body is no JSON object, or where only a parser can tell.
-    pub(crate) fn scanned(body: &[u8]) -> Option<Self> {
-        let mut members = Self::default();
-        json::members(body, &mut |name, at| {
-            if let Some(name) = known(name) {
-                members.add(name, at);
-            }
-        })?;
+    pub(crate) fn scanned(self, body: &[u8]) -> Option<Members> {
+        let (scan, mut members) = self.0.map(|read| *read).unwrap_or_default();
+        scan.end(body, &mut |name, at| members.add(name, at))?;
         Some(members)
     }
+}
 
-    /// The same by `serde_json`.
+impl Members {
+    /// The members of a whole body by `serde_json`.
     pub(crate) fn parsed(body: &[u8]) -> Result<Self, GatewayError> {
         let text = match std::str::from_utf8(body) {
             Ok(text) => text,
@@ -58,12 +66,19 @@ impl Members {
         };
         let mut members = Self::default();
         for (name, value) in values.0 {
-            members.add(name, place(text, value));
+            members.set(name, place(text, value));
         }
         Ok(members)
     }
 
-    fn add(&mut self, name: &'static str, at: Range<usize>) {
+    /// Adds a member, if it is [`known`].
+    fn add(&mut self, name: &[u8], at: Range<usize>) {
+        if let Some(name) = known(name) {
+            self.set(name, at);
+        }
+    }
+
+    fn set(&mut self, name: &'static str, at: Range<usize>) {
         let member = match name {
             "model" => &mut self.model,
             "stream" => &mut self.stream,
@@ -159,7 +174,7 @@ mod tests {
             (&nested(62), true),
             (&nested(63), false),
         ] {
-            assert_eq!(Members::scanned(body.as_bytes()).is_some(), is_scanned, "{body}");
+            assert_eq!(Reading::default().scanned(body.as_bytes()).is_some(), is_scanned, "{body}");
             Members::parsed(body.as_bytes()).unwrap();
         }
     }
@@ -185,6 +200,58 @@ mod tests {
                     json_members(format!(r#"{{"stream":"{fill}{end}"#).as_bytes());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_body_is_judged_alike_wherever_its_pieces_end() {
+        let long = "x".repeat(70);
+        let text = format!(
+            r#"{{"a":[-1.5e+3,true,{{}}],"{long}": "{long}\"\u00e9漢🙂","s":{{"{long}\\":[["\n"]]}}, "model" :"m" }} "#
+        );
+        let mut bodies = vec![text.clone().into_bytes()];
+        for (before, after) in
+            [("\\u00e9", "\\u00g9"), ("true", "tru"), (":[[", "[["), ("]]}", "]}"), (" }", "}}")]
+        {
+            bodies.push(text.replace(before, after).into_bytes());
+        }
+        // The second byte of a character, and its last.
+        for (index, _) in text.bytes().enumerate().filter(|(_, byte)| *byte >= 0xE0) {
+            for at in [index + 1, index + 2] {
+                let mut body = text.clone().into_bytes();
+                body[at] = b'x';
+                bodies.push(body);
+            }
+        }
+        for (index, body) in bodies.iter().enumerate() {
+            let whole = Reading::default().scanned(body);
+            assert_eq!(whole.is_some(), index == 0);
+            for first in 0..=body.len() {
+                for second in (first..=body.len()).step_by(if index == 0 { 1 } else { 5 }) {
+                    let mut reading = Reading::default();
+                    reading.update(&body[..first]);
+                    reading.update(&body[..second]);
+                    assert_eq!(reading.scanned(body), whole, "{first} {second}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_string_is_read_in_small_pieces_and_a_long_number_is_left_to_the_parser() {
+        for (value, is_scanned) in
+            [(format!(r#""{}""#, "x".repeat(1 << 20)), true), ("1".repeat(1 << 20), false)]
+        {
+            let body = format!(r#"{{"stream":{value},"model":"m"}}"#).into_bytes();
+            let read = || {
+                let mut reading = Reading::default();
+                for end in (0..body.len()).step_by(1 << 10) {
+                    reading.update(&body[..end]);
+                }
+                reading
+            };
+            assert_eq!(read().scanned(&body).is_some(), is_scanned);
+            assert_eq!(read().end(&body).unwrap(), Members::parsed(&body).unwrap());
         }
     }
 

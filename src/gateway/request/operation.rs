@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::json::Peek;
+use super::members::Reading;
 use super::multipart::Form;
 use super::targets::ModelTarget;
 use crate::api::Endpoint;
@@ -77,7 +78,7 @@ impl Payload {
     pub(crate) async fn of_model_call(
         endpoint: Endpoint,
         headers: &HeaderMap,
-        body: Bytes,
+        (body, reading): (Bytes, Reading),
         named: Option<String>,
     ) -> Result<Self, GatewayError> {
         let is_form = match endpoint.body() {
@@ -92,7 +93,7 @@ impl Payload {
                 Ok(Self::Form { form, body })
             }
             None => {
-                let peek = Peek::read(&body, named.as_deref())?;
+                let peek = Peek::of(&body, reading, named.as_deref())?;
                 Ok(Self::Json { peek, body })
             }
         })

@@ -8,3 +8,4 @@ from .bodies import chat_body, completion, events
 from .load import KEY, HEADERS, busy, check, connect, event_latencies, measure, measure_connected, post, raw_request
 from .programs import CHAT, LOAD, MEASURED, ROOT, Rig, build, example, helper, need, path_of, wait_for_port
 from .report import Musts, median, spread, table
+from .upstream import Upstream, message

@@ -207,13 +207,14 @@ class Rig(contextlib.ExitStack):
             text += f"  {name}: {{type: openai_compatible, api_key: sk-bench, {listed}base_url: 'http://127.0.0.1:{port}{base}'}}\n"
         return self.write(f"config-{time.monotonic_ns()}.yaml", text)
 
-    def aurora(self, binary, metrics=True, workers=1, config=None, under=(), cores=MEASURED, models=1000):
-        """A running instance and its port; `under` is a program to run it in."""
+    def aurora(self, binary, metrics=True, workers=1, config=None, under=(), cores=MEASURED, models=1000, more=None):
+        """A running instance and its port; `under` is a program to run it in, `more` are environment variables."""
         port = free_port()
         env = {
             "PATH": os.environ["PATH"], "AURORA_MASTER_KEY": KEY, "AURORA_HOST": "127.0.0.1", "PORT": str(port),
             "AURORA_WORKERS": str(workers), "METRICS_ENABLED": "true" if metrics else "false",
             "METRICS_MAX_MODELS": str(models), "AURORA_CONFIG_PATH": config or self.configuration(),
+            **(more or {}),
         }
         return self.start(f"aurora-{port}", [*under, binary, "serve"], cores, env), port
 

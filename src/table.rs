@@ -48,7 +48,7 @@ pub fn printable_json(json: &str) -> String {
 
 /// Control characters; marks, embeddings, overrides and isolates of writing direction; separators of lines; characters
 /// without a width.
-fn drives_terminals(character: char) -> bool {
+pub(crate) fn drives_terminals(character: char) -> bool {
     let reorders = matches!(
         character,
         '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use crate::table::{drives_terminals, printable_json};
 use crate::terminal::{Terminal, Tone};
 
 /// Format of a line.
@@ -28,7 +29,10 @@ impl Form {
         let level = event.metadata().level();
         match self {
             Self::Json => {
-                format!("{{\"time\":\"{time:.3}\",\"level\":\"{level}\",\"msg\":{}{rest}}}\n", json(&message))
+                let msg = json(&message);
+                printable_json(&format!(
+                    "{{\"time\":\"{time:.3}\",\"level\":\"{level}\",\"msg\":{msg}{rest}}}\n"
+                ))
             }
             Self::Text(terminal) => {
                 let level_text = terminal.paint_err(tone(*level), &format!("{level:<5}"));
@@ -119,11 +123,11 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// `text` with control and bidirectional characters escaped as `\u{…}`.
+/// `text` with characters that drive terminals escaped as `\u{…}`.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if drives_terminals(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -229,10 +233,11 @@ mod tests {
             written(text(ColorChoice::Never), hostile),
             "2026-01-02T12:00:00.007Z ERROR x\\ny\\u{7f} model=\"a\\u{1b}[2J\\r\\n\\u{202e}b\"\n"
         );
-        let json = written(Form::Json, hostile);
-        assert_eq!(json.lines().count(), 1);
-        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(value["model"], "a\u{1b}[2J\r\n\u{202e}b");
+        assert_eq!(
+            written(Form::Json, hostile),
+            "{\"time\":\"2026-01-02T12:00:00.007Z\",\"level\":\"ERROR\",\"msg\":\"x\\ny\\u007f\",\
+             \"model\":\"a\\u001b[2J\\r\\n\\u202eb\"}\n"
+        );
     }
 
     #[test]

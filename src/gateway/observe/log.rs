@@ -46,7 +46,7 @@ impl RequestLog {
     pub(super) fn write(&self, record: &RequestRecord, now: Time, took: u64) {
         let outcome = record.outcome.after(record.transfer);
         let fine = outcome.is_fine();
-        if fine && self.errors_only {
+        if fine && (self.errors_only || !tracing::enabled!(tracing::Level::INFO)) {
             return;
         }
         let stands_for = if fine {

@@ -9,6 +9,7 @@ use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::{key, request};
 use crate::support::exposition::yaml;
 use crate::support::fixtures::{CHAT_RESPONSE, HELLO, MASTER_KEY, PROVIDER_KEY, STOP_WITH_USAGE};
+use crate::support::programs::wait_for;
 use crate::support::upstream::{Step, Upstream, json, response, stream};
 
 const OVERLOADED: &str =
@@ -240,6 +241,28 @@ fn successful_requests_are_sampled_in_a_flood_and_failed_ones_are_not() {
     let suppressed = sent * 3 / 4 - u64::try_from(fine.len()).expect("a few");
     let sample = format!("aurora_log_lines_suppressed_total {suppressed}");
     assert!(aurora.scrape().lines().any(|line| line == sample), "{sample}");
+}
+
+#[test]
+fn lines_below_the_log_level_are_not_suppressed() {
+    let upstream = Upstream::start().on("m", json(CHAT_RESPONSE));
+    let log = "log: {requests: all, sample_above: 1, level: info}";
+    let aurora = Setup::new().yaml(&yaml(&upstream, "workers: 1", log)).start();
+    let configuration = || {
+        let page = aurora.scrape();
+        page.lines().find(|line| line.starts_with("aurora_config_info{")).map(str::to_owned)
+    };
+    let before = configuration();
+    aurora.replace("config.yaml", &yaml(&upstream, "workers: 1", &log.replace("info", "warn")));
+    aurora.signal("HUP");
+    wait_for("the new configuration", || configuration().filter(|after| Some(after) != before.as_ref()));
+    // Beyond a second, after which one line would stand for those of the second before.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1_200) {
+        assert_eq!(aurora.send(crate::support::client::chat_of("m", false)).status, 200);
+    }
+    let count = "aurora_log_lines_suppressed_total 0";
+    assert!(aurora.scrape().lines().any(|line| line == count));
 }
 
 #[test]

@@ -115,8 +115,8 @@ fn a_broken_configuration_matters_only_without_a_url() {
     let run = |arguments: &[&str]| ran(folder.path(), &[("PORT", "x")], arguments);
 
     let (code, stdout, stderr) = run(&["metrics", "probe", &server.url("/metrics"), "--format", "raw"]);
-    let verdict = format!("aurora: warning: {problem}\nhealthy: {}\n", server.url("/metrics"));
-    assert_eq!((code, stdout.as_str(), stderr), (0, PAGE, verdict));
+    let health = format!("aurora: warning: {problem}\nhealthy: {}\n", server.url("/metrics"));
+    assert_eq!((code, stdout.as_str(), stderr), (0, PAGE, health));
 
     let refusal = format!(
         "aurora: error: {problem}\naurora: error: invalid configuration: correct it, or pass the URL to probe\n"

@@ -44,8 +44,8 @@ fn the_page_moves_when_traffic_flows() {
     let aurora = demo().start();
     let browser = Browser::start();
     browser.open(&aurora.url("/"));
-    browser.shows("#verdict-word", "Well");
-    browser.shows("#verdict-reasons", "Idle: no requests in the last minute");
+    browser.shows("#health-word", "Well");
+    browser.shows("#health-reasons", "Idle: no requests in the last minute");
     browser.shows("#tile-rate .note", "0 since the start");
     assert_eq!(
         browser.shown("#tile-rate .help"),
@@ -58,8 +58,8 @@ fn the_page_moves_when_traffic_flows() {
     traffic(&aurora, "demo-429", 2);
     browser.shows("#tile-rate .note", "17 since the start");
     browser.shows("#tile-errors .note", "5 failed of 17");
-    browser.shows("#verdict-word", "Failing");
-    browser.shows("#verdict-reasons", "Requests fail: 29 %");
+    browser.shows("#health-word", "Failing");
+    browser.shows("#health-reasons", "Requests fail: 29 %");
     assert!(browser.shown("#tile-rate .value span").parse::<f64>().expect("a rate") > 0.0);
     let models = cells(&browser, "#models tbody");
     let (model, errors, total): (Vec<&str>, Vec<&str>, Vec<&str>) =
@@ -99,7 +99,7 @@ fn a_key_is_asked_for_once_and_kept_in_memory_only() {
     browser.shows("#login-error", "A key has only visible ASCII characters.");
     browser.run("document.getElementById('key').value = ''");
     browser.press(&format!("{MASTER_KEY}{ENTER}"));
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     assert_eq!(focused(&browser), "main");
     assert_eq!(browser.shown("#login"), "");
     let kept = browser.run(
@@ -151,7 +151,7 @@ fn a_lost_connection_is_said_and_a_restart_is_no_dip() {
     let aurora = start();
     let browser = Browser::start();
     browser.open(&aurora.url("/"));
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     traffic(&aurora, "demo-fast", 20);
     browser.shows("#tile-rate .note", "20 since the start");
     aurora.stop();
@@ -161,13 +161,13 @@ fn a_lost_connection_is_said_and_a_restart_is_no_dip() {
         .and_then(|rest| rest.strip_suffix(". Trying again."));
     assert_eq!(time.map(str::len), Some("12:03:04".len()), "{lost}");
     browser.shows("#connection", &format!("Lost {}", time.expect("a time")));
-    browser.shows("#verdict-word", "Unknown");
+    browser.shows("#health-word", "Unknown");
     browser.shows("#tile-rate .note", "20 since the start");
 
     let aurora = start();
     let restarted = browser.waits_for("#notice", |text| text.starts_with("The gateway restarted at "));
     assert!(restarted.ends_with("; its figures began again."), "{restarted}");
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     traffic(&aurora, "demo-fast", 3);
     browser.shows("#tile-rate .note", "3 since the start");
     let rates = browser.run(
@@ -207,7 +207,7 @@ fn hostile_names_of_models_are_inert_text() {
     let aurora = Setup::new().yaml(&yaml).start();
     let browser = Browser::start();
     browser.open(&aurora.url("/"));
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     for name in names {
         let call = json!({"model": name, "messages": []}).to_string();
         let response =
@@ -258,10 +258,10 @@ fn the_page_is_readable_at_any_width_and_in_both_schemes() {
     let aurora = demo().start();
     let browser = Browser::start();
     browser.open(&aurora.url("/"));
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     traffic(&aurora, "demo-fast", 8);
     traffic(&aurora, "demo-500", 8);
-    browser.shows("#verdict-word", "Failing");
+    browser.shows("#health-word", "Failing");
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
         for width in [1280, 390, 360] {

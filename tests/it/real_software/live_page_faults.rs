@@ -110,7 +110,7 @@ fn failure(browser: &Browser) -> String {
 fn start() -> (FakeGateway, Browser) {
     let (gateway, browser) = (FakeGateway::start(), Browser::start());
     browser.open(&gateway.url());
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     (gateway, browser)
 }
 
@@ -162,10 +162,10 @@ fn each_failure_of_the_endpoint_is_named_and_survived() {
     for (status, headers, body, expected) in FAILURES {
         gateway.responds(status, headers, body);
         assert_eq!(failure(&browser), *expected, "{status}");
-        assert_eq!(browser.shown("#verdict-word"), "Unknown", "{status}");
+        assert_eq!(browser.shown("#health-word"), "Unknown", "{status}");
         gateway.responds("200 OK", TEXT, GOOD);
         notice(&browser, str::is_empty);
-        browser.shows("#verdict-word", "Well");
+        browser.shows("#health-word", "Well");
     }
     let endless = format!("HTTP/1.1 200 OK\r\n{TEXT}connection: close\r\n\r\n{}", "a".repeat(2 << 20));
     gateway.responds_raw(&endless);
@@ -199,7 +199,7 @@ fn figures_that_are_drawn_again_stay_old_or_hidden() {
          return `${state} ${document.getElementById('figures').className} ${document.title}`",
     );
     assert_eq!(state, "lost old Connection lost · Aurora");
-    assert_eq!(browser.shown("#verdict-word"), "Unknown");
+    assert_eq!(browser.shown("#health-word"), "Unknown");
 
     gateway.responds("401 Unauthorized", "", "");
     browser.waits_for("#login-title", |text| {
@@ -221,7 +221,7 @@ fn a_reading_that_ends_after_its_key_is_forgotten_is_not_shown() {
     browser.shows("#login-title", "The metrics are locked");
     gateway.responds("200 OK", TEXT, GOOD);
     browser.press("a-key\u{e007}");
-    browser.shows("#verdict-word", "Well");
+    browser.shows("#health-word", "Well");
     // The next reading pauses after the last byte, until it is let go.
     browser.run(
         "const {read} = ReadableStreamDefaultReader.prototype;

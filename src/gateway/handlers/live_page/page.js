@@ -160,15 +160,15 @@ function fail(error) {
   notice(`${sentence}${last}. Trying again.`);
   connection('lost', state.lastGood ? `Lost ${clock(state.lastGood)}` : 'No figures yet');
   element('figures').classList.add('old');
-  if (state.lastGood) lostVerdict();
+  if (state.lastGood) lostHealth();
   const pause = Math.min(LONGEST_INTERVAL, FIRST_INTERVAL * 2 ** Math.min(state.failures, 10));
   pollIn(Math.max(pause, error instanceof Failure ? error.pause : 0));
 }
 
-function lostVerdict() {
-  element('verdict').dataset.verdict = 'waiting';
-  write(element('verdict-word'), 'Unknown');
-  write(element('verdict-live'), '');
+function lostHealth() {
+  element('health').dataset.health = 'waiting';
+  write(element('health-word'), 'Unknown');
+  write(element('health-live'), '');
   document.title = 'Connection lost · Aurora';
 }
 
@@ -193,7 +193,7 @@ function show() {
   element('figures').classList.remove('old');
   element('pause').hidden = false;
   connection(state.isPaused ? 'paused' : 'live', `${state.isPaused ? 'Paused' : 'Live'} ${clock(state.lastGood)}`);
-  showVerdict(state.history);
+  showHealth(state.history);
   draw();
 }
 

@@ -11,7 +11,7 @@ const OUTCOMES = {ok: 'ok', mistake: 'client error', cancelled: 'cancelled', thr
 
 /** @typedef {{level: 'bad' | 'watch', text: string, figure?: string}} Reason */
 
-// Verdict
+// Health
 
 /**
  * @param {Reason[]} reasons
@@ -72,7 +72,7 @@ function calm(change, {breakers}) {
 }
 
 /** @param {History} history */
-function showVerdict(history) {
+function showHealth(history) {
   const change = history.all.lastMinute();
   const latest = /** @type {Snapshot} */ (history.latest);
   /** @type {Reason[]} */
@@ -80,15 +80,15 @@ function showVerdict(history) {
   addReasonsOfTraffic(reasons, change, latest);
   addReasonsOfGateway(reasons, change, latest);
   const isBad = reasons.some(({level}) => level === 'bad');
-  const verdict = isBad ? 'bad' : reasons.length ? 'watch' : change ? 'well' : 'waiting';
-  const word = {bad: 'Failing', watch: 'Attention', well: 'Well', waiting: 'Reading'}[verdict];
-  element('verdict').dataset.verdict = verdict;
-  write(element('verdict-word'), word);
+  const health = isBad ? 'bad' : reasons.length ? 'watch' : change ? 'well' : 'waiting';
+  const word = {bad: 'Failing', watch: 'Attention', well: 'Well', waiting: 'Reading'}[health];
+  element('health').dataset.health = health;
+  write(element('health-word'), word);
   const texts = reasons.map(({text, figure}) => (figure ? `${text}: ${figure}` : text));
-  fillList(element('verdict-reasons'), texts.length ? texts : [calm(change, latest)]);
+  fillList(element('health-reasons'), texts.length ? texts : [calm(change, latest)]);
   // Without figures, so that it is read out when something changes and not at every poll.
-  write(element('verdict-live'), verdict === 'waiting' ? '' : [word, ...reasons.map(({text}) => text)].join('. '));
-  document.title = verdict === 'waiting' ? 'Aurora' : `${word} · Aurora`;
+  write(element('health-live'), health === 'waiting' ? '' : [word, ...reasons.map(({text}) => text)].join('. '));
+  document.title = health === 'waiting' ? 'Aurora' : `${word} · Aurora`;
 }
 
 // Charts

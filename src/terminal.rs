@@ -142,3 +142,52 @@ fn paint(colour: bool, tone: Tone, text: &str) -> String {
     };
     text.style(style).to_string()
 }
+
+/// `foreign` text that cannot drive the terminal: control characters, and those that reorder or hide other characters,
+/// become U+FFFD.
+#[must_use]
+pub fn printable(foreign: &str) -> String {
+    foreign.replace(drives_terminals, "\u{fffd}")
+}
+
+/// JSON that cannot drive the terminal: of those characters, the ones that JSON leaves as they are become escapes.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        // JSON has escapes for all control characters before DEL; a line feed between its tokens stays.
+        if character < '\u{7f}' || !drives_terminals(character) {
+            text.push(character);
+        } else {
+            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        }
+    }
+    text
+}
+
+/// Control characters; marks, embeddings, overrides and isolates of writing direction; separators of lines; characters
+/// without a width.
+pub(crate) fn drives_terminals(character: char) -> bool {
+    let reorders = matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    character.is_control() || reorders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_drive_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[2J\u{9b}b\u{202e}c\u{200b}é"),
+            "a\u{fffd}[2J\u{fffd}b\u{fffd}c\u{fffd}é"
+        );
+        assert_eq!(
+            printable_json("[\"\\u001b\u{7f}\u{9b}\u{202e}é\"]\n"),
+            "[\"\\u001b\\u007f\\u009b\\u202eé\"]\n"
+        );
+    }
+}

@@ -6,8 +6,7 @@ use crate::config::{self, Demo, Flag, Key, Problem, Severity, Sources};
 use crate::demo::{self, DemoUpstream};
 use crate::gateway::{self, Ended, Gateway};
 use crate::logging;
-use crate::table::printable;
-use crate::terminal::Tone;
+use crate::terminal::{Tone, printable};
 
 /// Arguments of `aurora serve`.
 #[derive(Debug, Default, clap::Args)]

@@ -8,8 +8,7 @@ use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::table::{drives_terminals, printable_json};
-use crate::terminal::{Terminal, Tone};
+use crate::terminal::{Terminal, Tone, drives_terminals, printable_json};
 
 /// Format of a line.
 #[derive(Debug, Clone, Copy)]

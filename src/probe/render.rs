@@ -7,8 +7,8 @@ use reqwest::StatusCode;
 
 use super::{Bucket, Http, LabelSets, Model, Overview, Report, Summary, Tokens, fullest};
 use crate::metrics::parser::Exposition;
-use crate::table::{aligned, printable, printable_json};
-use crate::terminal::{Terminal, Tone};
+use crate::table::aligned;
+use crate::terminal::{Terminal, Tone, printable, printable_json};
 
 /// Rows of models without `--all`: those with the most requests.
 const MODELS: usize = 20;

@@ -7,7 +7,7 @@ use super::history::{Endpoint, History, Status};
 use super::picture::{Breaker, Picture, missing, troubled_breakers};
 use super::words::{at_most, number, percent, span};
 use crate::probe::{LabelSets, Reason, fullest};
-use crate::table::{printable, printable_json};
+use crate::terminal::{printable, printable_json};
 
 /// Circuit breakers that a line of text names.
 const MOST_BREAKERS: usize = 10;

@@ -81,7 +81,7 @@ fn warn_of_failures(history: &History, terminal: Terminal) {
     let label = terminal.paint_err(Tone::Warning, "warning:");
     for endpoint in &history.endpoints {
         if let (Status::Down(_), Some(trouble)) = (&endpoint.status, lines::trouble(endpoint)) {
-            terminal.say(&format!("aurora: {label} {}", crate::table::printable(&trouble)));
+            terminal.say(&format!("aurora: {label} {}", crate::terminal::printable(&trouble)));
         }
     }
 }

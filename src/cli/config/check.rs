@@ -11,8 +11,8 @@ use crate::config::{self, Config, EffectiveSetting, Loaded, Problem, Severity, S
 use crate::gateway;
 use crate::metrics::catalog::families::FAMILIES;
 use crate::metrics::catalog::worst_case::{self, Bounds};
-use crate::table::{aligned, printable, printable_json};
-use crate::terminal::{Terminal, Tone};
+use crate::table::aligned;
+use crate::terminal::{Terminal, Tone, printable, printable_json};
 
 /// Arguments of `aurora config check`.
 #[derive(Debug, Default, clap::Args)]

@@ -11,8 +11,7 @@ use super::watch;
 use crate::cli::{Context, Outcome};
 use crate::config::{Config, Key, Loaded, Secret, Severity, Sources, load};
 use crate::probe::{self, Options, Report, Requirement, Settings, Token, render};
-use crate::table::printable;
-use crate::terminal::Tone;
+use crate::terminal::{Tone, printable};
 
 /// Arguments of `aurora metrics probe`.
 #[derive(Debug, clap::Args)]

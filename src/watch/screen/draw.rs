@@ -13,7 +13,7 @@ use super::{figures, help, models};
 use crate::metrics::monitoring::Meaning;
 use crate::panics;
 use crate::probe::{LabelSets, fullest};
-use crate::table::printable;
+use crate::terminal::printable;
 use crate::watch::history::{Endpoint, Status};
 use crate::watch::lines::{state, trouble};
 use crate::watch::picture::{missing, troubled_breakers};

@@ -9,7 +9,7 @@ use super::draw::rule;
 use super::theme::Theme;
 use super::view::{Sort, View, full_name};
 use crate::metrics::monitoring::Meaning;
-use crate::table::printable;
+use crate::terminal::printable;
 use crate::watch::picture::Model;
 use crate::watch::reading::{Gauges, Name};
 use crate::watch::words::{at_most, number, percent, seconds, span};

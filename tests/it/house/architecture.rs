@@ -13,7 +13,7 @@ use regex_lite::Regex;
 pub(crate) const TOP: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("config", &["api"]),
-    ("table", &[]),
+    ("table", &["terminal"]),
     ("terminal", &["config"]),
     ("logging", &["config", "panics", "terminal"]),
     ("panics", &["metrics"]),

@@ -23,7 +23,7 @@ pub(crate) const TOP: &[(&str, &[&str])] = &[
     ("providers", &["api", "config", "metrics", "tls"]),
     ("gateway", &["api", "config", "logging", "metrics", "panics", "providers", "tls", "version"]),
     ("probe", &["config", "metrics", "table", "terminal", "tls"]),
-    ("watch", &["metrics", "panics", "probe", "table", "terminal"]),
+    ("watch", &["metrics", "panics", "probe", "terminal"]),
     ("demo", &["api"]),
 ];
 

@@ -12,9 +12,9 @@ from .programs import CHAT, KEY, LOAD, MEASURED, ROOT
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 
 
-def post(connection, body, path=CHAT):
+def post(connection, body, path=CHAT, key=KEY):
     """Status and body of one POST over a kept connection."""
-    connection.request("POST", path, body.encode(), HEADERS)
+    connection.request("POST", path, body.encode(), HEADERS | {"Authorization": f"Bearer {key}"})
     response = connection.getresponse()
     return response.status, response.read().decode()
 

@@ -7,8 +7,8 @@ import threading
 from .bodies import completion, events
 
 
-def response(body, status="200 OK", media="application/json"):
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
+def response(body, status="200 OK"):
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 

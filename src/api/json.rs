@@ -32,7 +32,7 @@ pub(crate) fn members(bytes: &[u8], found: &mut dyn FnMut(&[u8], Range<usize>)) 
 pub(crate) struct Scan {
     /// Bytes that had come at the last update.
     length: usize,
-    /// Where the next update goes on: at a name or a value of the innermost object or array.
+    /// The place at which the next update goes on: a name or a value of the innermost object or array.
     at: usize,
     expects_name: bool,
     /// Objects (1) and arrays (0) that are open, the innermost in the lowest bit, below a 1 that never ends. Zero before
@@ -121,9 +121,9 @@ struct Scanner<'a, S: Simd> {
     at: usize,
     /// Start of the block.
     block: usize,
-    /// Where a string stops: quotes without a backslash, control characters, and what is wrong.
+    /// The places at which a string stops: quotes without a backslash, control characters, and what is wrong.
     stops: u64,
-    /// Where an escape is none of JSON.
+    /// The places at which an escape is none of JSON.
     wrong: u64,
     /// Bytes of the next block that belong to an escape of this one: the one behind a backslash, the digits of `\u`.
     escaped_next: u64,
@@ -345,7 +345,7 @@ impl<'a, S: Simd> Scanner<'a, S> {
     /// Takes backslashes, and the quotes behind them, from the stops, and adds escapes that are wrong. There is no branch for
     /// each escape, which the processor could not predict: prose and code have one every 20 to 60 bytes.
     ///
-    /// Whether surrogates are paired does not matter where nothing is made of them.
+    /// Surrogates need no pair, because nothing is made of them.
     #[inline(always)]
     fn escapes(&mut self, block: &[u8; BLOCK]) {
         self.wrong = 0;

@@ -30,7 +30,7 @@ pub(crate) struct Received {
     ids: RequestIds,
     /// `None` once it is read.
     body: Option<ClientBody>,
-    /// What was read in the body while it arrived.
+    /// The members found in the body while it arrived.
     pub(crate) reading: Reading,
     /// Its connection is beyond the cap: only pages about the gateway are served on it.
     pub(crate) beyond_cap: bool,

@@ -160,14 +160,19 @@ mod tests {
         body.copy_to_bytes(body.remaining())
     }
 
+    /// The reading of a body that came at once.
+    fn read(body: &[u8], named: Option<&str>) -> Result<Peek, GatewayError> {
+        Peek::of(body, Reading::default(), named)
+    }
+
     fn refusal(body: &str) -> String {
-        Peek::of(body.as_bytes(), Reading::default(), None).expect_err(body).to_string()
+        read(body.as_bytes(), None).expect_err(body).to_string()
     }
 
     #[test]
     fn reads_model_and_stream_and_the_position_of_the_model() {
         let body = r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "a\/b" ,"stream":true}"#;
-        let peek = Peek::of(body.as_bytes(), Reading::default(), None).unwrap();
+        let peek = read(body.as_bytes(), None).unwrap();
         assert_eq!((peek.model.as_str(), peek.stream), ("a/b", true));
         let spliced = sent(&peek, "q\"b", false, body.as_bytes());
         assert_eq!(spliced, r#"{"messages":[{"model":"inner"}], "mod\u0065l" : "q\"b" ,"stream":true}"#);
@@ -177,9 +182,9 @@ mod tests {
     #[test]
     fn usage_is_requested_where_the_body_does_not() {
         fn injected(body: &str) -> String {
-            let peek = Peek::of(body.as_bytes(), Reading::default(), None).unwrap();
+            let peek = read(body.as_bytes(), None).unwrap();
             let spliced = sent(&peek, "m", true, body.as_bytes());
-            let again = Peek::of(&spliced, Reading::default(), None).unwrap();
+            let again = read(&spliced, None).unwrap();
             assert_eq!(peek.lacks_usage(Endpoint::Completions), spliced != body, "{body}");
             assert!(!again.lacks_usage(Endpoint::ChatCompletions), "{body}");
             String::from_utf8(spliced.to_vec()).unwrap()
@@ -225,8 +230,8 @@ mod tests {
             assert_eq!(injected(kept), kept);
         }
         let body = br#"{"model":"m","stream":true}"#;
-        assert!(!Peek::of(body, Reading::default(), None).unwrap().lacks_usage(Endpoint::Responses));
-        assert_eq!(sent(&Peek::of(body, Reading::default(), None).unwrap(), "m", false, body), &body[..]);
+        assert!(!read(body, None).unwrap().lacks_usage(Endpoint::Responses));
+        assert_eq!(sent(&read(body, None).unwrap(), "m", false, body), &body[..]);
     }
 
     #[test]
@@ -239,13 +244,13 @@ mod tests {
             (r#"{"model":"named"}"#, r#"{"model":"m"}"#),
             (r#"{"stream":true}"#, r#"{"model":"m","stream_options":{"include_usage":true},"stream":true}"#),
         ] {
-            let peek = Peek::of(body.as_bytes(), Reading::default(), Some("named")).unwrap();
+            let peek = read(body.as_bytes(), Some("named")).unwrap();
             assert_eq!(peek.model, "named");
             assert_eq!(sent(&peek, "m", true, body.as_bytes()), expected, "{body}");
             serde_json::from_str::<serde_json::Value>(expected).unwrap();
         }
         let same = r#"{"model":"named"}"#;
-        let peek = Peek::of(same.as_bytes(), Reading::default(), Some("named")).unwrap();
+        let peek = read(same.as_bytes(), Some("named")).unwrap();
         assert_eq!(sent(&peek, "named", true, same.as_bytes()), same);
     }
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::api::json;
 use crate::gateway::http::error::GatewayError;
 
-/// What was read of a body that comes in pieces. Nothing is kept of one that comes at once, as most do.
+/// The reading of a body that comes in pieces. One that comes at once, as most do, keeps nothing here.
 #[derive(Debug, Default)]
 pub(crate) struct Reading(Option<Box<(json::Scan, Members)>>);
 

@@ -8,7 +8,8 @@ use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, chat_of};
 use crate::support::exposition::gateway;
 use crate::support::fixtures::{CHAT_RESPONSE, MASTER_KEY};
-use crate::support::programs::{program, wait_for};
+use crate::support::programs::program;
+use crate::support::servers::wait_for;
 use crate::support::upstream::{Upstream, json, response};
 
 /// A shell in a terminal of 80 columns and 24 rows; it ends when this is dropped.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{ROOT, compose_service, container, strings, text, yaml};
 use crate::support::aurora::Setup;
-use crate::support::programs::curl;
+use crate::support::client::request;
 
 const KEYS: &str = "/run/secrets/aurora";
 
@@ -95,7 +95,7 @@ fn probes_succeed_on_a_pod_that_serves() {
         let get = container()[probe]["httpGet"].clone();
         assert_eq!(get["port"], "http", "{probe}");
         let path = get["path"].as_str().expect("a path");
-        assert_eq!(curl(&aurora.url(path), &[]).status, 200, "{probe}");
+        assert_eq!(aurora.send(request("GET", path, "", "")).status, 200, "{probe}");
     }
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::house::docs;
 use crate::support::aurora::Setup;
-use crate::support::programs::{Server, free_port};
+use crate::support::servers::{Server, free_port};
 
 /// Runs a block whose `aurora` is the built binary; gives what it prints, once it has ended well.
 fn run(lines: &str, folder: &Path, variables: &[(&str, &str)]) -> String {

@@ -6,7 +6,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::programs::{chat, curl, free_port, program};
+use crate::support::programs::{chat, curl, program};
+use crate::support::servers::free_port;
+use aurora::metrics::monitoring::{Access, Scrape};
 
 const README: &str = include_str!("../../../README.md");
 const KEY: &str = "<your Aurora master key>";
@@ -176,4 +178,23 @@ fn expressions_are_valid_promql() {
         .expect("it was found");
     let output_text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output_text.trim_end(), "Checking rules.yml\n  SUCCESS: 7 rules found", "{output:?}");
+}
+
+#[test]
+fn stanzas_of_the_readme_are_those_that_scrape_config_prints() {
+    let stanza = |path: &str, access| {
+        let target = "your-aurora-host:8080".to_owned();
+        Scrape { target, every_interface: false, path: path.to_owned(), access }.stanza()
+    };
+    let mut written = blocks("yaml");
+    written.retain(|block| block.starts_with("scrape_configs:"));
+    let key = Access::File("/etc/prometheus/aurora-key".into());
+    assert_eq!(
+        written,
+        [
+            stanza("/metrics", Access::Open),
+            stanza("/internal/prometheus", Access::Open),
+            stanza("/metrics", key)
+        ]
+    );
 }

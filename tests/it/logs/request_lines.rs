@@ -9,7 +9,7 @@ use crate::support::aurora::{Aurora, Setup, WAIT_LIMIT};
 use crate::support::client::{key, request};
 use crate::support::exposition::yaml;
 use crate::support::fixtures::{CHAT_RESPONSE, HELLO, MASTER_KEY, PROVIDER_KEY, STOP_WITH_USAGE};
-use crate::support::programs::wait_for;
+use crate::support::servers::wait_for;
 use crate::support::upstream::{Step, Upstream, json, response, stream};
 
 const OVERLOADED: &str =

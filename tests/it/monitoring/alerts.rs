@@ -11,7 +11,7 @@ use crate::real_software::prometheus::Prometheus;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{begin, chat, chat_of, post, request};
 use crate::support::fixtures::{DONE, HELLO, JSON, LARGER_USAGE, MASTER_KEY, PROVIDER_KEY, ROLE};
-use crate::support::programs::{free_port, wait_for};
+use crate::support::servers::{free_port, wait_for};
 use crate::support::upstream::{Step, Upstream, json, opening, response, stream, then};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

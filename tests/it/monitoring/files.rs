@@ -5,10 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use aurora::metrics::catalog::families::{FAMILIES, Kind};
-use aurora::metrics::monitoring::{self, Access, Scrape, Section, sections};
+use aurora::metrics::monitoring::{self, Section, sections};
 use serde_json::Value;
 
-use crate::house::readme;
 use crate::monitoring::promql::{self, Expression, Selector};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -285,25 +284,6 @@ fn the_runbook_has_a_complete_section_for_each_alert() {
         });
         assert!(queries.count() > 0, "a query in: {}", parts[1]);
     }
-}
-
-#[test]
-fn stanzas_of_the_readme_are_those_that_scrape_config_prints() {
-    let stanza = |path: &str, access| {
-        let target = "your-aurora-host:8080".to_owned();
-        Scrape { target, every_interface: false, path: path.to_owned(), access }.stanza()
-    };
-    let mut written = readme::blocks("yaml");
-    written.retain(|block| block.starts_with("scrape_configs:"));
-    let key = Access::File("/etc/prometheus/aurora-key".into());
-    assert_eq!(
-        written,
-        [
-            stanza("/metrics", Access::Open),
-            stanza("/internal/prometheus", Access::Open),
-            stanza("/metrics", key)
-        ]
-    );
 }
 
 #[test]

@@ -8,7 +8,8 @@ mod troubles;
 
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::fixtures::NO_ROUTE;
-use crate::support::programs::{Response, curl, free_port};
+use crate::support::programs::{Response, curl};
+use crate::support::servers::free_port;
 
 /// These shell lines, then `./bin/aurora`, as the page has it; only the port is the test's.
 fn page(lines: &str) -> Setup {

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use super::{OPENAI_KEY, assert_absent, assert_exposition, get, get_with, page};
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::programs::{curl, free_port};
+use crate::support::programs::curl;
+use crate::support::servers::free_port;
 
 const ON: &str = "metrics:\n  enabled: true\n";
 const OFF: &str = "metrics:\n  enabled: false\n";

@@ -6,7 +6,7 @@ use crate::support::aurora::{Aurora, Setup};
 use crate::support::browser::{Browser, ENTER, SPACE, TAB};
 use crate::support::client::{chat_of, request};
 use crate::support::fixtures::{MASTER_KEY, OK};
-use crate::support::programs::free_port;
+use crate::support::servers::free_port;
 use crate::support::upstream::{Upstream, json as body};
 
 fn demo() -> Setup {

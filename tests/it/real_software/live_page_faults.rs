@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::aurora::Setup;
 use crate::support::browser::Browser;
 use crate::support::client::{Client, request};
-use crate::support::programs::wait_for;
+use crate::support::servers::wait_for;
 
 const TEXT: &str = "content-type: text/plain; version=0.0.4\r\n";
 

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use crate::house::readme;
 use crate::support::aurora::{Aurora, Setup};
-use crate::support::programs::{Server, curl, free_port, program};
+use crate::support::programs::{curl, program};
+use crate::support::servers::{Server, free_port};
 
 const KEY: &str = "a-master-key-of-32-characters-or";
 

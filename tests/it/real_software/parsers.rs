@@ -200,7 +200,7 @@ fn round_trip(configured: &[String], sent: &[String]) {
         *expected.entry((provider.to_owned(), shown)).or_default() += 1.0;
     }
     let total: f64 = expected.values().sum();
-    crate::support::programs::wait_for("every request to be counted", || {
+    crate::support::servers::wait_for("every request to be counted", || {
         let page = parse(scrape(&mut client, "text/plain").as_bytes()).expect("a sound exposition");
         let responses = page.family("aurora_answers_total").expect("shown").samples.iter();
         (responses.map(|sample| sample.value).sum::<f64>() == total).then_some(())
@@ -249,7 +249,7 @@ fn parsers_agree_on_every_kind_of_traffic() {
         client.send(crate::support::client::chat_of(model, stream));
         assert_eq!(client.response().status, status, "{model}");
     }
-    crate::support::programs::wait_for("every request to be counted", || {
+    crate::support::servers::wait_for("every request to be counted", || {
         let page = parse(scrape(&mut client, "text/plain").as_bytes()).expect("a sound exposition");
         let responses = page.family("aurora_answers_total").expect("shown").samples.iter();
         (responses.map(|sample| sample.value).sum::<f64>() == 5.0).then_some(())

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use crate::house::readme;
 use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, request};
-use crate::support::programs::{Server, chat, curl, piped, program, wait_for};
+use crate::support::programs::{chat, curl, piped, program};
+use crate::support::servers::{Server, wait_for};
 
 const KEY: &str = "a-master-key-of-32-characters-or";
 

@@ -10,7 +10,7 @@ use crate::support::aurora::{Aurora, Setup};
 use crate::support::client::{Client, chat_of};
 use crate::support::exposition::yaml;
 use crate::support::fixtures::OK;
-use crate::support::programs::free_port;
+use crate::support::servers::free_port;
 use crate::support::upstream::{Upstream, json};
 
 const REPLICAS: usize = 3;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Client, request};
-use crate::support::programs::{Server, free_port, program, wait_for};
+use crate::support::programs::program;
+use crate::support::servers::{Server, free_port, wait_for};
 
 /// Keys that are no characters.
 pub(crate) const TAB: &str = "\u{E004}";

@@ -13,5 +13,6 @@ pub(crate) mod programs;
 pub(crate) mod raw_server;
 #[cfg(feature = "real-software")]
 pub(crate) mod sdk;
+pub(crate) mod servers;
 pub(crate) mod totals;
 pub(crate) mod upstream;

@@ -19,12 +19,13 @@
 //! |---|---|---|
 //! | `gateway/server/accept.rs` | `accept`, `take_in` | a connection is accepted, within its limits |
 //! | `gateway/server/spread.rs` | `register` | the worker with the fewest connections is found, which serves it |
-//! | `gateway/server/connection.rs` | `serve` | HTTP/1.1 on it |
-//! | `gateway/server/deadlines/mod.rs` | `poll_read` | its socket, with the deadlines of the client |
+//! | `gateway/server/connection/mod.rs` | `serve`, `serve_requests`, `poll_head` | its requests, one after the other, within the deadlines of the client |
+//! | `gateway/server/connection/request_head.rs` | `take`, `parse` | the head is found in what was read |
+//! | `gateway/server/connection/mod.rs` | `respond` | one request |
 //! | `gateway/request/router.rs` | `plain`, `matching` | the route is found |
 //! | `gateway/handlers/serve.rs` | `serve`, `admit`, `handle`, `enter` | head and credential are checked, the record begins, a place in flight is taken |
 //! | `gateway/handlers/model_call.rs` | `call`, `body` | the body is read and parsed, the targets are found |
-//! | `gateway/http/body.rs` | `read` | the body arrives, within its limits |
+//! | `gateway/handlers/client_body.rs` | `read`, `collect` | the body arrives, within its limits |
 //! | `gateway/request/operation.rs` | `of_model_call`, `new` | model and stream are read of it; they make an operation |
 //! | `gateway/state/worker.rs` | `targets` | the targets of the model, with their handles to metrics |
 //! | `gateway/dispatch/call.rs` | `dispatch`, `run` | the operation is dispatched to a target; where it fails, to the next |
@@ -37,18 +38,18 @@
 //! | `gateway/dispatch/classify.rs` | `of`, `of_success`, `of_error_status`, `of_fault` | the outcome is classified: retry, fallback, breaker, attempt, ending |
 //! | `gateway/dispatch/upstream_response.rs` | `into_response` | the response to the client |
 //! | `gateway/handlers/serve.rs` | `respond` | its status is decided; the record moves into its body |
-//! | `gateway/response/recorded_body.rs` | `new`, `poll_frame` | hyper polls the body |
+//! | `gateway/server/connection/sending.rs` | `new`, `gather` | the head is written, and the body as it comes |
+//! | `gateway/response/recorded_body.rs` | `new`, `poll_bytes` | the body is polled |
 //! | `gateway/response/relay_body.rs` | `poll_bytes`, `poll_upstream`, `pass` | bytes of the upstream go on, within its timeout |
 //! | `gateway/response/body_reader.rs` | `read`, `note_stream` | the tap reads them on the side: events, first token, usage |
 //! | `gateway/observe/record.rs` | `first_token` | the time of the first token is taken |
 //! | `gateway/response/relay_body.rs` | `finish`, `end` | the stream ends; one that broke gets an error event |
 //! | `gateway/response/body_reader.rs` | `end` | complete or broken, by the events that came |
-//! | `gateway/response/recorded_body.rs` | `drop` | hyper drops the body: at its end, or because the client disconnected |
-//! | `gateway/observe/record.rs` | `finish_when_sent` | the dispatch is recorded; the connection keeps the record |
+//! | `gateway/response/recorded_body.rs` | `end_dispatch` | the dispatch is recorded |
 //! | `gateway/observe/dispatch_record.rs` | `record_dispatch` | the facts of the dispatch |
 //! | `metrics/observers/dispatch.rs` | `record_dispatch` | its metrics |
-//! | `gateway/server/deadlines/mod.rs` | `poll_flush` | the socket is flushed |
-//! | `gateway/state/connection_state.rs` | `sent`, `closed` | the kernel has accepted the last byte, or never will |
+//! | `gateway/server/connection/mod.rs` | `poll_send`, `poll_write` | the rest is written |
+//! | `gateway/response/recorded_body.rs` | `sent`, `drop` | the kernel has accepted the last byte, or never will |
 //! | `gateway/observe/record.rs` | `drop` | the last drop: the record is read by its sinks |
 //! | `metrics/observers/http.rs` | `record_request` | metrics |
 //! | `gateway/observe/log.rs` | `write` | request log |
@@ -62,8 +63,8 @@
 //! | `providers/resilience/retry.rs` | `pause` | the pause before it |
 //! | `gateway/observe/record.rs` | `first_token` | the time to first token: metrics count from the dispatch, the log from the head |
 //! | `metrics/series/cardinality.rs` | `admit`, `admit_unlisted` | a model name becomes a label value: a listed one at once, another after its first success |
-//! | `gateway/server/deadlines/mod.rs` | `notice_disconnect`, `poll_read` | a client's disconnect is noticed, from the end of its request to the last byte |
-//! | `gateway/http/body.rs` | `read` | the same while its request body arrives |
+//! | `gateway/server/connection/mod.rs` | `notice_disconnect` | a client's disconnect is noticed, from the end of its request to the last byte |
+//! | `gateway/http/client_socket.rs` | `poll_body` | the same while its request body arrives |
 //! | `gateway/state/reload/mod.rs` | `try_reload` | a reload: loaded, checked, then put in force |
 //! | `gateway/state/active.rs` | `renewed` | all that a reload replaces, and what it keeps |
 //! | `gateway/state/reload/rules.rs` | `keep_fixed` | settings that need a restart |
@@ -76,6 +77,7 @@
 //! - [`gateway`]: server → handlers → dispatch → response → observe → state → request → http; a folder imports only what
 //!   is to its right.
 //! - [`providers`]: the configured accounts, which of them serves a model, the upstream client, discovery.
+//! - `http1`: bodies of HTTP/1.1, for the server in [`gateway`] and the client in [`providers`].
 //! - [`metrics`]: families, cells, observers, label admission, exposition, a parser for expositions, and the
 //!   monitoring that ships with them: rules, alerts, dashboard, scrape stanza.
 //! - [`probe`]: fetches a metrics endpoint and judges it.
@@ -95,6 +97,7 @@ pub mod demo;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+mod http1;
 pub mod logging;
 pub mod metrics;
 pub mod panics;

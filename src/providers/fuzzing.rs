@@ -7,8 +7,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
-use super::client::http1::framing::Framing;
 use super::client::http1::response_head::HeadReader;
+use crate::http1::framing::Framing;
 
 /// A response as it was read.
 #[derive(Debug, PartialEq, Eq)]

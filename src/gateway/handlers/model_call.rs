@@ -9,10 +9,9 @@ use axum::extract::{FromRequestParts as _, Path};
 use bytes::Bytes;
 use http::request::Parts;
 
-use super::client_body::ClientBody;
+use super::client_body::{self, ClientBody};
 use crate::api::Endpoint;
 use crate::gateway::dispatch::call::dispatch;
-use crate::gateway::http::body;
 use crate::gateway::http::body_memory::Reservation;
 use crate::gateway::http::error::GatewayError;
 use crate::gateway::http::headers::{self, RequestIds};
@@ -101,7 +100,7 @@ impl Received {
         record: &mut RequestRecord,
     ) -> Result<Bytes, GatewayError> {
         if headers::is_encoded(&self.head.headers) {
-            return Err(body::encoded());
+            return Err(client_body::encoded());
         }
         self.body_as_it_is(worker, record).await
     }
@@ -117,7 +116,7 @@ impl Received {
         let limits = (server.body_size_limit, server.timeouts.body);
         let memory = Reservation::of(&worker.app.lifecycle.bodies, worker.app.limits.body_memory);
         let arrived = |body: &[u8]| self.reading.update(body);
-        let mut reading = pin!(body::read(&self.head.headers, body, limits, memory, arrived));
+        let mut reading = pin!(body.read(limits, memory, arrived));
         // Most bodies came with their head.
         if let Poll::Ready(body) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
             return body;

@@ -7,7 +7,6 @@ use futures_util::FutureExt as _;
 use http::header::{ALLOW, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use http_body::Body as _;
 
 use super::client_body::ClientBody;
 use super::model_call::Received;
@@ -220,7 +219,7 @@ fn respond(
     request_id: HeaderValue,
     is_head: bool,
 ) -> http::Response<RecordedBody> {
-    let Response { status, headers, body, outcome } = response;
+    let Response { status, mut headers, mut body, outcome } = response;
     if let Some(record) = &mut record {
         record.responded(status.as_u16(), outcome);
         // The place in flight is not held while an unread body is waited for.
@@ -228,17 +227,16 @@ fn respond(
             record.release();
         }
     }
+    if is_head {
+        // The size of the body, where it is known, instead of the body.
+        if let Some(size) = body.size() {
+            headers.entry(CONTENT_LENGTH).or_insert(size.into());
+        }
+        body = ResponseBody::Full(Bytes::new());
+    }
+    headers.insert(headers::REQUEST_ID, request_id);
     let mut response = http::Response::new(RecordedBody::new(body, record));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    response.headers_mut().insert(headers::REQUEST_ID, request_id);
-    if is_head { without_body(response) } else { response }
-}
-
-/// The response to HEAD: the size of the body, where it is known, instead of the body.
-fn without_body(mut response: http::Response<RecordedBody>) -> http::Response<RecordedBody> {
-    if let Some(size) = response.body().size_hint().exact() {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert(size.into());
-    }
-    response.map(|_| RecordedBody::new(ResponseBody::Full(Bytes::new()), None))
+    response
 }

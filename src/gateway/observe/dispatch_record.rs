@@ -124,7 +124,7 @@ impl RequestRecord {
     }
 
     /// Gives the facts of the dispatch under way to its sink.
-    pub(super) fn record_dispatch(&mut self) {
+    pub(crate) fn record_dispatch(&mut self) {
         let Some(dispatch) = self.dispatch.take() else { return };
         let (Some(model), Some(endpoint)) = (self.model_metrics(), self.endpoint) else { return };
         let is_defect = dispatch.ending == Ending::DISCONNECTED && std::thread::panicking();

@@ -72,7 +72,7 @@ pub(crate) struct RequestRecord {
 
 impl RequestRecord {
     /// A request whose head arrived on a connection. `route` is its index in the route table, and its path there. Boxed,
-    /// since it goes from the handler to the response and from there to the connection.
+    /// since it goes from the handler to the response.
     pub(crate) fn start(
         worker: &WorkerState,
         connection: &Arc<ConnectionState>,
@@ -228,19 +228,12 @@ impl RequestRecord {
         self.in_flight = None;
     }
 
-    /// Hands the record to the connection: the response ended well for hyper, and counts so once the kernel has accepted
-    /// its last byte.
-    pub(crate) fn finish_when_sent(mut record: Box<Self>) {
-        record.record_dispatch();
-        Arc::clone(&record.connection).keep_unsent(record);
-    }
-
     /// Returns true if the client does not read what is written.
     pub(crate) fn is_write_blocked(&self) -> bool {
         self.connection.is_write_blocked()
     }
 
-    /// The last byte was given to hyper, or will never be.
+    /// The last byte is on its way, or will never be.
     pub(crate) fn ended(&mut self, outcome: HttpOutcome) {
         self.transfer = outcome;
         self.in_flight = None;

@@ -57,8 +57,8 @@ fn reads(metrics: &str, log: &str) -> u32 {
     record.used(Tokens::default(), UsageSource::Native, Some(3));
     record.body_ended(StreamOutcome::Completed);
     record.ended(HttpOutcome::Ok);
-    RequestRecord::finish_when_sent(record);
-    connection.state.sent();
+    record.record_dispatch();
+    drop(record);
     clock::READS.get() - before
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body as _, SizeHint};
+use http_body::Body as _;
 use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -121,12 +121,12 @@ impl RelayBody {
     }
 
     /// The exact size where the upstream declared it. A stream may get an event of ours at its end.
-    pub(crate) fn size_hint(&self) -> SizeHint {
-        let head: usize = self.head.iter().map(Bytes::len).sum();
-        match self.upstream.size_hint().exact() {
-            Some(rest) if !self.reader.is_stream() => SizeHint::with_exact(rest + head as u64),
-            _ => SizeHint::default(),
+    pub(crate) fn size(&self) -> Option<u64> {
+        if self.reader.is_stream() {
+            return None;
         }
+        let head: usize = self.head.iter().map(Bytes::len).sum();
+        self.upstream.size_hint().exact().map(|rest| rest + head as u64)
     }
 
     /// The next bytes for the client; an error closes its connection.

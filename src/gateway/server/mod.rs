@@ -3,10 +3,8 @@
 
 mod accept;
 pub(crate) mod connection;
-mod deadlines;
 pub(crate) mod listener;
 pub(crate) mod metrics_listener;
 pub(crate) mod shutdown;
 pub(crate) mod spread;
 pub(crate) mod threads;
-mod unread_body;

@@ -6,13 +6,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use hyper::body::Incoming;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::connections::Connections;
-use crate::gateway::observe::record::RequestRecord;
-use crate::metrics::HttpOutcome;
 
 /// Position of a connection in the course of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +18,8 @@ pub(crate) enum Stage {
     FirstByte,
     /// Part of a request head has arrived.
     Head,
-    /// A request is being served.
+    /// A request is being served, until the kernel has accepted the last byte of its response.
     Request,
-    /// The response is complete, but the kernel has not accepted its last byte.
-    Sending,
     /// Kept for the next request.
     Idle,
     /// Our side is closed; what the client still sends is read and dropped.
@@ -33,11 +27,10 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 6] =
-        [Self::FirstByte, Self::Head, Self::Request, Self::Sending, Self::Idle, Self::Lingering];
+    const ALL: [Self; 5] = [Self::FirstByte, Self::Head, Self::Request, Self::Idle, Self::Lingering];
 
     const fn is_active(self) -> bool {
-        matches!(self, Self::Request | Self::Sending)
+        matches!(self, Self::Request)
     }
 
     /// Rank among the connections that make room for new ones, lowest first; `None` while a request is served.
@@ -47,7 +40,7 @@ impl Stage {
             Self::Lingering => Some(1),
             Self::Idle => Some(2),
             Self::Head => Some(3),
-            Self::Request | Self::Sending => None,
+            Self::Request => None,
         }
     }
 
@@ -104,16 +97,7 @@ pub(crate) struct ConnectionState {
     accepted: Instant,
     /// Time at which the task is to be woken, in nanoseconds since it was accepted; 0 where it is not.
     wake_at: AtomicU64,
-    kept: Mutex<Kept>,
     connections: Arc<Connections>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    /// A request body that was dropped before its end.
-    unread: Option<Incoming>,
-    /// The record of a response that the kernel has not accepted to its end.
-    unsent: Option<Box<RequestRecord>>,
 }
 
 impl ConnectionState {
@@ -129,7 +113,6 @@ impl ConnectionState {
             task: AtomicWaker::new(),
             accepted: Instant::now(),
             wake_at: AtomicU64::new(0),
-            kept: Mutex::default(),
             connections,
         }
     }
@@ -252,31 +235,8 @@ impl ConnectionState {
         self.write_blocked.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn keep_unread(&self, body: Incoming) {
-        self.kept.lock().unread = Some(body);
-    }
-
-    pub(crate) fn take_unread(&self) -> Option<Incoming> {
-        self.kept.lock().unread.take()
-    }
-
-    /// Keeps the record of a response that ended well until its last byte is sent.
-    pub(crate) fn keep_unsent(&self, record: Box<RequestRecord>) {
-        let before = self.kept.lock().unsent.replace(record);
-        drop(before);
-    }
-
-    /// The kernel has accepted the whole response: its record ends as it is.
-    pub(crate) fn sent(&self) {
-        let record = self.kept.lock().unsent.take();
-        drop(record);
-    }
-
-    /// The connection is over: the client does not get what was not sent.
+    /// The connection is over.
     pub(crate) fn closed(&self) {
-        if let Some(mut record) = self.kept.lock().unsent.take() {
-            record.ended(HttpOutcome::Cancelled);
-        }
         self.set(Stage::Lingering);
     }
 }

@@ -15,12 +15,12 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Response, Uri};
 
 use super::UpstreamError;
-use super::http1::Malformed;
 use super::http1::request_head::Peer;
 use super::http1::response_head::{HeadError, HeadReader, ResponseHead};
 use super::pool::Pool;
 use super::transport::Transport;
 use super::upstream_body::UpstreamBody;
+use crate::http1::Malformed;
 use crate::providers::request_body::RequestBody;
 use crate::providers::upstream_request::UpstreamRequest;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::connection::Connection;
-use super::http1::framing::Framing;
+use crate::http1::framing::Framing;
 
 /// See the module. Read to its end, its connection can be used again; dropped before, it closes. A frame holds all that
 /// has arrived; the one at the end knows that it is the last, so that both go on to the client in one write.

@@ -80,7 +80,7 @@ fn a_panic_fails_its_own_request_and_is_counted() {
 
     client.send(request("GET", "/panic-in-connection", &key(), ""));
     assert_eq!(client.closed(), b"");
-    counted(&aurora, 3, 1, "panic-in-connection", "src/gateway/server/connection.rs");
+    counted(&aurora, 3, 1, "panic-in-connection", "src/gateway/server/connection/mod.rs");
 
     for (panics, model, gate, file) in [
         (4, "relay", &relay, "src/gateway/response/relay_body.rs"),

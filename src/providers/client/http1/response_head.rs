@@ -7,9 +7,9 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr_iter;
 
-use super::Malformed;
-use super::chunks::Chunks;
-use super::framing::Framing;
+use crate::http1::Malformed;
+use crate::http1::chunks::Chunks;
+use crate::http1::framing::Framing;
 
 /// Largest head.
 const MAX_HEAD: usize = 64 << 10;

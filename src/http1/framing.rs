@@ -1,4 +1,4 @@
-//! The end of a response's body (RFC 9112, 6.3), and the body's bytes up to there.
+//! The end of a body (RFC 9112, 6.3), and the body's bytes up to there.
 
 use bytes::{Bytes, BytesMut};
 
@@ -30,6 +30,13 @@ impl Framing {
             Self::Length(remaining) => Some(remaining),
             Self::Chunked(Chunks::End) => Some(0),
             Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    /// So many bytes were read past the buffer, into their place.
+    pub(crate) fn took(&mut self, count: usize) {
+        if let Self::Length(remaining) = self {
+            *remaining -= count as u64;
         }
     }
 

@@ -14,8 +14,11 @@ use tokio::net::TcpStream;
 use crate::http1::Malformed;
 use crate::http1::framing::Framing;
 
-/// Least and most room of a read. Reads that fill it double it, those that fill less than a quarter halve it.
-const READ_ROOM: [usize; 2] = [8 << 10, 32 << 10];
+/// Least and most room of the buffer. A body that fits is taken out of it without a copy; a larger one is read into a place of
+/// its own, but for its beginning.
+const ROOM: [usize; 2] = [8 << 10, 32 << 10];
+/// Room for a head beside the body.
+const HEAD_ROOM: usize = 2 << 10;
 /// Most bytes that are read ahead while a request is served, such as the next pipelined request.
 const AHEAD: usize = 16 << 10;
 /// Most bytes of a body that are read at once: what reads them finds them in the processor's cache.
@@ -29,7 +32,8 @@ pub(crate) struct ClientSocket {
     socket: TcpStream,
     /// Bytes that were read and not taken.
     pub(crate) buffer: BytesMut,
-    read_room: usize,
+    /// Room for the next request, by the size of the last one: clients send the like again.
+    room: usize,
     /// Place in the body of the current request.
     framing: Framing,
     /// What is left of a 100 response that is to be written before more of the body is read.
@@ -56,12 +60,22 @@ impl From<Malformed> for BodyError {
     }
 }
 
+/// The room for a request with a body like this.
+fn room(framing: Framing) -> usize {
+    let [least, most] = ROOM;
+    match framing.remaining().map(usize::try_from) {
+        Some(Ok(length)) if length <= most - HEAD_ROOM => least.max(length + HEAD_ROOM),
+        Some(_) => least,
+        None => most,
+    }
+}
+
 impl ClientSocket {
     pub(crate) fn new(socket: TcpStream) -> SharedSocket {
         Arc::new(Mutex::new(Self {
             socket,
             buffer: BytesMut::new(),
-            read_room: READ_ROOM[0],
+            room: ROOM[0],
             framing: Framing::EMPTY,
             to_continue: &[],
             is_closed: false,
@@ -71,7 +85,17 @@ impl ClientSocket {
     /// A request's head was taken; its body is next.
     pub(crate) fn begin_body(&mut self, framing: Framing, awaits_continue: bool) {
         self.framing = framing;
+        self.room = room(framing);
         self.to_continue = if awaits_continue { CONTINUE } else { &[] };
+    }
+
+    /// The response is sent. Returns true if nothing of the next request has come.
+    pub(crate) fn rest(&mut self) -> bool {
+        let is_idle = self.buffer.is_empty();
+        if is_idle && self.buffer.capacity() > 2 * self.room {
+            self.buffer = BytesMut::new();
+        }
+        is_idle
     }
 
     /// Place in the body of the current request.
@@ -85,19 +109,11 @@ impl ClientSocket {
 
     /// Reads what has arrived into the buffer; 0 is the end of the connection.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let [least, most] = READ_ROOM;
         // An empty buffer is used again from its start: each request touches the same few cache lines.
-        if self.buffer.is_empty() || self.buffer.capacity() - self.buffer.len() < self.read_room / 2 {
-            self.buffer.reserve(self.read_room);
+        if self.buffer.is_empty() || self.buffer.capacity() - self.buffer.len() < self.room / 2 {
+            self.buffer.reserve(self.room);
         }
-        let room = self.buffer.capacity() - self.buffer.len();
-        let count = ready!(pin!(self.socket.read_buf(&mut self.buffer)).poll(cx))?;
-        if count == room {
-            self.read_room = (self.read_room * 2).min(most);
-        } else if count < self.read_room / 4 {
-            self.read_room = (self.read_room / 2).max(least);
-        }
-        Poll::Ready(Ok(count))
+        pin!(self.socket.read_buf(&mut self.buffer)).poll(cx)
     }
 
     /// Reads ahead until nothing more has arrived. Returns true if more came than is kept: it was dropped.

@@ -2,14 +2,15 @@
 //! request for two different ones: `Host` (RFC 9112, 3.2), exactly one in HTTP/1.1, and the transfer codings (6.1), none
 //! or `chunked` once.
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Version};
 
 use super::error::GatewayError;
 
-/// Refuses a request with an ambiguous host or transfer coding; `is_plain` is the result of [`has_plain_body`].
+/// Refuses a request with an ambiguous host or transfer coding; `is_plain` is false where the
+/// codings are none of these.
 pub(crate) fn check(head: &Parts, is_plain: bool) -> Result<(), GatewayError> {
     check_host(head)?;
     if !is_plain {
@@ -19,16 +20,6 @@ pub(crate) fn check(head: &Parts, is_plain: bool) -> Result<(), GatewayError> {
         );
     }
     Ok(())
-}
-
-/// Returns true if there is one way to find the end of the body. Where there is not, the connection has to be closed.
-pub(crate) fn has_plain_body(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
-    match (values.next(), values.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
 }
 
 /// Refuses a host that is missing, repeated, malformed, or another one than the target's.

@@ -29,7 +29,6 @@ use crate::gateway::handlers::client_body::ClientBody;
 use crate::gateway::handlers::routes::UNMATCHED;
 use crate::gateway::handlers::serve;
 use crate::gateway::http::client_socket::{ClientSocket, SharedSocket};
-use crate::gateway::http::framing;
 use crate::gateway::response::recorded_body::{RecordedBody, ResponseBody};
 use crate::gateway::state::connection_state::{ConnectionState, Order, RequestBody, Stage};
 use crate::gateway::state::connections::Registered;
@@ -133,7 +132,7 @@ impl Connection<'_> {
             if !exchange.is_kept || self.state.is_overrun() {
                 return Ok(());
             }
-            let is_idle = self.socket.lock().buffer.is_empty();
+            let is_idle = self.socket.lock().rest();
             self.state.set(if is_idle { Stage::Idle } else { Stage::Head });
         }
     }
@@ -168,17 +167,16 @@ impl Connection<'_> {
 
     /// Serves one request.
     async fn respond(&mut self, head: RequestHead) -> Result<(Response<RecordedBody>, Exchange), Lost> {
-        let RequestHead { parts, framing, is_kept, awaits_continue } = head;
+        let RequestHead { parts, framing, is_plain, is_kept, awaits_continue } = head;
         panics::point("connection", parts.uri.path().as_bytes());
         self.listener_state.follow(&mut self.active);
         let lifecycle = &self.listener_state.lifecycle;
         let beyond_cap = !self.within_cap && lifecycle.connections() > self.listener_state.cap();
-        let is_plain = framing::has_plain_body(&parts.headers);
         let mut exchange = Exchange::new(parts.version, &parts.method);
         let body = ClientBody::new(&self.socket, framing, &self.state);
-        let active = Arc::clone(&self.active);
-        let serving = serve::serve(&active, Request::from_parts(parts, body), (is_plain, beyond_cap));
-        let response = self.unless_lost(serving).await?;
+        let request = Request::from_parts(parts, body);
+        let mut serving = pin!(serve::serve(&self.active, request, (is_plain, beyond_cap)));
+        let response = poll_fn(|cx| self.poll_unless_lost(serving.as_mut(), cx)).await?;
         let is_cleared = unread_body::is_cleared(&self.socket, &self.state, awaits_continue).await;
         // A client that disconnected inside its body gets no response.
         if self.socket.lock().is_closed() {
@@ -203,23 +201,21 @@ impl Connection<'_> {
     }
 
     /// Carries out what a request is served with, unless its client disconnects before.
-    async fn unless_lost<F: Future>(&mut self, serving: F) -> Result<F::Output, Lost> {
-        let mut serving = pin!(serving);
-        poll_fn(|cx| {
-            if let Poll::Ready(served) = serving.as_mut().poll(cx) {
-                return Poll::Ready(Ok(served));
-            }
-            match self.notice_disconnect(cx) {
-                Ok(()) => Poll::Pending,
-                Err(lost) => Poll::Ready(Err(lost)),
-            }
-        })
-        .await
+    fn poll_unless_lost<F: Future>(
+        &self,
+        serving: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Lost>> {
+        if let Poll::Ready(served) = serving.poll(cx) {
+            return Poll::Ready(Ok(served));
+        }
+        self.notice_disconnect(cx)?;
+        Poll::Pending
     }
 
     /// Reads ahead while a request is served, to see its client disconnect whatever it has sent before. Of a client that
     /// sends more than is kept, the rest is dropped and the connection closes after the response.
-    fn notice_disconnect(&mut self, cx: &mut Context<'_>) -> Result<(), Lost> {
+    fn notice_disconnect(&self, cx: &mut Context<'_>) -> Result<(), Lost> {
         if self.state.body() != RequestBody::Awaited && self.socket.lock().read_ahead(cx)? {
             self.state.overrun();
         }

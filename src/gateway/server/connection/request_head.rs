@@ -23,6 +23,8 @@ const MAX_HEADERS: usize = 100;
 pub(crate) struct RequestHead {
     pub(crate) parts: Parts,
     pub(crate) framing: Framing,
+    /// There is one way to find the end of the body. Where there is not, the connection has to be closed.
+    pub(crate) is_plain: bool,
     /// The client may send another request on the connection.
     pub(crate) is_kept: bool,
     /// The client sends the body only after a 100 response.
@@ -125,7 +127,7 @@ fn parse(head: &Bytes) -> Result<RequestHead, HeadError> {
         Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_| HeadError::Malformed)?;
     parts.version = if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
     parts.headers.reserve(parsed.headers.len());
-    let (mut body, mut connection) = (DeclaredBody::default(), Options::default());
+    let (mut body, mut connection) = (DeclaredBody::NONE, Options::default());
     let mut awaits_continue = false;
     for header in &*parsed.headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| HeadError::Malformed)?;
@@ -147,7 +149,7 @@ fn parse(head: &Bytes) -> Result<RequestHead, HeadError> {
     }
     let is_kept = !is_ambiguous && connection.keep(parts.version);
     let awaits_continue = awaits_continue && parts.version == Version::HTTP_11 && !framing.is_at_end();
-    Ok(RequestHead { parts, framing, is_kept, awaits_continue })
+    Ok(RequestHead { parts, framing, is_plain: body.is_plain, is_kept, awaits_continue })
 }
 
 /// The options of `Connection` that are about the connection itself.
@@ -171,14 +173,18 @@ impl Options {
 }
 
 /// The body as the headers declare it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct DeclaredBody {
     length: Option<u64>,
-    /// True if the last of its transfer codings is `chunked`.
+    /// True if the last of its transfer codings is `chunked`; `None` where there are none.
     is_chunked: Option<bool>,
+    /// Its transfer codings are none, or `chunked` once.
+    is_plain: bool,
 }
 
 impl DeclaredBody {
+    const NONE: Self = Self { length: None, is_chunked: None, is_plain: true };
+
     /// Reads a length; false if the same one came before.
     fn is_first_length(&mut self, value: &[u8]) -> Result<bool, HeadError> {
         let digits =
@@ -195,7 +201,9 @@ impl DeclaredBody {
             return Err(HeadError::Malformed);
         }
         let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default();
-        self.is_chunked = Some(last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+        let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        self.is_plain = is_chunked && last.len() == value.len() && self.is_chunked.is_none();
+        self.is_chunked = Some(is_chunked);
         Ok(())
     }
 

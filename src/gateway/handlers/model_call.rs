@@ -40,7 +40,7 @@ pub(crate) async fn call(
     worker: &WorkerState,
     endpoint: Endpoint,
     named: Option<String>,
-    mut received: Received,
+    mut received: Box<Received>,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
     let body = received.body(worker, record).await?;
@@ -54,12 +54,13 @@ pub(crate) async fn call(
 }
 
 impl Received {
+    /// Boxed, since it goes through the futures of several functions, each of which would have two places for it.
     pub(crate) fn new(
         (prefix, beyond_cap): (Prefix, bool),
         (head, body): (Parts, ClientBody),
         ids: RequestIds,
-    ) -> Self {
-        Self { prefix, head, ids, body: Some(body), reading: Reading::default(), beyond_cap }
+    ) -> Box<Self> {
+        Box::new(Self { prefix, head, ids, body: Some(body), reading: Reading::default(), beyond_cap })
     }
 
     /// Model and endpoint that the path of a deployment names.

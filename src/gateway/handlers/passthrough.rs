@@ -28,7 +28,7 @@ use crate::providers::Upstream;
 pub(crate) async fn call(
     worker: &WorkerState,
     endpoint: Endpoint,
-    mut received: Received,
+    mut received: Box<Received>,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
     let below = received.path_below(worker).to_owned();

@@ -27,7 +27,7 @@ pub(crate) async fn call(
     worker: &WorkerState,
     endpoint: Endpoint,
     content: Content,
-    mut received: Received,
+    mut received: Box<Received>,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {
     let path = received.path_below(worker).to_owned();

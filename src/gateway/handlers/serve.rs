@@ -125,7 +125,7 @@ async fn render(active: &ActiveWorker, page: Page, headers: &HeaderMap) -> Respo
 async fn handle(
     worker: &WorkerState,
     kind: RequestKind,
-    mut received: Received,
+    mut received: Box<Received>,
     caller: Option<CallerIndex>,
     record: &mut RequestRecord,
 ) -> Result<Response, GatewayError> {

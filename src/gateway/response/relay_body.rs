@@ -52,10 +52,8 @@ pub(crate) struct RelayBody {
     timeout: ReadTimeout,
     /// Resolves when the grace period of a shutdown is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Bytes that hyper was given since it last got to write to the socket.
-    unflushed: usize,
-    /// Reason that the body breaks off, while what came before is written.
-    broken: Option<Break>,
+    /// Bytes that were relayed since the last pause.
+    at_once: usize,
     outcome: Option<HttpOutcome>,
 }
 
@@ -100,8 +98,7 @@ impl RelayBody {
             held: BytesMut::new(),
             timeout,
             cut: Box::pin(setup.cut),
-            unflushed: 0,
-            broken: None,
+            at_once: 0,
             outcome: None,
         }
     }
@@ -138,9 +135,9 @@ impl RelayBody {
         self.timeout.client_reads();
         let polled = self.poll_relay(cx, record);
         match &polled {
-            Poll::Ready(Some(Ok(bytes))) => self.unflushed += bytes.len(),
+            Poll::Ready(Some(Ok(bytes))) => self.at_once += bytes.len(),
             Poll::Ready(_) => {}
-            Poll::Pending => self.unflushed = 0,
+            Poll::Pending => self.at_once = 0,
         }
         if polled.is_ready() {
             self.timeout.handed_over();
@@ -156,8 +153,6 @@ impl RelayBody {
         while self.outcome.is_none() {
             let next = if let Some(bytes) = self.head.pop_front() {
                 Ok(Some(bytes))
-            } else if let Some(why) = self.broken.take() {
-                Err(why)
             } else {
                 ready!(self.poll_upstream(cx))
             };
@@ -170,11 +165,6 @@ impl RelayBody {
                     continue;
                 }
                 Ok(None) => None,
-                // hyper drops what it has not written when the body fails; while that is pending, it writes.
-                Err(why) if self.unflushed > 0 => {
-                    self.broken = Some(why);
-                    return yields(cx);
-                }
                 Err(why) => Some(why),
             };
             return Poll::Ready(self.finish(why, record));
@@ -188,8 +178,10 @@ impl RelayBody {
         if self.timeout.is_over() {
             return Poll::Ready(Err(Break::Silent));
         }
-        if self.unflushed >= MOST_AT_ONCE {
-            return yields(cx);
+        if self.at_once >= MOST_AT_ONCE {
+            // Other requests run before the body is polled again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.upstream).poll_frame(cx) else {
@@ -281,12 +273,6 @@ impl RelayBody {
         }
         self.outcome = Some(if completed { HttpOutcome::Ok } else { HttpOutcome::Broken });
     }
-}
-
-/// Lets hyper write, and other requests run, before the body is polled again.
-fn yields<T>(cx: &Context<'_>) -> Poll<T> {
-    cx.waker().wake_by_ref();
-    Poll::Pending
 }
 
 impl fmt::Debug for RelayBody {

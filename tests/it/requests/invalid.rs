@@ -142,7 +142,7 @@ fn an_encoded_body_is_refused() {
     assert_eq!(upstream.calls().len(), 1);
 }
 
-/// What hyper refuses to parse gets its response from hyper: a status, no body.
+/// A head that is none gets a status, and no body.
 #[test]
 fn an_invalid_head_is_refused_and_counted() {
     let (upstream, aurora) = start();

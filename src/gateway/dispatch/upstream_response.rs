@@ -71,7 +71,7 @@ impl Reader<'_> {
         }
         let status = head.status;
         if status.is_client_error() || status.is_server_error() {
-            return self.read_error(head, body).await;
+            return Box::pin(self.read_error(head, body)).await;
         }
         let kind = headers::media_type(&head.headers);
         let refusal = if status.is_success() {

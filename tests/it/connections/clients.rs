@@ -8,8 +8,8 @@ use crate::connections::disconnects::{DISCONNECTS, disconnect};
 use crate::support::aurora::{Aurora, MARGIN, Setup, WAIT_LIMIT};
 use crate::support::client::{Client, chat, chat_of, key, request};
 use crate::support::exposition::{gateway, yaml};
-use crate::support::fixtures::{HELLO, OK};
-use crate::support::upstream::{Gate, Step, Upstream, json, opening};
+use crate::support::fixtures::{DONE, HELLO, OK, STOP};
+use crate::support::upstream::{Gate, Step, Upstream, json, opening, stream};
 
 const HEALTHY: (u16, &str) = (200, r#"{"status":"ok"}"#);
 
@@ -195,6 +195,31 @@ fn a_slow_reader_is_not_idle() {
     }
     assert_eq!(client.closed(), b"");
     aurora.settles("aurora_http_requests_total", &["/v1/chat/completions POST 200 ok 1"]);
+}
+
+#[test]
+fn a_slow_reader_gets_a_stream_to_its_end() {
+    let events = [HELLO.repeat(20), STOP.to_owned()].concat();
+    let whole = [events.repeat(120), DONE.to_owned()].concat();
+    let parts: Vec<&str> = vec![&events; 120];
+    let upstream = Upstream::start().on("m", stream(&[&parts[..], &[DONE]].concat()));
+    let aurora = gateway(&upstream, "", "");
+    let mut client = Client::connect_narrow(aurora.address);
+    client.send([chat_of("m", true), health()].concat());
+    assert_eq!(client.head().status, 200);
+    let mut read = Vec::new();
+    loop {
+        let part = client.chunk().expect("a whole chunk");
+        if part.is_empty() {
+            break;
+        }
+        read.extend(part);
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(String::from_utf8(read).expect("UTF-8"), whole);
+    // Nothing is between the end of the stream and the next response.
+    assert_eq!(client.response().status_and_text(), HEALTHY);
+    aurora.settles("aurora_answers_total", &["m ok 1"]);
 }
 
 #[test]

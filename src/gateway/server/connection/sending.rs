@@ -34,6 +34,8 @@ pub(super) struct Sending {
     /// What ends that part.
     part_end: &'static [u8],
     progress: Progress,
+    /// The kernel takes no more for now.
+    is_blocked: bool,
 }
 
 /// Progress of the body.
@@ -63,12 +65,19 @@ impl Sending {
             part: Bytes::new(),
             part_end: &[],
             progress: Progress::Some,
+            is_blocked: false,
         }
     }
 
-    /// Takes what there is of the body, up to a part that is not joined.
+    /// Takes what there is of the body, up to a part that is not joined; nothing while the client does not read.
     pub(super) fn gather(&mut self, cx: &mut Context<'_>) -> Progress {
+        if matches!(self.progress, Progress::Ended | Progress::Broken) {
+            return self.progress;
+        }
         self.progress = Progress::Some;
+        if self.is_blocked {
+            return self.progress;
+        }
         while self.progress == Progress::Some {
             if self.body.is_at_end() {
                 self.complete();
@@ -154,6 +163,7 @@ impl Sending {
         } else {
             write(&[joined, IoSlice::new(&self.part), IoSlice::new(self.part_end)])
         };
+        self.is_blocked = written.is_pending();
         written.map_ok(|count| self.advance(count))
     }
 
@@ -181,4 +191,87 @@ fn write_chunk_size(into: &mut Vec<u8>, size: usize) {
         into.push(b"0123456789abcdef"[size >> (4 * place) & 15]);
     }
     into.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Method, Version};
+
+    use super::*;
+    use crate::gateway::response::recorded_body::ResponseBody;
+
+    /// What is written of a response by a kernel that takes so many bytes at a time, and nothing at every second attempt.
+    fn written(body: &'static [u8], exchange: Exchange, end: Option<BodyEnd>, most: usize) -> String {
+        let body = RecordedBody::new(ResponseBody::Full(Bytes::from_static(body)), None);
+        let mut response = Response::new(body);
+        response.headers_mut().insert("date", HeaderValue::from_static("now"));
+        let mut sending = Sending::new(response, exchange);
+        sending.end = end.unwrap_or(sending.end);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let (mut bytes, mut takes) = (Vec::new(), false);
+        loop {
+            let progress = sending.gather(&mut cx);
+            while !sending.is_written() {
+                takes = !takes;
+                let step = sending.write(|parts| {
+                    if !takes {
+                        return Poll::Pending;
+                    }
+                    let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+                    bytes.extend_from_slice(&all[..all.len().min(most)]);
+                    Poll::Ready(Ok(all.len().min(most)))
+                });
+                if step.is_pending() {
+                    break;
+                }
+            }
+            match progress {
+                Progress::Ended if sending.is_written() => break,
+                Progress::Broken => panic!("it is whole"),
+                _ => {}
+            }
+        }
+        sending.sent();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_response_is_the_same_however_little_the_kernel_takes() {
+        static LARGE: [u8; JOINED + 1] = [b'x'; JOINED + 1];
+        let exchange = Exchange::new(Version::HTTP_11, &Method::GET);
+        let to_head = Exchange::new(Version::HTTP_11, &Method::HEAD);
+        let (large, size) = (String::from_utf8(LARGE.to_vec()).unwrap(), LARGE.len());
+        for most in [1, 7, 100, 1 << 20] {
+            for (body, exchange, end, expected) in [
+                (&b""[..], exchange, None, "content-length: 0\r\n\r\n".to_owned()),
+                (b"small", exchange, None, "content-length: 5\r\n\r\nsmall".to_owned()),
+                (b"left out", to_head, None, "\r\n".to_owned()),
+                (&LARGE, exchange, None, format!("content-length: {size}\r\n\r\n{large}")),
+                (
+                    b"small",
+                    exchange,
+                    Some(BodyEnd::Chunked),
+                    "content-length: 5\r\n\r\n5\r\nsmall\r\n0\r\n\r\n".to_owned(),
+                ),
+                (
+                    &LARGE,
+                    exchange,
+                    Some(BodyEnd::Chunked),
+                    format!("content-length: {size}\r\n\r\n{size:x}\r\n{large}\r\n0\r\n\r\n"),
+                ),
+            ] {
+                let expected = format!("HTTP/1.1 200 OK\r\ndate: now\r\n{expected}");
+                assert_eq!(written(body, exchange, end, most), expected, "{most} at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_of_chunks_are_hexadecimal() {
+        for size in [1, 9, 10, 15, 16, 255, 256, 65_535, 1 << 20, usize::MAX] {
+            let mut line = Vec::new();
+            write_chunk_size(&mut line, size);
+            assert_eq!(String::from_utf8(line).unwrap(), format!("{size:x}\r\n"));
+        }
+    }
 }

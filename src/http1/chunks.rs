@@ -24,12 +24,22 @@ pub(crate) enum Chunks {
     Trailers(usize),
     /// Behind the empty line that ends the body.
     End,
+    /// Somewhere in what are no chunks: where they would end is unknown, and stays so.
+    Lost,
 }
 
 impl Chunks {
     /// Takes all data that is in the buffer, as one slice: that of later chunks moves to the end of the first one's.
     /// The rest in the buffer is the beginning of a line, or follows the body.
     pub(crate) fn take(&mut self, buffer: &mut BytesMut) -> Result<Bytes, Malformed> {
+        let taken = self.take_data(buffer);
+        if taken.is_err() {
+            *self = Self::Lost;
+        }
+        taken
+    }
+
+    fn take_data(&mut self, buffer: &mut BytesMut) -> Result<Bytes, Malformed> {
         let (mut start, mut end, mut read) = (0, 0, 0);
         loop {
             let rest = &buffer[read..];
@@ -76,6 +86,7 @@ impl Chunks {
                     };
                 }
                 Self::End => break,
+                Self::Lost => return Err(Malformed("the chunks before were malformed")),
             }
         }
         buffer.advance(start);
@@ -145,6 +156,16 @@ mod tests {
         assert_eq!(decoded(b"2\r\nab\r", 99), Ok((b"ab".to_vec(), Chunks::DataEnd, b"\r".to_vec())));
         assert_eq!(decoded(b"2\r\nab\r\n1", 99), Ok((b"ab".to_vec(), Chunks::Size, b"1".to_vec())));
         assert_eq!(decoded(b"0\r\na: b\r\n", 99), Ok((vec![], Chunks::Trailers(4), vec![])));
+    }
+
+    #[test]
+    fn nothing_is_read_behind_malformed_chunks() {
+        let (mut chunks, mut buffer) = (Chunks::Size, BytesMut::from(&b"6\r\na"[..]));
+        assert_eq!(chunks.take(&mut buffer), Ok(Bytes::from_static(b"a")));
+        // The rest of the data has the form of a last chunk.
+        buffer.extend_from_slice(b"0\r\n\r\n\r\nx\r\n");
+        assert_eq!(chunks.take(&mut buffer), Err(Malformed("the size of a chunk is no number")));
+        assert_eq!(chunks.take(&mut buffer), Err(Malformed("the chunks before were malformed")));
     }
 
     #[test]

@@ -89,13 +89,11 @@ impl ClientSocket {
         self.to_continue = if awaits_continue { CONTINUE } else { &[] };
     }
 
-    /// The response is sent. Returns true if nothing of the next request has come.
-    pub(crate) fn rest(&mut self) -> bool {
-        let is_idle = self.buffer.is_empty();
-        if is_idle && self.buffer.capacity() > 2 * self.room {
+    /// The response is sent.
+    pub(crate) fn rest(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() > 2 * self.room {
             self.buffer = BytesMut::new();
         }
-        is_idle
     }
 
     /// Place in the body of the current request.

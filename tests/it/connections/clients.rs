@@ -264,6 +264,8 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
         (413, post(&(key() + &length(parts * size)))),
         (415, post(&(key() + "content-encoding: gzip\r\n" + &length(parts * size)))),
         (404, post(&length(parts * size)).replace("/v1/chat", "/nowhere")),
+        (400, post(&("no colon\r\n".to_owned() + &length(parts * size)))),
+        (414, post("").replace("/v1/chat", &"/v1".repeat(30_000))),
     ] {
         let chunked = head.contains("chunked");
         let (sent, response) = if chunked {

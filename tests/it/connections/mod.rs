@@ -4,6 +4,7 @@ pub(crate) mod clients;
 pub(crate) mod disconnects;
 #[cfg(feature = "real-software")]
 pub(crate) mod hanging_lookups;
+pub(crate) mod keep_alive;
 pub(crate) mod limits;
 pub(crate) mod proxy;
 pub(crate) mod shutdown;

@@ -22,7 +22,7 @@ use tokio::time::{Sleep, sleep};
 use self::deadlines::Deadlines;
 use self::lazy_timer::LazyTimer;
 use self::request_head::{HeadError, HeadReader, RequestHead};
-use self::response_head::Exchange;
+use self::response_head::{BodyEnd, Exchange};
 use self::sending::{Progress, Sending};
 use super::listener;
 use crate::gateway::handlers::client_body::ClientBody;
@@ -132,8 +132,8 @@ impl Connection<'_> {
             if !exchange.is_kept || self.state.is_overrun() {
                 return Ok(());
             }
-            let is_idle = self.socket.lock().rest();
-            self.state.set(if is_idle { Stage::Idle } else { Stage::Head });
+            self.socket.lock().rest();
+            self.state.set(Stage::Idle);
         }
     }
 
@@ -145,14 +145,16 @@ impl Connection<'_> {
     ) -> Poll<Result<Result<RequestHead, HeadError>, Lost>> {
         let mut socket = self.socket.lock();
         loop {
-            if !socket.buffer.is_empty()
-                && let Some(head) = heads.take(&mut socket.buffer).transpose()
-            {
+            if let Some(head) = heads.take(&mut socket.buffer).transpose() {
                 if let Ok(head) = &head {
                     socket.begin_body(head.framing, head.awaits_continue);
                 }
                 self.deadlines.served();
                 return Poll::Ready(Ok(head));
+            }
+            // A connection that waited for a request now waits for the rest of its head; empty lines are no part of one.
+            if !socket.buffer.is_empty() {
+                self.state.set(Stage::Head);
             }
             let Poll::Ready(read) = socket.poll_read(cx) else {
                 return self.deadlines.poll_read(cx, &self.state).map(|()| Err(Lost));
@@ -160,8 +162,6 @@ impl Connection<'_> {
             if read? == 0 {
                 return Poll::Ready(Err(Lost));
             }
-            // A connection that waited for a request now waits for the rest of its head.
-            self.state.set(Stage::Head);
         }
     }
 
@@ -184,7 +184,9 @@ impl Connection<'_> {
         }
         // Checked only now: the response may be the first to say that the gateway is draining. A client that is not
         // notified of the end of its connection sends its next request into the void.
-        exchange.is_kept = is_kept && is_cleared && !beyond_cap && is_plain && !self.state.is_ending();
+        let ends_by_close = exchange.body_end(response.status(), response.body().size()) == BodyEnd::Close;
+        let may_keep = is_kept && is_cleared && !ends_by_close;
+        exchange.is_kept = may_keep && !beyond_cap && is_plain && !self.state.is_ending();
         Ok((response, exchange))
     }
 
@@ -195,6 +197,8 @@ impl Connection<'_> {
             metrics.count_request(UNMATCHED, HttpMethod::Other, status.as_u16(), HttpOutcome::Ok);
         }
         self.state.begin_request(false);
+        // The client may still be sending: the rest of the head, or a body behind it.
+        self.state.set_body(RequestBody::Dropped);
         let mut response = Response::new(RecordedBody::new(ResponseBody::Full(Bytes::new()), None));
         *response.status_mut() = status;
         (response, Exchange { version: Version::HTTP_11, to_head: false, is_kept: false })

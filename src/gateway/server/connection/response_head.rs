@@ -59,7 +59,7 @@ impl Exchange {
             BodyEnd::Chunked => into.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             BodyEnd::Empty | BodyEnd::Close => {}
         }
-        if !self.is_kept || end == BodyEnd::Close {
+        if !self.is_kept {
             into.extend_from_slice(b"connection: close\r\n");
         } else if self.version == Version::HTTP_10 {
             into.extend_from_slice(b"connection: keep-alive\r\n");
@@ -146,7 +146,12 @@ mod tests {
         let cases = [
             (&ok, new, Some(7), "HTTP/1.1 200 OK\r\nx: a\r\nx: b\r\ncontent-length: 7\r\n\r\n"),
             (&ok, new, None, "HTTP/1.1 200 OK\r\nx: a\r\nx: b\r\ntransfer-encoding: chunked\r\n\r\n"),
-            (&ok, old, None, "HTTP/1.0 200 OK\r\nx: a\r\nx: b\r\nconnection: close\r\n\r\n"),
+            (
+                &ok,
+                Exchange { is_kept: false, ..old },
+                None,
+                "HTTP/1.0 200 OK\r\nx: a\r\nx: b\r\nconnection: close\r\n\r\n",
+            ),
             (
                 &ok,
                 old,

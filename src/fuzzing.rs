@@ -5,7 +5,7 @@ use crate::metrics::parser::{self, Exposition, Kind};
 
 pub use crate::config::fuzzing::{configuration, dotenv, substitution};
 pub use crate::gateway::fuzzing::{
-    auth_header, form, json_members, request_body, sse_tap, upstream_response,
+    auth_header, client_http, form, json_members, request_body, sse_tap, upstream_response,
 };
 pub use crate::providers::fuzzing::upstream_http;
 
@@ -13,13 +13,14 @@ pub use crate::providers::fuzzing::upstream_http;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every property.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("sse_tap", sse_tap),
     ("request_body", request_body),
     ("json_members", json_members),
     ("form", form),
     ("upstream_response", upstream_response),
     ("upstream_http", upstream_http),
+    ("client_http", client_http),
     ("auth_header", auth_header),
     ("configuration", configuration),
     ("dotenv", dotenv),

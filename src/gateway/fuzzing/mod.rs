@@ -1,5 +1,7 @@
 //! Properties of what the gateway reads of requests and responses; see [`crate::fuzzing`].
 
+mod client_http;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -12,6 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+pub use self::client_http::client_http;
 use super::http::auth::Access;
 use super::request::json::Peek;
 use super::request::members::{Members, Reading};

@@ -2,12 +2,17 @@
 //! that was just written is in the processor's cache.
 //!
 //! The strings of a body are nearly all of it, so they are searched 64 bytes at a time with the widest vectors of the
-//! processor. A body of 128 KiB in few strings takes 0.37 instructions per byte, where checking UTF-8 and `serde_json`
-//! take 2.7; beyond ASCII 1.2 against 9.3, in short messages 3.7 against 8.9 (`bench/RESULTS.md`).
+//! processor. A body of 128 KiB in few strings takes 0.4 instructions per byte, where checking UTF-8 and `serde_json`
+//! take 2.7; beyond ASCII 1.2 against 9.3, in short messages 3.4 against 8.9 (`bench/RESULTS.md`).
+
+mod numbers;
+mod strings;
 
 use std::ops::Range;
 
 use fearless_simd::{Level, dispatch, prelude::*};
+
+use numbers::scalar;
 
 /// Bytes of a string that are searched at once: a bit of a word each.
 const BLOCK: usize = 64;
@@ -34,7 +39,8 @@ pub(crate) struct Scan {
     length: usize,
     /// The place at which the next update goes on: a name or a value of the innermost object or array.
     at: usize,
-    expects_name: bool,
+    /// The place behind the last name, at which a value begins.
+    named: usize,
     /// Objects (1) and arrays (0) that are open, the innermost in the lowest bit, below a 1 that never ends. Zero before
     /// the outermost object.
     open: u64,
@@ -121,14 +127,11 @@ struct Scanner<'a, S: Simd> {
     at: usize,
     /// Start of the block.
     block: usize,
-    /// The places at which a string stops: quotes without a backslash, control characters, and what is wrong.
+    /// The places at which a string stops: quotes without a backslash, and control characters.
     stops: u64,
-    /// The places at which an escape is none of JSON.
-    wrong: u64,
     /// Bytes of the next block that belong to an escape of this one: the one behind a backslash, the digits of `\u`.
     escaped_next: u64,
     digits_next: u64,
-    has_escapes: bool,
     /// All blocks, one over the other: a byte above 127 is among them where one is here.
     seen: S::u8s,
 }
@@ -143,10 +146,8 @@ impl<'a, S: Simd> Scanner<'a, S> {
             // The first string begins behind it.
             block: scan.at.wrapping_sub(BLOCK),
             stops: 0,
-            wrong: 0,
             escaped_next: 0,
             digits_next: 0,
-            has_escapes: scan.has_escapes,
             seen: S::u8s::splat(simd, 0),
             scan,
         }
@@ -157,7 +158,6 @@ impl<'a, S: Simd> Scanner<'a, S> {
     fn read_on(mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> bool {
         // `None` where the text is wrong, and where it ends too early, which only more of it can tell apart.
         _ = self.read(found);
-        self.scan.has_escapes = self.has_escapes;
         !self.seen.simd_ge(0x80).any_true()
     }
 
@@ -167,81 +167,179 @@ impl<'a, S: Simd> Scanner<'a, S> {
             self.expect(b'{')?;
             if self.token()? == b'}' {
                 self.at += 1;
-                self.mark(OVER, false);
+                self.mark(OVER);
             } else {
-                self.mark(OUTERMOST, true);
+                self.mark(OUTERMOST);
             }
         }
         if self.scan.open != OVER {
             self.elements(found)?;
         }
         self.token();
-        self.mark(OVER, false);
+        self.mark(OVER);
         Some(())
     }
 
     /// Marks this place as the one at which the next update goes on.
     #[inline(always)]
-    fn mark(&mut self, open: u64, expects_name: bool) {
+    fn mark(&mut self, open: u64) {
         self.scan.at = self.at;
         self.scan.open = open;
-        self.scan.expects_name = expects_name;
     }
 
     /// Reads on up to the end of the outermost object.
     #[inline(always)]
     fn elements(&mut self, found: &mut dyn FnMut(&[u8], Range<usize>)) -> Option<()> {
-        let (mut open, mut expects_name) = (self.scan.open, self.scan.expects_name);
+        let mut open = self.scan.open;
+        let mut expects_name = open & 1 == 1 && self.scan.at != self.scan.named;
         loop {
-            if expects_name {
-                let name = self.name()?;
-                if open == OUTERMOST {
-                    if self.has_escapes && self.bytes.get(name.clone())?.contains(&b'\\') {
-                        return None;
-                    }
-                    self.scan.name = name;
-                }
-                self.mark(open, false);
-            }
             let byte = self.token()?;
-            if open == OUTERMOST {
-                self.scan.value = self.at;
-            }
+            let mut start = self.at;
             self.at += 1;
             if byte == b'"' {
-                self.string()?;
-            } else if byte == b'{' || byte == b'[' {
-                // The closing bracket is two further in ASCII.
-                if self.token()? != byte + 2 {
-                    if open.leading_zeros() == 0 {
-                        return None;
-                    }
-                    expects_name = byte == b'{';
-                    open = open << 1 | u64::from(expects_name);
-                    self.mark(open, expects_name);
+                self.strings(&mut start, &mut expects_name, open, found)?;
+                if expects_name {
+                    self.expect(b':')?;
+                    self.space();
+                    self.mark(open);
+                    self.scan.named = self.at;
+                    expects_name = false;
                     continue;
                 }
-                self.at += 1;
-            } else {
-                self.at = scalar(self.bytes, self.at - 1)?;
+            } else if expects_name {
+                return None;
             }
-            loop {
-                let end = self.at;
-                expects_name = open & 1 == 1;
-                let has_next = self.has_next(if expects_name { b'}' } else { b']' })?;
-                if open == OUTERMOST {
-                    found(self.bytes.get(self.scan.name.clone())?, self.scan.value..end);
+            match byte {
+                b'"' => {}
+                b'{' | b'[' => {
+                    if open == OUTERMOST {
+                        self.scan.value = start;
+                    }
+                    // The closing bracket is two further in ASCII.
+                    if self.token()? != byte + 2 {
+                        if open.leading_zeros() == 0 {
+                            return None;
+                        }
+                        expects_name = byte == b'{';
+                        open = open << 1 | u64::from(expects_name);
+                        self.mark(open);
+                        continue;
+                    }
+                    self.at += 1;
                 }
-                if has_next {
+                _ => self.at = scalar(self.bytes, start)?,
+            }
+            self.after_value(start, &mut open, found)?;
+            if open == OVER {
+                return Some(());
+            }
+            expects_name = open & 1 == 1;
+            self.space();
+            self.mark(open);
+        }
+    }
+
+    /// Passes strings, each the name or value behind the one before, as long as there is only a colon or a comma between
+    /// them. `start` and `expects_name` are of the first, then of the last.
+    #[inline(always)]
+    fn strings(
+        &mut self,
+        start: &mut usize,
+        expects_name: &mut bool,
+        open: u64,
+        found: &mut dyn FnMut(&[u8], Range<usize>),
+    ) -> Option<()> {
+        loop {
+            self.string()?;
+            let end = self.at;
+            let next = self.separator()?;
+            if *expects_name {
+                self.set_name(*start + 1..end, open)?;
+                if !self.passes(next, b':') {
                     break;
                 }
-                open >>= 1;
-                if open == OVER {
-                    return Some(());
+                self.scan.named = self.at;
+                *expects_name = false;
+            } else {
+                if !self.passes(next, b',') {
+                    break;
                 }
+                if open == OUTERMOST {
+                    found(self.bytes.get(self.scan.name.clone())?, *start..end + 1);
+                }
+                *expects_name = open & 1 == 1;
             }
-            self.mark(open, expects_name);
+            self.scan.at = self.at;
+            *start = self.at;
+            self.at += 1;
         }
+        // Else a control character.
+        let is_end = *self.bytes.get(self.at)? == b'"';
+        self.at += 1;
+        is_end.then_some(())
+    }
+
+    /// Passes the brackets that close behind a value, and a comma.
+    #[inline(always)]
+    fn after_value(
+        &mut self,
+        mut start: usize,
+        open: &mut u64,
+        found: &mut dyn FnMut(&[u8], Range<usize>),
+    ) -> Option<()> {
+        loop {
+            let end = self.at;
+            let byte = self.token()?;
+            self.at += 1;
+            let is_comma = byte == b',';
+            if !is_comma && byte != closing_bracket(*open) {
+                return None;
+            }
+            if *open == OUTERMOST {
+                found(self.bytes.get(self.scan.name.clone())?, start..end);
+            }
+            if is_comma {
+                return Some(());
+            }
+            *open >>= 1;
+            if *open == OVER {
+                return Some(());
+            }
+            start = self.scan.value;
+        }
+    }
+
+    /// Notes the name of a member of the outermost object.
+    #[inline(always)]
+    fn set_name(&mut self, name: Range<usize>, open: u64) -> Option<()> {
+        if open == OUTERMOST {
+            if self.scan.has_escapes && self.bytes.get(name.clone())?.contains(&b'\\') {
+                return None;
+            }
+            self.scan.name = name;
+        }
+        Some(())
+    }
+
+    /// The four bytes from the end of a string on; zeros where the text ends.
+    #[inline(always)]
+    fn separator(&self) -> Option<u32> {
+        let rest = self.bytes.get(self.at..)?;
+        Some(rest.first_chunk().map_or(0, |next| u32::from_le_bytes(*next)))
+    }
+
+    /// Passes from the end of a string to the next, if there is nothing but a comma or colon between them, and one space
+    /// or none.
+    #[inline(always)]
+    fn passes(&mut self, next: u32, between: u8) -> bool {
+        if next == u32::from_le_bytes([b'"', between, b' ', b'"']) {
+            self.at += 3;
+        } else if next << 8 == u32::from_le_bytes([0, b'"', between, b'"']) {
+            self.at += 2;
+        } else {
+            return false;
+        }
+        true
     }
 
     /// The next byte that is no white space.
@@ -255,215 +353,22 @@ impl<'a, S: Simd> Scanner<'a, S> {
         Some(byte)
     }
 
+    /// Passes the space that most programs write behind a comma or colon, in fewer instructions than white space.
+    #[inline(always)]
+    fn space(&mut self) {
+        self.at += usize::from(self.bytes.get(self.at) == Some(&b' '));
+    }
+
     #[inline(always)]
     fn expect(&mut self, byte: u8) -> Option<()> {
         let is_next = self.token()? == byte;
         self.at += 1;
         is_next.then_some(())
     }
-
-    /// Passes a comma or the end of an object or array; returns true for a comma.
-    #[inline(always)]
-    fn has_next(&mut self, end: u8) -> Option<bool> {
-        let byte = self.token()?;
-        self.at += 1;
-        (byte == b',' || byte == end).then_some(byte == b',')
-    }
-
-    /// Passes the name of a member and its colon; returns its place.
-    #[inline(always)]
-    fn name(&mut self) -> Option<Range<usize>> {
-        self.expect(b'"')?;
-        let start = self.at;
-        self.string()?;
-        let end = self.at - 1;
-        self.expect(b':')?;
-        Some(start..end)
-    }
-
-    /// Passes what follows the quote that begins a string.
-    #[inline(always)]
-    fn string(&mut self) -> Option<()> {
-        let inside = self.at.wrapping_sub(self.block);
-        if inside < BLOCK && self.stops >> inside != 0 {
-            self.at += (self.stops >> inside).trailing_zeros() as usize;
-        } else {
-            if inside < BLOCK {
-                self.block += BLOCK;
-            } else if self.at == self.scan.string.start {
-                let string = self.scan.string;
-                self.block = string.block;
-                (self.escaped_next, self.digits_next) = (string.escaped_next, string.digits_next);
-            } else {
-                self.block = self.at;
-                (self.escaped_next, self.digits_next) = (0, 0);
-            }
-            self.search();
-            self.at = self.block + self.stops.trailing_zeros() as usize;
-        }
-        let is_end = *self.bytes.get(self.at)? == b'"' && self.wrong >> (self.at - self.block) & 1 == 0;
-        self.at += 1;
-        is_end.then_some(())
-    }
-
-    /// Searches blocks up to the first at which a string stops.
-    #[inline(always)]
-    fn search(&mut self) {
-        let rest = self.bytes.get(self.block..).unwrap_or_default();
-        for block in rest.as_chunks().0 {
-            self.examine(block);
-            if self.stops != 0 {
-                return;
-            }
-            self.block += BLOCK;
-        }
-        self.scan.string = Unended {
-            start: self.at,
-            block: self.block,
-            escaped_next: self.escaped_next,
-            digits_next: self.digits_next,
-        };
-        let tail = last_block(self.bytes, self.block);
-        self.examine(&tail);
-    }
-
-    #[inline(always)]
-    fn examine(&mut self, block: &[u8; BLOCK]) {
-        self.stops = 0;
-        for (index, part) in block.chunks_exact(S::u8s::LEN).enumerate() {
-            let part = S::u8s::from_slice(self.simd, part);
-            self.seen |= part;
-            // With the second bit changed, a quote comes right after the control characters.
-            let stops = (part ^ 2).simd_le(b'"' ^ 2) | part.simd_eq(b'\\');
-            self.stops |= stops.to_bitmask() << (index * S::u8s::LEN);
-        }
-        if self.stops | self.escaped_next | self.digits_next != 0 {
-            self.escapes(block);
-        }
-    }
-
-    /// Takes backslashes, and the quotes behind them, from the stops, and adds escapes that are wrong. There is no branch for
-    /// each escape, which the processor could not predict: prose and code have one every 20 to 60 bytes.
-    ///
-    /// Surrogates need no pair, because nothing is made of them.
-    #[inline(always)]
-    fn escapes(&mut self, block: &[u8; BLOCK]) {
-        self.wrong = 0;
-        let backslashes = self.backslashes(block);
-        if backslashes | self.escaped_next | self.digits_next == 0 {
-            return;
-        }
-        self.has_escapes = true;
-        let escaped = self.escaped(backslashes);
-        let (mut known, mut unicode) = (0, 0);
-        for (index, part) in block.chunks_exact(S::u8s::LEN).enumerate() {
-            let part = S::u8s::from_slice(self.simd, part);
-            let is_unicode = part.simd_eq(b'u');
-            let is_known = is_unicode
-                | part.simd_eq(b'"')
-                | part.simd_eq(b'\\')
-                | part.simd_eq(b'/')
-                | part.simd_eq(b'b')
-                | part.simd_eq(b'f')
-                | part.simd_eq(b'n')
-                | part.simd_eq(b'r')
-                | part.simd_eq(b't');
-            known |= is_known.to_bitmask() << (index * S::u8s::LEN);
-            unicode |= is_unicode.to_bitmask() << (index * S::u8s::LEN);
-        }
-        self.wrong = escaped & !known;
-        let unicode = unicode & escaped;
-        if unicode | self.digits_next != 0 {
-            let digits = self.digits_next | unicode << 1 | unicode << 2 | unicode << 3 | unicode << 4;
-            self.digits_next = unicode >> 63 | unicode >> 62 | unicode >> 61 | unicode >> 60;
-            self.wrong |= digits & !self.hexadecimal(block);
-        }
-        self.stops = self.stops & !(backslashes | escaped) | self.wrong;
-    }
-
-    #[inline(always)]
-    fn backslashes(&self, block: &[u8; BLOCK]) -> u64 {
-        let mut found = 0;
-        for (index, part) in block.chunks_exact(S::u8s::LEN).enumerate() {
-            let part = S::u8s::from_slice(self.simd, part);
-            found |= part.simd_eq(b'\\').to_bitmask() << (index * S::u8s::LEN);
-        }
-        found
-    }
-
-    /// The bytes behind each first, third, fifth backslash of a row, by one subtraction that carries through the rows, as
-    /// simdjson does ("Parsing Gigabytes of JSON per Second", <https://arxiv.org/abs/1902.08318>, section 3.1.1).
-    #[inline(always)]
-    fn escaped(&mut self, backslashes: u64) -> u64 {
-        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-        let begins = backslashes & !self.escaped_next;
-        let escapes_and_ends = ((begins << 1 | ODD).wrapping_sub(begins)) ^ ODD;
-        let escaped = escapes_and_ends ^ (backslashes | self.escaped_next);
-        self.escaped_next = (escapes_and_ends & backslashes) >> 63;
-        escaped
-    }
-
-    #[inline(always)]
-    fn hexadecimal(&self, block: &[u8; BLOCK]) -> u64 {
-        let mut found = 0;
-        for (index, part) in block.chunks_exact(S::u8s::LEN).enumerate() {
-            let part = S::u8s::from_slice(self.simd, part);
-            let is_digit = (part - b'0').simd_le(9) | ((part | 0x20) - b'a').simd_le(5);
-            found |= is_digit.to_bitmask() << (index * S::u8s::LEN);
-        }
-        found
-    }
 }
 
-/// The rest of the text, filled up with zeros, at which strings stop.
-#[cold]
-fn last_block(bytes: &[u8], at: usize) -> [u8; BLOCK] {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let mut block = [0; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    block
-}
-
-/// Position after a number, `true`, `false` or `null`.
-#[inline(never)]
-fn scalar(bytes: &[u8], at: usize) -> Option<usize> {
-    match bytes.get(at..)? {
-        [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => Some(at + 4),
-        [b'f', b'a', b'l', b's', b'e', ..] => Some(at + 5),
-        text => Some(bytes.len() - after_number(text)?.len()),
-    }
-}
-
-fn after_number(text: &[u8]) -> Option<&[u8]> {
-    let number = text.strip_prefix(b"-").unwrap_or(text);
-    let mut rest = if let [b'0', rest @ ..] = number { rest } else { after_digits(number)? };
-    if let [b'.', fraction @ ..] = rest {
-        rest = after_digits(fraction)?;
-    }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        rest = after_digits(if let [b'+' | b'-', digits @ ..] = exponent { digits } else { exponent })?;
-    }
-    Some(rest)
-}
-
-/// The rest behind one or more digits, which are searched eight at a time: embeddings are lists of long numbers.
+/// The bracket that closes the innermost object or array.
 #[inline(always)]
-fn after_digits(text: &[u8]) -> Option<&[u8]> {
-    let mut rest = text;
-    while let Some((eight, after)) = rest.split_first_chunk() {
-        let values = u64::from_le_bytes(*eight) ^ u64::from_le_bytes([b'0'; 8]);
-        // The highest bit of each byte over 9; a carry comes only from one of these.
-        let others =
-            (values.wrapping_add(u64::from_le_bytes([0x76; 8])) | values) & u64::from_le_bytes([0x80; 8]);
-        if others != 0 {
-            let digits = others.trailing_zeros() as usize / 8;
-            rest = &rest[digits..];
-            return (rest.len() < text.len()).then_some(rest);
-        }
-        rest = after;
-    }
-    while let [b'0'..=b'9', after @ ..] = rest {
-        rest = after;
-    }
-    (rest.len() < text.len()).then_some(rest)
+fn closing_bracket(open: u64) -> u8 {
+    if open & 1 == 1 { b'}' } else { b']' }
 }

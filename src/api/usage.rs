@@ -197,14 +197,23 @@ struct Count(Option<u64>);
 
 impl Count {
     /// Reads a value of JSON.
-    fn of(value: &str) -> Self {
+    fn of(value: &[u8]) -> Self {
+        let length = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (whole, rest) = value.split_at(length);
         // Some providers write whole numbers as `12.0`.
-        let whole = match value.split_once('.') {
-            Some((whole, rest)) if rest.bytes().all(|digit| digit == b'0') => whole,
-            _ => value,
+        let is_whole = match rest {
+            [] => !whole.is_empty(),
+            [b'.', zeros @ ..] => zeros.iter().all(|digit| *digit == b'0'),
+            _ => false,
         };
-        let count = whole.parse().ok();
-        Self(count.filter(|count| *count <= MAX_TOKENS))
+        let mut count = 0;
+        for digit in whole {
+            count = count * 10 + u64::from(digit - b'0');
+            if count > MAX_TOKENS {
+                return Self(None);
+            }
+        }
+        Self(is_whole.then_some(count))
     }
 
     fn or(self, other: Self) -> Self {
@@ -218,7 +227,7 @@ impl Count {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::of(<&RawValue>::deserialize(deserializer)?.get()))
+        Ok(Self::of(<&RawValue>::deserialize(deserializer)?.get().as_bytes()))
     }
 }
 
@@ -234,14 +243,14 @@ impl<T> Default for Lenient<T> {
 
 impl<T: serde::de::DeserializeOwned> Lenient<T> {
     /// Reads a value of JSON.
-    fn of(value: &str) -> Self {
-        Self(serde_json::from_str(value).ok().flatten())
+    fn of(value: &[u8]) -> Self {
+        Self(serde_json::from_slice(value).ok().flatten())
     }
 }
 
 impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::of(<&RawValue>::deserialize(deserializer)?.get()))
+        Ok(Self::of(<&RawValue>::deserialize(deserializer)?.get().as_bytes()))
     }
 }
 

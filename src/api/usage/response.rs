@@ -23,7 +23,7 @@ pub(crate) fn of_response(bytes: &[u8]) -> Option<Option<Tokens>> {
 }
 
 /// `meta` as Cohere declares rerankings and embeddings.
-fn billed(meta: &str) -> Option<Tokens> {
+fn billed(meta: &[u8]) -> Option<Tokens> {
     #[derive(serde::Deserialize)]
     struct Meta {
         #[serde(default)]
@@ -31,7 +31,7 @@ fn billed(meta: &str) -> Option<Tokens> {
         #[serde(default)]
         billed_units: Lenient<Usage>,
     }
-    let meta: Meta = serde_json::from_str(meta).ok()?;
+    let meta: Meta = serde_json::from_slice(meta).ok()?;
     let declared = meta.tokens.0.as_ref().and_then(Usage::tokens);
     declared.or(meta.billed_units.0.as_ref().and_then(Usage::tokens))
 }
@@ -39,8 +39,8 @@ fn billed(meta: &str) -> Option<Tokens> {
 /// The members of interest, in JSON; of duplicate members the last one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response<'a> {
-    usage: Option<&'a str>,
-    meta: Option<&'a str>,
+    usage: Option<&'a [u8]>,
+    meta: Option<&'a [u8]>,
 }
 
 impl<'a> Response<'a> {
@@ -53,7 +53,7 @@ impl<'a> Response<'a> {
                 b"meta" => &mut response.meta,
                 _ => return,
             };
-            *member = bytes.get(at).and_then(|value| std::str::from_utf8(value).ok());
+            *member = bytes.get(at);
         })?;
         Some(response)
     }
@@ -99,11 +99,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Response<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut response = Response::default();
                 while let Some(member) = map.next_key()? {
-                    match member {
-                        Member::Usage => response.usage = Some(map.next_value::<&RawValue>()?.get()),
-                        Member::Meta => response.meta = Some(map.next_value::<&RawValue>()?.get()),
-                        Member::Other => drop(map.next_value::<IgnoredAny>()?),
-                    }
+                    let kept = match member {
+                        Member::Usage => &mut response.usage,
+                        Member::Meta => &mut response.meta,
+                        Member::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    *kept = Some(map.next_value::<&RawValue>()?.get().as_bytes());
                 }
                 Ok(response)
             }
@@ -117,7 +121,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Response<'a> {
                     }
                 }
                 let usage = match last.map(RawValue::get).map(serde_json::from_str::<NativeElement>) {
-                    Some(Ok(native)) => native.usage.map(RawValue::get),
+                    Some(Ok(native)) => native.usage.map(|usage| usage.get().as_bytes()),
                     _ => None,
                 };
                 Ok(Response { usage, meta: None })

@@ -4,7 +4,7 @@ use super::*;
 
 /// In the order of [`TokenKind`]: uncached, read from and written to the cache, audio; text, reasoning, audio.
 fn read(usage: &str) -> Option<Tokens> {
-    Usage::read(usage)?.tokens()
+    Usage::read(usage.as_bytes())?.tokens()
 }
 
 #[test]

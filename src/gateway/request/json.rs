@@ -47,7 +47,7 @@ impl Peek {
             return Err(fields::duplicate(field, "request body"));
         }
         let value = |at: &Option<Range<usize>>| at.clone().and_then(|at| body.get(at));
-        let written = value(&members.model).map(serde_json::from_slice::<Cow<str>>);
+        let written = value(&members.model).map(text);
         let (model, is_in_body) = fields::requested_model(named, written)?;
         let stream = match value(&members.stream) {
             Some(b"true") => true,
@@ -97,6 +97,17 @@ impl Peek {
             (Some(model), Some(usage)) => RequestBody::replaced(body, usage, model),
         }
     }
+}
+
+/// The text of a JSON value, if it is a string. Most have no escapes and are the text themselves.
+fn text(value: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
+    if let [b'"', inside @ .., b'"'] = value
+        && !inside.contains(&b'\\')
+        && let Ok(inside) = std::str::from_utf8(inside)
+    {
+        return Ok(Cow::Borrowed(inside));
+    }
+    serde_json::from_slice(value)
 }
 
 /// Position after the brace that begins an object.

@@ -150,7 +150,8 @@ impl BodyReader {
     pub(super) fn note_use(&self, record: &mut RequestRecord) {
         if self.declaration != Declaration::Nothing
             && let Along::Finder(finder) = &self.along
-            && let Some(tokens) = finder.found().and_then(Usage::read).as_ref().and_then(Usage::tokens)
+            && let Some(usage) = finder.found().and_then(|usage| Usage::read(usage.as_bytes()))
+            && let Some(tokens) = usage.tokens()
         {
             record.used(tokens, self.source, None);
         }

@@ -23,7 +23,7 @@ impl Usage {
         Self::parsed(repaired(usage).as_bytes())
     }
 
-    /// Reads an object with the scanner, in half the instructions (1,000 of 2,000 for three counts); `None` where only a
+    /// Reads an object with the scanner, in less than half the instructions of a parser; `None` where only a
     /// parser can tell.
     pub(crate) fn scanned(usage: &[u8]) -> Option<Self> {
         let (mut read, mut seen, mut is_twice) = (Self::default(), 0_u32, false);

@@ -38,7 +38,7 @@ pub(crate) struct ClientSocket {
     framing: Framing,
     /// What is left of a 100 response that is to be written before more of the body is read.
     to_continue: &'static [u8],
-    /// The client disconnected: it gets no response.
+    /// The client disconnected inside its body.
     is_closed: bool,
 }
 
@@ -89,9 +89,10 @@ impl ClientSocket {
         self.to_continue = if awaits_continue { CONTINUE } else { &[] };
     }
 
-    /// The response is sent.
+    /// The response is sent: a buffer that was large for its request is not kept.
     pub(crate) fn rest(&mut self) {
-        if self.buffer.is_empty() && self.buffer.capacity() > 2 * self.room {
+        // Its capacity is what is left of it behind the last head.
+        if self.buffer.is_empty() && self.buffer.try_reclaim(2 * self.room + 1) {
             self.buffer = BytesMut::new();
         }
     }
@@ -101,8 +102,9 @@ impl ClientSocket {
         self.framing
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed
+    /// Returns true if the client gets no response: it disconnected, or was sent a part of a 100 response.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_closed || (1..CONTINUE.len()).contains(&self.to_continue.len())
     }
 
     /// Reads what has arrived into the buffer; 0 is the end of the connection.

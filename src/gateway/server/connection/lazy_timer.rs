@@ -1,9 +1,10 @@
 //! A timer that costs nothing to postpone, as each request postpones those of its connection: it fires at the time that
 //! it was set for first, and is set again then.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// See the module. One task polls it.
@@ -25,8 +26,8 @@ impl LazyTimer {
         if sleep.deadline() != at {
             sleep.as_mut().reset(at);
         }
-        ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(())
+        // A poll that the budget of the task turned away would not have set it, and it is not polled again.
+        pin!(unconstrained(sleep.as_mut())).poll(cx)
     }
 }
 
@@ -35,6 +36,7 @@ mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
 
+    use tokio::task::coop::consume_budget;
     use tokio::time::timeout;
 
     use super::*;
@@ -62,5 +64,20 @@ mod tests {
         waits(&mut timer, soon).await;
         assert!(is_due(&mut timer, later).await);
         assert!(Instant::now() >= later);
+    }
+
+    #[tokio::test]
+    async fn a_timer_is_set_by_a_task_without_a_budget() {
+        let (mut timer, start) = (LazyTimer::default(), Instant::now());
+        let soon = start + Duration::from_millis(20);
+        let mut has_budget = true;
+        let due = poll_fn(|cx| {
+            while has_budget {
+                has_budget = pin!(consume_budget()).poll(cx).is_ready();
+            }
+            timer.poll_at(soon, cx)
+        });
+        assert!(timeout(Duration::from_secs(60), due).await.is_ok());
+        assert!((soon..start + Duration::from_secs(50)).contains(&Instant::now()));
     }
 }

@@ -178,8 +178,7 @@ impl Connection<'_> {
         let mut serving = pin!(serve::serve(&self.active, request, (is_plain, beyond_cap)));
         let response = poll_fn(|cx| self.poll_unless_lost(serving.as_mut(), cx)).await?;
         let is_cleared = unread_body::is_cleared(&self.socket, &self.state, awaits_continue).await;
-        // A client that disconnected inside its body gets no response.
-        if self.socket.lock().is_closed() {
+        if self.socket.lock().is_lost() {
             return Err(Lost);
         }
         // Checked only now: the response may be the first to say that the gateway is draining. A client that is not
@@ -288,7 +287,7 @@ impl Connection<'_> {
             socket.buffer.clear();
             let read = socket.poll_read(cx);
             let count = socket.buffer.len();
-            if count > 0 || self.state.body() == RequestBody::Dropped {
+            if count > 0 || self.state.body() == RequestBody::Dropped || self.state.is_overrun() {
                 timer.get_or_insert_with(|| Box::pin(sleep(LINGER)));
             }
             let Some(timer) = timer else { return Poll::Ready(()) };

@@ -16,10 +16,11 @@ const WAIT: Duration = Duration::from_millis(100);
 /// Returns true if no unread body is left before the next request; the rest of a small one is read and dropped.
 /// `awaited` is a client that sends its body only after a 100 response.
 pub(super) async fn is_cleared(socket: &SharedSocket, state: &ConnectionState, awaited: bool) -> bool {
-    if state.body() != RequestBody::Dropped {
+    let framing = socket.lock().framing();
+    if framing.is_at_end() {
         return true;
     }
-    let is_small = socket.lock().framing().remaining().is_none_or(|rest| rest <= MOST);
+    let is_small = framing.remaining().is_none_or(|rest| rest <= MOST);
     if awaited || !is_small || state.is_overrun() {
         return false;
     }

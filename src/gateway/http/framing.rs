@@ -9,8 +9,8 @@ use http::{HeaderValue, Method, Version};
 
 use super::error::GatewayError;
 
-/// Refuses a request with an ambiguous host or transfer coding; `is_plain` is false where the
-/// codings are none of these.
+/// Refuses a request with an ambiguous host or transfer coding; `is_plain` is false where the codings are none
+/// of these.
 pub(crate) fn check(head: &Parts, is_plain: bool) -> Result<(), GatewayError> {
     check_host(head)?;
     if !is_plain {

@@ -5,15 +5,14 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::aurora::WAIT_LIMIT;
 use crate::support::client::{Client, key, request};
 use crate::support::fixtures::MASTER_KEY;
+use crate::support::servers::wait_for;
 
 const CONFIG: &str = "metrics: {enabled: true}\nlog: {requests: all, sample_above: 1000000}\n\
                       providers: {up: {type: openai_compatible, base_url: \"http://127.0.0.1:1/v1\", models: [m]}}\n";
@@ -53,17 +52,6 @@ fn start(lines: &str) -> Process {
 fn address(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     (line["msg"] == "listening").then(|| line["address"].as_str().unwrap().parse().unwrap())
-}
-
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + WAIT_LIMIT;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// So many requests that get a line each, on one connection, and all are answered.

@@ -115,7 +115,7 @@ struct Connection<'a> {
 
 impl Connection<'_> {
     async fn run(mut self) {
-        if matches!(self.serve_requests().await, Ok(())) {
+        if self.serve_requests().await.is_ok() {
             self.close().await;
         }
     }

@@ -141,10 +141,14 @@ impl Sending {
         };
     }
 
+    /// Returns true if there is something to write behind what is joined.
+    fn has_part(&self) -> bool {
+        !self.part.is_empty() || !self.part_end.is_empty()
+    }
+
     /// Returns true if all that was taken is written.
     pub(super) fn is_written(&mut self) -> bool {
-        let is_written =
-            self.written == self.joined.len() && self.part.is_empty() && self.part_end.is_empty();
+        let is_written = self.written == self.joined.len() && !self.has_part();
         if is_written && self.written > 0 {
             self.joined.clear();
             self.written = 0;
@@ -158,10 +162,10 @@ impl Sending {
         write: impl FnOnce(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<()>> {
         let joined = IoSlice::new(&self.joined[self.written..]);
-        let written = if self.part.is_empty() && self.part_end.is_empty() {
-            write(&[joined])
-        } else {
+        let written = if self.has_part() {
             write(&[joined, IoSlice::new(&self.part), IoSlice::new(self.part_end)])
+        } else {
+            write(&[joined])
         };
         self.is_blocked = written.is_pending();
         written.map_ok(|count| self.advance(count))
